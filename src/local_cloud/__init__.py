@@ -1,0 +1,1 @@
+"""AWS, Upstash and Bedrock on loopback, for development and tests; never shipped."""
