@@ -1,0 +1,85 @@
+"""A cache for LangChain model calls on AWS Lambda, kept in Upstash Redis.
+
+Names are loaded when first used (PEP 562), so that who only clears never imports LangChain.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from llm_cache._version import __version__
+
+if TYPE_CHECKING:
+    from llm_cache.cache import UpstashRedisCache
+    from llm_cache.errors import (
+        InvalidPolicy,
+        InvalidSettings,
+        LlmCacheError,
+        StoreError,
+        StoreGarbled,
+        StoreRefused,
+        StoreTimeout,
+        StoreUnavailable,
+        UnreadableEntry,
+    )
+    from llm_cache.namespace import CacheNamespace
+    from llm_cache.operations import Reclaimed
+    from llm_cache.policy import CachePolicy, Mode
+    from llm_cache.scope import Outcome, Report, Status
+    from llm_cache.settings import Settings
+
+_HOMES = {
+    "CacheNamespace": "namespace",
+    "CachePolicy": "policy",
+    "InvalidPolicy": "errors",
+    "InvalidSettings": "errors",
+    "LlmCacheError": "errors",
+    "Mode": "policy",
+    "Outcome": "scope",
+    "Reclaimed": "operations",
+    "Report": "scope",
+    "Settings": "settings",
+    "Status": "scope",
+    "StoreError": "errors",
+    "StoreGarbled": "errors",
+    "StoreRefused": "errors",
+    "StoreTimeout": "errors",
+    "StoreUnavailable": "errors",
+    "UnreadableEntry": "errors",
+    "UpstashRedisCache": "cache",
+}
+
+__all__ = [
+    "CacheNamespace",
+    "CachePolicy",
+    "InvalidPolicy",
+    "InvalidSettings",
+    "LlmCacheError",
+    "Mode",
+    "Outcome",
+    "Reclaimed",
+    "Report",
+    "Settings",
+    "Status",
+    "StoreError",
+    "StoreGarbled",
+    "StoreRefused",
+    "StoreTimeout",
+    "StoreUnavailable",
+    "UnreadableEntry",
+    "UpstashRedisCache",
+    "__version__",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'llm_cache' has no attribute {name!r}")
+    value = getattr(import_module(f"llm_cache.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return __all__

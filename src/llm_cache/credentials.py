@@ -1,0 +1,50 @@
+"""Where Upstash is and the token it wants, fetched when first needed.
+
+Never at import and never kept in the environment: neither a snapshot nor a template holds them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from llm_cache.errors import StoreUnavailable
+from llm_cache.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """The address of an Upstash database and a token for it."""
+
+    url: str
+    token: str = field(repr=False)
+
+
+def fetch(settings: Settings) -> Credentials:
+    """Return the credentials that ``settings`` point at.
+
+    At most one call of SSM's ``GetParameters``; what the settings hold themselves needs none.
+    Raises ``StoreUnavailable`` when SSM does not give them.
+    """
+    named = [name for name in (settings.url_parameter, settings.token_parameter) if name]
+    values = _from_ssm(named) if named else {}
+    url = values.get(settings.url_parameter or "", settings.url)
+    token = values.get(settings.token_parameter or "", settings.token)
+    if not url or not token:
+        raise StoreUnavailable("no URL or no token for Upstash is configured")
+    return Credentials(url.strip().rstrip("/"), token.strip())
+
+
+def _from_ssm(names: list[str]) -> dict[str, str]:
+    from aws_lambda_powertools.utilities.parameters import SSMProvider
+    from botocore.config import Config
+
+    # botocore's own defaults wait 60 seconds, five times: longer than any invocation has.
+    config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
+    try:
+        found = SSMProvider(boto_config=config).get_parameters_by_name(
+            {name: {} for name in names}, decrypt=True, raise_on_error=True
+        )
+    except Exception as error:
+        kind = type(error).__name__
+        raise StoreUnavailable(f"SSM did not give {', '.join(names)}: {kind}") from error
+    return {name: str(value) for name, value in found.items()}

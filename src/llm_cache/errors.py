@@ -1,0 +1,65 @@
+"""What can go wrong, and which of it a caller sees.
+
+LlmCacheError
+├── InvalidPolicy (ValueError)      what an invocation asked for makes no sense
+├── InvalidSettings (ValueError)    what the operator configured makes no sense
+├── UnreadableEntry                 stored bytes that are not an entry of this version
+└── StoreError                      Upstash did not do what it was asked
+    ├── StoreTimeout                no answer within the time allowed
+    ├── StoreUnavailable            no connection, or it broke
+    ├── StoreRefused                an answer that says no: token, permission, quota, memory
+    └── StoreGarbled                an answer that is not Upstash's protocol
+
+``lookup`` and ``update`` never raise any of these: a failing cache is a miss, and an answer that
+was paid for reaches its caller. Constructors, ``clear`` and ``reclaim`` raise them.
+"""
+
+from __future__ import annotations
+
+
+class LlmCacheError(Exception):
+    """Root of every error this library raises."""
+
+
+class InvalidPolicy(LlmCacheError, ValueError):
+    """Say which field of a policy is wrong, its value, and what is accepted."""
+
+    def __init__(self, field: str, value: object, accepted: str) -> None:
+        super().__init__(f"{field}={value!r} is not accepted: {accepted}")
+        self.field = field
+        self.value = value
+        self.accepted = accepted
+
+
+class InvalidSettings(LlmCacheError, ValueError):
+    """Say which setting is wrong, its value, and what is accepted."""
+
+    def __init__(self, setting: str, value: object, accepted: str) -> None:
+        super().__init__(f"{setting}={value!r} is not accepted: {accepted}")
+        self.setting = setting
+        self.value = value
+        self.accepted = accepted
+
+
+class UnreadableEntry(LlmCacheError):
+    """Stored text that does not decode to an entry: foreign, damaged, or of another version."""
+
+
+class StoreError(LlmCacheError):
+    """Upstash did not do what it was asked; the message never holds a token or a value."""
+
+
+class StoreTimeout(StoreError):
+    """No answer came within the time allowed."""
+
+
+class StoreUnavailable(StoreError):
+    """No connection could be made, or it broke before the answer was whole."""
+
+
+class StoreRefused(StoreError):
+    """Upstash answered with an error: token, permission, quota, memory, or syntax."""
+
+
+class StoreGarbled(StoreError):
+    """What answered does not speak Upstash's protocol: a proxy's page, a truncated body."""

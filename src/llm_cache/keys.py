@@ -1,0 +1,66 @@
+"""Names in Redis: what a prompt is hashed to, and the keys of one namespace."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from llm_cache.errors import InvalidSettings
+
+DEFAULT_PREFIX = "llm_cache"
+MAX_NAMESPACE = 200  # characters; Upstash's limit is 32 KB for a whole key
+_GLOB = re.compile(r"([*?\[\]\\^])")
+
+
+def digest(*parts: str) -> str:
+    """Hash ``parts`` to 64 hexadecimal digits.
+
+    Each part is preceded by its length in bytes, so no two lists of parts share an input:
+    ``("ab", "c")`` and ``("a", "bc")`` differ. Lone surrogates are hashed as they stand.
+    """
+    sha = hashlib.sha256()
+    for part in parts:
+        data = part.encode("utf-8", "surrogatepass")
+        sha.update(b"%d:" % len(data))
+        sha.update(data)
+    return sha.hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Keyspace:
+    """The keys of one namespace; ``None`` is the whole database, as the drop-in form has it."""
+
+    namespace: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.namespace is None:
+            return
+        printable = isinstance(self.namespace, str) and self.namespace.isprintable()
+        if not printable or not 0 < len(self.namespace) <= MAX_NAMESPACE:
+            accepted = f"None, or 1 to {MAX_NAMESPACE} printable characters"
+            raise InvalidSettings("namespace", self.namespace, accepted)
+
+    @property
+    def prefix(self) -> str:
+        """What every key of the namespace begins with."""
+        return self.namespace or DEFAULT_PREFIX
+
+    @property
+    def epoch(self) -> str:
+        """The key of the namespace's epoch, the token that a clear replaces."""
+        return f"{self.prefix}:epoch"
+
+    def entry(self, hashed: str) -> str:
+        """Return the key of the entry whose prompt hashes to ``hashed``."""
+        return f"{self.prefix}:entry:{hashed}"
+
+    @property
+    def entry_pattern(self) -> str:
+        """A ``SCAN … MATCH`` pattern for entries; the namespace's glob characters are escaped."""
+        return _GLOB.sub(r"\\\1", f"{self.prefix}:entry:") + "*"
+
+    def owns_entry(self, key: str) -> bool:
+        """Whether ``key`` is an entry of this namespace, and not of one that begins alike."""
+        head, _, hashed = key.rpartition(":")
+        return head == f"{self.prefix}:entry" and re.fullmatch("[0-9a-f]{64}", hashed) is not None

@@ -1,0 +1,62 @@
+"""Clearing without LangChain: for a scheduled function, a shell, an operator."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from collections.abc import Mapping
+
+from llm_cache import operations
+from llm_cache.credentials import fetch
+from llm_cache.drivers import run
+from llm_cache.errors import InvalidSettings
+from llm_cache.keys import Keyspace
+from llm_cache.operations import Command, Reclaimed
+from llm_cache.settings import Settings
+from llm_cache.store import UpstashStore
+
+COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here
+
+
+class CacheNamespace:
+    """One namespace of the cache, to be cleared and its memory reclaimed.
+
+    Both raise ``StoreError``: who asks for a clear is told the truth.
+    """
+
+    def __init__(self, store: UpstashStore, namespace: str) -> None:
+        self._store = store
+        self._keys = Keyspace(namespace)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> CacheNamespace:
+        """Open the namespace that the environment names; raise ``InvalidSettings`` without one."""
+        settings = Settings.from_env(environ)
+        if settings.namespace is None:
+            raise InvalidSettings("LLM_CACHE_NAMESPACE", None, "the namespace to clear")
+        return cls(UpstashStore(lambda: fetch(settings)), settings.namespace)
+
+    @property
+    def name(self) -> str:
+        """The namespace, as its keys begin."""
+        return self._keys.prefix
+
+    def clear(self) -> None:
+        """Make every answer a miss, at once and at any size. One command."""
+        run(operations.clear(self._keys, token=secrets.token_hex(8)), self._execute)
+
+    def reclaim(self, *, seconds: float, cursor: str = "0") -> Reclaimed:
+        """Free the memory of cleared answers for about ``seconds``.
+
+        Two commands for every 500 keys of the database. Resumed from the ``cursor`` that the last
+        reclaim returned; entries in use are left alone.
+        """
+        until = time.monotonic() + seconds
+        work = operations.reclaim(
+            self._keys, cursor=cursor, proceed=lambda: time.monotonic() < until
+        )
+        return run(work, self._execute)
+
+    def _execute(self, command: Command) -> object:
+        return self._store.execute(command, COMMAND_TIMEOUT)

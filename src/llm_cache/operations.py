@@ -1,0 +1,191 @@
+"""What the cache does, step by step, with no I/O of its own.
+
+Each operation is a generator: it yields the Redis command it wants run, receives the reply, and
+returns its result. A driver (``drivers.run`` or ``drivers.arun``) runs it against a store; a test
+drives it by hand, with no server and no clock. A command that failed is thrown in as a
+``StoreError``.
+
+A hit is one command. A miss is one command, the store that follows is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from dataclasses import dataclass
+from enum import Enum, StrEnum
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from llm_cache import entry as entries
+from llm_cache.entry import Entry
+from llm_cache.errors import UnreadableEntry
+from llm_cache.keys import Keyspace
+from llm_cache.policy import CachePolicy
+
+T = TypeVar("T")
+Command: TypeAlias = tuple[str | int, ...]
+Operation: TypeAlias = Generator[Command, Any, T]
+
+
+class Absence(StrEnum):
+    """Why a lookup found no answer to return."""
+
+    UNKNOWN = "unknown"
+    """Nothing is stored under the key."""
+    CLEARED = "cleared"
+    """What is stored was cleared since."""
+    TOO_OLD = "too_old"
+    """What is stored is older than the policy accepts."""
+    UNREADABLE = "unreadable"
+    """What was stored could not be read, and was deleted."""
+    NOT_READ = "not_read"
+    """The policy asked not to read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hit(Generic[T]):
+    """A stored answer; ``age`` and ``remaining`` are seconds."""
+
+    answer: T
+    age: float
+    remaining: float
+
+
+@dataclass(frozen=True, slots=True)
+class Miss:
+    """No answer. ``epoch`` is the namespace's at the time of asking; None: it had none."""
+
+    why: Absence
+    epoch: str | None
+
+
+def lookup(
+    keys: Keyspace,
+    hashed: str,
+    *,
+    policy: CachePolicy,
+    now: float,
+    read: Callable[[Entry], T],
+) -> Operation[Hit[T] | Miss]:
+    """Find the answer that ``policy`` accepts.
+
+    ``read`` turns an entry into the caller's answer and raises ``UnreadableEntry`` if it cannot.
+    One command; one more to delete an entry that cannot be read.
+    """
+    if not policy.effective_mode.reads:
+        return Miss(Absence.NOT_READ, (yield ("GET", keys.epoch)))
+    epoch, text = yield ("MGET", keys.epoch, keys.entry(hashed))
+    if text is None:
+        return Miss(Absence.UNKNOWN, epoch)
+    try:
+        found = entries.decode(text)
+        if found.epoch != epoch or found.remaining(now) <= 0:
+            return Miss(Absence.CLEARED if found.epoch != epoch else Absence.UNKNOWN, epoch)
+        if not policy.accepts_age(found.age(now)):
+            return Miss(Absence.TOO_OLD, epoch)
+        return Hit(read(found), found.age(now), found.remaining(now))
+    except UnreadableEntry:
+        if policy.effective_mode.stores:
+            yield ("UNLINK", keys.entry(hashed))
+        return Miss(Absence.UNREADABLE, epoch)
+
+
+FIRST_STORE = """
+if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
+redis.call('SET', KEYS[1], ARGV[1])
+redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
+return 1
+"""
+
+
+class Unseen(Enum):
+    """Why no epoch is known when an answer is to be stored."""
+
+    NOT_LOOKED_UP = "not_looked_up"
+    LOOKUP_FAILED = "lookup_failed"
+
+
+def store(
+    keys: Keyspace,
+    hashed: str,
+    *,
+    write: Callable[[str], str],
+    ttl: int,
+    epoch: str | Unseen | None,
+    token: str,
+) -> Operation[bool]:
+    """Keep an answer for ``ttl`` seconds; return whether it was stored. One command.
+
+    ``epoch`` is what the lookup that missed saw, and ``write`` returns the entry's text for an
+    epoch. A namespace that had none yet gets ``token``, in the same command and only if none has
+    come since: one that has may be a clear's, and the answer older than it. For the same reason
+    nothing is stored after a lookup that failed. Without a lookup the epoch is read first: one
+    command more.
+    """
+    if epoch is Unseen.LOOKUP_FAILED:
+        return False
+    if epoch is Unseen.NOT_LOOKED_UP:
+        epoch = yield ("GET", keys.epoch)
+    if epoch is not None:
+        yield ("SET", keys.entry(hashed), write(str(epoch)), "EX", ttl)
+        return True
+    made = yield ("EVAL", FIRST_STORE, 2, keys.epoch, keys.entry(hashed), token, write(token), ttl)
+    return bool(made)
+
+
+def clear(keys: Keyspace, *, token: str) -> Operation[None]:
+    """Make every answer of the namespace a miss, at once and at any size. One ``SET``."""
+    yield ("SET", keys.epoch, token)
+
+
+def flush_database(*, asynchronous: bool) -> Operation[None]:
+    """Delete every key of the database, other programs' too. One ``FLUSHDB``."""
+    yield ("FLUSHDB", "ASYNC" if asynchronous else "SYNC")
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaimed:
+    """How far a reclaim came. ``cursor`` resumes it; ``"0"`` means it went all the way round."""
+
+    scanned: int
+    removed: int
+    cursor: str
+
+    @property
+    def complete(self) -> bool:
+        """Whether every entry was looked at."""
+        return self.cursor == "0"
+
+
+# Deciding and deleting in one script: an entry stored anew in between is never the one deleted.
+RECLAIM_PAGE = """
+local epoch = redis.call('GET', KEYS[1])
+local live = ARGV[1] .. (epoch or '') .. '"'
+local removed = 0
+for i = 2, #KEYS do
+  local stored = redis.pcall('GETRANGE', KEYS[i], 0, #live - 1)
+  if not epoch or stored ~= live then removed = removed + redis.call('UNLINK', KEYS[i]) end
+end
+return removed
+"""
+PAGE = 500  # keys asked of one SCAN
+
+
+def reclaim(
+    keys: Keyspace, *, cursor: str = "0", proceed: Callable[[], bool] = lambda: True
+) -> Operation[Reclaimed]:
+    """Free the memory of answers that a clear has made unreachable.
+
+    Two commands a page of some ``PAGE`` keys; after each, ``proceed`` says whether to go on. The
+    cursor of an unfinished reclaim resumes it.
+    """
+    scanned = removed = 0
+    while True:
+        cursor, names = yield ("SCAN", cursor, "MATCH", keys.entry_pattern, "COUNT", PAGE)
+        page = [name for name in names if keys.owns_entry(name)]
+        if page:
+            script: Command = ("EVAL", RECLAIM_PAGE, 1 + len(page), keys.epoch, *page)
+            removed += yield (*script, entries.HEAD)
+            scanned += len(page)
+        cursor = str(cursor)
+        if cursor == "0" or not proceed():
+            return Reclaimed(scanned, removed, cursor)

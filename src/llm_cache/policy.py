@@ -1,0 +1,180 @@
+"""What one invocation wants of the cache, and how far the operator lets it.
+
+``CachePolicy`` is the caller's wish; ``TtlBounds`` is the operator's word on it.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Any
+
+from llm_cache.errors import InvalidPolicy, InvalidSettings
+
+MAX_SECONDS = 10 * 365 * 86_400  # ten years: beyond it Redis may refuse an expiry
+DEFAULT_TTL = 30 * 86_400.0
+
+Seconds = float | timedelta
+Ttl = Seconds | Callable[[Any, float], Seconds | None]
+"""Seconds, a ``timedelta``, or ``(answer, now) -> seconds | None``; None: it is not stored."""
+
+
+class Mode(StrEnum):
+    """How an invocation uses the cache."""
+
+    USE = "use"
+    """Read, and store what had to be computed."""
+    REFRESH = "refresh"
+    """Compute anew, and overwrite."""
+    READ_ONLY = "read_only"
+    """Read, and leave nothing behind."""
+    BYPASS = "bypass"
+    """Neither read nor store."""
+
+    @property
+    def reads(self) -> bool:
+        """Whether a stored answer may be returned."""
+        return self in (Mode.USE, Mode.READ_ONLY)
+
+    @property
+    def stores(self) -> bool:
+        """Whether a computed answer may be kept."""
+        return self in (Mode.USE, Mode.REFRESH)
+
+
+def seconds(field: str, value: object) -> float:
+    """Return ``value`` as seconds; raise ``InvalidPolicy`` naming ``field`` otherwise."""
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise InvalidPolicy(field, value, "seconds as a number, or a timedelta")
+    if not 0 <= number <= MAX_SECONDS:
+        raise InvalidPolicy(field, value, f"0 to {MAX_SECONDS} seconds")
+    return float(number)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CachePolicy:
+    """What one invocation wants; a field left at None is left to the policy around it.
+
+    - ``ttl``: how long the answer may be kept: seconds, a ``timedelta``, or a callable
+      ``(answer, now) -> seconds | None``. 0 or None from the callable: it is not stored. Clamped
+      between the operator's floor and ceiling.
+    - ``max_age``: the oldest stored answer accepted, in seconds (RFC 9111, section 5.2.1.1).
+    - ``mode``: a ``Mode`` or its value.
+
+    Raises ``InvalidPolicy`` that names the field, the value and what is accepted.
+    """
+
+    ttl: Ttl | None = None
+    max_age: Seconds | None = None
+    mode: Mode | str | None = None
+
+    def __post_init__(self) -> None:
+        if self.ttl is not None and not callable(self.ttl):
+            seconds("ttl", self.ttl)
+        if self.max_age is not None:
+            seconds("max_age", self.max_age)
+        if self.mode is not None and self.mode not in set(Mode):
+            raise InvalidPolicy("mode", self.mode, "one of " + ", ".join(Mode))
+
+    def within(self, outer: CachePolicy) -> CachePolicy:
+        """Return this policy with its open fields filled from ``outer``."""
+        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(outer, **{name: value for name, value in given.items() if value is not None})
+
+    @property
+    def effective_mode(self) -> Mode:
+        """The mode, ``USE`` when none was chosen."""
+        return Mode.USE if self.mode is None else Mode(self.mode)
+
+    def accepts_age(self, age: float) -> bool:
+        """Whether an answer stored ``age`` seconds ago is young enough."""
+        return self.max_age is None or age <= seconds("max_age", self.max_age)
+
+    @classmethod
+    def from_event(cls, fields_of_event: object) -> CachePolicy:
+        """Read a policy from a field of a Lambda event: ``{"ttl": 60, "mode": "refresh"}``.
+
+        Strict: an unknown field or an ill-typed value raises ``InvalidPolicy`` that names it. A
+        field that is null counts as left out.
+        """
+        if not isinstance(fields_of_event, Mapping):
+            raise InvalidPolicy("cache", fields_of_event, "an object")
+        known = [field.name for field in fields(cls)]
+        for name, value in fields_of_event.items():
+            if name not in known:
+                raise InvalidPolicy(str(name), value, "one of the fields " + ", ".join(known))
+        return cls(**fields_of_event)
+
+    @classmethod
+    def from_cache_control(cls, header: str) -> CachePolicy:
+        """Read what a reader accepts from a request's ``Cache-Control`` (RFC 9111, section 5.2.1).
+
+        ``max-age=N`` bounds the age of the answer, ``no-cache`` has it computed anew and stored,
+        ``no-store`` leaves nothing behind, both together bypass the cache. Unknown directives are
+        ignored, as section 5.2.3 asks; a ``max-age`` that is no number raises ``InvalidPolicy``.
+        """
+        directives = _directives(header)
+        mode = {
+            (False, False): None,
+            (True, False): Mode.REFRESH,
+            (False, True): Mode.READ_ONLY,
+            (True, True): Mode.BYPASS,
+        }["no-cache" in directives, "no-store" in directives]
+        age = directives.get("max-age")
+        return cls(mode=mode, max_age=None if age is None else _delta_seconds("max-age", age))
+
+
+_DIRECTIVE = re.compile(
+    r"""([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^,\s"]*)))?"""
+)
+
+
+def _directives(header: str) -> dict[str, str]:
+    """Return the directives by lower-case name; of one that is repeated, the first counts."""
+    found: dict[str, str] = {}
+    for name, quoted, plain in _DIRECTIVE.findall(header):
+        found.setdefault(name.lower(), quoted or plain)
+    return found
+
+
+def _delta_seconds(directive: str, text: str) -> float:
+    """RFC 9111, section 1.2.2: a non-negative integer; one too large counts as the largest."""
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidPolicy(f"Cache-Control {directive}", text, "a whole number of seconds")
+    return float(min(int(text[:12]), MAX_SECONDS))
+
+
+@dataclass(frozen=True, slots=True)
+class TtlBounds:
+    """How long answers live, by the operator: ``default``, ``floor``, ``ceiling``, in seconds."""
+
+    default: Ttl = DEFAULT_TTL
+    floor: float = 1.0
+    ceiling: float = float(MAX_SECONDS)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.floor <= self.ceiling <= MAX_SECONDS:
+            accepted = f"0 < floor <= ceiling <= {MAX_SECONDS} seconds"
+            raise InvalidSettings("ttl floor and ceiling", (self.floor, self.ceiling), accepted)
+        if not callable(self.default):
+            seconds("ttl", self.default)
+
+    def resolve(self, wanted: Ttl | None, answer: object, now: float) -> int | None:
+        """Return the whole seconds to keep ``answer``, or None when it is not to be stored.
+
+        Fractions round up, since Redis' ``EX`` takes whole seconds. What a callable raises passes
+        through; ``update`` then leaves the answer unstored.
+        """
+        ttl = self.default if wanted is None else wanted
+        given = ttl(answer, now) if callable(ttl) else ttl
+        if given is None:
+            return None
+        asked = given.total_seconds() if isinstance(given, timedelta) else given
+        if asked <= 0:
+            return None
+        return math.ceil(min(max(asked, self.floor), self.ceiling))

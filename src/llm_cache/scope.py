@@ -1,0 +1,147 @@
+"""How a policy reaches the cache, and a report comes back: a ContextVar around the model call.
+
+LangChain hands ``lookup`` and ``update`` a prompt and nothing else. A ContextVar set around the
+call is seen by ``invoke``, by ``batch`` (whose threads copy the context), by ``ainvoke`` and by
+executors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Protocol, TypeAlias
+
+from llm_cache.operations import Unseen
+from llm_cache.policy import CachePolicy
+
+
+class Status(StrEnum):
+    """What became of one lookup or one update."""
+
+    HIT = "hit"
+    MISS = "miss"
+    STORED = "stored"
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """One lookup or update: its key in Redis, seconds of age and of life left, and why."""
+
+    status: Status
+    key: str
+    why: str = ""
+    age: float = 0.0
+    ttl: float | None = None
+    tokens: int = 0
+
+
+@dataclass(slots=True)
+class Report:
+    """What the cache did inside one ``with cache.policy(...)`` block, in the order it happened."""
+
+    outcomes: list[Outcome] = field(default_factory=list)
+
+    def add(self, outcome: Outcome) -> None:
+        """Note what became of one lookup or update."""
+        self.outcomes.append(outcome)
+
+    def having(self, status: Status) -> list[Outcome]:
+        """Return the outcomes of one kind."""
+        return [outcome for outcome in self.outcomes if outcome.status is status]
+
+    @property
+    def hits(self) -> int:
+        """How many lookups were answered from the cache."""
+        return len(self.having(Status.HIT))
+
+    @property
+    def misses(self) -> int:
+        """How many lookups found nothing to return."""
+        return len(self.having(Status.MISS))
+
+    @property
+    def stored(self) -> int:
+        """How many answers were stored."""
+        return len(self.having(Status.STORED))
+
+    @property
+    def errors(self) -> int:
+        """How many lookups and updates the cache failed at; none of them reached the caller."""
+        return len(self.having(Status.ERROR))
+
+    @property
+    def tokens_saved(self) -> int:
+        """Tokens of the model that hits made unnecessary, as counted when they were computed."""
+        return sum(outcome.tokens for outcome in self.having(Status.HIT))
+
+
+class LambdaContext(Protocol):
+    """What is read of Lambda's context object."""
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return the milliseconds the invocation has left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What holds around one model call."""
+
+    policy: CachePolicy = field(default_factory=CachePolicy)
+    report: Report = field(default_factory=Report)
+    remaining: Callable[[], float] | None = None
+    """Seconds the invocation has left; None outside one."""
+
+
+_scope: ContextVar[Scope | None] = ContextVar("llm_cache_scope", default=None)
+
+
+def current() -> Scope:
+    """Return the innermost scope; outside of any, an empty one whose report nobody reads."""
+    return _scope.get() or Scope()
+
+
+@contextmanager
+def entered(policy: CachePolicy, context: LambdaContext | None) -> Iterator[Report]:
+    """Lay ``policy`` over the scope around it for as long as the block runs."""
+    outer = current()
+    remaining = outer.remaining
+    if context is not None:
+        lambda_context = context
+        remaining = lambda: lambda_context.get_remaining_time_in_millis() / 1000  # noqa: E731
+    scope = Scope(policy.within(outer.policy), Report(), remaining)
+    token = _scope.set(scope)
+    try:
+        yield scope.report
+    finally:
+        _scope.reset(token)
+        outer.report.outcomes.extend(scope.report.outcomes)
+
+
+Seen: TypeAlias = str | Unseen | None
+"""What a lookup saw: the epoch, None where there was none yet, or why it is not known."""
+
+# Copied on every change, so that the threads of a batch, each in a copy of the context, never see
+# one another's.
+_seen: ContextVar[Mapping[str, Seen]] = ContextVar("llm_cache_seen", default={})  # noqa: B039
+_MOST_SEEN = 4096  # a lookup whose model call failed leaves its own behind
+
+
+def remember_epoch(key: str, epoch: Seen) -> None:
+    """Note what the lookup of ``key`` saw, for the update that follows it in this context."""
+    kept = {**_seen.get(), key: epoch}
+    if len(kept) > _MOST_SEEN:
+        del kept[next(iter(kept))]
+    _seen.set(kept)
+
+
+def recall_epoch(key: str) -> Seen:
+    """Return what the last lookup of ``key`` in this context saw, and forget it."""
+    seen = dict(_seen.get())
+    epoch = seen.pop(key, Unseen.NOT_LOOKED_UP)
+    _seen.set(seen)
+    return epoch

@@ -1,0 +1,100 @@
+"""What the operator configures, read once from the environment and checked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from llm_cache.errors import InvalidPolicy, InvalidSettings
+from llm_cache.keys import Keyspace
+from llm_cache.policy import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds
+
+T = TypeVar("T")
+DEFAULT_TIMEOUT = 1.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The operator's configuration.
+
+    Where Upstash is comes either from ``url`` and ``token``, or from the names of two SSM
+    SecureString parameters, ``url_parameter`` and ``token_parameter``, read on first use. Times
+    are seconds.
+    """
+
+    url: str | None = None
+    token: str | None = field(default=None, repr=False)
+    url_parameter: str | None = None
+    token_parameter: str | None = None
+    namespace: str | None = None
+    ttl: TtlBounds = field(default_factory=TtlBounds)
+    timeout: float = DEFAULT_TIMEOUT
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+        """Read the settings; raise ``InvalidSettings`` that names the variable.
+
+        - ``LLM_CACHE_URL_PARAMETER``, ``LLM_CACHE_TOKEN_PARAMETER``: names of SSM parameters; or
+          ``UPSTASH_REDIS_REST_URL``, ``UPSTASH_REDIS_REST_TOKEN``: the values, where no AWS is at
+          hand
+        - ``LLM_CACHE_NAMESPACE``: what the keys begin with; empty: the whole database
+        - ``LLM_CACHE_TTL``, ``LLM_CACHE_TTL_FLOOR``, ``LLM_CACHE_TTL_CEILING``: seconds
+        - ``LLM_CACHE_TIMEOUT``: the seconds one command may take
+        """
+        settings = cls(
+            url=environ.get("UPSTASH_REDIS_REST_URL"),
+            token=environ.get("UPSTASH_REDIS_REST_TOKEN"),
+            url_parameter=environ.get("LLM_CACHE_URL_PARAMETER"),
+            token_parameter=environ.get("LLM_CACHE_TOKEN_PARAMETER"),
+            namespace=_read(environ, "LLM_CACHE_NAMESPACE", _namespace, None),
+            ttl=TtlBounds(
+                _read(environ, "LLM_CACHE_TTL", _seconds, DEFAULT_TTL),
+                _read(environ, "LLM_CACHE_TTL_FLOOR", _seconds, 1.0),
+                _read(environ, "LLM_CACHE_TTL_CEILING", _seconds, float(MAX_SECONDS)),
+            ),
+            timeout=_read(environ, "LLM_CACHE_TIMEOUT", _positive, DEFAULT_TIMEOUT),
+        )
+        settings.require_location()
+        return settings
+
+    def require_location(self) -> None:
+        """Raise ``InvalidSettings`` unless it is known where Upstash's URL and token are."""
+        for value, parameter, names in (
+            (self.url, self.url_parameter, "LLM_CACHE_URL_PARAMETER or UPSTASH_REDIS_REST_URL"),
+            (
+                self.token,
+                self.token_parameter,
+                "LLM_CACHE_TOKEN_PARAMETER or UPSTASH_REDIS_REST_TOKEN",
+            ),
+        ):
+            if not value and not parameter:
+                raise InvalidSettings(names, None, "one of the two must be set")
+
+
+def _read(environ: Mapping[str, str], name: str, parse: Callable[[str], T], default: T) -> T:
+    text = environ.get(name, "").strip()
+    if not text:
+        return default
+    try:
+        return parse(text)
+    except (InvalidPolicy, InvalidSettings) as error:
+        raise InvalidSettings(name, text, error.accepted) from error
+    except ValueError as error:
+        raise InvalidSettings(name, text, "a number of seconds") from error
+
+
+def _seconds(text: str) -> float:
+    return seconds("seconds", float(text))
+
+
+def _positive(text: str) -> float:
+    value = _seconds(text)
+    if value == 0:
+        raise InvalidSettings("seconds", value, "more than 0 seconds")
+    return value
+
+
+def _namespace(text: str) -> str | None:
+    return Keyspace(text).namespace
