@@ -1,0 +1,236 @@
+"""What must hold of the template, as functions that yield one sentence for each breach.
+
+They take the template as data, so that a test can break it and see the rule object.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from tests.template.loader import (
+    Properties,
+    Template,
+    environment,
+    functions,
+    leaves,
+    references,
+    resources,
+)
+
+Rule = Callable[[Template], Iterator[str]]
+
+RUNTIME = {"Ref": "Runtime"}
+ARCHITECTURE = {"Ref": "Architecture"}
+TARGET = {"Fn::Sub": "layers/targets/${Architecture}-${Runtime}"}
+SECRET_WORDS = ("TOKEN", "SECRET", "PASSWORD", "KEY", "CREDENTIAL")
+
+
+def no_secret_stands_in_an_environment(template: Template) -> Iterator[str]:
+    hidden = {key for key, it in template["Parameters"].items() if it.get("NoEcho")}
+    for function, properties in functions(template).items():
+        for name, value in environment(properties).items():
+            if hidden & set(references(value)):
+                yield f"{function}: {name} shows a NoEcho parameter to whoever reads the function"
+            if any("{{resolve:" in str(leaf) for leaf in leaves(value)):
+                yield f"{function}: {name} is resolved at deployment, into plain text"
+            if any(word in name for word in SECRET_WORDS) and not name.endswith("_PARAMETER"):
+                yield f"{function}: {name} should hold the name of a parameter, not a value"
+
+
+def named_parameters_may_be_read(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        readable = {
+            name
+            for statement in statements(properties)
+            if any("ssm:GetParameter" in action for action in actions(statement))
+            for name in references(statement.get("Resource"))
+        }
+        for variable, value in environment(properties).items():
+            if variable.endswith("_PARAMETER") and not set(references(value)) <= readable:
+                yield f"{function} may not read the parameter that {variable} names"
+
+
+def statements(properties: Properties) -> Iterator[dict[str, Any]]:
+    """Every IAM statement of a function, both sides of a condition included."""
+    for policy in _policies(properties):
+        if isinstance(policy, dict):
+            yield from _unconditional(policy.get("Statement", []))
+
+
+def _policies(properties: Properties) -> list[Any]:
+    policies = properties.get("Policies", [])
+    return policies if isinstance(policies, list) else [policies]
+
+
+def _unconditional(value: Any) -> Iterator[dict[str, Any]]:
+    for statement in value if isinstance(value, list) else [value]:
+        if "Fn::If" in statement:
+            yield from _unconditional(statement["Fn::If"][1:])
+        elif "Effect" in statement:
+            yield statement
+
+
+def actions(statement: dict[str, Any]) -> list[str]:
+    return [str(leaf) for leaf in leaves(statement.get("Action", "*"))]
+
+
+def no_permission_is_open(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        for policy in _policies(properties):
+            if not isinstance(policy, dict) or "Statement" not in policy:
+                yield f"{function}: a policy template or a managed policy hides what it allows"
+        for statement in statements(properties):
+            if any("*" in action for action in actions(statement)):
+                yield f"{function}: {actions(statement)} is a wildcard"
+            yield from _open_resources(function, statement)
+
+
+def _open_resources(function: str, statement: dict[str, Any]) -> Iterator[str]:
+    for resource in (str(leaf) for leaf in leaves(statement.get("Resource", "*"))):
+        # A profile calls the model in regions of its own choosing, and their list grows.
+        any_region = resource.startswith("arn:${AWS::Partition}:bedrock:*::foundation-model/${")
+        if "*" in resource and not (any_region and "Condition" in statement):
+            yield f"{function}: {resource} is a wildcard"
+
+
+def a_new_layer_reaches_the_alias(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        if not properties.get("AutoPublishAlias"):
+            yield f"{function} has no alias"
+        if properties.get("AutoPublishAliasAllProperties") is not True:
+            yield f"{function} publishes no version when only its layer or settings change"
+    for layer, resource in resources(template, "LayerVersion").items():
+        if resource["Properties"].get("PublishLambdaVersion") is not True:
+            yield f"{layer} publishes no function version when it changes"
+        if resource["Properties"].get("RetentionPolicy") != "Retain":
+            yield f"{layer} is deleted while older function versions still name it"
+
+
+def everything_is_built_for_one_target(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        if properties.get("Runtime") != RUNTIME or properties.get("Architectures") != [
+            ARCHITECTURE
+        ]:
+            yield f"{function} does not follow the Runtime and Architecture parameters"
+    for layer, resource in resources(template, "LayerVersion").items():
+        properties = resource["Properties"]
+        if properties.get("CompatibleRuntimes") != [RUNTIME]:
+            yield f"{layer} does not follow the Runtime parameter"
+        if properties.get("CompatibleArchitectures") != [ARCHITECTURE]:
+            yield f"{layer} does not follow the Architecture parameter"
+        if resource.get("Metadata", {}).get("BuildArchitecture") != ARCHITECTURE:
+            yield f"{layer} is built for x86_64, sam's default, whatever the parameter says"
+
+
+def every_package_is_built_by_its_makefile(template: Template) -> Iterator[str]:
+    packages = resources(template, "Serverless::Function") | resources(template, "LayerVersion")
+    for package, resource in packages.items():
+        metadata = resource.get("Metadata", {})
+        if metadata.get("BuildMethod") != "makefile":
+            yield f"{package} is not built by its Makefile: no bytecode, and the host's wheels"
+        if metadata.get("ContextPath") != TARGET:
+            yield f"{package} is not told which architecture and runtime to build for"
+
+
+def a_schedule_fails_in_sight(template: Template) -> Iterator[str]:
+    for function, event, schedule in _schedules(template):
+        if schedule.get("OmitName") is not True or "Name" in schedule:
+            yield f"{function}: the name of {event} clashes with that of a second stack"
+        if schedule.get("State") != {"Ref": "FlushState"}:
+            yield f"{function}: {event} cannot be switched off"
+        if not schedule.get("ScheduleExpressionTimezone"):
+            yield f"{function}: {event} does not say in which time zone"
+        if not schedule.get("RetryPolicy"):
+            yield f"{function}: {event} retries for a day, the default"
+        if _queue(template, schedule.get("DeadLetterConfig", {}).get("Arn")) is None:
+            yield f"{function}: {event} has no dead-letter queue"
+
+
+def _schedules(template: Template) -> Iterator[tuple[str, str, Properties]]:
+    for function, properties in functions(template).items():
+        for event, it in properties.get("Events", {}).items():
+            if it["Type"].startswith("Schedule"):
+                yield function, event, it["Properties"]
+
+
+def _queue(template: Template, arn: Any) -> str | None:
+    queues = resources(template, "Queue")
+    return next((name for name in references(arn) if name in queues), None)
+
+
+def what_a_scheduled_function_raises_is_kept(template: Template) -> Iterator[str]:
+    for function, _, _ in _schedules(template):
+        config = functions(template)[function].get("EventInvokeConfig", {})
+        failure = config.get("DestinationConfig", {}).get("OnFailure", {})
+        if _queue(template, failure.get("Destination")) is None:
+            yield f"{function} raises into nothing: the scheduler's queue never sees it"
+
+
+def no_url_is_public(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        if (
+            properties.get("FunctionUrlConfig", {"AuthType": "AWS_IAM"}).get("AuthType")
+            != "AWS_IAM"
+        ):
+            yield f"{function} answers, and pays for, whoever finds its URL"
+
+
+def logs_are_json_and_expire(template: Template) -> Iterator[str]:
+    groups = resources(template, "LogGroup")
+    for function, properties in functions(template).items():
+        config = properties.get("LoggingConfig", {})
+        if config.get("LogFormat") != "JSON" or "ApplicationLogLevel" not in config:
+            yield f"{function} does not log JSON at a level of its own"
+        group = groups.get(next(references(config.get("LogGroup")), ""), {})
+        if "RetentionInDays" not in group.get("Properties", {}):
+            yield f"{function} logs into a group that nothing ever empties"
+
+
+def a_new_account_can_deploy(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        if "ReservedConcurrentExecutions" in properties:
+            yield f"{function} reserves concurrency, which a new account has none to spare of"
+
+
+def parameters_explain_themselves(template: Template) -> Iterator[str]:
+    interface = template["Metadata"]["AWS::CloudFormation::Interface"]["ParameterGroups"]
+    grouped = [name for group in interface for name in group["Parameters"]]
+    for name, parameter in template["Parameters"].items():
+        if not parameter.get("Description"):
+            yield f"{name} has no description"
+        if not {"AllowedValues", "AllowedPattern", "MinValue"} & set(parameter):
+            yield f"{name} accepts anything"
+        if "Default" not in parameter:
+            yield f"{name} has no default, so a plain deployment asks for it"
+        if grouped.count(name) != 1:
+            yield f"{name} stands in {grouped.count(name)} groups"
+
+
+def nothing_is_declared_in_vain(template: Template) -> Iterator[str]:
+    used = set(references([template["Resources"], template["Outputs"], template["Globals"]]))
+    used |= set(references(template["Conditions"]))
+    for name in {**template["Parameters"], **template["Resources"]}:
+        if name not in used:
+            yield f"{name} is used by nothing"
+
+
+def outputs_have_the_names_others_rely_on(template: Template) -> Iterator[str]:
+    relied_on = {"AskUrl", "AskFunctionName", "FlushFunctionName", "CacheNamespace", "LayerArn"}
+    yield from (f"no output {name}" for name in sorted(relied_on - set(template["Outputs"])))
+
+
+RULES: tuple[Rule, ...] = (
+    no_secret_stands_in_an_environment,
+    named_parameters_may_be_read,
+    no_permission_is_open,
+    a_new_layer_reaches_the_alias,
+    everything_is_built_for_one_target,
+    every_package_is_built_by_its_makefile,
+    a_schedule_fails_in_sight,
+    what_a_scheduled_function_raises_is_kept,
+    no_url_is_public,
+    logs_are_json_and_expire,
+    a_new_account_can_deploy,
+    parameters_explain_themselves,
+    nothing_is_declared_in_vain,
+    outputs_have_the_names_others_rely_on,
+)

@@ -1,0 +1,167 @@
+"""The template keeps every rule, and every rule objects when the template is broken."""
+
+import copy
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from layers import package
+from tests.template import rules
+from tests.template.loader import ROOT, Template, load
+
+TEMPLATE = load()
+ABSENT = object()
+
+
+def at(path: str, value: Any) -> Callable[[Template], None]:
+    """Set what stands at a dotted path; a part that is a number is the index of a list."""
+
+    def change(template: Template) -> None:
+        *parents, last = path.split("/")
+        place: Any = template
+        for part in parents:
+            place = place[int(part) if part.isdigit() else part]
+        if value is ABSENT:
+            del place[last]
+        else:
+            place[int(last) if last.isdigit() else last] = value
+
+    return change
+
+
+ASK = "Resources/AskFunction/Properties"
+FLUSH = "Resources/FlushCacheFunction/Properties"
+LAYER = "Resources/LlmCacheLayer"
+SCHEDULE = f"{FLUSH}/Events/Scheduled/Properties"
+SHARED = "Globals/Function"
+FIRST_STATEMENT = f"{ASK}/Policies/0/Statement/0"
+
+BREACHES: list[tuple[rules.Rule, str, Any]] = [
+    (rules.no_secret_stands_in_an_environment, "Parameters/UpstashTokenParameter/NoEcho", True),
+    (
+        rules.no_secret_stands_in_an_environment,
+        f"{ASK}/Environment/Variables/MODEL_ID",
+        "{{resolve:ssm-secure:/llm-cache/upstash-token}}",
+    ),
+    (
+        rules.no_secret_stands_in_an_environment,
+        f"{SHARED}/Environment/Variables/UPSTASH_REDIS_REST_TOKEN",
+        {"Ref": "UpstashTokenParameter"},
+    ),
+    (rules.named_parameters_may_be_read, f"{FLUSH}/Policies", []),
+    (
+        rules.named_parameters_may_be_read,
+        f"{FIRST_STATEMENT}/Resource/1",
+        {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${UpstashUrlParameter}"},
+    ),
+    (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Resource", "*"),
+    (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Action", "ssm:*"),
+    (rules.no_permission_is_open, f"{ASK}/Policies/0/Statement/2/Condition", ABSENT),
+    (
+        rules.no_permission_is_open,
+        f"{ASK}/Policies/0/Statement/1/Fn::If/1/Resource",
+        {"Fn::Sub": "arn:${AWS::Partition}:bedrock:*:*:inference-profile/*"},
+    ),
+    (rules.no_permission_is_open, f"{ASK}/Policies/0", "AmazonBedrockFullAccess"),
+    (rules.a_new_layer_reaches_the_alias, f"{SHARED}/AutoPublishAlias", ABSENT),
+    (rules.a_new_layer_reaches_the_alias, f"{ASK}/AutoPublishAliasAllProperties", ABSENT),
+    (rules.a_new_layer_reaches_the_alias, f"{FLUSH}/AutoPublishAliasAllProperties", False),
+    (rules.a_new_layer_reaches_the_alias, f"{LAYER}/Properties/PublishLambdaVersion", ABSENT),
+    (rules.a_new_layer_reaches_the_alias, f"{LAYER}/Properties/RetentionPolicy", "Delete"),
+    (rules.everything_is_built_for_one_target, f"{SHARED}/Runtime", "python3.13"),
+    (rules.everything_is_built_for_one_target, f"{FLUSH}/Architectures", ["x86_64"]),
+    (rules.everything_is_built_for_one_target, f"{LAYER}/Metadata/BuildArchitecture", ABSENT),
+    (rules.everything_is_built_for_one_target, f"{LAYER}/Metadata/BuildArchitecture", "x86_64"),
+    (
+        rules.everything_is_built_for_one_target,
+        f"{LAYER}/Properties/CompatibleArchitectures",
+        ["arm64"],
+    ),
+    (
+        rules.everything_is_built_for_one_target,
+        f"{LAYER}/Properties/CompatibleRuntimes",
+        ["python3.12"],
+    ),
+    (
+        rules.every_package_is_built_by_its_makefile,
+        "Resources/AskFunction/Metadata/ContextPath",
+        "layers/targets/x86_64-python3.11",
+    ),
+    (rules.every_package_is_built_by_its_makefile, "Resources/FlushCacheFunction/Metadata", ABSENT),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/OmitName", ABSENT),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/Name", "nightly-flush"),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/State", ABSENT),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/ScheduleExpressionTimezone", ABSENT),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/RetryPolicy", ABSENT),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/DeadLetterConfig", ABSENT),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/DeadLetterConfig/Arn/Fn::GetAtt/0", "AskLogs"),
+    (rules.what_a_scheduled_function_raises_is_kept, f"{FLUSH}/EventInvokeConfig", ABSENT),
+    (rules.what_a_scheduled_function_raises_is_kept, "Resources/FlushFailures", ABSENT),
+    (rules.no_url_is_public, f"{ASK}/FunctionUrlConfig/AuthType", "NONE"),
+    (rules.logs_are_json_and_expire, f"{SHARED}/LoggingConfig/LogFormat", "Text"),
+    (rules.logs_are_json_and_expire, f"{FLUSH}/LoggingConfig", ABSENT),
+    (rules.logs_are_json_and_expire, "Resources/AskLogs/Properties/RetentionInDays", ABSENT),
+    (rules.a_new_account_can_deploy, f"{FLUSH}/ReservedConcurrentExecutions", 1),
+    (rules.parameters_explain_themselves, "Parameters/CacheTtl/Description", ABSENT),
+    (rules.parameters_explain_themselves, "Parameters/ModelId/AllowedPattern", ABSENT),
+    (rules.parameters_explain_themselves, "Parameters/ModelId/Default", ABSENT),
+    (
+        rules.parameters_explain_themselves,
+        "Metadata/AWS::CloudFormation::Interface/ParameterGroups/0/Parameters",
+        [],
+    ),
+    (rules.nothing_is_declared_in_vain, f"{ASK}/LoggingConfig/LogGroup", "made-by-hand"),
+    (rules.nothing_is_declared_in_vain, f"{SHARED}/Environment/Variables/LLM_CACHE_TTL", "3600"),
+    (rules.outputs_have_the_names_others_rely_on, "Outputs/AskUrl", ABSENT),
+]
+
+
+@pytest.mark.parametrize("rule", rules.RULES, ids=lambda rule: rule.__name__)
+def test_template_keeps_the_rule(rule: rules.Rule) -> None:
+    assert list(rule(TEMPLATE)) == []
+
+
+@pytest.mark.parametrize(
+    ("rule", "path", "value"),
+    BREACHES,
+    ids=[f"{rule.__name__}-{path.split('/', 1)[1]}" for rule, path, _ in BREACHES],
+)
+def test_rule_objects_to_a_broken_template(rule: rules.Rule, path: str, value: Any) -> None:
+    broken = copy.deepcopy(TEMPLATE)
+    at(path, value)(broken)
+    assert list(rule(broken)) != []
+
+
+def test_every_rule_has_been_seen_to_object() -> None:
+    assert {rule for rule, _, _ in BREACHES} == set(rules.RULES)
+
+
+def test_there_is_a_makefile_for_every_target_and_no_other() -> None:
+    allowed = {
+        key: TEMPLATE["Parameters"][key]["AllowedValues"] for key in ("Architecture", "Runtime")
+    }
+    expected = {
+        f"{architecture}-{runtime}": {
+            "ARCHITECTURE": architecture,
+            "PYTHON_VERSION": runtime.removeprefix("python"),
+        }
+        for architecture, runtime in itertools.product(*allowed.values())
+    }
+    assert expected == {
+        makefile.parent.name: variables(makefile.read_text())
+        for makefile in (ROOT / "layers/targets").glob("*/Makefile")
+    }
+
+
+def variables(makefile: str) -> dict[str, str]:
+    lines = (line.split(":=") for line in makefile.splitlines() if ":=" in line)
+    return {name.strip(): value.strip() for name, value in lines}
+
+
+def test_builder_knows_every_target() -> None:
+    parameters = TEMPLATE["Parameters"]
+    assert list(package.MACHINES) == parameters["Architecture"]["AllowedValues"]
+    assert [f"python{version}" for version in package.GLIBC] == parameters["Runtime"][
+        "AllowedValues"
+    ]
