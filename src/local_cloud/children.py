@@ -26,7 +26,7 @@ _TAIL_LINES = 20
 _POLL_SECONDS = 0.02
 
 
-class PartFailed(RuntimeError):  # noqa: N818 - it says what happened
+class PartFailed(RuntimeError):
     """A part of the local cloud did not come up or has stopped; the message names it."""
 
 
@@ -87,6 +87,11 @@ class Child:
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         lines = text.splitlines()[-_TAIL_LINES:]
         return "".join(f"\n  | {line}" for line in lines) + f"\n  (log: {self.log})"
+
+    def wait(self) -> None:
+        """Return when the program has ended by itself with status 0; else raise PartFailed."""
+        if self._guard.wait():
+            self.check()
 
     def signal(self, signum: signal.Signals) -> None:
         """Send a signal to the program and to what it started; nothing if it has exited."""

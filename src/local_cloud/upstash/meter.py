@@ -1,0 +1,118 @@
+"""Count what passes through the endpoint, for tests and benchmarks."""
+
+from __future__ import annotations
+
+import json
+import urllib.request
+from collections import deque
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse
+from starlette.routing import Route
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from starlette.requests import Request
+
+_RECENT_COMMANDS = 100
+_ARGUMENT_BYTES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """Counts since the last reset."""
+
+    requests: int = 0
+    commands: int = 0
+    """Those that went to Redis; a pipeline of n counts n, and MULTI and EXEC are not counted."""
+    bytes_in: int = 0
+    """Of request targets and bodies; headers are not counted."""
+    bytes_out: int = 0
+    """Of response bodies."""
+    connections: int = 0
+    """HTTP connections that brought a request: 1 when the caller keeps its connection alive."""
+    recent: tuple[tuple[str, ...], ...] = ()
+    """The last commands, oldest first, long arguments cut."""
+
+
+class Metered(Protocol):
+    """Something to read counts from, in this process or another."""
+
+    def read(self) -> Reading:
+        """Return the counts since the last reset."""
+
+    def reset(self) -> None:
+        """Start counting from zero."""
+
+
+class Meter:
+    """Counts in this process."""
+
+    def __init__(self) -> None:
+        self.reset()
+
+    def reset(self) -> None:
+        """Start counting from zero."""
+        self._reading = Reading()
+        self._peers: set[object] = set()
+        self._recent: deque[tuple[str, ...]] = deque(maxlen=_RECENT_COMMANDS)
+
+    def read(self) -> Reading:
+        """Return the counts since the last reset."""
+        return replace(self._reading, connections=len(self._peers), recent=tuple(self._recent))
+
+    def request(self, peer: object, size: int) -> None:
+        """Count a request of `size` bytes from the socket `peer`."""
+        self._peers.add(peer)
+        now = self._reading
+        self._reading = replace(now, requests=now.requests + 1, bytes_in=now.bytes_in + size)
+
+    def command(self, args: Sequence[bytes]) -> None:
+        """Count a command that goes to Redis."""
+        self._recent.append(tuple(_shown(arg) for arg in args))
+        self._reading = replace(self._reading, commands=self._reading.commands + 1)
+
+    def response(self, size: int) -> None:
+        """Count a response body of `size` bytes."""
+        self._reading = replace(self._reading, bytes_out=self._reading.bytes_out + size)
+
+
+class RemoteMeter:
+    """Reads the meter of an endpoint in a process of its own, at the address it is shown at."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def read(self) -> Reading:
+        """Return the counts since the last reset."""
+        shown = json.loads(self._ask("GET"))
+        recent = tuple(tuple(command) for command in shown.pop("recent"))
+        return Reading(**shown, recent=recent)
+
+    def reset(self) -> None:
+        """Start counting from zero."""
+        self._ask("DELETE")
+
+    def _ask(self, method: str) -> bytes:
+        request = urllib.request.Request(self._url, method=method)  # noqa: S310 - our own address
+        with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310
+            body: bytes = response.read()
+            return body
+
+
+def meter_app(meter: Meter) -> Starlette:
+    """Show a meter over HTTP: GET reads it, DELETE resets it."""
+
+    async def show(request: Request) -> JSONResponse:
+        if request.method == "DELETE":
+            meter.reset()
+        return JSONResponse(asdict(meter.read()))
+
+    return Starlette(routes=[Route("/", show, methods=["GET", "DELETE"])])
+
+
+def _shown(arg: bytes) -> str:
+    return arg[:_ARGUMENT_BYTES].decode("utf-8", "backslashreplace")
