@@ -173,7 +173,7 @@ class UpstashRedisCache(BaseCache):
         stored = yield from operations.store(
             self._keys,
             hashed,
-            write=lambda epoch: entry.encode(epoch, now, ttl, texts),
+            body=entry.body(now, ttl, texts),
             ttl=ttl,
             epoch=seen,
             token=secrets.token_hex(8),

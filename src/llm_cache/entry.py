@@ -40,9 +40,9 @@ class Entry:
         return self.created + self.ttl - now
 
 
-def encode(epoch: str, created: float, ttl: int, answer: Sequence[str]) -> str:
-    """Return the text to store; ``answer`` is JSON text already, ``epoch`` hexadecimal digits."""
-    return f'{HEAD}{epoch}","created":{created:.3f},"ttl":{ttl},"answer":[{",".join(answer)}]}}'
+def body(created: float, ttl: int, answer: Sequence[str]) -> str:
+    """Return the text that follows ``HEAD`` and the epoch; ``answer`` is JSON text already."""
+    return f'","created":{created:.3f},"ttl":{ttl},"answer":[{",".join(answer)}]}}'
 
 
 def decode(text: object) -> Entry:

@@ -89,14 +89,6 @@ def lookup(
         return Miss(Absence.UNREADABLE, epoch)
 
 
-FIRST_STORE = """
-if redis.call('EXISTS', KEYS[1]) == 1 then return 0 end
-redis.call('SET', KEYS[1], ARGV[1])
-redis.call('SET', KEYS[2], ARGV[2], 'EX', ARGV[3])
-return 1
-"""
-
-
 class Unseen(Enum):
     """Why no epoch is known when an answer is to be stored."""
 
@@ -105,31 +97,36 @@ class Unseen(Enum):
 
 
 def store(
-    keys: Keyspace,
-    hashed: str,
-    *,
-    write: Callable[[str], str],
-    ttl: int,
-    epoch: str | Unseen | None,
-    token: str,
+    keys: Keyspace, hashed: str, *, body: str, ttl: int, epoch: str | Unseen | None, token: str
 ) -> Operation[bool]:
     """Keep an answer for ``ttl`` seconds; return whether it was stored. One command.
 
-    ``epoch`` is what the lookup that missed saw, and ``write`` returns the entry's text for an
-    epoch. A namespace that had none yet gets ``token``, in the same command and only if none has
-    come since: one that has may be a clear's, and the answer older than it. For the same reason
-    nothing is stored after a lookup that failed. Without a lookup the epoch is read first: one
-    command more.
+    ``body`` is the entry's text after its epoch, and ``epoch`` what the lookup that missed saw. A
+    namespace that had none gets ``token``, but only if none has come since: that one may be a
+    clear's, and the answer older than it. For the same reason nothing is stored after a lookup that
+    failed. An answer that was not looked up first counts as computed now.
     """
     if epoch is Unseen.LOOKUP_FAILED:
         return False
-    if epoch is Unseen.NOT_LOOKED_UP:
-        epoch = yield ("GET", keys.epoch)
-    if epoch is not None:
-        yield ("SET", keys.entry(hashed), write(str(epoch)), "EX", ttl)
+    if isinstance(epoch, str):
+        yield ("SET", keys.entry(hashed), entries.HEAD + epoch + body, "EX", ttl)
         return True
-    made = yield ("EVAL", FIRST_STORE, 2, keys.epoch, keys.entry(hashed), token, write(token), ttl)
-    return bool(made)
+    which = "current" if epoch is Unseen.NOT_LOOKED_UP else "first"
+    script: Command = ("EVAL", STORE_UNDER_EPOCH, 2, keys.epoch, keys.entry(hashed))
+    return bool((yield (*script, which, token, entries.HEAD, body, ttl)))
+
+
+# Rare: the first answer of a namespace, and an answer stored without a lookup before it.
+STORE_UNDER_EPOCH = """
+local epoch = redis.call('GET', KEYS[1])
+if epoch and ARGV[1] == 'first' then return 0 end
+if not epoch then
+  epoch = ARGV[2]
+  redis.call('SET', KEYS[1], epoch)
+end
+redis.call('SET', KEYS[2], ARGV[3] .. epoch .. ARGV[4], 'EX', ARGV[5])
+return 1
+"""
 
 
 def clear(keys: Keyspace, *, token: str) -> Operation[None]:
