@@ -21,8 +21,25 @@ REGION = "us-east-1"
 KEY = "test"
 START_SECONDS = 60
 INVOKE_SECONDS = 900
+NOBODY = {
+    "AWS_ACCESS_KEY_ID": KEY,
+    "AWS_SECRET_ACCESS_KEY": KEY,
+    "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
+    "AWS_CONFIG_FILE": os.devnull,
+    "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+    "AWS_EC2_METADATA_DISABLED": "true",
+}
+"""Credentials of no account, and no way to find others."""
+_LOOPBACK = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _LAUNCHER = Path(__file__).with_name("_ministack.py")
+
+
+def without_account(base: Mapping[str, str]) -> dict[str, str]:
+    """Return `base` without a trace of the user's AWS account; it reaches loopback directly."""
+    kept = {name: value for name, value in base.items() if not name.startswith("AWS_")}
+    return kept | _LOOPBACK | NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,24 +95,16 @@ class Aws:
     def variables(self) -> dict[str, str]:
         """Return the AWS_* variables that lead boto3 here, and to no profile or role elsewhere."""
         return {
-            "AWS_ACCESS_KEY_ID": KEY,
-            "AWS_SECRET_ACCESS_KEY": KEY,
-            "AWS_REGION": REGION,
-            "AWS_DEFAULT_REGION": REGION,
+            **NOBODY,
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.bedrock_url,
-            "AWS_CONFIG_FILE": os.devnull,
-            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
-            "AWS_EC2_METADATA_DISABLED": "true",
         }
 
     def environment(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
         """Return `base` with every AWS_* variable replaced by `variables`, and no proxy used."""
-        kept = {name: value for name, value in base.items() if not name.startswith("AWS_")}
-        loopback = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-        return kept | loopback | self.variables()
+        return without_account(base) | self.variables()
 
-    def client(self, service: str) -> Any:  # noqa: ANN401 - botocore makes its classes at run time
+    def client(self, service: str) -> Any:
         """Return a boto3 client of this AWS, whatever this process's own environment says.
 
         It sends a request once: nothing is invoked twice behind a test's back.

@@ -1,0 +1,152 @@
+"""AWS, Upstash and a model on loopback, with the stack deployed.
+
+    with LocalCloud.start(model="echo") as cloud:
+        cloud.stack.outputs["AskUrl"]                   what template.yaml puts out
+        cloud.stack.request("POST", url, body={…})      a Function URL, signed: an httpx.Response
+        cloud.stack.invoke("FlushCacheFunction", {})    by logical id: payload, error, seconds
+        cloud.stack.fire_schedule()                     the scheduler runs it: its log lines
+        cloud.stack.kill_environments("AskFunction")    the next call starts cold
+        cloud.stack.logs(cloud.stack.physical("AskFunction"))
+        cloud.model.calls, cloud.model.answers          what Bedrock got, what the model computed
+        cloud.model.fail(Fault.THROTTLED, times=2)      and heal()
+        cloud.aws.client("ssm"), cloud.aws.environment()
+        cloud.upstash.url, cloud.upstash.token          the REST endpoint in front of cloud.redis
+        cloud.deploy({"FlushState": "ENABLED"})         deploy again with other parameters
+        cloud.check()                                   raises PartFailed if a part has died
+        cloud.environment("AskFunction")                the same function under AWS's own runtime
+
+Everything listens on loopback and on free ports only. However the block is left, no process and no
+temporary file stays; a SIGKILL of this process may leave files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import tempfile
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+from local_cloud import sam
+from local_cloud.aws import Aws
+from local_cloud.children import free_port
+from local_cloud.model import Model, ModelName
+from local_cloud.progress import step, to_stderr
+from local_cloud.redis_server import RedisServer
+from local_cloud.stack import Stack
+from local_cloud.template import parameters
+from local_cloud.upstash import UpstashEndpoint
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from types import FrameType
+
+DEFAULT_CHOICES = {"FlushState": "DISABLED"}
+"""The nightly schedule stays off, or a run at that minute would be cleared in the middle."""
+
+
+@dataclass(frozen=True, slots=True)
+class LocalCloud:
+    """The running parts and the deployed stack."""
+
+    folder: Path
+    redis: RedisServer
+    upstash: UpstashEndpoint
+    model: Model
+    aws: Aws
+    stack: Stack
+
+    @classmethod
+    @contextlib.contextmanager
+    def start(
+        cls,
+        *,
+        model: ModelName = "smollm2",
+        choices: Mapping[str, str] = DEFAULT_CHOICES,
+        progress: Callable[[str], None] = to_stderr,
+    ) -> Iterator[Self]:
+        """Build, start every part, deploy, and stop it all at the end.
+
+        `choices` are template parameters that shall differ from their defaults. Raises PartFailed,
+        naming the part, when one does not come up.
+        """
+        with contextlib.ExitStack() as stop, _sigterm_raises():
+            folder = Path(stop.enter_context(tempfile.TemporaryDirectory(prefix="local-cloud-")))
+            with sam.alone():
+                if build := sam.start_build(folder):
+                    stop.callback(build.stop)
+                with step(
+                    f"starting Redis, Upstash's endpoint, AWS and the model {model}", progress
+                ):
+                    parts = _start_parts(model, folder, stop)
+                if build:
+                    with step("building the layer and the functions", progress):
+                        build.wait()
+                    sam.built()
+                with step("deploying template.yaml to the emulated AWS", progress):
+                    stack = _deploy(parts.aws, choices, folder)
+            yield cls(folder, *parts, stack)
+
+    def deploy(self, choices: Mapping[str, str] = DEFAULT_CHOICES) -> Stack:
+        """Deploy what was built with other parameters, and return the stack as it is then."""
+        with sam.alone():
+            return _deploy(self.aws, choices, self.folder)
+
+    def check(self) -> None:
+        """Raise PartFailed, naming the part, if one has died."""
+        self.model.child.check()
+        self.aws.child.check()
+
+
+class _Parts(NamedTuple):
+    redis: RedisServer
+    upstash: UpstashEndpoint
+    model: Model
+    aws: Aws
+
+
+def _start_parts(name: ModelName, folder: Path, stop: contextlib.ExitStack) -> _Parts:
+    port = free_port()
+    model = Model.start(name, cloud_port=port, folder=folder / "model")
+    stop.callback(model.stop)
+    aws = Aws.start(port=port, bedrock_url=model.url, folder=folder / "aws")
+    stop.callback(aws.stop)
+    redis = stop.enter_context(RedisServer.start())
+    upstash = stop.enter_context(UpstashEndpoint.spawn(redis, log=folder / "upstash.log"))
+    model.wait()
+    aws.wait()
+    _tell_where_upstash_is(aws, upstash)
+    return _Parts(redis, upstash, model, aws)
+
+
+def _tell_where_upstash_is(aws: Aws, upstash: UpstashEndpoint) -> None:
+    """Fill the parameters whose names the template has as defaults."""
+    declared, ssm = parameters(sam.TEMPLATE), aws.client("ssm")
+    secrets = {"UpstashUrlParameter": upstash.url, "UpstashTokenParameter": upstash.token}
+    for parameter, value in secrets.items():
+        ssm.put_parameter(Name=declared[parameter]["Default"], Value=value, Type="SecureString")
+
+
+def _deploy(aws: Aws, choices: Mapping[str, str], folder: Path) -> Stack:
+    sam.start_deploy(aws, choices, folder).wait()
+    return Stack.read(aws, sam.STACK)
+
+
+@contextlib.contextmanager
+def _sigterm_raises() -> Iterator[None]:
+    """Let a SIGTERM unwind the program as Ctrl-C does, so that everything is cleaned up."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, _exit)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _exit(signum: int, _: FrameType | None) -> None:
+    sys.exit(128 + signum)

@@ -1,0 +1,166 @@
+"""The deployed stack, used as its callers use it: by name, by its URL, by its schedule."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
+
+import httpx
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+
+from local_cloud.aws import KEY, REGION
+from local_cloud.children import wait_until
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local_cloud.aws import Aws
+
+ALIAS = "live"
+_ONE_TIME = ("GroupName", "FlexibleTimeWindow", "Target")
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """What a function returned, or how it failed (`error` is Lambda's FunctionError)."""
+
+    payload: Any
+    error: str | None
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """A stack in the emulated AWS; resources go by their logical ids in the template."""
+
+    aws: Aws
+    name: str
+    outputs: Mapping[str, str]
+    resources: Mapping[str, tuple[str, str]]
+    """Type and physical id by logical id."""
+    _http: httpx.Client = field(
+        default_factory=lambda: httpx.Client(trust_env=False, timeout=900), repr=False
+    )
+
+    @classmethod
+    def read(cls, aws: Aws, name: str) -> Self:
+        """Read the outputs and resources of the stack called `name`."""
+        client = aws.client("cloudformation")
+        stack = client.describe_stacks(StackName=name)["Stacks"][0]
+        outputs = {item["OutputKey"]: item["OutputValue"] for item in stack.get("Outputs", [])}
+        found = client.describe_stack_resources(StackName=name)["StackResources"]
+        resources = {
+            item["LogicalResourceId"]: (item["ResourceType"], item["PhysicalResourceId"])
+            for item in found
+        }
+        return cls(aws, name, outputs, resources)
+
+    def physical(self, logical: str) -> str:
+        """Return the name that a resource has in the account."""
+        return self.resources[logical][1]
+
+    def only(self, kind: str) -> str:
+        """Return the physical id of the stack's one resource of this type."""
+        (found,) = [physical for type_, physical in self.resources.values() if type_ == kind]
+        return found
+
+    def invoke(self, function: str, event: object, *, qualifier: str = ALIAS) -> Invocation:
+        """Invoke a function by its logical id and wait for what it returns."""
+        began = time.perf_counter()
+        reply = self.aws.client("lambda").invoke(
+            FunctionName=self.physical(function),
+            Qualifier=qualifier,
+            Payload=json.dumps(event).encode(),
+        )
+        payload = json.loads(reply["Payload"].read())
+        return Invocation(payload, reply.get("FunctionError"), time.perf_counter() - began)
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+        signed: bool = True,
+    ) -> httpx.Response:
+        """Send a request to a Function URL, signed with SigV4, as AWS would receive it.
+
+        It goes to the emulator's address with the URL's host in its Host header. Any number of
+        threads may send at once.
+        """
+        data = b"" if body is None else json.dumps(body).encode()
+        sent = {"Host": urlsplit(url).netloc, "Content-Type": "application/json", **(headers or {})}
+        if signed:
+            request = AWSRequest(method, url, headers=sent, data=data)
+            SigV4Auth(Credentials(KEY, KEY), "lambda", REGION).add_auth(request)
+            sent = dict(request.headers.items())
+        return self._http.request(method, self.local(url), headers=sent, content=data)
+
+    def local(self, url: str) -> str:
+        """Return where a Function URL is reached on loopback (with its host as Host header)."""
+        parts = urlsplit(url)
+        return f"{self.aws.endpoint_url}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+
+    def fire_schedule(self, *, seconds: float = 60) -> list[str]:
+        """Let the scheduler run the stack's schedule once, now; return what its function logged.
+
+        It gets a one-time copy of the schedule as deployed (target, role, retries, dead letters),
+        which deletes itself, so the schedule stays what it was and may be off. Raises PartFailed
+        when the function has not ended within `seconds`.
+        """
+        scheduler, began = self.aws.client("scheduler"), time.time()
+        deployed = scheduler.get_schedule(Name=self.only("AWS::Scheduler::Schedule"))
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(began))
+        scheduler.create_schedule(
+            Name=f"once-{time.time_ns()}",
+            ScheduleExpression=f"at({moment})",
+            ActionAfterCompletion="DELETE",
+            **{part: deployed[part] for part in _ONE_TIME},
+        )
+        function = deployed["Target"]["Arn"].split(":")[6]
+        logged: list[str] = []
+
+        def ended() -> bool:
+            logged[:] = self.logs(function, since=began)
+            return any(line.startswith("REPORT") for line in logged)
+
+        wait_until(ended, seconds=seconds, what="the scheduled function", child=self.aws.child)
+        return logged
+
+    def logs(self, function: str, *, since: float = 0) -> list[str]:
+        """Return the lines a function (its physical name) has logged since a moment, in order."""
+        config = self.aws.client("lambda").get_function_configuration(FunctionName=function)
+        group = config.get("LoggingConfig", {}).get("LogGroup", f"/aws/lambda/{function}")
+        client = self.aws.client("logs")
+        try:
+            events = client.filter_log_events(logGroupName=group, startTime=int(since * 1000))
+        except client.exceptions.ResourceNotFoundException:
+            return []  # it has not run yet
+        return [event["message"] for event in events["events"]]
+
+    def kill_environments(self, function: str) -> int:
+        """Kill the warm environments of a function (its logical id); the next call starts cold.
+
+        Returns how many there were.
+        """
+        folder = f"{self.aws.folder}{os.sep}ministack-lambda-{self.physical(function)}-"
+        found = _processes(folder)
+        for pid in found:
+            os.kill(pid, signal.SIGKILL)
+        wait_until(lambda: not _processes(folder), seconds=10, what="the end of the environments")
+        return len(found)
+
+
+def _processes(argument: str) -> list[int]:
+    command = ["ps", "-axww", "-o", "pid=,command="]
+    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if argument in line]
