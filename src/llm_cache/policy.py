@@ -45,6 +45,18 @@ class Mode(StrEnum):
         """Whether a computed answer may be kept."""
         return self in (Mode.USE, Mode.REFRESH)
 
+    def __and__(self, other: Mode) -> Mode:
+        """Return the mode that does what both do."""
+        return _MODES[self.reads and other.reads, self.stores and other.stores]
+
+
+_MODES = {
+    (True, True): Mode.USE,
+    (False, True): Mode.REFRESH,
+    (True, False): Mode.READ_ONLY,
+    (False, False): Mode.BYPASS,
+}
+
 
 def seconds(field: str, value: object) -> float:
     """Return ``value`` as seconds; raise ``InvalidPolicy`` naming ``field`` otherwise."""
@@ -86,6 +98,15 @@ class CachePolicy:
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(outer, **{name: value for name, value in given.items() if value is not None})
 
+    def __and__(self, other: CachePolicy) -> CachePolicy:
+        """Return what satisfies both; the TTL is this policy's where it has one."""
+        ages = [seconds("max_age", age) for age in (self.max_age, other.max_age) if age is not None]
+        return CachePolicy(
+            ttl=other.ttl if self.ttl is None else self.ttl,
+            max_age=min(ages, default=None),
+            mode=self.effective_mode & other.effective_mode,
+        )
+
     @property
     def effective_mode(self) -> Mode:
         """The mode, ``USE`` when none was chosen."""
@@ -119,14 +140,11 @@ class CachePolicy:
         ignored, as section 5.2.3 asks; a ``max-age`` that is no number raises ``InvalidPolicy``.
         """
         directives = _directives(header)
-        mode = {
-            (False, False): None,
-            (True, False): Mode.REFRESH,
-            (False, True): Mode.READ_ONLY,
-            (True, True): Mode.BYPASS,
-        }["no-cache" in directives, "no-store" in directives]
         age = directives.get("max-age")
-        return cls(mode=mode, max_age=None if age is None else _delta_seconds("max-age", age))
+        return cls(
+            mode=_MODES["no-cache" not in directives, "no-store" not in directives],
+            max_age=None if age is None else _delta_seconds("max-age", age),
+        )
 
 
 _DIRECTIVE = re.compile(

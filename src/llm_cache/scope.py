@@ -75,6 +75,11 @@ class Report:
         return len(self.having(Status.ERROR))
 
     @property
+    def last(self) -> Outcome | None:
+        """The latest outcome; None when the cache had no part."""
+        return self.outcomes[-1] if self.outcomes else None
+
+    @property
     def tokens_saved(self) -> int:
         """Tokens of the model that hits made unnecessary, as counted when they were computed."""
         return sum(outcome.tokens for outcome in self.having(Status.HIT))

@@ -1,0 +1,88 @@
+"""From a question to an answer: the model on Bedrock, behind the cache."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from botocore.config import Config
+from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+from langchain_aws import ChatBedrockConverse
+from langchain_core.messages import BaseMessage
+
+from llm_cache import CachePolicy, Report, UpstashRedisCache
+from problems import Problem, model_timeout
+
+BUSY = {
+    "ModelNotReadyException",
+    "ServiceQuotaExceededException",
+    "ServiceUnavailableException",
+    "ThrottlingException",
+    "TooManyRequestsException",
+}
+SLOW = {"ModelTimeoutException"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What the caller gets; ``report`` tells how much of it came from the cache."""
+
+    text: str
+    usage: dict[str, int]
+    report: Report
+
+
+@cache
+def answers() -> UpstashRedisCache:
+    """Return the cache that the environment describes; it connects on first use."""
+    return UpstashRedisCache.from_env()
+
+
+@cache
+def model() -> ChatBedrockConverse:
+    """Return the model, made on first use: a snapshot then holds no connection and no secret."""
+    config = Config(connect_timeout=3, read_timeout=300, retries={"total_max_attempts": 2})
+    return ChatBedrockConverse(
+        model=os.environ["MODEL_ID"],
+        max_tokens=int(os.environ.get("MODEL_MAX_TOKENS", "512")),
+        temperature=0,
+        config=config,
+        cache=answers(),
+    )
+
+
+def answer(prompt: Sequence[BaseMessage], policy: CachePolicy, context: Any = None) -> Answer:
+    """Ask the model under ``policy``; raise a ``Problem`` when it does not answer."""
+    with answers().policy(policy, context=context) as report:
+        try:
+            message = model().invoke(list(prompt))
+        except Exception as error:
+            raise _as_problem(error) from error
+    fresh = message.usage_metadata if report.hits == 0 else None
+    return Answer(
+        text=str(message.text),
+        usage={
+            "input_tokens": fresh["input_tokens"] if fresh else 0,
+            "output_tokens": fresh["output_tokens"] if fresh else 0,
+            "saved_tokens": report.tokens_saved,
+        },
+        report=report,
+    )
+
+
+def _as_problem(error: Exception) -> Problem:
+    if isinstance(error, ConnectTimeoutError | ReadTimeoutError):
+        return model_timeout()
+    if not isinstance(error, ClientError):
+        return Problem(502, "model_failed", "the model could not be asked")
+    code = error.response.get("Error", {}).get("Code", "")
+    if code in BUSY:
+        headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+        wait = headers.get("retry-after")
+        return Problem(503, "model_busy", "the model takes no more requests now", retry_after=wait)
+    if code in SLOW:
+        return model_timeout()
+    return Problem(502, "model_failed", f"the model refused the request ({code})")

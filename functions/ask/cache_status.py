@@ -1,0 +1,57 @@
+"""How an answer's history in the cache is told to an HTTP caller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from llm_cache import CachePolicy, Mode, Report, Status
+
+NAME = "llm-cache"
+
+# RFC 9211, section 2.2: why a request went to the model.
+FORWARDED = {
+    Mode.USE: "uri-miss",
+    Mode.READ_ONLY: "uri-miss",
+    Mode.REFRESH: "request",
+    Mode.BYPASS: "bypass",
+}
+
+
+def body(report: Report, policy: CachePolicy) -> dict[str, Any]:
+    """Return the reply's ``cache`` field: status, age and TTL in whole seconds, key."""
+    last = report.last
+    status = _status(report, policy)
+    if last is None:
+        return {"status": status, "age": None, "ttl": None, "key": None}
+    age = int(last.age) if report.hits else None
+    ttl = None if last.ttl is None else int(last.ttl)
+    return {"status": status, "age": age, "ttl": ttl, "key": last.key}
+
+
+def headers(report: Report, policy: CachePolicy) -> dict[str, str]:
+    """Return ``Cache-Status`` (RFC 9211) and, for a hit, ``Age`` (RFC 9111, section 5.1)."""
+    last = report.last
+    if last is not None and report.hits:
+        told = {"Cache-Status": f'{NAME}; hit; ttl={int(last.ttl or 0)}; key="{_hash(last.key)}"'}
+        return {**told, "Age": str(int(last.age))}
+    why = "miss" if report.errors else FORWARDED[policy.effective_mode]
+    if any(outcome.why == "too_old" for outcome in report.having(Status.MISS)):
+        why = "request"
+    stored = f"; stored; ttl={int(last.ttl or 0)}" if last is not None and report.stored else ""
+    key = f'; key="{_hash(last.key)}"' if last is not None else ""
+    detail = "; detail=cache-unavailable" if report.errors else ""
+    return {"Cache-Status": f"{NAME}; fwd={why}{stored}{key}{detail}"}
+
+
+def _status(report: Report, policy: CachePolicy) -> str:
+    if report.hits:
+        return "hit"
+    if report.errors:
+        return "error"
+    if policy.effective_mode in (Mode.REFRESH, Mode.BYPASS):
+        return str(policy.effective_mode)
+    return "miss"
+
+
+def _hash(key: str) -> str:
+    return key.rpartition(":")[2]

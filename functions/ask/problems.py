@@ -1,0 +1,41 @@
+"""Why a request gets no answer, and what the caller is told of it."""
+
+from __future__ import annotations
+
+from starlette.responses import JSONResponse
+
+
+class Problem(Exception):
+    """A reply that is no answer: its HTTP status, a stable code, and a message for people."""
+
+    def __init__(
+        self,
+        status: int,
+        code: str,
+        message: str,
+        *,
+        field: str | None = None,
+        retry_after: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.field = field
+        self.retry_after = retry_after
+
+    def response(self) -> JSONResponse:
+        """Return the reply, with ``Retry-After`` where it is known."""
+        told = {"code": self.code, "message": str(self), "field": self.field}
+        error = {name: value for name, value in told.items() if value is not None}
+        headers = {"Retry-After": self.retry_after} if self.retry_after else None
+        return JSONResponse({"error": error}, self.status, headers=headers)
+
+
+def invalid(field: str, message: str) -> Problem:
+    """Return a 422 that names the field."""
+    return Problem(422, "invalid", message, field=field)
+
+
+def model_timeout() -> Problem:
+    """Return the 504 of a model that did not answer in time."""
+    return Problem(504, "model_timeout", "the model did not answer in time")
