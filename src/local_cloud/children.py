@@ -76,6 +76,11 @@ class Child:
         """Whether the program still runs."""
         return self._guard.poll() is None
 
+    @property
+    def pid(self) -> int:
+        """The process id of the guard, whose one child the program is."""
+        return self._guard.pid
+
     def check(self) -> None:
         """Raise PartFailed, with the end of the log, if the program has exited."""
         status = self._guard.poll()

@@ -33,10 +33,11 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 from local_cloud import sam
 from local_cloud.aws import Aws
 from local_cloud.children import free_port
+from local_cloud.lambda_runtime import Deployed, Environment
 from local_cloud.model import Model, ModelName
 from local_cloud.progress import step, to_stderr
 from local_cloud.redis_server import RedisServer
-from local_cloud.stack import Stack
+from local_cloud.stack import ALIAS, Stack
 from local_cloud.template import parameters
 from local_cloud.upstash import UpstashEndpoint
 
@@ -94,6 +95,18 @@ class LocalCloud:
         """Deploy what was built with other parameters, and return the stack as it is then."""
         with sam.alone():
             return _deploy(self.aws, choices, self.folder)
+
+    @contextlib.contextmanager
+    def environment(self, function: str, *, snapstart: bool = False) -> Iterator[Environment]:
+        """Run a deployed function (its logical id) in a fresh environment of AWS's own runtime."""
+        with tempfile.TemporaryDirectory(dir=self.folder) as name:
+            folder, physical = Path(name), self.stack.physical(function)
+            deployed = Deployed.download(self.aws, physical, ALIAS, folder)
+            where = self.aws.variables()
+            with Environment.start(
+                deployed, folder, variables=where, snapstart=snapstart
+            ) as environment:
+                yield environment
 
     def check(self) -> None:
         """Raise PartFailed, naming the part, if one has died."""

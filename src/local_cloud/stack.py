@@ -8,7 +8,7 @@ import signal
 import subprocess
 import time
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -18,6 +18,7 @@ from botocore.credentials import Credentials
 
 from local_cloud.aws import KEY, REGION
 from local_cloud.children import wait_until
+from local_cloud.invocation import Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,15 +27,6 @@ if TYPE_CHECKING:
 
 ALIAS = "live"
 _ONE_TIME = ("GroupName", "FlexibleTimeWindow", "Target")
-
-
-@dataclass(frozen=True, slots=True)
-class Invocation:
-    """What a function returned, or how it failed (`error` is Lambda's FunctionError)."""
-
-    payload: Any
-    error: str | None
-    seconds: float
 
 
 @dataclass(frozen=True, slots=True)
