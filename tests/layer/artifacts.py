@@ -1,0 +1,105 @@
+"""What `sam build` makes of the tree, for one architecture and runtime, and how to run it."""
+
+import hashlib
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+SAM = ROOT / ".tools/sam/bin/sam"
+BUILT_FROM = ("template.yaml", "layers", "functions", "src/llm_cache")
+# What the Lambda runtime itself has on its path, boto3 among it.
+RUNTIME = next((ROOT / ".tools/runtime/lib").glob("python3*/site-packages"))
+
+
+@dataclass(frozen=True)
+class Target:
+    architecture: str
+    runtime: str
+
+    @property
+    def overrides(self) -> list[str]:
+        return [f"Architecture={self.architecture}", f"Runtime={self.runtime}"]
+
+    def __str__(self) -> str:
+        return f"{self.architecture}-{self.runtime}"
+
+
+HOST = Target(
+    "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64",
+    f"python{sys.version_info.major}.{sys.version_info.minor}",
+)
+CROSS = Target("x86_64" if HOST.architecture == "arm64" else "arm64", "python3.13")
+
+
+@dataclass(frozen=True)
+class Artifacts:
+    """The packages of one build, each as Lambda would mount it."""
+
+    target: Target
+    folder: Path
+
+    @property
+    def layer(self) -> Path:
+        return self.folder / "LlmCacheLayer/python"
+
+    @property
+    def packages(self) -> list[Path]:
+        return [self.layer, self.folder / "AskFunction", self.folder / "FlushCacheFunction"]
+
+    def run(self, function: str | None, script: str, **environ: str) -> str:
+        """Run a script with nothing importable but the runtime, the layer and one function."""
+        task = [self.folder / function] if function else []
+        path = [str(entry) for entry in (*task, self.layer, RUNTIME)]
+        # Neither user nor site packages, nor what a .pth file of this environment would add.
+        command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {path}\n{script}"]
+        done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+
+def build(target: Target) -> Artifacts:
+    """Build with the real sam, unless what lies in `.build` was built from the same sources."""
+    home = ROOT / ".build" / str(target)
+    artifacts = Artifacts(target, home / "build")
+    stamp = home / "sources.sha256"
+    digest = sources()
+    if not (stamp.exists() and stamp.read_text() == digest):
+        stamp.unlink(missing_ok=True)
+        sam_build(target, artifacts.folder)
+        stamp.write_text(digest)
+    return artifacts
+
+
+def sam_build(target: Target, folder: Path) -> None:
+    where = ["--no-cached", "--build-dir", str(folder)]
+    done = sam("build", *where, "--parameter-overrides", *target.overrides)
+    assert done.returncode == 0, done.stderr
+
+
+def sam(*arguments: str) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable}
+    command = [str(SAM), *arguments]
+    return subprocess.run(
+        command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+    )
+
+
+def sources() -> str:
+    """Return a digest over all that a build reads, and the Python that compiles it."""
+    digest = hashlib.sha256(sys.version.encode())
+    for file in sorted(_files()):
+        digest.update(f"{file.relative_to(ROOT)}\0".encode())
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _files() -> Iterator[Path]:
+    for name in BUILT_FROM:
+        path = ROOT / name
+        found = path.rglob("*") if path.is_dir() else [path]
+        yield from (file for file in found if file.is_file() and "__pycache__" not in file.parts)

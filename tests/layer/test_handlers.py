@@ -1,0 +1,107 @@
+"""The packages run as they were built: what was left out of them is missed by nothing."""
+
+import json
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from tests.layer.artifacts import Artifacts
+
+INVOKE = """
+import json
+from types import SimpleNamespace
+from {module} import handler
+context = SimpleNamespace(
+    function_name="it", memory_limit_in_mb=1024, aws_request_id="1",
+    invoked_function_arn="arn:aws:lambda:eu-west-1:123456789012:function:it:live",
+    get_remaining_time_in_millis=lambda: 30_000,
+)
+result = handler({event!r}, context)
+print(json.dumps(dict(result, loaded=sorted(sys.modules))))
+"""
+NOTHING_LISTENS = "http://127.0.0.1:1"
+
+
+class Bedrock(BaseHTTPRequestHandler):
+    """Answers every Converse call with the same words."""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        message = {"role": "assistant", "content": [{"text": "Paris"}]}
+        usage = {"inputTokens": 3, "outputTokens": 1, "totalTokens": 4}
+        body = {"output": {"message": message}, "stopReason": "end_turn", "usage": usage}
+        reply = json.dumps({**body, "metrics": {"latencyMs": 1}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(reply)))
+        self.end_headers()
+        self.wfile.write(reply)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        pass
+
+
+@pytest.fixture
+def bedrock() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Bedrock)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def request(method: str, path: str, body: dict[str, str] | None = None) -> dict[str, object]:
+    """A Function URL's event."""
+    http = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": {"host": "it.lambda-url.eu-west-1.on.aws", "content-type": "application/json"},
+        "requestContext": {"http": http, "stage": "$default"},
+        "body": json.dumps(body) if body else None,
+        "isBase64Encoded": False,
+    }
+
+
+def environment(bedrock: str) -> dict[str, str]:
+    return {
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_REGION": "eu-west-1",
+        "AWS_DEFAULT_REGION": "eu-west-1",
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock,
+        "LLM_CACHE_NAMESPACE": "it",
+        "MODEL_ID": "global.amazon.nova-2-lite-v1:0",
+        "POWERTOOLS_SERVICE_NAME": "it",
+        "UPSTASH_REDIS_REST_URL": NOTHING_LISTENS,
+        "UPSTASH_REDIS_REST_TOKEN": "none",
+    }
+
+
+def last_line(output: str) -> dict[str, object]:
+    result: dict[str, object] = json.loads(output.splitlines()[-1])
+    return result
+
+
+def test_built_ask_answers_when_no_cache_is_in_reach(host: Artifacts, bedrock: str) -> None:
+    event = request("POST", "/ask", {"question": "What is the capital of France?"})
+    script = INVOKE.format(module="ask", event=event)
+    reply = last_line(host.run("AskFunction", script, **environment(bedrock)))
+    assert reply["statusCode"] == 200
+    assert json.loads(str(reply["body"]))["answer"] == "Paris"
+
+
+def test_built_ask_never_imports_numpy(host: Artifacts, bedrock: str) -> None:
+    script = INVOKE.format(module="ask", event=request("GET", "/health"))
+    reply = last_line(host.run("AskFunction", script, **environment(bedrock)))
+    assert reply["statusCode"] == 200
+    assert "numpy" not in str(reply["loaded"])
+
+
+def test_built_flush_loads_without_langchain(host: Artifacts, bedrock: str) -> None:
+    script = "import flush_cache; print('langchain_core' in sys.modules)"
+    assert host.run("FlushCacheFunction", script, **environment(bedrock)) == "False"
