@@ -90,7 +90,7 @@ class CachePolicy:
             seconds("ttl", self.ttl)
         if self.max_age is not None:
             seconds("max_age", self.max_age)
-        if self.mode is not None and self.mode not in set(Mode):
+        if self.mode is not None and self.mode not in list(Mode):
             raise InvalidPolicy("mode", self.mode, "one of " + ", ".join(Mode))
 
     def within(self, outer: CachePolicy) -> CachePolicy:

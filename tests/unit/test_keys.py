@@ -1,0 +1,42 @@
+import pytest
+
+from llm_cache import InvalidSettings
+from llm_cache.keys import Keyspace, digest
+
+
+def test_parts_that_join_to_the_same_text_hash_apart() -> None:
+    assert digest("ab", "c") != digest("a", "bc")
+    assert digest("1:a", "b") != digest("a", "1:b")
+    assert digest("ab") != digest("ab", "")
+
+
+def test_hash_is_that_of_the_length_prefixed_parts() -> None:
+    # sha256sum of b"6:h\xc3\xa9llo1:x": lengths are of bytes, and no release may change the hash
+    hashed = "224c9ac83484a44d5f85b9557071b03b345d8040c15c6ff178bbbe21ccc6ec88"
+    assert digest("héllo", "x") == hashed
+
+
+def test_text_that_is_not_valid_unicode_hashes_too() -> None:
+    assert digest("\ud800") != digest("\ud801")
+
+
+def test_keys_of_a_namespace() -> None:
+    keys = Keyspace("shop")
+    assert (keys.epoch, keys.entry("00ff")) == ("shop:epoch", "shop:entry:00ff")
+
+
+def test_glob_characters_of_a_namespace_are_escaped_in_its_pattern() -> None:
+    assert Keyspace("a*[b]?\\^").entry_pattern == r"a\*\[b\]\?\\\^:entry:*"
+
+
+def test_a_namespace_owns_no_key_of_one_that_begins_alike() -> None:
+    outer, inner, hashed = Keyspace("a"), Keyspace("a:entry"), "0" * 64
+    assert outer.owns_entry(outer.entry(hashed))
+    assert not outer.owns_entry(inner.entry(hashed))
+    assert not outer.owns_entry(inner.epoch)
+
+
+@pytest.mark.parametrize("namespace", ["", "a\nb", "x" * 201, 7])
+def test_an_impossible_namespace_is_named_in_the_error(namespace: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"namespace=.* is not accepted: None, or 1 to 200"):
+        Keyspace(namespace)

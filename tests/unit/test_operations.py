@@ -1,0 +1,150 @@
+"""Every rule of the operations, driven by hand: no server, no clock."""
+
+from typing import Any
+
+import pytest
+
+from llm_cache import CachePolicy, UnreadableEntry
+from llm_cache.entry import HEAD, Entry, body
+from llm_cache.errors import StoreUnavailable
+from llm_cache.keys import Keyspace
+from llm_cache.operations import (
+    Absence,
+    Hit,
+    Miss,
+    Operation,
+    Unseen,
+    clear,
+    flush_database,
+    lookup,
+    reclaim,
+    store,
+)
+
+KEYS = Keyspace("ns")
+HASH = "a" * 64
+NOW = 1000.0
+
+
+def entry(epoch: str = "e1", created: float = NOW - 5, ttl: int = 60) -> str:
+    return HEAD + epoch + body(created, ttl, ['"hi"'])
+
+
+def drive(operation: Operation[Any], *replies: Any) -> tuple[list[Any], Any]:
+    """Feed ``replies`` in turn; return the commands asked for, and the result."""
+    commands, given = [], iter(replies)
+    try:
+        commands.append(next(operation))
+        while True:
+            reply = next(given)
+            if isinstance(reply, Exception):
+                commands.append(operation.throw(reply))
+            else:
+                commands.append(operation.send(reply))
+    except StopIteration as done:
+        return commands, done.value
+
+
+def looking(policy: CachePolicy | None = None) -> Operation[Any]:
+    def read(found: Entry) -> str:
+        if found.answer != ("hi",):
+            raise UnreadableEntry("not hi")
+        return "hi"
+
+    return lookup(KEYS, HASH, policy=policy or CachePolicy(), now=NOW, read=read)
+
+
+MGET = ("MGET", "ns:epoch", f"ns:entry:{HASH}")
+
+
+def test_a_hit_is_one_command_that_reads_epoch_and_entry_together() -> None:
+    assert drive(looking(), ["e1", entry()]) == ([MGET], Hit("hi", 5.0, 55.0))
+
+
+def test_a_miss_is_one_command_and_keeps_the_epoch_it_saw() -> None:
+    assert drive(looking(), ["e1", None]) == ([MGET], Miss(Absence.UNKNOWN, "e1"))
+
+
+@pytest.mark.parametrize("epoch", ["e2", None])
+def test_an_entry_of_another_epoch_is_a_miss(epoch: str | None) -> None:
+    assert drive(looking(), [epoch, entry("e1")]) == ([MGET], Miss(Absence.CLEARED, epoch))
+
+
+def test_an_entry_past_its_time_is_a_miss_even_if_redis_still_has_it() -> None:
+    late = entry(created=NOW - 60, ttl=60)
+    assert drive(looking(), ["e1", late])[1] == Miss(Absence.UNKNOWN, "e1")
+
+
+def test_an_answer_older_than_the_policy_accepts_is_a_miss() -> None:
+    assert drive(looking(CachePolicy(max_age=4)), ["e1", entry()])[1] == Miss(Absence.TOO_OLD, "e1")
+    assert isinstance(drive(looking(CachePolicy(max_age=5)), ["e1", entry()])[1], Hit)
+
+
+@pytest.mark.parametrize("text", ["rubbish", HEAD + "e1" + body(NOW, 60, ['"bye"'])])
+def test_an_unreadable_entry_is_a_miss_and_is_deleted(text: str) -> None:
+    commands, result = drive(looking(), ["e1", text], 1)
+    assert commands == [MGET, ("UNLINK", f"ns:entry:{HASH}")]
+    assert result == Miss(Absence.UNREADABLE, "e1")
+
+
+def test_a_read_only_lookup_deletes_nothing() -> None:
+    commands, _ = drive(looking(CachePolicy(mode="read_only")), ["e1", "rubbish"])
+    assert commands == [MGET]
+
+
+def test_a_refresh_reads_the_epoch_alone() -> None:
+    result = drive(looking(CachePolicy(mode="refresh")), "e1")
+    assert result == ([("GET", "ns:epoch")], Miss(Absence.NOT_READ, "e1"))
+
+
+def test_a_failed_command_ends_the_lookup() -> None:
+    with pytest.raises(StoreUnavailable):
+        drive(looking(), StoreUnavailable("down"))
+
+
+def storing(epoch: str | Unseen | None) -> Operation[bool]:
+    return store(KEYS, HASH, body=',"rest"', ttl=60, epoch=epoch, token="new")
+
+
+def test_a_store_is_one_command_that_carries_its_own_expiry() -> None:
+    text = HEAD + "e1" + ',"rest"'
+    assert drive(storing("e1"), "OK") == ([("SET", f"ns:entry:{HASH}", text, "EX", 60)], True)
+
+
+@pytest.mark.parametrize(("epoch", "which"), [(None, "first"), (Unseen.NOT_LOOKED_UP, "current")])
+@pytest.mark.parametrize("reply", [0, 1])
+def test_a_store_without_an_epoch_is_one_script(
+    epoch: Unseen | None, which: str, reply: int
+) -> None:
+    commands, stored = drive(storing(epoch), reply)
+    (command,) = commands
+    assert command[0] == "EVAL"
+    assert command[2:] == (2, "ns:epoch", f"ns:entry:{HASH}", which, "new", HEAD, ',"rest"', 60)
+    assert stored is bool(reply)
+
+
+def test_nothing_is_stored_after_a_lookup_that_failed() -> None:
+    assert drive(storing(Unseen.LOOKUP_FAILED)) == ([], False)
+
+
+def test_a_clear_is_one_set_at_any_size() -> None:
+    assert drive(clear(KEYS, token="e9"), "OK") == ([("SET", "ns:epoch", "e9")], None)
+
+
+def test_a_flush_says_whether_it_waits() -> None:
+    assert drive(flush_database(asynchronous=True), "OK")[0] == [("FLUSHDB", "ASYNC")]
+    assert drive(flush_database(asynchronous=False), "OK")[0] == [("FLUSHDB", "SYNC")]
+
+
+def test_a_reclaim_goes_round_and_skips_keys_that_are_not_its_own() -> None:
+    mine, other = KEYS.entry("b" * 64), "ns:entry:epoch"
+    commands, result = drive(reclaim(KEYS), ["7", [mine, other]], 1, ["0", []])
+    assert [command[0] for command in commands] == ["SCAN", "EVAL", "SCAN"]
+    assert commands[1][2:5] == (2, "ns:epoch", mine)
+    assert commands[2][1] == "7"
+    assert (result.scanned, result.removed, result.complete) == (1, 1, True)
+
+
+def test_a_reclaim_that_is_out_of_time_returns_where_to_go_on() -> None:
+    commands, result = drive(reclaim(KEYS, proceed=lambda: False), ["7", []])
+    assert (len(commands), result.cursor, result.complete) == (1, "7", False)

@@ -1,0 +1,57 @@
+import pytest
+
+from llm_cache import InvalidSettings, Settings
+from llm_cache.policy import TtlBounds
+
+LOCAL = {
+    "UPSTASH_REDIS_REST_URL": "https://x.upstash.io",
+    "UPSTASH_REDIS_REST_TOKEN": "secret-token",
+}
+
+
+def test_settings_are_read_from_the_environment() -> None:
+    settings = Settings.from_env(
+        {
+            "LLM_CACHE_URL_PARAMETER": "/cache/url",
+            "LLM_CACHE_TOKEN_PARAMETER": "/cache/token",
+            "LLM_CACHE_NAMESPACE": "shop",
+            "LLM_CACHE_TTL": "600",
+            "LLM_CACHE_TTL_FLOOR": "5",
+            "LLM_CACHE_TTL_CEILING": "3600",
+            "LLM_CACHE_TIMEOUT": "0.5",
+        }
+    )
+    assert (settings.url_parameter, settings.token_parameter) == ("/cache/url", "/cache/token")
+    assert (settings.namespace, settings.timeout) == ("shop", 0.5)
+    assert settings.ttl == TtlBounds(600, 5, 3600)
+
+
+def test_an_unset_variable_has_its_default() -> None:
+    settings = Settings.from_env({**LOCAL, "LLM_CACHE_TTL": "  "})
+    assert (settings.namespace, settings.timeout, settings.ttl) == (None, 1.0, TtlBounds())
+
+
+def test_the_token_is_not_in_the_repr() -> None:
+    assert "secret-token" not in repr(Settings.from_env(LOCAL))
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("LLM_CACHE_TTL", "an hour"),
+        ("LLM_CACHE_TTL", "-1"),
+        ("LLM_CACHE_TTL", "nan"),
+        ("LLM_CACHE_TIMEOUT", "0"),
+        ("LLM_CACHE_NAMESPACE", "a\x00b"),
+    ],
+)
+def test_a_wrong_variable_is_named_with_its_value(variable: str, value: str) -> None:
+    with pytest.raises(InvalidSettings) as raised:
+        Settings.from_env({**LOCAL, variable: value})
+    assert str(raised.value).startswith(f"{variable}={value!r} is not accepted: ")
+
+
+@pytest.mark.parametrize("missing", LOCAL)
+def test_it_must_be_known_where_upstash_is(missing: str) -> None:
+    with pytest.raises(InvalidSettings, match=missing):
+        Settings.from_env({name: value for name, value in LOCAL.items() if name != missing})
