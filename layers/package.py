@@ -104,7 +104,7 @@ def compile_bytecode(site: Path, mounted: str, version: str) -> str:
     """Compile for the place the files will be mounted at, and say what was done."""
     python = interpreter(version)
     if python is None:
-        return f"no bytecode, so cold starts are slower: no python{version} runs on this host"
+        return f"no bytecode, for want of a python{version} on the PATH: cold starts are slower"
     # SAM dates every file 1980-01-01, which makes bytecode that is checked by date stale at once.
     mode = ["--invalidation-mode", "unchecked-hash"]
     where = ["-s", str(site), "-p", mounted]

@@ -1,0 +1,93 @@
+"""What SAM's own translator makes of the template."""
+
+import copy
+import json
+import subprocess
+from functools import cache
+from typing import Any
+
+from tests.template.loader import ROOT, Template, load, resources
+
+PYTHON = ROOT / ".tools/sam/bin/python"
+TRANSLATE = ROOT / "tests/template/translate.py"
+# The translator asks for a region and for nothing else of AWS.
+ENVIRON = {"AWS_DEFAULT_REGION": "eu-west-1"}
+
+
+def built(layer: str = "layer-1") -> Template:
+    """The template as `sam build` and `sam package` leave it: code stands in a bucket."""
+    template = copy.deepcopy(load())
+    for function in resources(template, "Serverless::Function").values():
+        function["Properties"]["CodeUri"] = "s3://bucket/function"
+    template["Resources"]["LlmCacheLayer"]["Properties"]["ContentUri"] = f"s3://bucket/{layer}"
+    return template
+
+
+def translate(template: Template) -> Template:
+    translated: Template = _translate(json.dumps(template))
+    return translated
+
+
+@cache
+def _translate(template: str) -> Any:
+    done = subprocess.run(
+        [PYTHON, TRANSLATE],
+        input=template,
+        env=ENVIRON,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def versions(template: Template) -> dict[str, str]:
+    """The logical id of the version that each function publishes: a new id is a new version."""
+    found = resources(translate(template), "Lambda::Version")
+    return {it["Properties"]["FunctionName"]["Ref"]: key for key, it in found.items()}
+
+
+def test_changed_layer_publishes_every_function_anew() -> None:
+    before, after = versions(built()), versions(built(layer="layer-2"))
+    assert set(before) == {"AskFunction", "FlushCacheFunction"}
+    assert all(before[function] != after[function] for function in before)
+
+
+def test_unchanged_template_publishes_nothing() -> None:
+    _translate.cache_clear()
+    before = versions(built())
+    _translate.cache_clear()
+    assert versions(built()) == before
+
+
+def test_changed_layer_is_lost_without_the_flags_that_the_rules_ask_for() -> None:
+    def unflagged(layer: str) -> Template:
+        template = built(layer)
+        del template["Resources"]["AskFunction"]["Properties"]["AutoPublishAliasAllProperties"]
+        return template
+
+    before, after = versions(unflagged("layer-1")), versions(unflagged("layer-2"))
+    assert before["AskFunction"] == after["AskFunction"]
+
+
+def test_schedule_and_url_invoke_the_alias() -> None:
+    translated = translate(built())
+    (schedule,) = resources(translated, "Scheduler::Schedule").values()
+    (url,) = resources(translated, "Lambda::Url").values()
+    assert list(references(schedule["Properties"]["Target"]["Arn"])) == [
+        "FlushCacheFunctionAliaslive"
+    ]
+    assert list(references(url["Properties"]["TargetFunctionArn"])) == ["AskFunctionAliaslive"]
+
+
+def test_scheduler_and_function_may_send_to_the_failures_queue() -> None:
+    roles = resources(translate(built()), "IAM::Role")
+    for role in ("FlushCacheFunctionRole", "FlushCacheFunctionScheduledRole"):
+        allowed = [
+            statement["Resource"]
+            for policy in roles[role]["Properties"]["Policies"]
+            for statement in policy["PolicyDocument"]["Statement"]
+            if statement["Action"] == "sqs:SendMessage"
+        ]
+        assert allowed == [{"Fn::GetAtt": ["FlushFailures", "Arn"]}]
