@@ -75,10 +75,8 @@ def test_schedule_and_url_invoke_the_alias() -> None:
     translated = translate(built())
     (schedule,) = resources(translated, "Scheduler::Schedule").values()
     (url,) = resources(translated, "Lambda::Url").values()
-    assert list(references(schedule["Properties"]["Target"]["Arn"])) == [
-        "FlushCacheFunctionAliaslive"
-    ]
-    assert list(references(url["Properties"]["TargetFunctionArn"])) == ["AskFunctionAliaslive"]
+    assert schedule["Properties"]["Target"]["Arn"] == {"Ref": "FlushCacheFunctionAliaslive"}
+    assert url["Properties"]["TargetFunctionArn"] == {"Ref": "AskFunctionAliaslive"}
 
 
 def test_scheduler_and_function_may_send_to_the_failures_queue() -> None:
