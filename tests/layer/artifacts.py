@@ -82,10 +82,17 @@ def sam_build(target: Target, folder: Path) -> None:
 
 
 def sam(*arguments: str) -> subprocess.CompletedProcess[str]:
-    environ = {**os.environ, "SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable}
-    command = [str(SAM), *arguments]
+    return run([str(SAM), *arguments], ROOT)
+
+
+def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run what may call make, and let nothing of the make that started the tests reach it."""
+    kept = {
+        key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))
+    }
+    environ = {**kept, "SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable}
     return subprocess.run(
-        command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+        command, cwd=folder, env=environ, capture_output=True, text=True, check=False
     )
 
 

@@ -1,15 +1,13 @@
 """How layers/package.py chooses what goes into a package."""
 
-import os
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from layers import package
 from packaging.markers import Marker
-from tests.layer.artifacts import ROOT, sam
+from tests.layer.artifacts import ROOT, run, sam
 
 LAYER = ROOT / "layers/llm_cache/requirements.txt"
 ASK = ROOT / "functions/ask/requirements.txt"
@@ -102,13 +100,7 @@ def test_target_that_has_no_makefile_fails_the_build(tmp_path: Path) -> None:
 
 
 def test_package_that_is_told_no_target_fails(tmp_path: Path) -> None:
-    done = subprocess.run(
-        ["make", "build-FlushCacheFunction", f"ARTIFACTS_DIR={tmp_path}"],
-        cwd=ROOT / "functions/flush_cache",
-        env={**os.environ, "PYTHON": sys.executable},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["make", "build-FlushCacheFunction", f"ARTIFACTS_DIR={tmp_path}"]
+    done = run(command, ROOT / "functions/flush_cache")
     assert done.returncode != 0
     assert "--architecture: invalid choice" in done.stderr
