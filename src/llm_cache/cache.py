@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import secrets
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the cache
 CLEAR_TIMEOUT = 30.0  # seconds; a FLUSHDB SYNC of a large database takes its time
+_numbers = itertools.count()
 
 
 class UpstashRedisCache(BaseCache):
@@ -66,6 +68,7 @@ class UpstashRedisCache(BaseCache):
         self._ttl = TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling)
         self._timeout = timeout
         self._clock = clock
+        self._number = next(_numbers)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> UpstashRedisCache:
@@ -133,11 +136,11 @@ class UpstashRedisCache(BaseCache):
                 self._keys, hashed, policy=within.policy, now=self._clock(), read=generations.read
             )
         except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
-            scope.remember_epoch(key, Unseen.LOOKUP_FAILED)
+            scope.remember_epoch((self._number, key), Unseen.LOOKUP_FAILED)
             within.report.add(_failure("lookup", key, error))
             return None
         if isinstance(found, Miss):
-            scope.remember_epoch(key, found.epoch)
+            scope.remember_epoch((self._number, key), found.epoch)
             within.report.add(Outcome(status=Status.MISS, key=key, why=found.why))
             return None
         saved = generations.tokens(found.answer)
@@ -160,7 +163,7 @@ class UpstashRedisCache(BaseCache):
         self, policy: CachePolicy, hashed: str, answer: Sequence[Generation]
     ) -> Operation[Outcome]:
         key = self._keys.entry(hashed)
-        seen = scope.recall_epoch(key)
+        seen = scope.recall_epoch((self._number, key))
         if not policy.effective_mode.stores:
             return _skipped(key, f"mode {policy.effective_mode}")
         now = self._clock()

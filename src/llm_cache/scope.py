@@ -130,23 +130,26 @@ def entered(policy: CachePolicy, context: LambdaContext | None) -> Iterator[Repo
 Seen: TypeAlias = str | Unseen | None
 """What a lookup saw: the epoch, None where there was none yet, or why it is not known."""
 
+Lookup: TypeAlias = tuple[int, str]
+"""Which cache looked up which key: what one cache saw is nothing to another."""
+
 # Copied on every change, so that the threads of a batch, each in a copy of the context, never see
 # one another's.
-_seen: ContextVar[Mapping[str, Seen]] = ContextVar("llm_cache_seen", default={})  # noqa: B039
+_seen: ContextVar[Mapping[Lookup, Seen]] = ContextVar("llm_cache_seen", default={})  # noqa: B039
 _MOST_SEEN = 4096  # a lookup whose model call failed leaves its own behind
 
 
-def remember_epoch(key: str, epoch: Seen) -> None:
-    """Note what the lookup of ``key`` saw, for the update that follows it in this context."""
-    kept = {**_seen.get(), key: epoch}
+def remember_epoch(lookup: Lookup, epoch: Seen) -> None:
+    """Note what a lookup saw, for the update that follows it in this context."""
+    kept = {**_seen.get(), lookup: epoch}
     if len(kept) > _MOST_SEEN:
         del kept[next(iter(kept))]
     _seen.set(kept)
 
 
-def recall_epoch(key: str) -> Seen:
-    """Return what the last lookup of ``key`` in this context saw, and forget it."""
+def recall_epoch(lookup: Lookup) -> Seen:
+    """Return what the last such lookup in this context saw, and forget it."""
     seen = dict(_seen.get())
-    epoch = seen.pop(key, Unseen.NOT_LOOKED_UP)
+    epoch = seen.pop(lookup, Unseen.NOT_LOOKED_UP)
     _seen.set(seen)
     return epoch

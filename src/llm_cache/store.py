@@ -11,6 +11,7 @@ import asyncio
 import logging
 import threading
 import time
+import weakref
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -93,17 +94,12 @@ class UpstashStore:
         except Exception as error:
             raise _as_store_error(error) from error
 
-    def close(self) -> None:
-        """Close the blocking client's connections; the next command opens new ones."""
-        with self._lock:
-            client, self._client = self._client, None
-        if client is not None:
-            client.close()  # type: ignore[no-untyped-call]
-
     def _sync_client(self) -> Redis:
         with self._lock:
             if self._client is None:
                 self._client = _bounded(self._locate())
+                # Nobody closes a cache: what it opened is closed when it is collected.
+                weakref.finalize(self, self._client.close)
             return self._client
 
     async def _async_client(self) -> AsyncRedis:

@@ -1,0 +1,43 @@
+"""A real Redis server behind Upstash's protocol, once a session, emptied for each test."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from upstash_redis import Redis
+
+from local_cloud.redis_server import RedisServer
+from local_cloud.upstash import UpstashEndpoint
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[RedisServer]:
+    with RedisServer.start() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def _endpoint(redis_server: RedisServer) -> Iterator[UpstashEndpoint]:
+    with UpstashEndpoint.start(redis_server) as endpoint:
+        yield endpoint
+
+
+@pytest.fixture
+def upstash(_endpoint: UpstashEndpoint) -> UpstashEndpoint:
+    """An empty database behind Upstash's REST protocol, and a meter that starts at zero."""
+    with Redis(_endpoint.url, _endpoint.token) as client:
+        client.flushdb()
+    _endpoint.meter.reset()
+    return _endpoint
+
+
+@pytest.fixture
+def redis(upstash: UpstashEndpoint) -> Iterator[Redis]:
+    """The published client, as a user makes it."""
+    with Redis(upstash.url, upstash.token) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def checkout() -> Path:
+    return Path(__file__).parent.parent

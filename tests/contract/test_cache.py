@@ -1,0 +1,278 @@
+"""The drop-in class against a real server: policy, clears, and what a caller sees."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, Generation
+from upstash_redis import Redis
+from upstash_redis.asyncio import Redis as AsyncRedis
+
+from llm_cache import CacheNamespace, CachePolicy, InvalidSettings, Status, UpstashRedisCache
+from llm_cache.store import UpstashStore
+from local_cloud.upstash import UpstashEndpoint
+
+ANSWER = [Generation(text="an answer")]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def cache(redis: Redis, clock: Clock) -> UpstashRedisCache:
+    return UpstashRedisCache(redis, ttl=600, namespace="shop", ttl_ceiling=3600, clock=clock)
+
+
+def ask(cache: UpstashRedisCache, prompt: str = "p") -> tuple[bool, str | None]:
+    """Look up and store as LangChain does; return whether it was a hit, and why not."""
+    with cache.policy() as report:
+        found = cache.lookup(prompt, "model")
+        if found is None:
+            cache.update(prompt, "model", ANSWER)
+    return found is not None, report.outcomes[0].why if report.outcomes else None
+
+
+def test_a_hit_reports_its_age_its_ttl_and_its_key(
+    cache: UpstashRedisCache, clock: Clock, redis: Redis
+) -> None:
+    ask(cache)
+    clock.now += 10
+    with cache.policy() as report:
+        cache.lookup("p", "model")
+    (hit,) = report.outcomes
+    assert (hit.status, hit.age, hit.ttl) == (Status.HIT, 10, 590)
+    assert redis.exists(hit.key) == 1
+
+
+def test_the_ttl_of_an_invocation_reaches_redis_clamped(
+    cache: UpstashRedisCache, redis: Redis
+) -> None:
+    for wanted, kept in ((120, 120), (10**6, 3600), (None, 600)):
+        with cache.policy(CachePolicy(ttl=wanted)) as report:
+            cache.update(f"p{wanted}", "model", ANSWER)
+        assert report.last is not None
+        assert report.last.ttl == kept
+        assert kept - 2 <= redis.ttl(report.last.key) <= kept
+
+
+def test_an_answer_with_zero_ttl_is_not_stored(cache: UpstashRedisCache, redis: Redis) -> None:
+    with cache.policy(CachePolicy(ttl=0)) as report:
+        assert ask(cache) == (False, "unknown")
+    assert [outcome.status for outcome in report.outcomes] == [Status.MISS, Status.SKIPPED]
+    assert redis.keys("*:entry:*") == []
+
+
+def test_a_ttl_callable_that_raises_loses_no_answer(cache: UpstashRedisCache) -> None:
+    def broken(_answer: Any, _now: float) -> float:
+        raise KeyError("tenant")
+
+    with cache.policy(CachePolicy(ttl=broken)) as report:
+        cache.update("p", "model", ANSWER)
+    assert (report.errors, report.stored) == (1, 0)
+
+
+def test_an_answer_older_than_max_age_is_computed_anew(
+    cache: UpstashRedisCache, clock: Clock
+) -> None:
+    ask(cache)
+    clock.now += 30
+    with cache.policy(CachePolicy(max_age=20)):
+        assert ask(cache) == (False, "too_old")
+        assert ask(cache) == (True, "")
+
+
+def test_a_refresh_overwrites(cache: UpstashRedisCache) -> None:
+    cache.update("p", "model", [Generation(text="old")])
+    with cache.policy(CachePolicy(mode="refresh")):
+        assert ask(cache) == (False, "not_read")
+    assert cache.lookup("p", "model") == ANSWER
+
+
+def test_read_only_reads_and_leaves_nothing_behind(cache: UpstashRedisCache, redis: Redis) -> None:
+    with cache.policy(CachePolicy(mode="read_only")):
+        assert ask(cache) == (False, "unknown")
+    assert redis.keys("*") == []
+    ask(cache)
+    with cache.policy(CachePolicy(mode="read_only")):
+        assert ask(cache) == (True, "")
+
+
+def test_bypass_neither_reads_nor_stores(cache: UpstashRedisCache) -> None:
+    ask(cache)
+    with cache.policy(CachePolicy(mode="bypass")):
+        assert cache.lookup("p", "model") is None
+        cache.update("p", "model", [Generation(text="other")])
+    assert cache.lookup("p", "model") == ANSWER
+
+
+def test_overwriting_with_fewer_generations_leaves_no_tail(cache: UpstashRedisCache) -> None:
+    cache.update("p", "model", [Generation(text="a"), Generation(text="b")])
+    cache.update("p", "model", ANSWER)
+    assert cache.lookup("p", "model") == ANSWER
+
+
+def test_chat_answers_are_kept_with_what_they_carry(cache: UpstashRedisCache) -> None:
+    usage: Any = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
+    answer = [ChatGeneration(message=AIMessage("hi", usage_metadata=usage))]
+    cache.update("p", "model", answer)
+    with cache.policy() as report:
+        assert cache.lookup("p", "model") == answer
+    assert report.tokens_saved == 7
+
+
+def test_a_clear_takes_effect_at_once_and_only_in_its_namespace(
+    cache: UpstashRedisCache, redis: Redis
+) -> None:
+    other = UpstashRedisCache(redis, namespace="shop2")
+    redis.set("foreign", "untouched")
+    ask(cache), ask(other)
+    cache.clear()
+    assert ask(cache) == (False, "cleared")
+    assert ask(cache) == (True, "")
+    assert ask(other) == (True, "")
+    assert redis.get("foreign") == "untouched"
+
+
+def test_an_answer_computed_across_a_clear_is_not_served(cache: UpstashRedisCache) -> None:
+    ask(cache, "so that an epoch is there")
+    assert cache.lookup("p", "model") is None
+    cache.clear()
+    cache.update("p", "model", ANSWER)
+    assert ask(cache) == (False, "cleared")
+
+
+@pytest.mark.parametrize("namespace", [None, "fresh"])
+def test_an_answer_computed_across_the_first_clear_of_all_is_not_served(
+    redis: Redis, namespace: str | None
+) -> None:
+    cache = UpstashRedisCache(redis, namespace=namespace)
+    assert cache.lookup("p", "model") is None
+    cache.clear()
+    if namespace is None:
+        ask(cache, "another, whose store makes an epoch")
+    with cache.policy() as report:
+        cache.update("p", "model", ANSWER)
+    assert report.last is not None
+    assert report.last.why == "may be older than a clear"
+    assert cache.lookup("p", "model") is None
+
+
+def test_a_lost_epoch_only_causes_misses(cache: UpstashRedisCache, redis: Redis) -> None:
+    ask(cache, "before")
+    cache.clear()
+    redis.delete("shop:epoch")
+    assert ask(cache, "before") == (False, "cleared")
+    assert ask(cache, "before") == (True, "")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_the_drop_in_form_flushes_the_whole_database(redis: Redis, asynchronous: bool) -> None:
+    cache = UpstashRedisCache(redis)
+    redis.set("foreign", "gone after")
+    ask(cache)
+    cache.clear(asynchronous=asynchronous)
+    assert redis.dbsize() == 0
+
+
+def test_a_clear_does_not_guess_at_arguments_it_does_not_know(cache: UpstashRedisCache) -> None:
+    ask(cache)
+    with pytest.raises(TypeError, match="not tags"):
+        cache.clear(tags="tenant:42")
+    assert ask(cache) == (True, "")
+
+
+def test_rubbish_in_redis_is_a_miss_and_is_replaced(cache: UpstashRedisCache, redis: Redis) -> None:
+    with cache.policy() as report:
+        cache.update("p", "model", ANSWER)
+    assert report.last is not None
+    redis.set(report.last.key, '[{"lc": 1}]')
+    assert ask(cache) == (False, "unreadable")
+    assert ask(cache) == (True, "")
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+def test_a_reclaim_frees_what_was_cleared_and_nothing_else(
+    cache: UpstashRedisCache, redis: Redis, upstash: UpstashEndpoint, asynchronous: bool
+) -> None:
+    for number in range(1200):
+        cache.update(f"p{number}", "model", ANSWER)
+    cache.clear(asynchronous=asynchronous)
+    ask(cache, "fresh")
+    redis.hset("shop:entry:" + "0" * 64, "of another", "type")
+    redis.set("shop:entry:not-a-hash", "foreign")
+    redis.set("shopX:entry:" + "1" * 64, "foreign")
+    namespace = CacheNamespace(UpstashStore.beside(redis), "shop")
+    reclaimed = namespace.reclaim(seconds=30)
+    assert (reclaimed.scanned, reclaimed.removed, reclaimed.complete) == (1202, 1201, True)
+    assert ask(cache, "fresh") == (True, "")
+    assert redis.dbsize() == 4  # the fresh entry, the epoch, two foreign keys
+
+
+def test_a_reclaim_in_many_short_turns_reaches_everything(
+    cache: UpstashRedisCache, redis: Redis
+) -> None:
+    for number in range(1200):
+        cache.update(f"p{number}", "model", ANSWER)
+    namespace = CacheNamespace(UpstashStore.beside(redis), "shop")
+    namespace.clear()
+    cursor, removed, turns = "0", 0, 0
+    while turns == 0 or cursor != "0":
+        reclaimed = namespace.reclaim(seconds=0, cursor=cursor)
+        cursor, removed, turns = reclaimed.cursor, removed + reclaimed.removed, turns + 1
+    assert removed == 1200
+    assert turns > 1
+
+
+def test_one_event_loop_per_invocation_leaves_nothing_open(
+    cache: UpstashRedisCache, upstash: UpstashEndpoint
+) -> None:
+    async def invocation(prompt: str) -> object:
+        if await cache.alookup(prompt, "model") is None:
+            await cache.aupdate(prompt, "model", ANSWER)
+        return await cache.alookup(prompt, "model")
+
+    for number in range(3):
+        assert asyncio.run(invocation(f"p{number}")) == ANSWER
+        assert cache._store._loops == {}
+
+
+async def test_many_tasks_of_one_loop_share_a_client(cache: UpstashRedisCache) -> None:
+    found = await asyncio.gather(*(cache.alookup(f"p{number}", "model") for number in range(20)))
+    assert found == [None] * 20
+    assert len(cache._store._loops) == 1
+
+
+async def test_an_asynchronous_clear_clears(cache: UpstashRedisCache) -> None:
+    await cache.aupdate("p", "model", ANSWER)
+    await cache.aclear()
+    assert await cache.alookup("p", "model") is None
+
+
+@pytest.mark.parametrize(
+    "not_a_client", [lambda at: AsyncRedis(at.url, at.token), lambda at: at.url, lambda _: None]
+)
+def test_what_is_no_client_is_refused_by_name(
+    upstash: UpstashEndpoint, not_a_client: Callable[[UpstashEndpoint], object]
+) -> None:
+    with pytest.raises(InvalidSettings, match=r"redis_=.*an upstash_redis\.Redis"):
+        UpstashRedisCache(not_a_client(upstash))
+
+
+def test_the_callers_client_is_left_as_it_was(redis: Redis) -> None:
+    before, http = dict(vars(redis)), redis._http._client
+    UpstashRedisCache(redis).lookup("p", "model")
+    assert vars(redis) == before
+    assert redis._http._client is http
+    assert http.timeout.read is None
