@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-import urllib.request
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import botocore.session
+import httpx
 from botocore.config import Config
 
 from local_cloud.children import Child, wait_until
@@ -24,6 +25,7 @@ INVOKE_SECONDS = 900
 NOBODY = {
     "AWS_ACCESS_KEY_ID": KEY,
     "AWS_SECRET_ACCESS_KEY": KEY,
+    "AWS_SESSION_TOKEN": KEY,  # a function always has one, and LangChain's cache key shows it
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
     "AWS_CONFIG_FILE": os.devnull,
@@ -32,7 +34,12 @@ NOBODY = {
 }
 """Credentials of no account, and no way to find others."""
 _LOOPBACK = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
-_OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+_ONCE = Config(
+    proxies={},
+    read_timeout=INVOKE_SECONDS,
+    max_pool_connections=64,
+    retries={"total_max_attempts": 1},
+)
 _LAUNCHER = Path(__file__).with_name("_ministack.py")
 
 
@@ -40,6 +47,11 @@ def without_account(base: Mapping[str, str]) -> dict[str, str]:
     """Return `base` without a trace of the user's AWS account; it reaches loopback directly."""
     kept = {name: value for name, value in base.items() if not name.startswith("AWS_")}
     return kept | _LOOPBACK | NOBODY
+
+
+def _direct() -> httpx.Client:
+    limits = httpx.Limits(max_connections=None)
+    return httpx.Client(trust_env=False, timeout=INVOKE_SECONDS, limits=limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +66,10 @@ class Aws:
     bedrock_url: str
     folder: Path
     child: Child
+    http: httpx.Client = field(default_factory=_direct, repr=False)
+    """Sends a request to loopback as it is, whatever proxy the environment names."""
+    _clients: dict[str, Any] = field(default_factory=dict, repr=False)
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
     @classmethod
     def start(cls, *, port: int, bedrock_url: str, folder: Path) -> Self:
@@ -62,17 +78,20 @@ class Aws:
         `bedrock_url` is the model's: Bedrock calls are sent there, and ministack asks it for the
         answers. All state lies in `folder`.
         """
-        env = bare_environment(folder) | {
-            "BIND_HOST": "127.0.0.1",  # its default is every interface
-            "GATEWAY_PORT": str(port),
-            "MINISTACK_REGION": REGION,
-            "MINISTACK_BEDROCK_PROXY_URL": bedrock_url,
-            "MINISTACK_BEDROCK_PROXY_TIMEOUT_SECONDS": str(INVOKE_SECONDS),
-            "S3_DATA_DIR": str(folder / "s3"),
-            "STATE_DIR": str(folder / "state"),
-            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock_url,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        env = (
+            bare_environment(folder)
+            | NOBODY
+            | {
+                "BIND_HOST": "127.0.0.1",  # its default is every interface
+                "GATEWAY_PORT": str(port),
+                "MINISTACK_REGION": REGION,
+                "MINISTACK_BEDROCK_PROXY_URL": bedrock_url,
+                "MINISTACK_BEDROCK_PROXY_TIMEOUT_SECONDS": str(INVOKE_SECONDS),
+                "S3_DATA_DIR": str(folder / "s3"),
+                "STATE_DIR": str(folder / "state"),
+                "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock_url,
+            }
+        )
         argv = [interpreter("aws"), str(_LAUNCHER), interpreter("runtime")]
         child = Child.start("the emulated AWS", argv, env=env, log=folder / "ministack.log")
         return cls(port, bedrock_url, folder, child)
@@ -86,7 +105,7 @@ class Aws:
         """Return when it answers; raises PartFailed when it does not get there."""
         url = f"{self.endpoint_url}/_ministack/health"
         wait_until(
-            lambda: bool(_OPENER.open(url, timeout=5).read()),
+            lambda: self._answers(url),
             seconds=START_SECONDS,
             what=self.child.name,
             child=self.child,
@@ -105,27 +124,40 @@ class Aws:
         return without_account(base) | self.variables()
 
     def client(self, service: str) -> Any:
-        """Return a boto3 client of this AWS, whatever this process's own environment says.
+        """Return the boto3 client of this AWS, whatever this process's own environment says.
 
-        It sends a request once: nothing is invoked twice behind a test's back.
+        It sends a request once: nothing is invoked twice behind a test's back. Threads share it.
         """
+        with self._lock:
+            if service not in self._clients:
+                self._clients[service] = self._create(service)
+            return self._clients[service]
+
+    def stop(self) -> None:
+        """Stop the emulator and the functions that run in it, and close the connections to it."""
+        for client in self._clients.values():
+            client.close()
+        self.http.close()
+        self.child.stop()
+
+    def _create(self, service: str) -> Any:
         session = botocore.session.Session(profile="default")
         session.set_config_variable("config_file", str(self._config_file()))
         session.set_config_variable("credentials_file", os.devnull)
-        once = Config(proxies={}, read_timeout=INVOKE_SECONDS, retries={"total_max_attempts": 1})
-        url = self.bedrock_url if service == "bedrock-runtime" else self.endpoint_url
         return session.create_client(
             service,
             region_name=REGION,
-            endpoint_url=url,
+            endpoint_url=self.bedrock_url if service == "bedrock-runtime" else self.endpoint_url,
             aws_access_key_id=KEY,
             aws_secret_access_key=KEY,
-            config=once,
+            config=_ONCE,
         )
 
-    def stop(self) -> None:
-        """Stop the emulator and the functions that run in it."""
-        self.child.stop()
+    def _answers(self, url: str) -> bool:
+        try:
+            return self.http.get(url, timeout=5).is_success
+        except httpx.TransportError:
+            return False
 
     def _config_file(self) -> Path:
         # A profile named by AWS_PROFILE must not be looked for: name one that exists and is empty.

@@ -40,6 +40,7 @@ class Child:
     name: str
     log: Path
     _guard: subprocess.Popen[bytes]
+    _line: socket.socket
 
     @classmethod
     def start(
@@ -58,18 +59,18 @@ class Child:
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         guarded = [sys.executable, "-I", "-S", str(_GUARD), str(GRACE_SECONDS), *argv]
-        with log.open("ab") as output:
+        line, guards_end = socket.socketpair()
+        with log.open("ab") as output, guards_end:
             guard = subprocess.Popen(
                 guarded,
-                stdin=subprocess.PIPE,
+                stdin=guards_end.fileno(),
                 stdout=output,
                 stderr=output,
                 env=env,
                 cwd=cwd,
-                bufsize=0,
                 start_new_session=True,  # Ctrl-C reaches the parent, which stops in order
             )
-        return cls(name, log, guard)
+        return cls(name, log, guard, line)
 
     @property
     def running(self) -> bool:
@@ -95,19 +96,20 @@ class Child:
 
     def wait(self) -> None:
         """Return when the program has ended by itself with status 0; else raise PartFailed."""
-        if self._guard.wait():
+        status = self._guard.wait()
+        self.stop()
+        if status:
             self.check()
 
     def signal(self, signum: signal.Signals) -> None:
-        """Send a signal to the program and to what it started; nothing if it has exited."""
-        if self._guard.stdin and not self._guard.stdin.closed:
-            with contextlib.suppress(BrokenPipeError):
-                self._guard.stdin.write(bytes([signum]))
+        """Send a signal to the program and to what it started, unless it has exited."""
+        with contextlib.suppress(OSError):  # the guard, and so the program, is gone
+            self._line.send(bytes([signum]))
+            self._line.recv(1)
 
     def stop(self) -> None:
         """Ask the program to end, kill it after GRACE_SECONDS, and return when it is gone."""
-        if self._guard.stdin:
-            self._guard.stdin.close()
+        self._line.close()
         self._guard.wait()
 
     def kill(self) -> None:

@@ -7,11 +7,10 @@ import os
 import signal
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
-import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
@@ -22,6 +21,8 @@ from local_cloud.invocation import Invocation
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    import httpx
 
     from local_cloud.aws import Aws
 
@@ -38,9 +39,6 @@ class Stack:
     outputs: Mapping[str, str]
     resources: Mapping[str, tuple[str, str]]
     """Type and physical id by logical id."""
-    _http: httpx.Client = field(
-        default_factory=lambda: httpx.Client(trust_env=False, timeout=900), repr=False
-    )
 
     @classmethod
     def read(cls, aws: Aws, name: str) -> Self:
@@ -95,7 +93,7 @@ class Stack:
             request = AWSRequest(method, url, headers=sent, data=data)
             SigV4Auth(Credentials(KEY, KEY), "lambda", REGION).add_auth(request)
             sent = dict(request.headers.items())
-        return self._http.request(method, self.local(url), headers=sent, content=data)
+        return self.aws.http.request(method, self.local(url), headers=sent, content=data)
 
     def local(self, url: str) -> str:
         """Return where a Function URL is reached on loopback (with its host as Host header)."""
@@ -145,14 +143,22 @@ class Stack:
         Returns how many there were.
         """
         folder = f"{self.aws.folder}{os.sep}ministack-lambda-{self.physical(function)}-"
-        found = _processes(folder)
+        found = [pid for pid, command in _ps("-axww", "command=") if folder in command]
         for pid in found:
             os.kill(pid, signal.SIGKILL)
-        wait_until(lambda: not _processes(folder), seconds=10, what="the end of the environments")
+        wait_until(
+            lambda: not any(_running(pid) for pid in found), seconds=10, what="the end of them"
+        )
         return len(found)
 
 
-def _processes(argument: str) -> list[int]:
-    command = ["ps", "-axww", "-o", "pid=,command="]
-    listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return [int(line.split()[0]) for line in listed.splitlines() if argument in line]
+def _running(pid: int) -> bool:
+    # A killed process loses its command line first; only then, as a zombie, is it over.
+    return any(not state.startswith("Z") for _, state in _ps("-p", str(pid), "stat="))
+
+
+def _ps(*arguments: str) -> list[tuple[int, str]]:
+    command = ["ps", *arguments[:-1], "-o", "pid=", "-o", arguments[-1]]
+    listed = subprocess.run(command, capture_output=True, text=True, check=False).stdout
+    rows = [line.split(maxsplit=1) for line in listed.splitlines()]
+    return [(int(row[0]), row[1]) for row in rows if len(row) == 2]  # noqa: PLR2004

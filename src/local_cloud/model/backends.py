@@ -20,6 +20,17 @@ ANSWER_TOKENS = 256
 PARALLEL = 2
 
 
+def load(name: str) -> Callable[[Json], Json]:
+    """Return what answers under this name."""
+    match name:
+        case "echo":
+            return echo
+        case "smollm2":
+            return smollm2()
+        case _:
+            raise ValueError(f"no model is called {name}: there are smollm2 and echo")
+
+
 def echo(request: Json) -> Json:
     """Answer with the last message of the user; a token is a word."""
     messages = request["messages"]

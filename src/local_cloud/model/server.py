@@ -151,8 +151,7 @@ class Handler(BaseHTTPRequestHandler):
 
 def main(name: str, port: str, cloud: str) -> None:
     """Serve the model called `name`; `cloud` is the emulated AWS's host and port."""
-    answer = backends.smollm2() if name == "smollm2" else backends.echo
-    ModelServer(answer, int(port), cloud).serve_forever()
+    ModelServer(backends.load(name), int(port), cloud).serve_forever()
 
 
 if __name__ == "__main__":
