@@ -1,11 +1,11 @@
 """Run one program and outlive nobody: the process between a parent and its child.
 
-    python -I -S _guard.py GRACE_SECONDS PROGRAM [ARGUMENT ...]      (stdin: a pipe from the parent)
+    python -I -S _guard.py GRACE_SECONDS PROGRAM [ARGUMENT ...]    (stdin: a socket to the parent)
 
-The kernel closes the parent's end of the pipe however the parent ends, SIGKILL included, and that
+The kernel closes the parent's end of the socket however the parent ends, SIGKILL included, and that
 is what this process waits for. (Linux's PR_SET_PDEATHSIG watches the thread that forked, not the
-process, and macOS has none.) On stdin each byte is the number of a signal to pass on; its end means
-stop.
+process, and macOS has none.) Each byte from the parent is the number of a signal to pass on, and
+comes back when that is done; the end of the stream means stop.
 """
 
 import contextlib
@@ -40,6 +40,7 @@ def main(grace: float, argv: list[str]) -> int:
 def _obey(group: int, grace: float) -> None:
     while order := os.read(0, 1):
         _signal(group, order[0])
+        os.write(0, order)
     _stop(group, grace)
 
 

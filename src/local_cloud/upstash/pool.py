@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from local_cloud.resp import Parser, Reply, pack
 
@@ -67,8 +67,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport (called by the event loop)."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - TCP always is
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # over TCP it is one
 
     def data_received(self, data: bytes) -> None:
         """Collect replies (called by the event loop)."""

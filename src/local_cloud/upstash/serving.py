@@ -65,6 +65,7 @@ def _config(app: ASGIApp) -> uvicorn.Config:
         log_config=None,  # logging belongs to the program around this
         timeout_keep_alive=KEEP_ALIVE_SECONDS,
         timeout_graceful_shutdown=1,
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         h11_max_incomplete_event_size=2 * MAX_REQUEST_BYTES,  # path style: all is in the target
