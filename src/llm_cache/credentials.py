@@ -39,7 +39,7 @@ def _from_ssm(names: list[str]) -> dict[str, str]:
     from botocore.config import Config
 
     # botocore's own defaults wait 60 seconds, five times: longer than any invocation has.
-    config = Config(connect_timeout=1, read_timeout=1, retries={"total_max_attempts": 2})
+    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
     try:
         found = SSMProvider(boto_config=config).get_parameters_by_name(
             {name: {} for name in names}, decrypt=True, raise_on_error=True

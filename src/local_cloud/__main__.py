@@ -1,0 +1,82 @@
+"""``python -m local_cloud run`` tells the story once; ``serve`` keeps everything up."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shlex
+import sys
+import time
+from typing import cast, get_args
+from urllib.parse import urlsplit
+
+from local_cloud import table
+from local_cloud.aws import KEY, REGION
+from local_cloud.children import PartFailed
+from local_cloud.cloud import LocalCloud
+from local_cloud.model import ModelName
+from local_cloud.scenario import CAPITAL, Scenario
+
+
+def main() -> int:
+    """Run the command line; the exit status is 1 when an expectation or a part failed."""
+    parser = argparse.ArgumentParser("local_cloud", description=__doc__)
+    parser.add_argument("command", choices=["run", "serve"])
+    command = {"run": run, "serve": serve}[parser.parse_args().command]
+    try:
+        return command(_model())
+    except PartFailed as failed:
+        print(f"local_cloud: {failed}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def run(model: ModelName) -> int:
+    """Deploy, tell the story, print the table, and name what did not come true."""
+    began = time.monotonic()
+    with LocalCloud.start(model=model) as cloud:
+        table.print_heading()
+        scenario = Scenario(cloud, table.print_row)
+        scenario.run()
+        calls, commands = cloud.model.calls, cloud.upstash.meter.read().commands
+    for failure in scenario.failures:
+        print(f"FAILED  {failure}", file=sys.stderr)
+    print(
+        f"\n{'Not all' if scenario.failures else 'All'} as expected: {calls} calls of the model "
+        f"({model}), {commands} commands of Redis, {time.monotonic() - began:.0f} s in all."
+    )
+    return 1 if scenario.failures else 0
+
+
+def serve(model: ModelName) -> int:
+    """Deploy, say how to ask, and stay up until Ctrl-C."""
+    with LocalCloud.start(model=model) as cloud:
+        print(f"\nThe stack is up. Ask it, once and once again:\n\n{_curl(cloud)}\n")
+        print(f"Upstash  {cloud.upstash.url}  token {cloud.upstash.token}")
+        print(f"AWS      {cloud.aws.endpoint_url}\n\nCtrl-C stops everything.", flush=True)
+        while True:
+            time.sleep(1)
+            cloud.check()
+
+
+def _curl(cloud: LocalCloud) -> str:
+    """Return a command that signs as AWS_IAM asks, to the address the URL has on loopback."""
+    url = cloud.stack.outputs["AskUrl"] + "ask"
+    body = shlex.quote(f'{{"question": "{CAPITAL}", "cache": {{"ttl": 60}}}}')
+    return (
+        f'curl -i --aws-sigv4 "aws:amz:{REGION}:lambda" --user {KEY}:{KEY} \\\n'
+        f"  -H 'Host: {urlsplit(url).netloc}' -H 'Content-Type: application/json' \\\n"
+        f"  -d {body} {cloud.stack.local(url)}"
+    )
+
+
+def _model() -> ModelName:
+    chosen = os.environ.get("MODEL", "smollm2")
+    if chosen not in get_args(ModelName):
+        raise PartFailed(f"MODEL={chosen!r} is not accepted: {' or '.join(get_args(ModelName))}")
+    return cast(ModelName, chosen)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""The main job, told as one story: ask, ask again, let the scheduler flush, ask once more.
+
+Every line states what it expects; an expectation that fails is named, and the run exits with 1.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from typing import Any
+
+from local_cloud.cloud import LocalCloud
+from local_cloud.table import Row
+
+BRIEF = "Answer in one short sentence."
+CAPITAL = "What is the capital of France?"
+PARAPHRASE = "Which city is France's capital?"
+CHAT = ("Name a fruit.", "What colour is it?", "Name another of that colour.")
+CALLERS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back from one ``POST /ask``, and how long it took."""
+
+    status_code: int
+    body: dict[str, Any]
+    seconds: float
+
+    @property
+    def cache(self) -> dict[str, Any]:
+        """The reply's ``cache`` field."""
+        cache: dict[str, Any] = self.body.get("cache", {})
+        return cache
+
+
+@dataclass(slots=True)
+class Scenario:
+    """Runs the story against a deployed stack, hands each row to ``show``, collects failures."""
+
+    cloud: LocalCloud
+    show: Callable[[Row], None]
+    failures: list[str] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Tell the whole story; ``failures`` is empty when all came true."""
+        self.start_cold()
+        miss = self.question("a question", CAPITAL, "miss")
+        hit = self.question("the same question again", CAPITAL, "hit", beside=miss)
+        self.expect(
+            "the same question again",
+            "the same answer",
+            hit.body == {**miss.body, "cache": hit.cache, "usage": hit.body.get("usage")},
+        )
+        self.question("a paraphrase", PARAPHRASE, "miss")
+        self.conversation()
+        self.short_lived()
+        self.many_callers(miss)
+        self.flush()
+        self.question("the question after the flush", CAPITAL, "miss")
+
+    def start_cold(self) -> None:
+        """Load the function by a request without a question, so that no later row pays for it."""
+        what = "cold start (no question: 422)"
+        began = time.perf_counter()
+        reply = self.cloud.stack.request("POST", self._url("ask"), body={})
+        self.show(Row(what, str(reply.status_code), seconds=time.perf_counter() - began))
+        self.expect(what, "422", reply.status_code == HTTPStatus.UNPROCESSABLE_ENTITY, reply.text)
+
+    def question(
+        self, what: str, question: str, status: str, *, beside: Reply | None = None, **body: Any
+    ) -> Reply:
+        """Ask, show the row, and expect a status and just the model call that it implies."""
+        before = self.cloud.model.calls
+        reply = self.ask(question, **body)
+        self._show(what, reply, beside)
+        self.expect(what, status, reply.cache.get("status") == status, reply.body)
+        calls, due = self.cloud.model.calls - before, int(status != "hit")
+        self.expect(what, f"{due} model calls", calls == due, f"{calls} model calls")
+        return reply
+
+    def conversation(self) -> None:
+        """Hold a chat of three turns, then replay it word for word."""
+        asked: list[Reply] = []
+        turns: list[dict[str, Any]] = []
+        for number, question in enumerate(CHAT, 1):
+            what = f"chat, turn {number}"
+            asked.append(self.question(what, question, "miss", messages=list(turns)))
+            turns += _turns(question, asked[-1])
+        turns = []
+        for number, (question, first) in enumerate(zip(CHAT, asked, strict=True), 1):
+            what = f"chat replayed, turn {number}"
+            again = self.question(what, question, "hit", beside=first, messages=list(turns))
+            turns += _turns(question, again)
+
+    def short_lived(self) -> None:
+        """Ask with a TTL of two seconds, before and after they have passed."""
+        short: dict[str, Any] = {"cache": {"ttl": 2}}
+        miss = self.question("a TTL of 2 seconds", "Name a colour.", "miss", **short)
+        self.question("within the 2 seconds", "Name a colour.", "hit", beside=miss, **short)
+        time.sleep(2.1)
+        self.question("after the 2 seconds", "Name a colour.", "miss", **short)
+
+    def many_callers(self, miss: Reply) -> None:
+        """Let ten callers ask at once what the cache knows."""
+        before = self.cloud.model.calls
+        with ThreadPoolExecutor(CALLERS) as pool:
+            replies = list(pool.map(lambda _: self.ask(CAPITAL), range(CALLERS)))
+        slowest = max(replies, key=lambda reply: reply.seconds)
+        hits = sum(reply.cache.get("status") == "hit" for reply in replies)
+        saved = sum(reply.body.get("usage", {}).get("saved_tokens", 0) for reply in replies)
+        what = f"{CALLERS} callers at once (the slowest)"
+        self.show(
+            Row(
+                what,
+                f"{hits} hits",
+                slowest.cache.get("ttl"),
+                slowest.seconds,
+                miss.seconds / slowest.seconds,
+                saved,
+            )
+        )
+        self.expect(what, f"{CALLERS} hits", hits == CALLERS, [reply.body for reply in replies])
+        self.expect(what, "no model call", self.cloud.model.calls == before)
+
+    def flush(self) -> None:
+        """Let EventBridge Scheduler run the flush function, as it does every night."""
+        began = time.perf_counter()
+        lines = self.cloud.stack.fire_schedule()
+        flushed = [json.loads(line) for line in lines if '"flushed"' in line]
+        removed = flushed[0].get("removed") if flushed else None
+        self.show(Row("the scheduled flush", "flushed", seconds=time.perf_counter() - began))
+        self.expect("the scheduled flush", "entries reclaimed", bool(removed), "\n".join(lines))
+
+    def ask(self, question: str, **body: Any) -> Reply:
+        """Send one question to the Function URL, signed."""
+        sent = {"question": question, "system": BRIEF, **body}
+        began = time.perf_counter()
+        response = self.cloud.stack.request("POST", self._url("ask"), body=sent)
+        seconds = time.perf_counter() - began
+        try:
+            return Reply(response.status_code, response.json(), seconds)
+        except ValueError:
+            return Reply(response.status_code, {"error": response.text}, seconds)
+
+    def expect(self, what: str, expected: str, came: bool, instead: object = "") -> None:
+        """Note a failure unless ``came``."""
+        if not came:
+            self.failures.append(f"{what}: expected {expected}; {instead}")
+
+    def _show(self, what: str, reply: Reply, beside: Reply | None) -> None:
+        saved = reply.body.get("usage", {}).get("saved_tokens")
+        faster = beside.seconds / reply.seconds if beside else None
+        status = str(reply.cache.get("status", reply.status_code))
+        self.show(Row(what, status, reply.cache.get("ttl"), reply.seconds, faster, saved))
+
+    def _url(self, path: str) -> str:
+        return self.cloud.stack.outputs["AskUrl"] + path
+
+
+def _turns(question: str, reply: Reply) -> list[dict[str, Any]]:
+    return [
+        {"role": "user", "content": question},
+        {"role": "assistant", "content": reply.body.get("answer", "")},
+    ]
