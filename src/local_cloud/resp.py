@@ -49,6 +49,11 @@ class Reply:
         return cls(value, b"$%d\r\n%b\r\n" % (len(value), value))
 
     @classmethod
+    def array(cls, items: list[Value]) -> Reply:
+        """Make a reply of our own that is an array of strings and of such arrays."""
+        return cls(items, _pack_array(items))
+
+    @classmethod
     def failure(cls, text: str) -> Reply:
         """Make a reply of our own that is an error."""
         value = Failure(text.encode())
@@ -61,6 +66,18 @@ def pack(args: Sequence[bytes]) -> bytes:
     for arg in args:
         parts += (b"$%d\r\n" % len(arg), arg, END)
     return b"".join(parts)
+
+
+def _pack_array(items: list[Value]) -> bytes:
+    parts = [
+        _pack_array(item) if isinstance(item, list) else Reply.string(_bytes(item)).raw
+        for item in items
+    ]
+    return b"*%d\r\n" % len(items) + b"".join(parts)
+
+
+def _bytes(value: Value) -> bytes:
+    return value if isinstance(value, bytes) else str(value).encode()
 
 
 class Parser:

@@ -24,6 +24,13 @@ def test_subscriber_hears_what_is_published(http: httpx.Client, endpoint: Upstas
         assert next(events) == "data: message,chat,hello, you"
 
 
+def test_body_of_a_subscription_is_not_a_channel(http: httpx.Client, redis: RedisServer) -> None:
+    with http.stream("POST", "/subscribe/chat", content=b"[]") as response:
+        events = response.iter_lines()
+        assert next(events) == "data: subscribe,chat,1"
+        assert redis.call("PUBSUB", "CHANNELS") == [b"chat"]
+
+
 def test_pattern_subscriber_hears_the_channel(http: httpx.Client) -> None:
     with listening(http, "/psubscribe/user:*") as events:
         assert next(events) == "data: psubscribe,user:*,1"

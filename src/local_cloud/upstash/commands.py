@@ -61,11 +61,6 @@ def check_size(size: int) -> None:
         )
 
 
-def asks_for_token(args: Sequence[bytes]) -> bool:
-    """Whether this is `ACL RESTTOKEN <username> <password>`, which Redis does not know."""
-    return len(args) == 4 and [arg.upper() for arg in args[:2]] == [b"ACL", b"RESTTOKEN"]  # noqa: PLR2004
-
-
 def _blocks(name: bytes, args: Sequence[bytes]) -> bool:
     if name not in _BLOCKING_READS:
         return False

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from local_cloud.resp import Failure, Reply, pack
-from local_cloud.upstash.commands import admit, asks_for_token
+from local_cloud.upstash.commands import admit
+from local_cloud.upstash.extensions import Extension, extension_of, scan_with_types
 from local_cloud.upstash.refused import Refused
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Execution:
     async def pipeline(self, commands: Sequence[Command]) -> list[Reply]:
         """Run commands in order, not atomically; a refused one gets an error in its place."""
         admitted = [self._admit_or_fail(command) for command in commands]
-        if any(asks_for_token(command) for command in commands):
+        if any(extension_of(command) for command in commands):
             return await self._one_by_one(commands, admitted)
         async with self._pool.lease() as connection:
             connection.send(*(packed for packed in admitted if isinstance(packed, bytes)))
@@ -72,10 +73,14 @@ class Execution:
             ]
 
     async def _run(self, connection: Connection, command: Command, packed: bytes) -> Reply:
-        if asks_for_token(command):
-            return await self._tokens.issue(connection, command)
-        connection.send(packed)
-        return await connection.receive()
+        match extension_of(command):
+            case Extension.REST_TOKEN:
+                return await self._tokens.issue(connection, command)
+            case Extension.SCAN_WITH_TYPES:
+                return await scan_with_types(connection, command)
+            case None:
+                connection.send(packed)
+                return await connection.receive()
 
     def _admit(self, command: Command) -> bytes:
         packed = admit(command)

@@ -47,8 +47,14 @@ def read_call(path: bytes, query: bytes, body: bytes) -> Call:
         return Call(Form.PIPELINE, _batch(body))
     if path == b"/multi-exec":
         return Call(Form.TRANSACTION, [_not_empty(command) for command in _batch(body)])
-    command = _path_command(path, query, body)
-    return Call(Form.EVENTS if command[0].upper() in _EVENTS else Form.COMMAND, [command])
+    command = _path_command(path)
+    if command[0].upper() in _EVENTS:  # Upstash's own client sends an empty array along
+        return Call(Form.EVENTS, [command])
+    command += [body] if body else []
+    for key, value in read_query(query):
+        if key != b"_token":
+            command += [key, value] if value else [key]
+    return Call(Form.COMMAND, [command])
 
 
 def read_query(query: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -58,15 +64,9 @@ def read_query(query: bytes) -> Iterator[tuple[bytes, bytes]]:
         yield unquote_to_bytes(key), unquote_to_bytes(value)
 
 
-def _path_command(path: bytes, query: bytes, body: bytes) -> Command:
+def _path_command(path: bytes) -> Command:
     # One slash at the end is no argument; any other empty segment is one.
-    command = [unquote_to_bytes(part) for part in path[1:].removesuffix(b"/").split(b"/")]
-    if body:
-        command.append(body)
-    for key, value in read_query(query):
-        if key != b"_token":
-            command += [key, value] if value else [key]
-    return command
+    return [unquote_to_bytes(part) for part in path[1:].removesuffix(b"/").split(b"/")]
 
 
 def _batch(body: bytes) -> list[Command]:
