@@ -138,7 +138,7 @@ class Aws:
         for client in self._clients.values():
             client.close()
         self.http.close()
-        self.child.stop()
+        self.child.kill()  # it keeps nothing that would be worth the seconds it takes to end
 
     def _create(self, service: str) -> Any:
         session = botocore.session.Session(profile="default")

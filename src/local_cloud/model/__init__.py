@@ -80,7 +80,7 @@ class Model:
 
     def stop(self) -> None:
         """Stop the model."""
-        self.child.stop()
+        self.child.kill()
 
     def _get(self) -> dict[str, int]:
         with _OPENER.open(self.url, timeout=5) as response:
