@@ -65,9 +65,8 @@ async def http_error(_: Request, error: Exception) -> JSONResponse:
     return response
 
 
-async def unexpected(_: Request, error: Exception) -> JSONResponse:
-    """Tell nothing of the inside; the log has it."""
-    logger.error("unexpected failure", exc_info=error)
+async def unexpected(_: Request, __: Exception) -> JSONResponse:
+    """Tell nothing of the inside; Mangum logs it."""
     return Problem(500, "internal", "the request failed").response()
 
 

@@ -1,0 +1,71 @@
+"""Servers that misbehave on purpose, at the socket."""
+
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+Misbehaviour = Callable[[socket.socket], None]
+
+
+@contextmanager
+def serving(misbehave: Misbehaviour) -> Iterator[str]:
+    """Accept connections on a loopback port and hand each to ``misbehave``; yield the address."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    open_connections: list[socket.socket] = []
+
+    def handle(connection: socket.socket) -> None:
+        with suppress(OSError):  # the client hung up, or the test is over
+            misbehave(connection)
+
+    def accept() -> None:
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            open_connections.append(connection)
+            threading.Thread(target=handle, args=(connection,), daemon=True).start()
+
+    threading.Thread(target=accept, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+    finally:
+        # shutdown wakes the thread that accepts; close alone would leave it there
+        listener.shutdown(socket.SHUT_RDWR)
+        listener.close()
+        for connection in open_connections:
+            connection.close()
+
+
+def silent(connection: socket.socket) -> None:
+    """Read the request and never answer."""
+    while connection.recv(65536):
+        pass
+
+
+def dripping_body(connection: socket.socket) -> None:
+    """Answer whole headers, then a byte of the body every 50 milliseconds for ever."""
+    connection.recv(65536)
+    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
+    while True:
+        connection.sendall(b" ")
+        time.sleep(0.05)
+
+
+def hanging_up(connection: socket.socket) -> None:
+    """Close every connection without a word."""
+    connection.recv(65536)
+    connection.close()
+
+
+def answering(status: str, body: bytes) -> Misbehaviour:
+    """Answer every request with the same bytes."""
+
+    def answer(connection: socket.socket) -> None:
+        while connection.recv(65536):
+            head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n"
+            connection.sendall(head.encode() + body)
+
+    return answer

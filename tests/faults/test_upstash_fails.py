@@ -1,0 +1,207 @@
+"""Whatever Upstash does, a lookup is a miss, an update returns, both in time; a clear tells."""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+from langchain_core.outputs import Generation
+from tests.faults import servers
+from upstash_redis import Redis
+
+from llm_cache import (
+    StoreError,
+    StoreGarbled,
+    StoreRefused,
+    StoreTimeout,
+    StoreUnavailable,
+    UpstashRedisCache,
+)
+from llm_cache.credentials import Credentials
+from llm_cache.store import UpstashStore
+from local_cloud.children import free_port
+from local_cloud.redis_server import RedisServer
+from local_cloud.upstash import UpstashEndpoint
+
+TIMEOUT = 0.3
+MARGIN = 0.5  # seconds that a busy machine may add
+ANSWER = [Generation(text="paid for")]
+HTML = b"<html><body>502 Bad Gateway</body></html>"
+
+FAULTS: dict[str, tuple[servers.Misbehaviour, type[StoreError]]] = {
+    "silent": (servers.silent, StoreTimeout),
+    "dripping": (servers.dripping_body, StoreTimeout),
+    "hanging up": (servers.hanging_up, StoreUnavailable),
+    "html": (servers.answering("502 Bad Gateway", HTML), StoreGarbled),
+    "empty": (servers.answering("200 OK", b""), StoreGarbled),
+    "not an object": (servers.answering("200 OK", b"[1]"), StoreGarbled),
+    "no result": (servers.answering("200 OK", b"{}"), StoreGarbled),
+    "bad base64": (servers.answering("200 OK", b'{"result": ["x", "!"]}'), StoreGarbled),
+    "out of quota": (servers.answering("429 Too Many", b'{"error": "ERR max"}'), StoreRefused),
+}
+
+
+@contextmanager
+def within_budget(commands: int = 1) -> Iterator[None]:
+    began = time.monotonic()
+    yield
+    assert time.monotonic() - began < commands * TIMEOUT + MARGIN
+
+
+def cache_at(url: str, token: str = "token") -> UpstashRedisCache:
+    store = UpstashStore(lambda: Credentials(url, token))
+    return UpstashRedisCache(store, namespace="n", timeout=TIMEOUT)
+
+
+def call_sync(cache: UpstashRedisCache) -> object:
+    found = cache.lookup("p", "model")
+    cache.update("p", "model", ANSWER)
+    return found
+
+
+def call_async(cache: UpstashRedisCache) -> object:
+    async def call() -> object:
+        found = await cache.alookup("p", "model")
+        await cache.aupdate("p", "model", ANSWER)
+        return found
+
+    return asyncio.run(call())
+
+
+@pytest.mark.parametrize("call", [call_sync, call_async])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_is_a_miss_in_time_and_costs_no_second_wait(
+    fault: str, call: Callable[[UpstashRedisCache], object]
+) -> None:
+    misbehave, error = FAULTS[fault]
+    with servers.serving(misbehave) as url:
+        cache = cache_at(url)
+        with within_budget(), cache.policy() as report:
+            assert call(cache) is None
+        assert [outcome.status for outcome in report.outcomes] == ["error", "skipped"]
+        with pytest.raises(error), within_budget():
+            cache._store.execute(("GET", "k"), TIMEOUT)
+
+
+@pytest.mark.parametrize("call", [call_sync, call_async])
+def test_nothing_listening_is_a_miss(call: Callable[[UpstashRedisCache], object]) -> None:
+    cache = cache_at(f"http://127.0.0.1:{free_port()}")
+    with within_budget(), cache.policy() as report:
+        assert call(cache) is None
+    assert report.errors == 1
+
+
+@pytest.mark.parametrize("call", [call_sync, call_async])
+def test_a_wrong_token_is_a_miss_and_a_clear_says_so(
+    upstash: UpstashEndpoint, call: Callable[[UpstashRedisCache], object]
+) -> None:
+    cache = cache_at(upstash.url, "wrong")
+    with cache.policy() as report:
+        assert call(cache) is None
+    assert "WRONGPASS" in report.outcomes[0].why
+    with pytest.raises(StoreRefused, match="WRONGPASS"):
+        cache.clear()
+
+
+def test_a_read_only_token_reads_and_its_refusal_to_store_reaches_nobody(
+    upstash: UpstashEndpoint, redis: Redis
+) -> None:
+    UpstashRedisCache(redis, namespace="n").update("known", "model", ANSWER)
+    cache = cache_at(upstash.url, upstash.read_only_token)
+    assert cache.lookup("known", "model") == ANSWER
+    with cache.policy() as report:
+        assert call_sync(cache) is None
+    assert "NOPERM" in report.outcomes[-1].why
+
+
+def test_a_store_that_fails_after_a_lookup_that_did_not_loses_no_answer(
+    upstash: UpstashEndpoint,
+) -> None:
+    cache = cache_at(upstash.url)
+    cache._store = UpstashStore(lambda: Credentials(upstash.url, upstash.token))
+    assert cache.lookup("p", "model") is None
+    cache._store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token"))
+    with cache.policy() as report:
+        cache.update("p", "model", ANSWER)
+    assert report.errors == 1
+
+
+def test_redis_killed_and_started_again_is_a_miss_and_then_a_hit() -> None:
+    with RedisServer.start() as server, UpstashEndpoint.start(server) as upstash:
+        cache = cache_at(upstash.url, upstash.token)
+        call_sync(cache)
+        assert cache.lookup("p", "model") == ANSWER
+        server.kill()
+        with within_budget(), cache.policy() as report:
+            assert call_sync(cache) is None
+        assert report.errors == 1
+        server.restart()
+        assert call_sync(cache) is None
+        assert cache.lookup("p", "model") == ANSWER
+
+
+def test_a_pooled_connection_that_died_is_replaced_without_a_miss(
+    upstash: UpstashEndpoint,
+) -> None:
+    cache = cache_at(upstash.url, upstash.token)
+    call_sync(cache)
+    pool = cache._store._client._http._client._transport._pool  # type: ignore[union-attr]
+    for connection in pool.connections:
+        stream = connection._connection._network_stream
+        stream.get_extra_info("socket").shutdown(2)
+    with cache.policy() as report:
+        assert cache.lookup("p", "model") == ANSWER
+    assert report.errors == 0
+
+
+class Context:
+    def __init__(self, milliseconds: int) -> None:
+        self.milliseconds = milliseconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.milliseconds
+
+
+@pytest.mark.parametrize("call", [call_sync, call_async])
+def test_an_invocation_with_little_time_left_waits_no_longer_than_that(
+    call: Callable[[UpstashRedisCache], object],
+) -> None:
+    with servers.serving(servers.silent) as url:
+        store = UpstashStore(lambda: Credentials(url, "token"))
+        cache = UpstashRedisCache(store, timeout=60)
+        with within_budget(), cache.policy(context=Context(400)):
+            assert call(cache) is None
+
+
+def test_an_invocation_with_no_time_left_does_not_ask_at_all(upstash: UpstashEndpoint) -> None:
+    cache = cache_at(upstash.url, upstash.token)
+    with cache.policy(context=Context(100)) as report:
+        assert call_sync(cache) is None
+    assert report.errors == 1
+    assert upstash.meter.read().requests == 0
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_clear_tells_the_truth(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    misbehave, error = FAULTS[fault]
+    with servers.serving(misbehave) as url:
+        cache = cache_at(url)
+        monkeypatch.setattr("llm_cache.cache.CLEAR_TIMEOUT", TIMEOUT)
+        with pytest.raises(error), within_budget():
+            cache.clear()
+        with pytest.raises(error), within_budget():
+            asyncio.run(cache.aclear())
+
+
+def test_no_error_and_no_log_line_holds_the_token(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("DEBUG")
+    for misbehave, _ in FAULTS.values():
+        with servers.serving(misbehave) as url:
+            cache = cache_at(url, "token-that-must-not-appear")
+            with cache.policy() as report:
+                call_sync(cache)
+            assert "token-that-must-not-appear" not in repr(report)
+    told = "\n".join(f"{record.getMessage()} {record.exc_text}" for record in caplog.records)
+    assert "token-that-must-not-appear" not in told
+    assert "cache lookup failed" in told

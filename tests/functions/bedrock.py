@@ -1,0 +1,71 @@
+"""A model on loopback that speaks Bedrock's Converse, and fails when told to."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+USAGE = {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}
+
+
+@dataclass
+class Bedrock:
+    """What the model does next; ``requests`` holds what it was asked."""
+
+    status: int = 200
+    error: str = ""
+    headers: dict[str, str] = field(default_factory=dict)
+    hold: threading.Event | None = None
+    requests: list[dict[str, Any]] = field(default_factory=list)
+    url: str = ""
+
+    def reply(self) -> dict[str, Any]:
+        if self.status != 200:
+            return {"message": "do not show this to callers"}
+        text = f"Answer {len(self.requests)}."
+        message = {"role": "assistant", "content": [{"text": text}]}
+        metrics = {"latencyMs": 1}
+        return {
+            "output": {"message": message},
+            "stopReason": "end_turn",
+            "usage": USAGE,
+            "metrics": metrics,
+        }
+
+
+@contextmanager
+def bedrock() -> Iterator[Bedrock]:
+    model = Bedrock()
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+        def do_POST(self) -> None:
+            model.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            if model.hold is not None:
+                model.hold.wait(10)
+            body = json.dumps(model.reply()).encode()
+            self.send_response(model.status)
+            headers = {"x-amzn-ErrorType": model.error, **model.headers} if model.error else {}
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    model.url = f"http://127.0.0.1:{server.server_port}"
+    try:
+        yield model
+    finally:
+        if model.hold is not None:
+            model.hold.set()
+        server.shutdown()
+        server.server_close()

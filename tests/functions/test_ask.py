@@ -1,0 +1,308 @@
+"""The ask function, called as Lambda calls it, with a real Redis and Converse on loopback."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+
+import pytest
+from tests.faults import servers
+from tests.functions.bedrock import Bedrock, bedrock
+from tests.functions.events import Context, function_url
+from upstash_redis import Redis
+
+import answering
+import ask
+from local_cloud.upstash import UpstashEndpoint
+
+QUESTION = {"question": "What is the capital of France?"}
+
+
+@dataclass
+class Reply:
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+
+@pytest.fixture(scope="module")
+def _model() -> Iterator[Bedrock]:
+    with bedrock() as running:
+        yield running
+
+
+@pytest.fixture
+def model(
+    _model: Bedrock, upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bedrock]:
+    environment = {
+        "MODEL_ID": "amazon.nova-2-lite-v1:0",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": _model.url,
+        "UPSTASH_REDIS_REST_URL": upstash.url,
+        "UPSTASH_REDIS_REST_TOKEN": upstash.token,
+        "LLM_CACHE_NAMESPACE": "test",
+        "LLM_CACHE_TTL": "600",
+        "LLM_CACHE_TTL_FLOOR": "10",
+        "LLM_CACHE_TTL_CEILING": "3600",
+        "LLM_CACHE_TIMEOUT": "0.5",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    _model.requests.clear()
+    _model.status, _model.error, _model.headers, _model.hold = 200, "", {}, None
+    cold()
+    yield _model
+    cold()
+
+
+def cold() -> None:
+    """Forget what a warm environment keeps."""
+    answering.model.cache_clear()
+    answering.answers.cache_clear()
+
+
+def call(
+    body: object = None,
+    *,
+    method: str = "POST",
+    path: str = "/ask",
+    seconds: float = 60,
+    **headers: str,
+) -> Reply:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    event = function_url(method, path, body, named)
+    reply: Any = ask.handler(event, cast(Any, Context(seconds)))
+    return Reply(reply["statusCode"], json.loads(reply["body"]), reply["headers"])
+
+
+def test_a_question_is_answered_by_the_model_and_then_from_the_cache(model: Bedrock) -> None:
+    first, again = call(QUESTION), call(QUESTION)
+    assert (first.status, first.body["answer"]) == (200, "Answer 1.")
+    assert first.body["usage"] == {"input_tokens": 9, "output_tokens": 5, "saved_tokens": 0}
+    assert first.body["cache"]["status"] == "miss"
+    assert (again.status, again.body["answer"]) == (200, "Answer 1.")
+    assert again.body["usage"] == {"input_tokens": 0, "output_tokens": 0, "saved_tokens": 14}
+    cache = again.body["cache"]
+    assert (cache["status"], cache["age"]) == ("hit", 0)
+    assert cache["key"] == first.body["cache"]["key"]
+    assert 590 <= cache["ttl"] <= 600
+    assert len(model.requests) == 1
+
+
+def test_headers_tell_what_the_cache_did(model: Bedrock) -> None:
+    first, again = call(QUESTION), call(QUESTION)
+    key = first.body["cache"]["key"].rpartition(":")[2]
+    assert first.headers["cache-status"] == f'llm-cache; fwd=uri-miss; stored; ttl=600; key="{key}"'
+    assert "age" not in first.headers
+    assert again.headers["cache-status"].startswith("llm-cache; hit; ttl=")
+    assert again.headers["age"] == "0"
+
+
+@pytest.mark.parametrize(("wanted", "kept"), [(120, 120), (1, 10), (10**8, 3600), (None, 600)])
+def test_the_callers_ttl_is_kept_within_the_operators_bounds(
+    model: Bedrock, redis: Redis, wanted: int | None, kept: int
+) -> None:
+    cache = call({**QUESTION, "cache": {"ttl": wanted}}).body["cache"]
+    assert cache["ttl"] == kept
+    assert kept - 2 <= redis.ttl(cache["key"]) <= kept
+
+
+def test_a_ttl_of_zero_leaves_nothing_behind(model: Bedrock, redis: Redis) -> None:
+    reply = call({**QUESTION, "cache": {"ttl": 0}})
+    assert (reply.status, reply.body["cache"]["status"], reply.body["cache"]["ttl"]) == (
+        200,
+        "miss",
+        None,
+    )
+    assert redis.keys("*:entry:*") == []
+
+
+@pytest.mark.parametrize(
+    ("accepts", "status", "calls"),
+    [
+        ("", "hit", 0),
+        ("max-age=60", "hit", 0),
+        ("no-cache", "refresh", 1),
+        ("no-store", "hit", 0),
+        ("no-cache, no-store", "bypass", 1),
+    ],
+)
+def test_a_reader_says_what_it_accepts(
+    model: Bedrock, accepts: str, status: str, calls: int
+) -> None:
+    call(QUESTION)
+    model.requests.clear()
+    assert call(QUESTION, cache_control=accepts).body["cache"]["status"] == status
+    assert len(model.requests) == calls
+
+
+def test_max_age_bounds_the_age_of_the_answer(model: Bedrock) -> None:
+    call(QUESTION)
+    time.sleep(0.01)
+    reply = call(QUESTION, cache_control="max-age=0")
+    assert (reply.body["answer"], reply.body["cache"]["status"]) == ("Answer 2.", "miss")
+    assert "fwd=request" in reply.headers["cache-status"]
+
+
+def test_no_store_leaves_nothing_behind(model: Bedrock, redis: Redis) -> None:
+    assert call(QUESTION, cache_control="no-store").body["cache"]["status"] == "miss"
+    assert redis.keys("*") == []
+
+
+def test_no_cache_replaces_what_was_stored(model: Bedrock) -> None:
+    call(QUESTION), call(QUESTION, cache_control="no-cache")
+    assert call(QUESTION).body["answer"] == "Answer 2."
+
+
+def test_the_body_and_the_header_both_count(model: Bedrock, redis: Redis) -> None:
+    reply = call({**QUESTION, "cache": {"mode": "refresh"}}, cache_control="no-store")
+    assert reply.body["cache"]["status"] == "bypass"
+    assert redis.keys("*") == []
+
+
+def test_system_text_and_earlier_turns_are_part_of_the_question(model: Bedrock) -> None:
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Hello"}]
+    bodies = [QUESTION, {**QUESTION, "system": "Be brief."}, {**QUESTION, "messages": turns}]
+    assert [call(body).body["cache"]["status"] for body in bodies * 2] == ["miss"] * 3 + ["hit"] * 3
+    assert model.requests[1]["system"] == [{"text": "Be brief."}]
+    assert [one["role"] for one in model.requests[2]["messages"]] == ["user", "assistant", "user"]
+
+
+@pytest.mark.parametrize(
+    ("body", "field"),
+    [
+        ("{", "body"),
+        ("[]", "body"),
+        ("", "body"),
+        ("\udcff", "body"),
+        ({}, "question"),
+        ({"question": ""}, "question"),
+        ({"question": 7}, "question"),
+        ({"question": "x" * 20_001}, "question"),
+        ({**QUESTION, "system": []}, "system"),
+        ({**QUESTION, "temperature": 2}, "temperature"),
+        ({**QUESTION, "cache": "yes"}, "cache"),
+        ({**QUESTION, "cache": {"ttl": -1}}, "cache.ttl"),
+        ({**QUESTION, "cache": {"ttl": "60"}}, "cache.ttl"),
+        ({**QUESTION, "cache": {"mode": "sometimes"}}, "cache.mode"),
+        ({**QUESTION, "cache": {"tll": 60}}, "cache.tll"),
+        ({**QUESTION, "messages": [{"role": "system", "content": "x"}]}, "messages.0.role"),
+        ({**QUESTION, "messages": [{"role": "user", "content": "x"}] * 41}, "messages"),
+    ],
+)
+def test_bad_input_is_422_with_the_field_named(model: Bedrock, body: object, field: str) -> None:
+    text = body.encode("utf-8", "surrogateescape").decode("latin-1") if body == "\udcff" else body
+    reply = call(text)
+    assert (reply.status, reply.body["error"]["field"]) == (422, field)
+    assert model.requests == []
+
+
+def test_a_malformed_cache_control_is_422_too(model: Bedrock) -> None:
+    reply = call(QUESTION, cache_control="max-age=soon")
+    assert (reply.status, reply.body["error"]["field"]) == (422, "Cache-Control max-age")
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "told", "code"),
+    [
+        (429, "ThrottlingException", 503, "model_busy"),
+        (503, "ServiceUnavailableException", 503, "model_busy"),
+        (408, "ModelTimeoutException", 504, "model_timeout"),
+        (400, "ValidationException", 502, "model_failed"),
+        (500, "InternalServerException", 502, "model_failed"),
+    ],
+)
+def test_a_model_that_fails_is_told_clearly(
+    model: Bedrock, redis: Redis, status: int, error: str, told: int, code: str
+) -> None:
+    model.status, model.error = status, error
+    reply = call(QUESTION)
+    assert (reply.status, reply.body["error"]["code"]) == (told, code)
+    assert "do not show" not in json.dumps(reply.body)
+    assert redis.keys("*:entry:*") == []
+
+
+def test_retry_after_is_passed_on_where_the_model_gives_it(model: Bedrock) -> None:
+    model.status, model.error, model.headers = 429, "ThrottlingException", {"Retry-After": "7"}
+    assert call(QUESTION).headers["retry-after"] == "7"
+
+
+def test_a_model_that_hangs_is_504_before_lambda_gives_up(model: Bedrock) -> None:
+    model.hold = threading.Event()
+    began = time.monotonic()
+    reply = call(QUESTION, seconds=1.5)
+    assert (reply.status, reply.body["error"]["code"]) == (504, "model_timeout")
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_failure_of_our_own_shows_nothing_of_the_inside(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("cache_status.body", lambda *_: 1 / 0)
+    reply = call(QUESTION)
+    assert (reply.status, reply.body) == (
+        500,
+        {"error": {"code": "internal", "message": "the request failed"}},
+    )
+    assert "ZeroDivisionError" in caplog.text
+
+
+def unreachable(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_REST_URL", url)
+    cold()
+
+
+def test_without_upstash_the_model_still_answers(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unreachable(monkeypatch, "http://127.0.0.1:9")
+    reply = call(QUESTION)
+    assert (reply.status, reply.body["answer"], reply.body["cache"]["status"]) == (
+        200,
+        "Answer 1.",
+        "error",
+    )
+    assert "detail=cache-unavailable" in reply.headers["cache-status"]
+
+
+def test_an_upstash_that_hangs_costs_its_timeout_once(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call(QUESTION)
+    with servers.serving(servers.silent) as url:
+        unreachable(monkeypatch, url)
+        began = time.monotonic()
+        reply = call(QUESTION)
+        assert (reply.status, reply.body["answer"]) == (200, "Answer 2.")
+        assert time.monotonic() - began < 0.5 + 1.0
+
+
+def test_with_a_wrong_token_the_model_still_answers(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", "wrong")
+    cold()
+    reply = call(QUESTION)
+    assert (reply.status, reply.body["cache"]["status"]) == (200, "error")
+
+
+def test_health_touches_neither_cache_nor_model(model: Bedrock, upstash: UpstashEndpoint) -> None:
+    reply = call(method="GET", path="/health")
+    assert (reply.status, reply.body) == (200, {"status": "ok"})
+    assert (model.requests, upstash.meter.read().requests) == ([], 0)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/ask", 405), ("POST", "/nowhere", 404)]
+)
+def test_other_routes_and_methods_are_told_in_json(
+    model: Bedrock, method: str, path: str, status: int
+) -> None:
+    reply = call(QUESTION, method=method, path=path)
+    assert (reply.status, reply.body["error"]["code"]) == (status, "http")
+    assert ("allow" in reply.headers) == (status == 405)
