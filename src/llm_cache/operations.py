@@ -102,24 +102,27 @@ def store(
     """Keep an answer for ``ttl`` seconds; return whether it was stored. One command.
 
     ``body`` is the entry's text after its epoch, and ``epoch`` what the lookup that missed saw. A
-    namespace that had none gets ``token``, but only if none has come since: that one may be a
-    clear's, and the answer older than it. For the same reason nothing is stored after a lookup that
-    failed. An answer that was not looked up first counts as computed now.
+    namespace that had none gets one made of ``token``, or shares the one that another store has
+    made since; if a clear has, the answer may be older than the clear and is not stored. For the
+    same reason nothing is stored after a lookup that failed. An answer that was not looked up
+    first counts as computed now.
     """
     if epoch is Unseen.LOOKUP_FAILED:
         return False
     if isinstance(epoch, str):
         yield ("SET", keys.entry(hashed), entries.HEAD + epoch + body, "EX", ttl)
         return True
-    which = "current" if epoch is Unseen.NOT_LOOKED_UP else "first"
     script: Command = ("EVAL", STORE_UNDER_EPOCH, 2, keys.epoch, keys.entry(hashed))
-    return bool((yield (*script, which, token, entries.HEAD, body, ttl)))
+    seen = "none" if epoch is None else "unknown"
+    return bool((yield (*script, seen, FIRST + token, entries.HEAD, body, ttl)))
 
 
-# Rare: the first answer of a namespace, and an answer stored without a lookup before it.
-STORE_UNDER_EPOCH = """
+FIRST, CLEARED = "f", "c"  # what an epoch begins with says who made it: a store or a clear
+
+# Rare: the first answers of a namespace, and an answer stored without a lookup before it.
+STORE_UNDER_EPOCH = f"""
 local epoch = redis.call('GET', KEYS[1])
-if epoch and ARGV[1] == 'first' then return 0 end
+if epoch and ARGV[1] == 'none' and string.sub(epoch, 1, 1) ~= '{FIRST}' then return 0 end
 if not epoch then
   epoch = ARGV[2]
   redis.call('SET', KEYS[1], epoch)
@@ -131,11 +134,15 @@ return 1
 
 def clear(keys: Keyspace, *, token: str) -> Operation[None]:
     """Make every answer of the namespace a miss, at once and at any size. One ``SET``."""
-    yield ("SET", keys.epoch, token)
+    yield ("SET", keys.epoch, CLEARED + token)
 
 
 def flush_database(*, asynchronous: bool) -> Operation[None]:
-    """Delete every key of the database, other programs' too. One ``FLUSHDB``."""
+    """Delete every key of the database, other programs' too. One ``FLUSHDB``.
+
+    It leaves nothing by which to tell an answer that was being computed over an empty database;
+    where that matters, have a namespace and ``clear`` it.
+    """
     yield ("FLUSHDB", "ASYNC" if asynchronous else "SYNC")
 
 

@@ -153,19 +153,33 @@ def test_an_answer_computed_across_a_clear_is_not_served(cache: UpstashRedisCach
     assert ask(cache) == (False, "cleared")
 
 
-@pytest.mark.parametrize("namespace", [None, "fresh"])
-def test_an_answer_computed_across_the_first_clear_of_all_is_not_served(
-    redis: Redis, namespace: str | None
-) -> None:
-    cache = UpstashRedisCache(redis, namespace=namespace)
+def test_an_answer_computed_across_the_first_clear_of_all_is_not_served(redis: Redis) -> None:
+    cache = UpstashRedisCache(redis, namespace="fresh")
     assert cache.lookup("p", "model") is None
     cache.clear()
-    if namespace is None:
-        ask(cache, "another, whose store makes an epoch")
     with cache.policy() as report:
         cache.update("p", "model", ANSWER)
     assert report.last is not None
     assert report.last.why == "may be older than a clear"
+    assert cache.lookup("p", "model") is None
+
+
+@pytest.mark.parametrize("namespace", [None, "fresh"])
+def test_the_first_answers_of_all_may_be_many_at_once(redis: Redis, namespace: str | None) -> None:
+    cache = UpstashRedisCache(redis, namespace=namespace)
+    prompts = [f"p{number}" for number in range(5)]
+    assert [cache.lookup(prompt, "model") for prompt in prompts] == [None] * 5
+    for prompt in prompts:
+        cache.update(prompt, "model", ANSWER)
+    assert [cache.lookup(prompt, "model") for prompt in prompts] == [ANSWER] * 5
+
+
+def test_an_answer_computed_across_a_flush_is_not_served(redis: Redis) -> None:
+    cache = UpstashRedisCache(redis)
+    ask(cache, "so that an epoch is there")
+    assert cache.lookup("p", "model") is None
+    cache.clear()
+    cache.update("p", "model", ANSWER)
     assert cache.lookup("p", "model") is None
 
 

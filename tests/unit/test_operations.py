@@ -111,15 +111,15 @@ def test_a_store_is_one_command_that_carries_its_own_expiry() -> None:
     assert drive(storing("e1"), "OK") == ([("SET", f"ns:entry:{HASH}", text, "EX", 60)], True)
 
 
-@pytest.mark.parametrize(("epoch", "which"), [(None, "first"), (Unseen.NOT_LOOKED_UP, "current")])
+@pytest.mark.parametrize(("epoch", "seen"), [(None, "none"), (Unseen.NOT_LOOKED_UP, "unknown")])
 @pytest.mark.parametrize("reply", [0, 1])
 def test_a_store_without_an_epoch_is_one_script(
-    epoch: Unseen | None, which: str, reply: int
+    epoch: Unseen | None, seen: str, reply: int
 ) -> None:
     commands, stored = drive(storing(epoch), reply)
     (command,) = commands
     assert command[0] == "EVAL"
-    assert command[2:] == (2, "ns:epoch", f"ns:entry:{HASH}", which, "new", HEAD, ',"rest"', 60)
+    assert command[2:] == (2, "ns:epoch", f"ns:entry:{HASH}", seen, "fnew", HEAD, ',"rest"', 60)
     assert stored is bool(reply)
 
 
@@ -128,7 +128,7 @@ def test_nothing_is_stored_after_a_lookup_that_failed() -> None:
 
 
 def test_a_clear_is_one_set_at_any_size() -> None:
-    assert drive(clear(KEYS, token="e9"), "OK") == ([("SET", "ns:epoch", "e9")], None)
+    assert drive(clear(KEYS, token="e9"), "OK") == ([("SET", "ns:epoch", "ce9")], None)
 
 
 def test_a_flush_says_whether_it_waits() -> None:

@@ -1,0 +1,104 @@
+"""Where Upstash is, read from SSM at run time."""
+
+from collections.abc import Iterator
+
+import boto3
+import pytest
+from langchain_core.outputs import Generation
+from moto import mock_aws
+
+from llm_cache import Settings, StoreUnavailable, UpstashRedisCache
+from llm_cache.cli import main
+from llm_cache.credentials import Credentials, fetch
+from local_cloud.upstash import UpstashEndpoint
+
+NAMES = {
+    "LLM_CACHE_URL_PARAMETER": "/cache/url",
+    "LLM_CACHE_TOKEN_PARAMETER": "/cache/token",
+    "LLM_CACHE_NAMESPACE": "ssm",
+}
+ANSWER = [Generation(text="answer")]
+
+
+@pytest.fixture
+def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    with mock_aws():
+        yield
+
+
+def put(url: str, token: str) -> None:
+    client = boto3.client("ssm")
+    for name, value in (("/cache/url", url), ("/cache/token", token)):
+        client.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
+
+
+def test_url_and_token_come_from_ssm_on_first_use(ssm: None, upstash: UpstashEndpoint) -> None:
+    cache = UpstashRedisCache.from_env(NAMES)
+    put(upstash.url + "/ \n", upstash.token)  # pasted by hand: a slash and white space too many
+    assert cache.lookup("p", "model") is None
+    cache.update("p", "model", ANSWER)
+    assert cache.lookup("p", "model") == ANSWER
+
+
+def test_without_the_parameters_every_lookup_is_a_miss_that_says_why(ssm: None) -> None:
+    cache = UpstashRedisCache.from_env(NAMES)
+    with cache.policy() as report:
+        assert cache.lookup("p", "model") is None
+        cache.update("p", "model", ANSWER)
+    assert report.errors == 1
+    assert "/cache/url" in report.outcomes[0].why
+
+
+def test_parameters_put_later_are_found_by_the_next_call(
+    ssm: None, upstash: UpstashEndpoint
+) -> None:
+    cache = UpstashRedisCache.from_env(NAMES)
+    assert cache.lookup("p", "model") is None
+    put(upstash.url, upstash.token)
+    cache.update("p", "model", ANSWER)  # skipped: its lookup had failed
+    assert cache.lookup("p", "model") is None
+    cache.update("p", "model", ANSWER)
+    assert cache.lookup("p", "model") == ANSWER
+
+
+def test_an_empty_parameter_is_no_credential() -> None:
+    settings = Settings(url="https://x.upstash.io", token="")
+    with pytest.raises(StoreUnavailable, match="no URL or no token"):
+        fetch(settings)
+
+
+def test_credentials_do_not_show_their_token() -> None:
+    assert "secret" not in repr(Credentials("https://x.upstash.io", "secret"))
+
+
+@pytest.fixture
+def shell(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> UpstashRedisCache:
+    environment = {
+        "UPSTASH_REDIS_REST_URL": upstash.url,
+        "UPSTASH_REDIS_REST_TOKEN": upstash.token,
+        "LLM_CACHE_NAMESPACE": "shell",
+    }
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    return UpstashRedisCache.from_env()
+
+
+def test_the_command_line_clears_and_reclaims(
+    shell: UpstashRedisCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.update("p", "model", ANSWER)
+    assert main(["clear", "--reclaim", "5"]) == 0
+    assert capsys.readouterr().out == "cleared shell\nreclaimed 1 of 1 entries\n"
+    assert shell.lookup("p", "model") is None
+
+
+def test_the_command_line_says_what_failed(
+    shell: UpstashRedisCache, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", "wrong")
+    assert main(["clear"]) == 1
+    assert "WRONGPASS" in capsys.readouterr().err
+    monkeypatch.delenv("LLM_CACHE_NAMESPACE")
+    assert main(["clear"]) == 1
+    assert "LLM_CACHE_NAMESPACE" in capsys.readouterr().err
