@@ -53,6 +53,15 @@ def test_child_and_its_own_children_end_when_their_parent_is_killed(tmp_path: Pa
     parent.communicate()
 
 
+def test_what_an_ended_child_started_ends_with_it(tmp_path: Path) -> None:
+    leave = f"import subprocess; print(subprocess.Popen({SLEEP!r}).pid)"
+    child = Child.start("leaver", [sys.executable, "-c", leave], log=tmp_path / "log")
+    wait_until(lambda: not child.running, seconds=10, what="the end of the child")
+    grandchild = int(next(word for word in child.log.read_text().split() if word.isdigit()))
+    wait_until(lambda: not alive(grandchild), seconds=3, what="the end of the grandchild")
+    child.stop()
+
+
 def test_child_stops_by_itself_when_asked(tmp_path: Path) -> None:
     with Child.start("sleeper", SLEEP, log=tmp_path / "log") as child:
         wait_until(lambda: says(child.log), seconds=10, what="the sleeper", child=child)

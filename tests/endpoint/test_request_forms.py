@@ -109,7 +109,9 @@ def test_body_that_is_no_command_is_refused(http: httpx.Client, body: str, error
 
 
 def test_url_that_ends_in_a_slash_breaks_batches_as_it_does_at_upstash(http: httpx.Client) -> None:
-    assert http.post(f"{http.base_url}//pipeline", json=[["PING"]]).status_code == 400
+    response = http.post(f"{http.base_url}//pipeline", json=[["PING"]])
+    assert response.status_code == 400
+    assert response.json()["error"].startswith("ERR Command is not available: ''")
 
 
 def test_command_up_to_ten_megabytes_is_taken(
