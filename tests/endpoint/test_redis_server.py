@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 import time
@@ -45,13 +46,17 @@ def test_server_wants_its_password() -> None:
         assert redis.call("PING") == b"NOAUTH Authentication required."
 
 
-def test_server_ends_when_its_parent_is_killed() -> None:
+def test_server_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
     code = (
         "from local_cloud.redis_server import RedisServer; import sys;"
         "print(RedisServer.start().port, flush=True); sys.stdin.read()"
     )
     parent = subprocess.Popen(
-        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", code],
+        env={**os.environ, "TMPDIR": str(tmp_path)},  # a killed parent cannot remove its folder
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     assert parent.stdout
     redis = RedisServer(int(parent.stdout.readline()), "", Path(), "", None)  # type: ignore[arg-type]
