@@ -1,0 +1,6 @@
+"""``make bench``: this library beside the class it replaces and the bare client, in one run."""
+
+from tests.benchmarks import imports, wire
+
+wire.main()
+imports.main()
