@@ -71,10 +71,13 @@ class UpstashStore:
         return cls(lambda: credentials)
 
     def execute(self, command: Command, seconds: float) -> Any:
-        """Run ``command`` in one request of at most ``seconds``; raise ``StoreError``."""
-        _deadline.set(time.monotonic() + seconds)
+        """Run ``command`` in one request of at most ``seconds``; raise ``StoreError``.
+
+        The first call also finds out where Upstash is, which has a bound of its own.
+        """
         try:
             client = self._sync_client()
+            _deadline.set(time.monotonic() + seconds)
             try:
                 return client.execute(list(command))
             except _DROPPED:  # a pooled connection that died while idle: once more, at once
@@ -85,8 +88,8 @@ class UpstashStore:
     async def aexecute(self, command: Command, seconds: float) -> Any:
         """Run ``command`` in one request of at most ``seconds``; raise ``StoreError``."""
         try:
+            client = await self._async_client()
             async with asyncio.timeout(seconds):
-                client = await self._async_client()
                 try:
                     return await client.execute(list(command))
                 except _DROPPED:

@@ -40,7 +40,7 @@ def measure(extra: dict[str, str], runs: int) -> dict[str, float]:
 def main() -> None:
     with tempfile.TemporaryDirectory() as empty:
         compiled = measure({}, RUNS)
-        # A cache folder that stays empty hides every .pyc, as SAM's zip with its dates of 1980 does.
+        # An empty cache folder hides every .pyc, as the dates of 1980 in a zip by SAM do.
         hidden = {"PYTHONPYCACHEPREFIX": empty, "PYTHONDONTWRITEBYTECODE": "1"}
         source = measure(hidden, max(2, RUNS // 2))
     print(f"\nCold import, median of {RUNS} fresh interpreters in turns\n")
