@@ -56,14 +56,21 @@ def run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
 def _run(folder: Path, *arguments: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
         [sys.executable, "-c", RUN, *arguments],
-        env={**os.environ, "TMPDIR": str(folder)},
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONFAULTHANDLER": "1"},
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
         text=True,
     )
     assert process.stdout
     assert process.stdout.readline() == "up\n"
     return process
+
+
+def _wait(run: subprocess.Popen[str]) -> None:
+    try:
+        run.wait(30)
+    except subprocess.TimeoutExpired:
+        run.send_signal(signal.SIGABRT)  # shows where it hangs
+        pytest.fail("it did not end: see the stack in the captured output")
 
 
 def processes(folder: Path) -> dict[int, str]:
@@ -103,7 +110,7 @@ def test_signal_leaves_nothing(
     run: subprocess.Popen[str], tmp_path: Path, signum: signal.Signals
 ) -> None:
     run.send_signal(signum)
-    run.wait(10)
+    _wait(run)
 
     deadline = time.monotonic() + 10
     while processes(tmp_path) and time.monotonic() < deadline:
