@@ -17,7 +17,7 @@ from pathlib import Path
 
 MACHINES = {"arm64": "aarch64", "x86_64": "x86_64"}
 # The minor version of glibc 2 in each runtime: Amazon Linux 2 below python3.12, 2023 from there on.
-GLIBC = {"3.11": 26, "3.12": 34, "3.13": 34}
+GLIBC = {"3.11": 26, "3.12": 34, "3.13": 34, "3.14": 34}
 
 
 def entries(lock: Path) -> dict[str, str]:

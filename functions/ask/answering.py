@@ -47,7 +47,7 @@ def model() -> ChatBedrockConverse:
     config = Config(connect_timeout=3, read_timeout=300, retries={"total_max_attempts": 2})
     return ChatBedrockConverse(
         model=os.environ["MODEL_ID"],
-        max_tokens=int(os.environ.get("MODEL_MAX_TOKENS", "512")),
+        max_tokens=int(os.environ["MODEL_MAX_TOKENS"]),
         temperature=0,
         config=config,
         cache=answers(),

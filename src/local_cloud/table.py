@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 COLUMNS = (
-    ("what", 46),
+    ("what", 50),
     ("status", 8),
     ("TTL left", 9),
     ("time", 9),

@@ -39,6 +39,7 @@ def model(
 ) -> Iterator[Bedrock]:
     environment = {
         "MODEL_ID": "amazon.nova-2-lite-v1:0",
+        "MODEL_MAX_TOKENS": "512",
         "AWS_REGION": "us-east-1",
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",

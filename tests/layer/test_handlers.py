@@ -76,6 +76,7 @@ def environment(bedrock: str) -> dict[str, str]:
         "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock,
         "LLM_CACHE_NAMESPACE": "it",
         "MODEL_ID": "global.amazon.nova-2-lite-v1:0",
+        "MODEL_MAX_TOKENS": "512",
         "POWERTOOLS_SERVICE_NAME": "it",
         "UPSTASH_REDIS_REST_URL": NOTHING_LISTENS,
         "UPSTASH_REDIS_REST_TOKEN": "none",

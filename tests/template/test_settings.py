@@ -1,0 +1,43 @@
+"""The names in the template's environment are those that the code reads."""
+
+from collections.abc import Iterator, Mapping
+
+import pytest
+
+from llm_cache import Settings
+from tests.template import loader
+
+FUNCTIONS = loader.functions(loader.load())
+
+
+class Recording(Mapping[str, str]):
+    """An environment that remembers what was looked for."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self.values_, self.read = dict(values), set[str]()
+
+    def __getitem__(self, name: str) -> str:
+        self.read.add(name)
+        return self.values_[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.values_)
+
+    def __len__(self) -> int:
+        return len(self.values_)
+
+
+@pytest.mark.parametrize("function", sorted(FUNCTIONS))
+def test_every_cache_variable_of_a_function_is_one_that_settings_read(function: str) -> None:
+    given = loader.environment(FUNCTIONS[function])
+    values = {name: "10" for name in given} | {"LLM_CACHE_NAMESPACE": "stack"}
+    environ = Recording(values)
+    Settings.from_env(environ)
+    assert {name for name in given if name.startswith("LLM_CACHE_")} <= environ.read
+
+
+def test_a_variable_that_settings_do_not_read_would_be_noticed() -> None:
+    environ = Recording({"LLM_CACHE_URL_PARAMETER": "u", "LLM_CACHE_TOKEN_PARAMETER": "t"})
+    Settings.from_env(environ)
+    assert "LLM_CACHE_TTL_FLOOR" in environ.read
+    assert "LLM_CACHE_TTL_FLOR" not in environ.read
