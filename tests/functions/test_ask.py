@@ -15,6 +15,7 @@ from upstash_redis import Redis
 
 import answering
 import ask
+from local_cloud.children import wait_until
 from local_cloud.upstash import UpstashEndpoint
 
 QUESTION = {"question": "What is the capital of France?"}
@@ -233,12 +234,20 @@ def test_retry_after_is_passed_on_where_the_model_gives_it(model: Bedrock) -> No
     assert call(QUESTION).headers["retry-after"] == "7"
 
 
-def test_a_model_that_hangs_is_504_before_lambda_gives_up(model: Bedrock) -> None:
+def test_a_model_that_hangs_is_504_before_lambda_gives_up_and_its_late_answer_is_kept(
+    model: Bedrock,
+) -> None:
     model.hold = threading.Event()
     began = time.monotonic()
     reply = call(QUESTION, seconds=1.5)
     assert (reply.status, reply.body["error"]["code"]) == (504, "model_timeout")
     assert time.monotonic() - began < 1.5
+    model.hold.set()
+    wait_until(
+        lambda: call(QUESTION, cache_control="no-store").body["cache"]["status"] == "hit",
+        seconds=5,
+        what="the late answer",
+    )
 
 
 def test_a_failure_of_our_own_shows_nothing_of_the_inside(

@@ -32,7 +32,9 @@ def no_secret_stands_in_an_environment(template: Template) -> Iterator[str]:
                 yield f"{function}: {name} shows a NoEcho parameter to whoever reads the function"
             if any("{{resolve:" in str(leaf) for leaf in leaves(value)):
                 yield f"{function}: {name} is resolved at deployment, into plain text"
-            if any(word in name for word in SECRET_WORDS) and not name.endswith("_PARAMETER"):
+            # MODEL_MAX_TOKENS is none; a name ending in _PARAMETER names where the value is
+            secret = any(part.endswith(SECRET_WORDS) for part in name.split("_"))
+            if secret and not name.endswith("_PARAMETER"):
                 yield f"{function}: {name} should hold the name of a parameter, not a value"
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Iterator, Mapping
 
 import pytest
+from tests.template import loader
 
 from llm_cache import Settings
-from tests.template import loader
 
 FUNCTIONS = loader.functions(loader.load())
 
@@ -30,7 +30,7 @@ class Recording(Mapping[str, str]):
 @pytest.mark.parametrize("function", sorted(FUNCTIONS))
 def test_every_cache_variable_of_a_function_is_one_that_settings_read(function: str) -> None:
     given = loader.environment(FUNCTIONS[function])
-    values = {name: "10" for name in given} | {"LLM_CACHE_NAMESPACE": "stack"}
+    values = dict.fromkeys(given, "10") | {"LLM_CACHE_NAMESPACE": "stack"}
     environ = Recording(values)
     Settings.from_env(environ)
     assert {name for name in given if name.startswith("LLM_CACHE_")} <= environ.read
