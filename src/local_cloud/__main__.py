@@ -43,8 +43,9 @@ def run(model: ModelName) -> int:
     for failure in scenario.failures:
         print(f"FAILED  {failure}", file=sys.stderr)
     print(
-        f"\n{'Not all' if scenario.failures else 'All'} as expected: {calls} calls of the model "
-        f"({model}), {commands} commands of Redis, {time.monotonic() - began:.0f} s in all."
+        f"\nThe model ({model}) was asked: {CAPITAL} It said: {scenario.answer}\n"
+        f"{'Not all' if scenario.failures else 'All'} as expected: {calls} calls of the model, "
+        f"{commands} commands of Redis, {time.monotonic() - began:.0f} s in all."
     )
     return 1 if scenario.failures else 0
 
