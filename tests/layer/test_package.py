@@ -104,3 +104,14 @@ def test_package_that_is_told_no_target_fails(tmp_path: Path) -> None:
     done = run(command, ROOT / "functions/flush_cache")
     assert done.returncode != 0
     assert "--architecture: invalid choice" in done.stderr
+
+
+@pytest.mark.parametrize(("build_for", "names_platforms"), [("lambda", True), ("host", False)])
+def test_wheels_are_the_targets_unless_a_build_is_for_the_host(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_for: str, names_platforms: bool
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setattr(package, "run", commands.append)
+    monkeypatch.setenv("PACKAGE_FOR", build_for)
+    package.install({"a==1": "a==1"}, tmp_path, "arm64", "3.13")
+    assert any("--platform" in part for part in commands[0]) == names_platforms
