@@ -22,8 +22,9 @@ run: setup ## Deploy to the local cloud, ask, hit the cache, flush, and print wh
 serve: setup ## Keep the local cloud up until Ctrl-C, with a curl line that works
 	@$(VENV)/python -m local_cloud serve
 
-test: setup ## Run the tests
-	@$(VENV)/python -m pytest
+test: setup ## Run the tests, and report what of the library they did not reach
+	@$(VENV)/python -m coverage run -m pytest
+	@$(VENV)/python -m coverage report
 
 build: .venv/.ready .tools/sam/.ready ## Build for AWS: sam build (PARAMETERS="Architecture=x86_64 …" for another target)
 	@PYTHON="$(CURDIR)/$(VENV)/python" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build \
