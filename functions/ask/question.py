@@ -50,8 +50,8 @@ class Question(BaseModel):
                 cache_control
             )
         except InvalidPolicy as error:
-            header = error.field.startswith("Cache-Control")
-            field = error.field if header or error.field == "cache" else f"cache.{error.field}"
+            header = error.name.startswith("Cache-Control")
+            field = error.name if header or error.name == "cache" else f"cache.{error.name}"
             raise invalid(field, f"{error.value!r} is not accepted: {error.accepted}") from None
 
     def prompt(self) -> list[BaseMessage]:

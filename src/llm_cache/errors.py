@@ -1,8 +1,9 @@
 """What can go wrong, and which of it a caller sees.
 
 LlmCacheError
-├── InvalidPolicy (ValueError)      what an invocation asked for makes no sense
-├── InvalidSettings (ValueError)    what the operator configured makes no sense
+├── InvalidValue (ValueError)
+│   ├── InvalidPolicy               what an invocation asked for makes no sense
+│   └── InvalidSettings             what the operator configured makes no sense
 ├── UnreadableEntry                 stored bytes that are not an entry of this version
 └── StoreError                      Upstash did not do what it was asked
     ├── StoreTimeout                no answer within the time allowed
@@ -21,24 +22,22 @@ class LlmCacheError(Exception):
     """Root of every error this library raises."""
 
 
-class InvalidPolicy(LlmCacheError, ValueError):
-    """Say which field of a policy is wrong, its value, and what is accepted."""
+class InvalidValue(LlmCacheError, ValueError):
+    """Say what is wrong, its value, and what is accepted."""
 
-    def __init__(self, field: str, value: object, accepted: str) -> None:
-        super().__init__(f"{field}={value!r} is not accepted: {accepted}")
-        self.field = field
+    def __init__(self, name: str, value: object, accepted: str) -> None:
+        super().__init__(f"{name}={value!r} is not accepted: {accepted}")
+        self.name = name
         self.value = value
         self.accepted = accepted
 
 
-class InvalidSettings(LlmCacheError, ValueError):
-    """Say which setting is wrong, its value, and what is accepted."""
+class InvalidPolicy(InvalidValue):
+    """What an invocation asks for makes no sense; ``name`` is the policy's field."""
 
-    def __init__(self, setting: str, value: object, accepted: str) -> None:
-        super().__init__(f"{setting}={value!r} is not accepted: {accepted}")
-        self.setting = setting
-        self.value = value
-        self.accepted = accepted
+
+class InvalidSettings(InvalidValue):
+    """What the operator configured makes no sense; ``name`` is the argument or the variable."""
 
 
 class UnreadableEntry(LlmCacheError):

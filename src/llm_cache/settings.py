@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from llm_cache.errors import InvalidPolicy, InvalidSettings
+from llm_cache.errors import InvalidSettings, InvalidValue
 from llm_cache.keys import Keyspace
 from llm_cache.policy import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds
 
@@ -79,7 +79,7 @@ def _read(environ: Mapping[str, str], name: str, parse: Callable[[str], T], defa
         return default
     try:
         return parse(text)
-    except (InvalidPolicy, InvalidSettings) as error:
+    except InvalidValue as error:
         raise InvalidSettings(name, text, error.accepted) from error
     except ValueError as error:
         raise InvalidSettings(name, text, "a number of seconds") from error

@@ -1,4 +1,5 @@
 import httpx
+import pytest
 
 from local_cloud.redis_server import RedisServer
 
@@ -25,3 +26,33 @@ def test_pattern_may_be_called_withtype(http: httpx.Client, redis: RedisServer) 
     redis.call("SET", "WITHTYPE", "1")
     response = http.post("/", json=["SCAN", 0, "MATCH", "WITHTYPE"])
     assert response.json() == {"result": ["0", ["WITHTYPE"]]}
+
+
+@pytest.mark.parametrize(
+    ("shebang", "writes"),
+    [
+        ("#!lua flags=allow-key-locking", True),
+        ("#!lua flags=allow-key-locking,no-writes", False),
+        ("#!lua flags=no-writes,allow-key-locking", False),
+        ("#!lua", True),
+    ],
+)
+def test_script_may_ask_for_key_locking_and_keeps_its_other_flags(
+    http: httpx.Client, shebang: str, writes: bool
+) -> None:
+    script = f"{shebang}\nreturn redis.call('SET', KEYS[1], ARGV[1])"
+    reply = http.post("/", json=["EVAL", script, 1, "a", "allow-key-locking"]).json()
+    assert ("result" in reply) == writes
+    assert (http.get("/get/a").json()["result"] == "allow-key-locking") == writes
+
+
+def test_loaded_script_that_asks_for_key_locking_runs_by_its_digest(http: httpx.Client) -> None:
+    script = "#!lua flags=allow-key-locking\nreturn ARGV[1]"
+    digest = http.post("/", json=["SCRIPT", "LOAD", script]).json()["result"]
+    assert http.post("/", json=["EVALSHA", digest, 0, "b"]).json() == {"result": "b"}
+
+
+def test_text_that_is_no_script_keeps_its_words(http: httpx.Client) -> None:
+    text = "#!lua flags=allow-key-locking"
+    http.post("/", json=["SET", "a", text])
+    assert http.get("/get/a").json() == {"result": text}

@@ -6,7 +6,12 @@ from typing import TYPE_CHECKING
 
 from local_cloud.resp import Failure, Reply, pack
 from local_cloud.upstash.commands import admit
-from local_cloud.upstash.extensions import Extension, extension_of, scan_with_types
+from local_cloud.upstash.extensions import (
+    Extension,
+    extension_of,
+    scan_with_types,
+    without_own_flag,
+)
 from local_cloud.upstash.refused import Refused
 
 if TYPE_CHECKING:
@@ -83,7 +88,7 @@ class Execution:
                 return await connection.receive()
 
     def _admit(self, command: Command) -> bytes:
-        packed = admit(command)
+        packed = admit(without_own_flag(command))
         self._count(command)
         return packed
 

@@ -1,7 +1,11 @@
-"""What Upstash adds to Redis's own commands: `ACL RESTTOKEN`, and WITHTYPE for SCAN."""
+"""What Upstash adds to Redis: `ACL RESTTOKEN`, WITHTYPE for SCAN, and a flag for scripts.
+
+The flag: https://upstash.com/docs/redis/features/key-locking
+"""
 
 from __future__ import annotations
 
+import re
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
@@ -28,6 +32,30 @@ def extension_of(command: Command) -> Extension | None:
     if words[:1] == [b"SCAN"] and words[-1] == b"WITHTYPE" and words[-2:-1] != [b"MATCH"]:
         return Extension.SCAN_WITH_TYPES
     return None
+
+
+def without_own_flag(command: Command) -> Command:
+    """Return a script's command less `allow-key-locking`, a flag that Redis itself rejects.
+
+    It changes what a script locks, not what it does. The script is then known by the digest of what
+    is left: `EVALSHA` with the digest of the whole is answered with NOSCRIPT, and clients go on.
+    """
+    words = [word.upper() for word in command[:2]]
+    place = 2 if words == [b"SCRIPT", b"LOAD"] else 1 if words[:1] in _EVALS else None
+    if place is None or len(command) <= place or not command[place].startswith(b"#!"):
+        return command
+    first, newline, rest = command[place].partition(b"\n")
+    plain = _FLAGS.sub(_own_flag_removed, first)
+    return [*command[:place], plain + newline + rest, *command[place + 1 :]]
+
+
+_EVALS = ([b"EVAL"], [b"EVAL_RO"])
+_FLAGS = re.compile(rb"\s+flags=(\S*)")
+
+
+def _own_flag_removed(flags: re.Match[bytes]) -> bytes:
+    kept = [flag for flag in flags[1].split(b",") if flag != b"allow-key-locking"]
+    return b" flags=" + b",".join(kept) if kept else b""
 
 
 async def scan_with_types(connection: Connection, command: Command) -> Reply:
