@@ -22,7 +22,7 @@ from llm_cache.keys import Keyspace, digest
 from llm_cache.operations import Command, Miss, Operation, Unseen
 from llm_cache.policy import DEFAULT_TTL, MAX_SECONDS, CachePolicy, Mode, Ttl, TtlBounds
 from llm_cache.scope import LambdaContext, Outcome, Report, Status
-from llm_cache.settings import DEFAULT_TIMEOUT, Settings
+from llm_cache.settings import DEFAULT_TIMEOUT, Settings, positive
 from llm_cache.store import UpstashStore
 
 logger = logging.getLogger(__name__)
@@ -66,7 +66,7 @@ class UpstashRedisCache(BaseCache):
         self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
         self._keys = Keyspace(namespace)
         self._ttl = TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling)
-        self._timeout = timeout
+        self._timeout = positive("timeout", timeout)
         self._clock = clock
         self._number = next(_numbers)
 
@@ -129,8 +129,7 @@ class UpstashRedisCache(BaseCache):
         within = scope.current()
         if within.policy.effective_mode is Mode.BYPASS:
             return None
-        hashed = digest(prompt, llm_string)
-        key = self._keys.entry(hashed)
+        key = self._keys.entry(hashed := digest(prompt, llm_string))
         try:
             found = yield from operations.lookup(
                 self._keys, hashed, policy=within.policy, now=self._clock(), read=generations.read

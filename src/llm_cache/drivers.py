@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar
 
-from llm_cache.errors import StoreError
 from llm_cache.operations import Command, Operation
 
 T = TypeVar("T")
@@ -21,7 +20,7 @@ def run(operation: Operation[T], execute: Callable[[Command], Any]) -> T:
         while True:
             try:
                 reply = execute(command)
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001  the operation knows what a failure means
                 command = operation.throw(error)
             else:
                 command = operation.send(reply)
@@ -37,7 +36,7 @@ async def arun(operation: Operation[T], execute: Callable[[Command], Awaitable[A
         while True:
             try:
                 reply = await execute(command)
-            except StoreError as error:
+            except Exception as error:  # noqa: BLE001  the operation knows what a failure means
                 command = operation.throw(error)
             else:
                 command = operation.send(reply)

@@ -7,6 +7,7 @@ executors.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol, TypeAlias
 
+from llm_cache.errors import InvalidPolicy
 from llm_cache.operations import Unseen
 from llm_cache.policy import CachePolicy
 
@@ -116,8 +118,10 @@ def entered(policy: CachePolicy, context: LambdaContext | None) -> Iterator[Repo
     outer = current()
     remaining = outer.remaining
     if context is not None:
-        lambda_context = context
-        remaining = lambda: lambda_context.get_remaining_time_in_millis() / 1000  # noqa: E731
+        milliseconds = getattr(context, "get_remaining_time_in_millis", None)
+        if milliseconds is None:
+            raise InvalidPolicy("context", context, "the context that Lambda gives the handler")
+        remaining = functools.partial(_seconds_of, milliseconds)
     scope = Scope(policy.within(outer.policy), Report(), remaining)
     token = _scope.set(scope)
     try:
@@ -132,6 +136,11 @@ Seen: TypeAlias = str | Unseen | None
 
 Lookup: TypeAlias = tuple[int, str]
 """Which cache looked up which key: what one cache saw is nothing to another."""
+
+
+def _seconds_of(milliseconds: Callable[[], int]) -> float:
+    return milliseconds() / 1000
+
 
 # Copied on every change, so that the threads of a batch, each in a copy of the context, never see
 # one another's.

@@ -54,7 +54,7 @@ class Settings:
                 _read(environ, "LLM_CACHE_TTL_FLOOR", _seconds, 1.0),
                 _read(environ, "LLM_CACHE_TTL_CEILING", _seconds, float(MAX_SECONDS)),
             ),
-            timeout=_read(environ, "LLM_CACHE_TIMEOUT", _positive, DEFAULT_TIMEOUT),
+            timeout=_read(environ, "LLM_CACHE_TIMEOUT", _positive_seconds, DEFAULT_TIMEOUT),
         )
         settings.require_location()
         return settings
@@ -89,11 +89,15 @@ def _seconds(text: str) -> float:
     return seconds("seconds", float(text))
 
 
-def _positive(text: str) -> float:
-    value = _seconds(text)
-    if value == 0:
-        raise InvalidSettings("seconds", value, "more than 0 seconds")
+def positive(name: str, value: float) -> float:
+    """Return ``value`` if it is more than 0 seconds; raise ``InvalidSettings`` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+        raise InvalidSettings(name, value, "more than 0 seconds")
     return value
+
+
+def _positive_seconds(text: str) -> float:
+    return positive("seconds", _seconds(text))
 
 
 def _namespace(text: str) -> str | None:

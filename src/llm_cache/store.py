@@ -8,7 +8,9 @@ last. So its HTTP client is replaced, on objects of our own, by one with bounds.
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import ssl
 import threading
 import time
 import weakref
@@ -46,16 +48,14 @@ if _httpx_log.level == logging.NOTSET:
 class UpstashStore:
     """Runs commands against one Upstash database, each within a bound.
 
-    Nothing connects before the first command. Threads may share it; each event loop gets a client
-    of its own, closed when the loop shuts down its asynchronous generators, as ``asyncio.run``
-    does.
+    Nothing connects before the first command. Threads and event loops may share it.
     """
 
     def __init__(self, locate: Callable[[], Credentials]) -> None:
         self._locate = locate
         self._lock = threading.Lock()
         self._client: Redis | None = None
-        self._loops: dict[asyncio.AbstractEventLoop, _LoopClient] = {}
+        self._async_client: AsyncRedis | None = None
 
     @classmethod
     def beside(cls, redis_: object) -> UpstashStore:
@@ -76,7 +76,7 @@ class UpstashStore:
         The first call also finds out where Upstash is, which has a bound of its own.
         """
         try:
-            client = self._sync_client()
+            client = self._connected()
             _deadline.set(time.monotonic() + seconds)
             try:
                 return client.execute(list(command))
@@ -88,7 +88,9 @@ class UpstashStore:
     async def aexecute(self, command: Command, seconds: float) -> Any:
         """Run ``command`` in one request of at most ``seconds``; raise ``StoreError``."""
         try:
-            client = await self._async_client()
+            client = self._async_client
+            if client is None:
+                client = await asyncio.to_thread(self._connected_async)
             async with asyncio.timeout(seconds):
                 try:
                     return await client.execute(list(command))
@@ -97,59 +99,55 @@ class UpstashStore:
         except Exception as error:
             raise _as_store_error(error) from error
 
-    def _sync_client(self) -> Redis:
+    def _connected(self) -> Redis:
         with self._lock:
             if self._client is None:
-                self._client = _bounded(self._locate())
+                at = self._locate()
+                self._client = Redis(at.url, at.token, **_PLAIN)
+                self._client._http._client.close()
+                self._client._http._client = _blocking_http()
                 # Nobody closes a cache: what it opened is closed when it is collected.
                 weakref.finalize(self, self._client.close)
             return self._client
 
-    async def _async_client(self) -> AsyncRedis:
-        loop = asyncio.get_running_loop()
-        if loop not in self._loops:
-            credentials = await asyncio.to_thread(self._locate)
-            if loop not in self._loops:  # another task may have come first
-                holder = self._hold_client(loop, credentials)
-                self._loops[loop] = _LoopClient(await anext(holder), holder)
-        return self._loops[loop].client
-
-    async def _hold_client(
-        self, loop: asyncio.AbstractEventLoop, at: Credentials
-    ) -> AsyncIterator[AsyncRedis]:
-        """Yield a client; a loop that shuts down finishes its generators, and so closes it."""
-        client = _unhurried(at)
-        try:
-            yield client
-        finally:
-            del self._loops[loop]
-            await client.close()
+    def _connected_async(self) -> AsyncRedis:
+        with self._lock:
+            if self._async_client is None:
+                at = self._locate()
+                self._async_client = AsyncRedis(at.url, at.token, **_PLAIN)
+                self._async_client._http._client = cast(httpx.AsyncClient, _HttpPerLoop())
+            return self._async_client
 
 
-@dataclass(frozen=True, slots=True)
-class _LoopClient:
-    client: AsyncRedis
-    holder: AsyncIterator[AsyncRedis]  # kept: a generator that nobody holds is finished at once
+_PLAIN: dict[str, Any] = {
+    "rest_retries": 0,
+    "rest_retry_interval": 0,
+    "allow_telemetry": False,
+}
+_LIMITS = httpx.Limits(keepalive_expiry=KEEPALIVE)
 
 
-def _bounded(at: Credentials) -> Redis:
-    client = Redis(at.url, at.token, rest_retries=0, rest_retry_interval=0, allow_telemetry=False)
-    client._http._client.close()
-    client._http._client = httpx.Client(
-        transport=_BoundedTransport(limits=httpx.Limits(keepalive_expiry=KEEPALIVE))
+@functools.cache
+def _tls() -> ssl.SSLContext:
+    """Load the certificates once: it takes longer than a request does."""
+    return httpx.create_ssl_context()
+
+
+def _blocking_http() -> httpx.Client:
+    """Return a client that bounds a request as a whole, where httpx bounds each read by itself."""
+    return httpx.Client(
+        verify=_tls(),
+        limits=_LIMITS,
+        event_hooks={"request": [_bound_request], "response": [_bound_response]},
     )
-    return client
 
 
-def _unhurried(at: Credentials) -> AsyncRedis:
-    client = AsyncRedis(
-        at.url, at.token, rest_retries=0, rest_retry_interval=0, allow_telemetry=False
-    )
-    client._http._client = httpx.AsyncClient(
-        timeout=None,  # noqa: S113  asyncio.timeout bounds the whole call
-        limits=httpx.Limits(keepalive_expiry=KEEPALIVE),
-    )
-    return client
+def _bound_request(request: httpx.Request) -> None:
+    request.extensions["timeout"] = _Remaining()
+
+
+def _bound_response(response: httpx.Response) -> None:
+    response.stream = _BoundedStream(cast(httpx.SyncByteStream, response.stream))
 
 
 class _Remaining(dict[str, float]):
@@ -157,16 +155,6 @@ class _Remaining(dict[str, float]):
 
     def get(self, phase: str, default: object = None) -> float:  # noqa: ARG002
         return max(_deadline.get() - time.monotonic(), 0.001)
-
-
-class _BoundedTransport(httpx.HTTPTransport):
-    """Bounds a request and its response as a whole, where httpx bounds each read by itself."""
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        request.extensions["timeout"] = _Remaining()
-        response = super().handle_request(request)
-        response.stream = _BoundedStream(cast(httpx.SyncByteStream, response.stream))
-        return response
 
 
 class _BoundedStream(httpx.SyncByteStream):
@@ -181,6 +169,42 @@ class _BoundedStream(httpx.SyncByteStream):
 
     def close(self) -> None:
         self._stream.close()
+
+
+class _HttpPerLoop:
+    """What the asynchronous client posts with: a client and its connections for each event loop.
+
+    A loop that shuts down finishes its asynchronous generators, as ``asyncio.run`` does at its
+    end: one holds the loop's client, and so closes it.
+    """
+
+    def __init__(self) -> None:
+        self.loops: dict[asyncio.AbstractEventLoop, _Held] = {}
+
+    async def post(self, url: str, **request: Any) -> httpx.Response:
+        """Send a request from the running loop."""
+        loop = asyncio.get_running_loop()
+        if loop not in self.loops:
+            for closed in [other for other in self.loops if other.is_closed()]:
+                del self.loops[closed]  # one that was closed without shutting down
+            holder = self._hold(loop)
+            self.loops[loop] = _Held(await anext(holder), holder)
+        return await self.loops[loop].client.post(url, **request)
+
+    async def _hold(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[httpx.AsyncClient]:
+        # asyncio.timeout bounds the whole call
+        client = httpx.AsyncClient(verify=_tls(), limits=_LIMITS, timeout=None)  # noqa: S113
+        try:
+            yield client
+        finally:
+            del self.loops[loop]
+            await client.aclose()
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    client: httpx.AsyncClient
+    holder: AsyncIterator[httpx.AsyncClient]  # a generator that nobody holds is finished at once
 
 
 def _as_store_error(error: Exception) -> StoreError:

@@ -10,7 +10,14 @@ from langchain_core.outputs import ChatGeneration, Generation
 from upstash_redis import Redis
 from upstash_redis.asyncio import Redis as AsyncRedis
 
-from llm_cache import CacheNamespace, CachePolicy, InvalidSettings, Status, UpstashRedisCache
+from llm_cache import (
+    CacheNamespace,
+    CachePolicy,
+    InvalidPolicy,
+    InvalidSettings,
+    Status,
+    UpstashRedisCache,
+)
 from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
 
@@ -249,6 +256,11 @@ def test_a_reclaim_in_many_short_turns_reaches_everything(
     assert turns > 1
 
 
+def open_loops(cache: UpstashRedisCache) -> int:
+    client: Any = cache._store._async_client
+    return len(client._http._client.loops)
+
+
 def test_one_event_loop_per_invocation_leaves_nothing_open(
     cache: UpstashRedisCache, upstash: UpstashEndpoint
 ) -> None:
@@ -259,13 +271,13 @@ def test_one_event_loop_per_invocation_leaves_nothing_open(
 
     for number in range(3):
         assert asyncio.run(invocation(f"p{number}")) == ANSWER
-        assert cache._store._loops == {}
+        assert open_loops(cache) == 0
 
 
 async def test_many_tasks_of_one_loop_share_a_client(cache: UpstashRedisCache) -> None:
     found = await asyncio.gather(*(cache.alookup(f"p{number}", "model") for number in range(20)))
     assert found == [None] * 20
-    assert len(cache._store._loops) == 1
+    assert open_loops(cache) == 1
 
 
 async def test_an_asynchronous_clear_clears(cache: UpstashRedisCache) -> None:
@@ -290,3 +302,26 @@ def test_the_callers_client_is_left_as_it_was(redis: Redis) -> None:
     assert vars(redis) == before
     assert redis._http._client is http
     assert http.timeout.read is None
+
+
+@pytest.mark.parametrize("timeout", [0, -1, float("nan"), "1", True])
+def test_a_timeout_that_is_no_time_is_refused(redis: Redis, timeout: float) -> None:
+    with pytest.raises(InvalidSettings, match="timeout="):
+        UpstashRedisCache(redis, timeout=timeout)
+
+
+def test_a_context_that_is_not_lambdas_is_refused_before_the_call(cache: UpstashRedisCache) -> None:
+    context: Any = {"aws_request_id": "1"}
+    with pytest.raises(InvalidPolicy, match="context="), cache.policy(context=context):
+        pass
+
+
+def test_a_context_that_fails_is_a_miss(cache: UpstashRedisCache) -> None:
+    class Broken:
+        def get_remaining_time_in_millis(self) -> int:
+            raise RuntimeError("no clock")
+
+    with cache.policy(context=Broken()) as report:
+        assert cache.lookup("p", "model") is None
+        cache.update("p", "model", ANSWER)
+    assert report.errors == 1
