@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import shlex
 import sys
@@ -56,9 +57,11 @@ def serve(model: ModelName) -> int:
         print(f"\nThe stack is up. Ask it, once and once again:\n\n{_curl(cloud)}\n")
         print(f"Upstash  {cloud.upstash.url}  token {cloud.upstash.token}")
         print(f"AWS      {cloud.aws.endpoint_url}\n\nCtrl-C stops everything.", flush=True)
-        while True:
-            time.sleep(1)
-            cloud.check()
+        with contextlib.suppress(KeyboardInterrupt):
+            while True:
+                time.sleep(1)
+                cloud.check()
+    return 0
 
 
 def _curl(cloud: LocalCloud) -> str:
