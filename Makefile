@@ -30,7 +30,7 @@ build: .venv/.ready .tools/sam/.ready ## Build for AWS: sam build (PARAMETERS="A
 	@PYTHON="$(CURDIR)/$(VENV)/python" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build \
 	  $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
-bench: setup ## Measure hit, miss, store and cold imports beside the class this replaces
+bench: setup ## Measure hit, miss, store and cold imports beside the replaced class
 	@$(VENV)/python -m tests.benchmarks
 
 check: setup ## Lint, format, types, template

@@ -1,6 +1,7 @@
 """``make bench``: this library beside the class it replaces and the bare client, in one run."""
 
-from tests.benchmarks import imports, wire
+from tests.benchmarks import imports, suites, wire
 
 wire.main()
 imports.main()
+suites.main()

@@ -21,7 +21,9 @@ from local_cloud.upstash import UpstashEndpoint
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore", DeprecationWarning)
-    from langchain_community.cache import UpstashRedisCache as Replaced
+    from langchain_community import cache as community
+
+Replaced = community.UpstashRedisCache
 
 ROUNDS = 500
 TEXT = "The capital of France is Paris. " * 16

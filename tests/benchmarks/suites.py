@@ -1,0 +1,53 @@
+"""How many tests of LangChain's own cache suites pass, here and with the replaced class."""
+
+import asyncio
+import contextlib
+import inspect
+import io
+import tempfile
+from pathlib import Path
+
+from langchain_core.caches import BaseCache
+from langchain_tests.integration_tests.cache import AsyncCacheTestSuite, SyncCacheTestSuite
+from tests.benchmarks.wire import Replaced
+from upstash_redis import Redis
+
+from llm_cache import UpstashRedisCache
+from local_cloud.redis_server import RedisServer
+from local_cloud.upstash import UpstashEndpoint
+
+
+def passes(suite: type, name: str, cache: BaseCache) -> bool:
+    concrete = type(suite.__name__, (suite,), {"cache": None})()
+    try:
+        test = getattr(concrete, name)
+        with contextlib.redirect_stdout(io.StringIO()):  # one of them talks
+            result = test(cache) if inspect.signature(test).parameters else test()
+            if inspect.iscoroutine(result):
+                asyncio.run(result)
+    except Exception:  # noqa: BLE001  whatever it raises, the test did not pass
+        return False
+    return True
+
+
+def count(redis: Redis, kind: type) -> tuple[int, int]:
+    """Return how many tests passed, and of how many; each starts with an empty database."""
+    results = []
+    for suite in (SyncCacheTestSuite, AsyncCacheTestSuite):
+        for name in dir(suite):
+            if name.startswith("test_"):
+                redis.flushdb()
+                results.append(passes(suite, name, kind(redis)))
+    return sum(results), len(results)
+
+
+def main() -> None:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RedisServer.start() as server,
+        UpstashEndpoint.spawn(server, log=Path(folder) / "log") as upstash,
+        Redis(upstash.url, upstash.token) as redis,
+    ):
+        print("\nLangChain's own cache suites\n")
+        for name, kind in (("this class", UpstashRedisCache), ("the replaced class", Replaced)):
+            print(f"{name:<24}{'{} of {}'.format(*count(redis, kind)):>10} pass")
