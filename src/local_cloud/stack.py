@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Self
 from urllib.parse import urlsplit
 
@@ -20,13 +22,14 @@ from local_cloud.children import wait_until
 from local_cloud.invocation import Invocation
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     import httpx
 
     from local_cloud.aws import Aws
 
 ALIAS = "live"
+PROC = Path("/proc")
 _ONE_TIME = ("GroupName", "FlexibleTimeWindow", "Target")
 
 
@@ -143,7 +146,7 @@ class Stack:
         Returns how many there were.
         """
         folder = f"{self.aws.folder}{os.sep}ministack-lambda-{self.physical(function)}-"
-        found = [pid for pid, command in _ps("-axww", "command=") if folder in command]
+        found = [pid for pid, command in _processes() if folder in command]
         for pid in found:
             os.kill(pid, signal.SIGKILL)
         wait_until(
@@ -152,9 +155,24 @@ class Stack:
         return len(found)
 
 
+def _processes() -> Iterator[tuple[int, str]]:
+    """Yield the id and the command line of every process; a small Linux has no `ps`."""
+    if not PROC.is_dir():
+        yield from _ps("-axww", "command=")
+        return
+    for folder in PROC.glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it has ended meanwhile
+            yield int(folder.name), (folder / "cmdline").read_text(errors="replace")
+
+
 def _running(pid: int) -> bool:
     # A killed process loses its command line first; only then, as a zombie, is it over.
-    return any(not state.startswith("Z") for _, state in _ps("-p", str(pid), "stat="))
+    if not PROC.is_dir():
+        return any(not state.startswith("Z") for _, state in _ps("-p", str(pid), "stat="))
+    try:
+        return "\nState:\tZ" not in (PROC / str(pid) / "status").read_text()
+    except OSError:
+        return False
 
 
 def _ps(*arguments: str) -> list[tuple[int, str]]:
