@@ -9,6 +9,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.caches import BaseCache
@@ -18,8 +19,8 @@ from llm_cache import entry, generations, operations, scope
 from llm_cache.credentials import fetch
 from llm_cache.drivers import arun, run
 from llm_cache.errors import LlmCacheError, StoreTimeout
-from llm_cache.keys import Keyspace, digest
-from llm_cache.operations import Command, Miss, Operation, Unseen
+from llm_cache.keys import Keyspace, digest, tag_hash
+from llm_cache.operations import Command, Hit, Miss, Operation, Unseen
 from llm_cache.policy import DEFAULT_TTL, MAX_SECONDS, CachePolicy, Mode, Ttl, TtlBounds
 from llm_cache.scope import LambdaContext, Outcome, Report, Status
 from llm_cache.settings import DEFAULT_TIMEOUT, Settings, positive
@@ -30,6 +31,25 @@ logger = logging.getLogger(__name__)
 RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the cache
 CLEAR_TIMEOUT = 30.0  # seconds; a FLUSHDB SYNC of a large database takes its time
 _numbers = itertools.count()
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """Which answer a call of the model is about, and what holds around it."""
+
+    cache: int
+    keys: Keyspace
+    hashed: str
+    policy: CachePolicy
+    report: Report
+
+    @property
+    def key(self) -> str:
+        return self.keys.entry(self.hashed)
+
+    @property
+    def identity(self) -> scope.Lookup:
+        return (self.cache, self.key, self.policy.tag_hashes)
 
 
 class UpstashRedisCache(BaseCache):
@@ -112,84 +132,107 @@ class UpstashRedisCache(BaseCache):
         """Store an answer, unless the policy or the answer itself forbids it. One command."""
         await arun(self._update(prompt, llm_string, return_val), self._aexecute)
 
-    def clear(self, *, asynchronous: bool = False, **unknown: Any) -> None:
-        """Make every answer a miss. One command; raises ``StoreError`` when it did not happen.
+    def clear(self, *, asynchronous: bool = False, tag: str | None = None, **unknown: Any) -> None:
+        """Make every answer, or those under a tag, a miss; raise ``StoreError`` if it failed.
 
-        With a namespace it is instant at any size, and ``asynchronous`` changes nothing: the memory
-        comes back as entries expire, or by ``CacheNamespace.reclaim``. Without one it deletes the
-        **whole database**, in the background when ``asynchronous``.
+        One command, instant at any size; the memory comes back as entries expire, or by
+        ``CacheNamespace.reclaim``. Without a namespace and a tag it deletes the **whole database**,
+        in the background when ``asynchronous``, as the class it replaces does.
         """
-        run(self._clear(asynchronous=asynchronous, **unknown), self._execute_clear)
+        _refuse(unknown)
+        run(self._clear(asynchronous, tag), self._execute_clear)
 
-    async def aclear(self, *, asynchronous: bool = False, **unknown: Any) -> None:
-        """Make every answer a miss, as ``clear`` does."""
-        await arun(self._clear(asynchronous=asynchronous, **unknown), self._aexecute_clear)
+    async def aclear(
+        self, *, asynchronous: bool = False, tag: str | None = None, **unknown: Any
+    ) -> None:
+        """Make every answer, or those under a tag, a miss, as ``clear`` does."""
+        _refuse(unknown)
+        await arun(self._clear(asynchronous, tag), self._aexecute_clear)
+
+    def delete(self, prompt: str, llm_string: str) -> bool:
+        """Delete one answer; return whether there was one. One command; raises ``StoreError``.
+
+        The policy around the call counts: its tenant, salt and namespace are part of which answer.
+        """
+        return run(self._delete(prompt, llm_string), self._execute_clear)
+
+    async def adelete(self, prompt: str, llm_string: str) -> bool:
+        """Delete one answer, as ``delete`` does."""
+        return await arun(self._delete(prompt, llm_string), self._aexecute_clear)
 
     def _lookup(self, prompt: str, llm_string: str) -> Operation[list[Generation] | None]:
-        within = scope.current()
-        if within.policy.effective_mode is Mode.BYPASS:
+        call = self._call(prompt, llm_string)
+        if call.policy.effective_mode is Mode.BYPASS:
             return None
-        key = self._keys.entry(hashed := digest(prompt, llm_string))
         try:
             found = yield from operations.lookup(
-                self._keys, hashed, policy=within.policy, now=self._clock(), read=generations.read
+                call.keys,
+                call.hashed,
+                policy=call.policy,
+                now=self._clock(),
+                read=generations.read,
             )
         except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
-            scope.remember_epoch((self._number, key), Unseen.LOOKUP_FAILED)
-            within.report.add(_failure("lookup", key, error))
+            scope.remember_epochs(call.identity, Unseen.LOOKUP_FAILED)
+            call.report.add(_failure("lookup", call.key, error))
             return None
+        call.report.add(_told(call, found))
         if isinstance(found, Miss):
-            scope.remember_epoch((self._number, key), found.epoch)
-            within.report.add(Outcome(status=Status.MISS, key=key, why=found.why))
+            scope.remember_epochs(call.identity, found.epochs)
             return None
-        saved = generations.tokens(found.answer)
-        hit = Outcome(status=Status.HIT, key=key, age=found.age, ttl=found.remaining, tokens=saved)
-        within.report.add(hit)
         return found.answer
 
     def _update(
         self, prompt: str, llm_string: str, answer: Sequence[Generation]
     ) -> Operation[None]:
-        within = scope.current()
-        hashed = digest(prompt, llm_string)
+        call = self._call(prompt, llm_string)
         try:
-            outcome = yield from self._keep(within.policy, hashed, answer)
+            outcome = yield from self._keep(call, answer)
         except Exception as error:  # noqa: BLE001  the answer is paid for: it goes to its caller
-            outcome = _failure("update", self._keys.entry(hashed), error)
-        within.report.add(outcome)
+            outcome = _failure("update", call.key, error)
+        call.report.add(outcome)
 
-    def _keep(
-        self, policy: CachePolicy, hashed: str, answer: Sequence[Generation]
-    ) -> Operation[Outcome]:
-        key = self._keys.entry(hashed)
-        seen = scope.recall_epoch((self._number, key))
-        if not policy.effective_mode.stores:
-            return _skipped(key, f"mode {policy.effective_mode}")
+    def _keep(self, call: _Call, answer: Sequence[Generation]) -> Operation[Outcome]:
+        seen = scope.recall_epochs(call.identity)
+        if not call.policy.effective_mode.stores:
+            return _skipped(call, f"mode {call.policy.effective_mode}")
         now = self._clock()
-        ttl = self._ttl.resolve(policy.ttl, answer, now)
+        ttl = self._ttl.resolve(call.policy.ttl, answer, now)
         if ttl is None:
-            return _skipped(key, "ttl 0")
+            return _skipped(call, "ttl 0")
         texts = generations.serialize(answer)
         if texts is None:
-            return _skipped(key, "would not come back as it is")
+            return _skipped(call, "would not come back as it is")
         stored = yield from operations.store(
-            self._keys,
-            hashed,
+            call.keys,
+            call.hashed,
             body=entry.body(now, ttl, texts),
             ttl=ttl,
-            epoch=seen,
+            tags=call.policy.tag_hashes,
+            epochs=seen,
             token=secrets.token_hex(8),
         )
         if not stored:
-            return _skipped(key, "may be older than a clear")
-        return Outcome(status=Status.STORED, key=key, ttl=ttl)
+            return _skipped(call, "may be older than a clear")
+        return Outcome(status=Status.STORED, key=call.key, ttl=ttl)
 
-    def _clear(self, *, asynchronous: bool, **unknown: Any) -> Operation[None]:
-        if unknown:
-            raise TypeError(f"clear() takes asynchronous alone, not {', '.join(unknown)}")
+    def _clear(self, asynchronous: bool, tag: str | None) -> Operation[None]:
+        if tag is not None:
+            return operations.clear(self._keys, token=secrets.token_hex(8), tag=tag_hash(tag))
         if self._keys.namespace is None:
             return operations.flush_database(asynchronous=asynchronous)
         return operations.clear(self._keys, token=secrets.token_hex(8))
+
+    def _delete(self, prompt: str, llm_string: str) -> Operation[bool]:
+        call = self._call(prompt, llm_string)
+        return operations.delete(call.keys, call.hashed)
+
+    def _call(self, prompt: str, llm_string: str) -> _Call:
+        within = scope.current()
+        policy = within.policy
+        keys = self._keys if policy.namespace is None else Keyspace(policy.namespace)
+        parts = (policy.tenant or "", policy.salt or "", prompt, llm_string)
+        return _Call(self._number, keys, digest(*parts), policy, within.report)
 
     def _execute(self, command: Command) -> Any:
         return self._store.execute(command, _allowed(self._timeout))
@@ -213,8 +256,26 @@ def _allowed(timeout: float) -> float:
     return seconds
 
 
-def _skipped(key: str, why: str) -> Outcome:
-    return Outcome(status=Status.SKIPPED, key=key, why=why)
+def _refuse(unknown: Mapping[str, Any]) -> None:
+    """Refuse what ``BaseCache.clear(**kwargs)`` would let pass: clearing too much is no answer."""
+    if unknown:
+        raise TypeError(f"clear() takes asynchronous and tag alone, not {', '.join(unknown)}")
+
+
+def _told(call: _Call, found: Hit[list[Generation]] | Miss) -> Outcome:
+    if isinstance(found, Miss):
+        return Outcome(status=Status.MISS, key=call.key, why=found.why)
+    return Outcome(
+        status=Status.HIT,
+        key=call.key,
+        age=found.age,
+        ttl=found.remaining,
+        tokens=generations.tokens(found.answer),
+    )
+
+
+def _skipped(call: _Call, why: str) -> Outcome:
+    return Outcome(status=Status.SKIPPED, key=call.key, why=why)
 
 
 def _failure(doing: str, key: str, error: Exception) -> Outcome:

@@ -7,26 +7,29 @@ script can tell a cleared entry from a live one by its first bytes alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from llm_cache.errors import UnreadableEntry
+from llm_cache.keys import MAX_TAGS
 
 VERSION = 1
-HEAD = f'{{"v":{VERSION},"epoch":"'
-"""What every entry of this version begins with; its epoch and a quote follow."""
+HEAD = f'{{"v":{VERSION},"epochs":{{"":"'
+"""What every entry of this version begins with; its namespace's epoch and a quote follow."""
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
     """An answer at rest.
 
+    ``epochs`` holds the namespace's epoch under ``""``, and those of its tags under their hashes.
     ``created`` is in Unix seconds and ``ttl`` in seconds, both by the writer's clock: with them a
     hit knows its age and the time it has left without asking Redis. ``answer`` holds JSON values.
     """
 
-    epoch: str
+    epochs: Mapping[str, str]
     created: float
     ttl: int
     answer: tuple[Any, ...]
@@ -40,9 +43,14 @@ class Entry:
         return self.created + self.ttl - now
 
 
+def before_tag(tag: str) -> str:
+    """Return the text between the epoch before and the epoch of ``tag``, given the tag's hash."""
+    return f'","{tag}":"'
+
+
 def body(created: float, ttl: int, answer: Sequence[str]) -> str:
-    """Return the text that follows ``HEAD`` and the epoch; ``answer`` is JSON text already."""
-    return f'","created":{created:.3f},"ttl":{ttl},"answer":[{",".join(answer)}]}}'
+    """Return the text that follows the last epoch; ``answer`` is JSON text already."""
+    return f'"}},"created":{created:.3f},"ttl":{ttl},"answer":[{",".join(answer)}]}}'
 
 
 def decode(text: object) -> Entry:
@@ -55,10 +63,17 @@ def decode(text: object) -> Entry:
         raise UnreadableEntry(f"not an entry of version {VERSION}")
     match fields:
         case {
-            "epoch": str() as epoch,
+            "epochs": {"": str()} as epochs,
             "created": int() | float() as created,
             "ttl": int() as ttl,
             "answer": [_, *_] as answer,
-        }:
-            return Entry(epoch, created, ttl, tuple(answer))
+        } if _are_epochs(epochs):
+            return Entry(epochs, created, ttl, tuple(answer))
     raise UnreadableEntry("a field is missing or of the wrong type")
+
+
+def _are_epochs(epochs: Mapping[str, object]) -> bool:
+    """Whether a lookup may ask Redis for these: a foreign entry could name any key, and many."""
+    tags = [tag for tag in epochs if tag]
+    known = len(tags) <= MAX_TAGS and all(re.fullmatch("[0-9a-f]{32}", tag) for tag in tags)
+    return known and all(isinstance(epoch, str) for epoch in epochs.values())

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from llm_cache.errors import InvalidSettings
 
 DEFAULT_PREFIX = "llm_cache"
 MAX_NAMESPACE = 200  # characters; Upstash's limit is 32 KB for a whole key
+MAX_TAGS = 8  # of one answer: each is an epoch to read with it
 _GLOB = re.compile(r"([*?\[\]\\^])")
 
 
@@ -25,6 +27,11 @@ def digest(*parts: str) -> str:
         sha.update(b"%d:" % len(data))
         sha.update(data)
     return sha.hexdigest()
+
+
+def tag_hash(tag: str) -> str:
+    """Hash the name of a tag to 32 hexadecimal digits: neither keys nor entries show the name."""
+    return digest("tag", tag)[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +57,14 @@ class Keyspace:
     def epoch(self) -> str:
         """The key of the namespace's epoch, the token that a clear replaces."""
         return f"{self.prefix}:epoch"
+
+    def tag_epoch(self, tag: str) -> str:
+        """Return the key of the epoch of a tag, given the tag's hash."""
+        return f"{self.prefix}:epoch:{tag}"
+
+    def epochs(self, tags: Sequence[str]) -> tuple[str, ...]:
+        """Return the keys of the namespace's epoch and of the tags', given their hashes."""
+        return (self.epoch, *(self.tag_epoch(tag) for tag in tags))
 
     def entry(self, hashed: str) -> str:
         """Return the key of the entry whose prompt hashes to ``hashed``."""

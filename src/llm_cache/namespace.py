@@ -11,7 +11,7 @@ from llm_cache import operations
 from llm_cache.credentials import fetch
 from llm_cache.drivers import run
 from llm_cache.errors import InvalidSettings
-from llm_cache.keys import Keyspace
+from llm_cache.keys import Keyspace, tag_hash
 from llm_cache.operations import Command, Reclaimed
 from llm_cache.settings import Settings
 from llm_cache.store import UpstashStore
@@ -42,9 +42,13 @@ class CacheNamespace:
         """The namespace, as its keys begin."""
         return self._keys.prefix
 
-    def clear(self) -> None:
-        """Make every answer a miss, at once and at any size. One command."""
-        run(operations.clear(self._keys, token=secrets.token_hex(8)), self._execute)
+    def clear(self, tag: str | None = None) -> None:
+        """Make every answer, or those under ``tag``, a miss, at once and at any size. One command.
+
+        The memory of answers cleared by a tag comes back as they expire, not by ``reclaim``.
+        """
+        hashed = None if tag is None else tag_hash(tag)
+        run(operations.clear(self._keys, token=secrets.token_hex(8), tag=hashed), self._execute)
 
     def reclaim(self, *, seconds: float, cursor: str = "0") -> Reclaimed:
         """Free the memory of cleared answers for about ``seconds``.

@@ -10,7 +10,7 @@ A hit is one command. A miss is one command, the store that follows is another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from enum import Enum, StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
@@ -26,13 +26,19 @@ Command: TypeAlias = tuple[str | int, ...]
 Operation: TypeAlias = Generator[Command, Any, T]
 
 
+Epochs: TypeAlias = tuple[str | None, ...]
+"""The epochs of a namespace and of tags, in the order of their keys; None: there is none yet."""
+
+
 class Absence(StrEnum):
     """Why a lookup found no answer to return."""
 
     UNKNOWN = "unknown"
     """Nothing is stored under the key."""
     CLEARED = "cleared"
-    """What is stored was cleared since."""
+    """What is stored was cleared since, by its namespace or by one of its tags."""
+    NOT_TAGGED = "not_tagged"
+    """What is stored lacks a tag of the policy: a clear of that tag would not have reached it."""
     TOO_OLD = "too_old"
     """What is stored is older than the policy accepts."""
     UNREADABLE = "unreadable"
@@ -52,10 +58,10 @@ class Hit(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Miss:
-    """No answer. ``epoch`` is the namespace's at the time of asking; None: it had none."""
+    """No answer. ``epochs`` are the namespace's and the tags' at the time of asking."""
 
     why: Absence
-    epoch: str | None
+    epochs: Epochs
 
 
 def lookup(
@@ -69,72 +75,126 @@ def lookup(
     """Find the answer that ``policy`` accepts.
 
     ``read`` turns an entry into the caller's answer and raises ``UnreadableEntry`` if it cannot.
-    One command; one more to delete an entry that cannot be read.
+    One command; one more if the entry has tags that the policy did not name, and one more to
+    delete an entry that cannot be read.
     """
+    tags = policy.tag_hashes
     if not policy.effective_mode.reads:
-        return Miss(Absence.NOT_READ, (yield ("GET", keys.epoch)))
-    epoch, text = yield ("MGET", keys.epoch, keys.entry(hashed))
+        return Miss(Absence.NOT_READ, tuple((yield ("MGET", *keys.epochs(tags)))))
+    *epochs, text = yield ("MGET", *keys.epochs(tags), keys.entry(hashed))
+    seen = tuple(epochs)
     if text is None:
-        return Miss(Absence.UNKNOWN, epoch)
+        return Miss(Absence.UNKNOWN, seen)
     try:
         found = entries.decode(text)
-        if found.epoch != epoch or found.remaining(now) <= 0:
-            return Miss(Absence.CLEARED if found.epoch != epoch else Absence.UNKNOWN, epoch)
-        if not policy.accepts_age(found.age(now)):
-            return Miss(Absence.TOO_OLD, epoch)
-        return Hit(read(found), found.age(now), found.remaining(now))
+        current = dict(zip(("", *tags), seen, strict=True))
+        why = (yield from _cleared(keys, found, current)) or _unfit(found, policy, now)
+        return Miss(why, seen) if why else Hit(read(found), found.age(now), found.remaining(now))
     except UnreadableEntry:
         if policy.effective_mode.stores:
             yield ("UNLINK", keys.entry(hashed))
-        return Miss(Absence.UNREADABLE, epoch)
+        return Miss(Absence.UNREADABLE, seen)
+
+
+def _cleared(
+    keys: Keyspace, found: Entry, current: dict[str, str | None]
+) -> Operation[Absence | None]:
+    """Say if a clear came since the entry was stored, or could not be told to have come."""
+    if not current.keys() <= found.epochs.keys():
+        return Absence.NOT_TAGGED
+    if unnamed := [tag for tag in found.epochs if tag not in current]:
+        epochs = yield ("MGET", *(keys.tag_epoch(tag) for tag in unnamed))
+        current.update(zip(unnamed, epochs, strict=True))
+    return None if found.epochs == current else Absence.CLEARED
+
+
+def _unfit(found: Entry, policy: CachePolicy, now: float) -> Absence | None:
+    """Say why an entry that no clear has reached is not accepted."""
+    if found.remaining(now) <= 0:
+        return Absence.UNKNOWN
+    return None if policy.accepts_age(found.age(now)) else Absence.TOO_OLD
 
 
 class Unseen(Enum):
-    """Why no epoch is known when an answer is to be stored."""
+    """Why no epochs are known when an answer is to be stored."""
 
     NOT_LOOKED_UP = "not_looked_up"
     LOOKUP_FAILED = "lookup_failed"
 
 
 def store(
-    keys: Keyspace, hashed: str, *, body: str, ttl: int, epoch: str | Unseen | None, token: str
+    keys: Keyspace,
+    hashed: str,
+    *,
+    body: str,
+    ttl: int,
+    tags: Sequence[str],
+    epochs: Epochs | Unseen,
+    token: str,
 ) -> Operation[bool]:
     """Keep an answer for ``ttl`` seconds; return whether it was stored. One command.
 
-    ``body`` is the entry's text after its epoch, and ``epoch`` what the lookup that missed saw. A
-    namespace that had none gets one made of ``token``, or shares the one that another store has
-    made since; if a clear has, the answer may be older than the clear and is not stored. For the
-    same reason nothing is stored after a lookup that failed. An answer that was not looked up
-    first counts as computed now.
+    ``body`` is the entry's text after its epochs, and ``epochs`` what the lookup that missed saw of
+    the namespace's and the ``tags``' (their hashes). Where there was none, one is made of
+    ``token``, or the one that another store has made since is shared; if a clear has made it, the
+    answer may be older than the clear and is not stored. (A clear whose own epoch is evicted
+    before the store is the one case that goes unseen.) For the same reason nothing is stored after
+    a lookup that failed. An answer that was not looked up first counts as computed now.
     """
-    if epoch is Unseen.LOOKUP_FAILED:
+    if epochs is Unseen.LOOKUP_FAILED:
         return False
-    if isinstance(epoch, str):
-        yield ("SET", keys.entry(hashed), entries.HEAD + epoch + body, "EX", ttl)
+    between = ["", *map(entries.before_tag, tags)]
+    if not isinstance(epochs, Unseen) and None not in epochs:
+        parts = (f"{before}{epoch}" for before, epoch in zip(between, epochs, strict=True))
+        text = f"{entries.HEAD}{''.join(parts)}{body}"
+        yield ("SET", keys.entry(hashed), text, "EX", ttl)
         return True
-    script: Command = ("EVAL", STORE_UNDER_EPOCH, 2, keys.epoch, keys.entry(hashed))
-    seen = "none" if epoch is None else "unknown"
-    return bool((yield (*script, seen, FIRST + token, entries.HEAD, body, ttl)))
+    seen = ["?"] * len(between) if isinstance(epochs, Unseen) else [_told(one) for one in epochs]
+    told = [part for pair in zip(seen, between, strict=True) for part in pair]
+    names = (keys.entry(hashed), *keys.epochs(tags))
+    script: Command = ("EVAL", STORE_UNDER_EPOCHS, len(names), *names)
+    return bool((yield (*script, FIRST + token, ttl, entries.HEAD, body, *told)))
+
+
+def _told(epoch: str | None) -> str:
+    """Tell the script below what a lookup saw: ``-`` for none, ``=`` and the epoch otherwise."""
+    return "-" if epoch is None else f"={epoch}"
 
 
 FIRST, CLEARED = "f", "c"  # what an epoch begins with says who made it: a store or a clear
 
-# Rare: the first answers of a namespace, and an answer stored without a lookup before it.
-STORE_UNDER_EPOCH = f"""
-local epoch = redis.call('GET', KEYS[1])
-if epoch and ARGV[1] == 'none' and string.sub(epoch, 1, 1) ~= '{FIRST}' then return 0 end
-if not epoch then
-  epoch = ARGV[2]
-  redis.call('SET', KEYS[1], epoch)
+# Rare: the first answers of a namespace or a tag, and an answer stored without a lookup before it.
+STORE_UNDER_EPOCHS = f"""
+local text = ARGV[3]
+for i = 2, #KEYS do
+  local seen, before = ARGV[2 * i + 1], ARGV[2 * i + 2]
+  local epoch = string.sub(seen, 2)
+  if string.sub(seen, 1, 1) ~= '=' then
+    epoch = redis.call('GET', KEYS[i])
+    if epoch and seen == '-' and string.sub(epoch, 1, 1) ~= '{FIRST}' then return 0 end
+    if not epoch then
+      epoch = ARGV[1]
+      redis.call('SET', KEYS[i], epoch)
+    end
+  end
+  text = text .. before .. epoch
 end
-redis.call('SET', KEYS[2], ARGV[3] .. epoch .. ARGV[4], 'EX', ARGV[5])
+redis.call('SET', KEYS[1], text .. ARGV[4], 'EX', ARGV[2])
 return 1
 """
 
 
-def clear(keys: Keyspace, *, token: str) -> Operation[None]:
-    """Make every answer of the namespace a miss, at once and at any size. One ``SET``."""
-    yield ("SET", keys.epoch, CLEARED + token)
+def clear(keys: Keyspace, *, token: str, tag: str | None = None) -> Operation[None]:
+    """Make every answer of the namespace, or those under a tag, a miss at once. One ``SET``.
+
+    ``tag`` is the tag's hash.
+    """
+    yield ("SET", keys.epoch if tag is None else keys.tag_epoch(tag), CLEARED + token)
+
+
+def delete(keys: Keyspace, hashed: str) -> Operation[bool]:
+    """Delete one answer; return whether there was one. One ``UNLINK``."""
+    return bool((yield ("UNLINK", keys.entry(hashed))))
 
 
 def flush_database(*, asynchronous: bool) -> Operation[None]:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from enum import StrEnum
 from typing import Any
 
 from llm_cache.errors import InvalidPolicy, InvalidSettings
+from llm_cache.keys import MAX_TAGS, Keyspace, tag_hash
 
 MAX_SECONDS = 10 * 365 * 86_400  # ten years: beyond it Redis may refuse an expiry
 DEFAULT_TTL = 30 * 86_400.0
@@ -58,6 +59,30 @@ _MODES = {
 }
 
 
+MAX_TEXT = 1000  # characters of a tag, a tenant or a salt
+NOT_THE_CALLERS = ("tenant", "namespace")
+
+
+def _text(field: str, value: object) -> None:
+    if value is not None and not (isinstance(value, str) and 0 < len(value) <= MAX_TEXT):
+        raise InvalidPolicy(field, value, f"text of 1 to {MAX_TEXT} characters")
+
+
+def _namespace(value: str) -> None:
+    try:
+        Keyspace(value)
+    except InvalidSettings as error:
+        raise InvalidPolicy("namespace", value, error.accepted) from None
+
+
+def _tags(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) > MAX_TAGS:
+        raise InvalidPolicy("tags", value, f"a list of at most {MAX_TAGS} texts")
+    for tag in value:
+        _text("tags", tag)
+    return tuple(dict.fromkeys(value))
+
+
 def seconds(field: str, value: object) -> float:
     """Return ``value`` as seconds; raise ``InvalidPolicy`` naming ``field`` otherwise."""
     number = value.total_seconds() if isinstance(value, timedelta) else value
@@ -77,6 +102,9 @@ class CachePolicy:
       between the operator's floor and ceiling.
     - ``max_age``: the oldest stored answer accepted, in seconds (RFC 9111, section 5.2.1.1).
     - ``mode``: a ``Mode`` or its value.
+    - ``tags``: at most 8 names to clear the answer by, with ``cache.clear(tag=…)``.
+    - ``tenant``, ``salt``: text that partitions the answers: those of one are never another's.
+    - ``namespace``: another than the cache's own.
 
     Raises ``InvalidPolicy`` that names the field, the value and what is accepted.
     """
@@ -84,8 +112,18 @@ class CachePolicy:
     ttl: Ttl | None = None
     max_age: Seconds | None = None
     mode: Mode | str | None = None
+    tags: Sequence[str] | None = None
+    tenant: str | None = None
+    salt: str | None = None
+    namespace: str | None = None
 
     def __post_init__(self) -> None:
+        for name in ("tenant", "salt"):
+            _text(name, getattr(self, name))
+        if self.tags is not None:
+            object.__setattr__(self, "tags", _tags(self.tags))
+        if self.namespace is not None:
+            _namespace(self.namespace)
         if self.ttl is not None and not callable(self.ttl):
             seconds("ttl", self.ttl)
         if self.max_age is not None:
@@ -99,13 +137,19 @@ class CachePolicy:
         return replace(outer, **{name: value for name, value in given.items() if value is not None})
 
     def __and__(self, other: CachePolicy) -> CachePolicy:
-        """Return what satisfies both; the TTL is this policy's where it has one."""
+        """Return what satisfies both; a field that cannot be joined is this policy's if set."""
         ages = [seconds("max_age", age) for age in (self.max_age, other.max_age) if age is not None]
-        return CachePolicy(
-            ttl=other.ttl if self.ttl is None else self.ttl,
+        return replace(
+            self.within(other),
             max_age=min(ages, default=None),
             mode=self.effective_mode & other.effective_mode,
+            tags=(*(self.tags or ()), *(other.tags or ())) or None,
         )
+
+    @property
+    def tag_hashes(self) -> tuple[str, ...]:
+        """The hashes of the tags, in one order however they were given."""
+        return tuple(sorted(map(tag_hash, self.tags or ())))
 
     @property
     def effective_mode(self) -> Mode:
@@ -121,11 +165,12 @@ class CachePolicy:
         """Read a policy from a field of a Lambda event: ``{"ttl": 60, "mode": "refresh"}``.
 
         Strict: an unknown field or an ill-typed value raises ``InvalidPolicy`` that names it. A
-        field that is null counts as left out.
+        field that is null counts as left out. ``tenant`` and ``namespace`` are not a caller's to
+        choose: join them with ``CachePolicy(tenant=…)``.
         """
         if not isinstance(fields_of_event, Mapping):
             raise InvalidPolicy("cache", fields_of_event, "an object")
-        known = [field.name for field in fields(cls)]
+        known = [field.name for field in fields(cls) if field.name not in NOT_THE_CALLERS]
         for name, value in fields_of_event.items():
             if name not in known:
                 raise InvalidPolicy(str(name), value, "one of the fields " + ", ".join(known))

@@ -16,7 +16,7 @@ from enum import StrEnum
 from typing import Protocol, TypeAlias
 
 from llm_cache.errors import InvalidPolicy
-from llm_cache.operations import Unseen
+from llm_cache.operations import Epochs, Unseen
 from llm_cache.policy import CachePolicy
 
 
@@ -131,11 +131,11 @@ def entered(policy: CachePolicy, context: LambdaContext | None) -> Iterator[Repo
         outer.report.outcomes.extend(scope.report.outcomes)
 
 
-Seen: TypeAlias = str | Unseen | None
-"""What a lookup saw: the epoch, None where there was none yet, or why it is not known."""
+Seen: TypeAlias = Epochs | Unseen
+"""What a lookup saw: the epochs, or why they are not known."""
 
-Lookup: TypeAlias = tuple[int, str]
-"""Which cache looked up which key: what one cache saw is nothing to another."""
+Lookup: TypeAlias = tuple[int, str, tuple[str, ...]]
+"""Which cache looked up which key under which tags: to another, what it saw is nothing."""
 
 
 def _seconds_of(milliseconds: Callable[[], int]) -> float:
@@ -148,17 +148,17 @@ _seen: ContextVar[Mapping[Lookup, Seen]] = ContextVar("llm_cache_seen", default=
 _MOST_SEEN = 4096  # a lookup whose model call failed leaves its own behind
 
 
-def remember_epoch(lookup: Lookup, epoch: Seen) -> None:
+def remember_epochs(lookup: Lookup, epochs: Seen) -> None:
     """Note what a lookup saw, for the update that follows it in this context."""
-    kept = {**_seen.get(), lookup: epoch}
+    kept = {**_seen.get(), lookup: epochs}
     if len(kept) > _MOST_SEEN:
         del kept[next(iter(kept))]
     _seen.set(kept)
 
 
-def recall_epoch(lookup: Lookup) -> Seen:
+def recall_epochs(lookup: Lookup) -> Seen:
     """Return what the last such lookup in this context saw, and forget it."""
     seen = dict(_seen.get())
-    epoch = seen.pop(lookup, Unseen.NOT_LOOKED_UP)
+    epochs = seen.pop(lookup, Unseen.NOT_LOOKED_UP)
     _seen.set(seen)
-    return epoch
+    return epochs

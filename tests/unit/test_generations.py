@@ -28,7 +28,7 @@ FULL = AIMessage(
 
 def stored(texts: tuple[str, ...] | None) -> Entry:
     assert texts is not None
-    return Entry("e", 0.0, 1, tuple(json.loads(text) for text in texts))
+    return Entry({"": "e"}, 0.0, 1, tuple(json.loads(text) for text in texts))
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_what_would_not_come_back_as_it_is_is_not_stored(answer: list[Generation
 )
 def test_anything_else_is_unreadable(value: Any) -> None:
     with pytest.raises(UnreadableEntry):
-        read(Entry("e", 0.0, 1, (value,)))
+        read(Entry({"": "e"}, 0.0, 1, (value,)))
 
 
 def test_tokens_are_those_the_model_reported() -> None:

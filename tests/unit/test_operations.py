@@ -5,16 +5,18 @@ from typing import Any
 import pytest
 
 from llm_cache import CachePolicy, UnreadableEntry
-from llm_cache.entry import HEAD, Entry, body
+from llm_cache.entry import HEAD, Entry, before_tag, body
 from llm_cache.errors import StoreUnavailable
-from llm_cache.keys import Keyspace
+from llm_cache.keys import Keyspace, tag_hash
 from llm_cache.operations import (
     Absence,
+    Epochs,
     Hit,
     Miss,
     Operation,
     Unseen,
     clear,
+    delete,
     flush_database,
     lookup,
     reclaim,
@@ -26,8 +28,12 @@ HASH = "a" * 64
 NOW = 1000.0
 
 
-def entry(epoch: str = "e1", created: float = NOW - 5, ttl: int = 60) -> str:
-    return HEAD + epoch + body(created, ttl, ['"hi"'])
+RED, BLUE = tag_hash("red"), tag_hash("blue")
+
+
+def entry(epoch: str = "e1", created: float = NOW - 5, ttl: int = 60, **tags: str) -> str:
+    tagged = "".join(before_tag(tag_hash(tag)) + epoch for tag, epoch in tags.items())
+    return HEAD + epoch + tagged + body(created, ttl, ['"hi"'])
 
 
 def drive(operation: Operation[Any], *replies: Any) -> tuple[list[Any], Any]:
@@ -62,21 +68,23 @@ def test_a_hit_is_one_command_that_reads_epoch_and_entry_together() -> None:
 
 
 def test_a_miss_is_one_command_and_keeps_the_epoch_it_saw() -> None:
-    assert drive(looking(), ["e1", None]) == ([MGET], Miss(Absence.UNKNOWN, "e1"))
+    assert drive(looking(), ["e1", None]) == ([MGET], Miss(Absence.UNKNOWN, ("e1",)))
 
 
 @pytest.mark.parametrize("epoch", ["e2", None])
 def test_an_entry_of_another_epoch_is_a_miss(epoch: str | None) -> None:
-    assert drive(looking(), [epoch, entry("e1")]) == ([MGET], Miss(Absence.CLEARED, epoch))
+    assert drive(looking(), [epoch, entry("e1")]) == ([MGET], Miss(Absence.CLEARED, (epoch,)))
 
 
 def test_an_entry_past_its_time_is_a_miss_even_if_redis_still_has_it() -> None:
     late = entry(created=NOW - 60, ttl=60)
-    assert drive(looking(), ["e1", late])[1] == Miss(Absence.UNKNOWN, "e1")
+    assert drive(looking(), ["e1", late])[1] == Miss(Absence.UNKNOWN, ("e1",))
 
 
 def test_an_answer_older_than_the_policy_accepts_is_a_miss() -> None:
-    assert drive(looking(CachePolicy(max_age=4)), ["e1", entry()])[1] == Miss(Absence.TOO_OLD, "e1")
+    assert drive(looking(CachePolicy(max_age=4)), ["e1", entry()])[1] == Miss(
+        Absence.TOO_OLD, ("e1",)
+    )
     assert isinstance(drive(looking(CachePolicy(max_age=5)), ["e1", entry()])[1], Hit)
 
 
@@ -84,7 +92,7 @@ def test_an_answer_older_than_the_policy_accepts_is_a_miss() -> None:
 def test_an_unreadable_entry_is_a_miss_and_is_deleted(text: str) -> None:
     commands, result = drive(looking(), ["e1", text], 1)
     assert commands == [MGET, ("UNLINK", f"ns:entry:{HASH}")]
-    assert result == Miss(Absence.UNREADABLE, "e1")
+    assert result == Miss(Absence.UNREADABLE, ("e1",))
 
 
 def test_a_read_only_lookup_deletes_nothing() -> None:
@@ -93,8 +101,8 @@ def test_a_read_only_lookup_deletes_nothing() -> None:
 
 
 def test_a_refresh_reads_the_epoch_alone() -> None:
-    result = drive(looking(CachePolicy(mode="refresh")), "e1")
-    assert result == ([("GET", "ns:epoch")], Miss(Absence.NOT_READ, "e1"))
+    result = drive(looking(CachePolicy(mode="refresh")), ["e1"])
+    assert result == ([("MGET", "ns:epoch")], Miss(Absence.NOT_READ, ("e1",)))
 
 
 def test_a_failed_command_ends_the_lookup() -> None:
@@ -102,25 +110,73 @@ def test_a_failed_command_ends_the_lookup() -> None:
         drive(looking(), StoreUnavailable("down"))
 
 
-def storing(epoch: str | Unseen | None) -> Operation[bool]:
-    return store(KEYS, HASH, body=',"rest"', ttl=60, epoch=epoch, token="new")
+def tagged(*tags: str) -> Operation[Any]:
+    return looking(CachePolicy(tags=tags))
+
+
+def by_hash(**epochs: str | None) -> tuple[str | None, ...]:
+    """Return the epochs of tags in the order in which an operation asks for them."""
+    return tuple(epochs[tag] for tag in sorted(epochs, key=tag_hash))
+
+
+def test_a_hit_under_its_tags_is_one_command() -> None:
+    replies = ["e1", *by_hash(red="r1", blue="b1"), entry(red="r1", blue="b1")]
+    (command,), result = drive(tagged("red", "blue"), replies)
+    hashes = sorted((RED, BLUE))
+    assert command == ("MGET", "ns:epoch", *(f"ns:epoch:{tag}" for tag in hashes), MGET[-1])
+    assert isinstance(result, Hit)
+
+
+def test_an_entry_whose_tag_was_cleared_is_a_miss() -> None:
+    _, result = drive(tagged("red"), ["e1", "r2", entry(red="r1")])
+    assert result == Miss(Absence.CLEARED, ("e1", "r2"))
+
+
+@pytest.mark.parametrize(("epoch", "hit"), [("r1", True), ("r2", False), (None, False)])
+def test_a_tag_that_the_lookup_did_not_name_is_asked_for(epoch: str | None, hit: bool) -> None:
+    commands, result = drive(looking(), ["e1", entry(red="r1")], [epoch])
+    assert commands == [MGET, ("MGET", f"ns:epoch:{RED}")]
+    assert isinstance(result, Hit) == hit
+
+
+def test_an_entry_without_a_tag_of_the_lookup_is_a_miss() -> None:
+    commands, result = drive(tagged("red"), ["e1", "r1", entry(blue="b1")])
+    assert (len(commands), result) == (1, Miss(Absence.NOT_TAGGED, ("e1", "r1")))
+
+
+def storing(epochs: Epochs | Unseen, *tags: str) -> Operation[bool]:
+    return store(KEYS, HASH, body='"},"rest"', ttl=60, tags=tags, epochs=epochs, token="new")
 
 
 def test_a_store_is_one_command_that_carries_its_own_expiry() -> None:
-    text = HEAD + "e1" + ',"rest"'
-    assert drive(storing("e1"), "OK") == ([("SET", f"ns:entry:{HASH}", text, "EX", 60)], True)
+    text = HEAD + "e1" + '"},"rest"'
+    assert drive(storing(("e1",)), "OK") == ([("SET", f"ns:entry:{HASH}", text, "EX", 60)], True)
 
 
-@pytest.mark.parametrize(("epoch", "seen"), [(None, "none"), (Unseen.NOT_LOOKED_UP, "unknown")])
+def test_a_store_under_tags_is_one_command_too() -> None:
+    (command,), _ = drive(storing(("e1", "r1"), RED), "OK")
+    assert command[2] == HEAD + "e1" + f'","{RED}":"r1' + '"},"rest"'
+
+
+@pytest.mark.parametrize(
+    ("epochs", "told"),
+    [((None,), ["-", ""]), (Unseen.NOT_LOOKED_UP, ["?", ""])],
+)
 @pytest.mark.parametrize("reply", [0, 1])
 def test_a_store_without_an_epoch_is_one_script(
-    epoch: Unseen | None, seen: str, reply: int
+    epochs: Epochs | Unseen, told: list[str], reply: int
 ) -> None:
-    commands, stored = drive(storing(epoch), reply)
-    (command,) = commands
+    (command,), stored = drive(storing(epochs), reply)
     assert command[0] == "EVAL"
-    assert command[2:] == (2, "ns:epoch", f"ns:entry:{HASH}", seen, "fnew", HEAD, ',"rest"', 60)
+    assert command[2:5] == (2, f"ns:entry:{HASH}", "ns:epoch")
+    assert command[5:] == ("fnew", 60, HEAD, '"},"rest"', *told)
     assert stored is bool(reply)
+
+
+def test_a_store_tells_the_script_which_epochs_it_saw() -> None:
+    (command,), _ = drive(storing(("e1", None), RED), 1)
+    assert command[2:6] == (3, f"ns:entry:{HASH}", "ns:epoch", f"ns:epoch:{RED}")
+    assert command[-4:] == ("=e1", "", "-", f'","{RED}":"')
 
 
 def test_nothing_is_stored_after_a_lookup_that_failed() -> None:
@@ -129,6 +185,16 @@ def test_nothing_is_stored_after_a_lookup_that_failed() -> None:
 
 def test_a_clear_is_one_set_at_any_size() -> None:
     assert drive(clear(KEYS, token="e9"), "OK") == ([("SET", "ns:epoch", "ce9")], None)
+
+
+def test_a_clear_of_a_tag_is_one_set_too() -> None:
+    commands, _ = drive(clear(KEYS, token="e9", tag=RED), "OK")
+    assert commands == [("SET", f"ns:epoch:{RED}", "ce9")]
+
+
+@pytest.mark.parametrize("reply", [0, 1])
+def test_a_deletion_says_whether_there_was_anything(reply: int) -> None:
+    assert drive(delete(KEYS, HASH), reply) == ([("UNLINK", f"ns:entry:{HASH}")], bool(reply))
 
 
 def test_a_flush_says_whether_it_waits() -> None:

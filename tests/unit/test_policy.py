@@ -61,7 +61,7 @@ def test_bounds_that_exclude_everything_are_refused(bounds: tuple[float, float])
         ({"max_age": "soon"}, "max_age='soon'"),
         ({"mode": "always"}, "mode='always' is not accepted: one of use, refresh, read_only"),
         ({"mode": ["use"]}, "mode="),
-        ({"ttl ": 60}, "ttl =60 is not accepted: one of the fields ttl, max_age, mode"),
+        ({"ttl ": 60}, "ttl =60 is not accepted: one of the fields ttl, max_age, mode, tags"),
     ],
 )
 def test_a_wrong_field_of_an_event_is_named(fields: dict[str, Any], named: str) -> None:
@@ -143,3 +143,32 @@ def test_a_raising_ttl_callable_is_not_swallowed_here() -> None:
     wanted: Callable[[Any, float], float] = broken
     with pytest.raises(KeyError):
         BOUNDS.resolve(wanted, "answer", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("fields", "named"),
+    [
+        ({"tags": "abc"}, "tags='abc'"),
+        ({"tags": ["a"] * 9}, "a list of at most 8"),
+        ({"tags": ["a", ""]}, "tags=''"),
+        ({"tags": [7]}, "tags=7"),
+        ({"tenant": ""}, "tenant=''"),
+        ({"salt": "x" * 1001}, "salt="),
+        ({"namespace": "a\n"}, "namespace="),
+    ],
+)
+def test_a_wrong_partition_is_named(fields: dict[str, Any], named: str) -> None:
+    with pytest.raises(InvalidPolicy) as raised:
+        CachePolicy(**fields)
+    assert named in str(raised.value)
+
+
+@pytest.mark.parametrize("field", ["tenant", "namespace"])
+def test_who_somebody_is_cannot_be_chosen_in_an_event(field: str) -> None:
+    with pytest.raises(InvalidPolicy, match="one of the fields ttl, max_age, mode, tags, salt"):
+        CachePolicy.from_event({field: "another"})
+
+
+def test_joined_policies_carry_the_tags_of_both() -> None:
+    joined = CachePolicy(tags=("a", "b")) & CachePolicy(tags=("b", "c"), tenant="t")
+    assert (joined.tags, joined.tenant) == (("a", "b", "c"), "t")

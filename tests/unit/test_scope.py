@@ -4,7 +4,7 @@ from contextvars import copy_context
 
 from llm_cache import CachePolicy, Mode, Outcome, Status
 from llm_cache.operations import Unseen
-from llm_cache.scope import current, entered, recall_epoch, remember_epoch
+from llm_cache.scope import current, entered, recall_epochs, remember_epochs
 
 
 class Context:
@@ -40,44 +40,44 @@ def test_an_outer_report_holds_what_happened_inside_inner_blocks() -> None:
 
 
 def test_an_update_recalls_what_its_lookup_saw_once() -> None:
-    remember_epoch((1, "k"), "e1")
-    assert recall_epoch((1, "k")) == "e1"
-    assert recall_epoch((1, "k")) is Unseen.NOT_LOOKED_UP
+    remember_epochs((1, "k", ()), ("e1",))
+    assert recall_epochs((1, "k", ())) == ("e1",)
+    assert recall_epochs((1, "k", ())) is Unseen.NOT_LOOKED_UP
 
 
 def test_what_one_cache_saw_is_nothing_to_another() -> None:
-    remember_epoch((1, "k"), "e1")
-    assert recall_epoch((2, "k")) is Unseen.NOT_LOOKED_UP
-    assert recall_epoch((1, "k")) == "e1"
+    remember_epochs((1, "k", ()), ("e1",))
+    assert recall_epochs((2, "k", ())) is Unseen.NOT_LOOKED_UP
+    assert recall_epochs((1, "k", ())) == ("e1",)
 
 
 def test_threads_of_one_batch_do_not_see_each_others_lookups() -> None:
     def one(epoch: str) -> object:
-        remember_epoch((1, "same"), epoch)
-        return recall_epoch((1, "same"))
+        remember_epochs((1, "same", ()), (epoch,))
+        return recall_epochs((1, "same", ()))
 
     with ThreadPoolExecutor(4) as pool:
         work = [pool.submit(copy_context().run, one, f"e{number}") for number in range(50)]
-        assert [task.result() for task in work] == [f"e{number}" for number in range(50)]
-    assert recall_epoch((1, "same")) is Unseen.NOT_LOOKED_UP
+        assert [task.result() for task in work] == [(f"e{number}",) for number in range(50)]
+    assert recall_epochs((1, "same", ())) is Unseen.NOT_LOOKED_UP
 
 
 def test_tasks_of_one_gather_do_not_see_each_others_lookups() -> None:
     async def one(epoch: str) -> object:
-        remember_epoch((1, "same"), epoch)
+        remember_epochs((1, "same", ()), (epoch,))
         await asyncio.sleep(0)
-        return recall_epoch((1, "same"))
+        return recall_epochs((1, "same", ()))
 
     async def main() -> list[object]:
         return list(await asyncio.gather(*(one(f"e{number}") for number in range(50))))
 
-    assert asyncio.run(main()) == [f"e{number}" for number in range(50)]
+    assert asyncio.run(main()) == [(f"e{number}",) for number in range(50)]
 
 
 def test_lookups_whose_calls_failed_do_not_pile_up() -> None:
     def many() -> list[object]:
         for number in range(5000):
-            remember_epoch((1, f"k{number}"), "e")
-        return [recall_epoch((1, "k0")), recall_epoch((1, "k4999"))]
+            remember_epochs((1, f"k{number}", ()), ("e",))
+        return [recall_epochs((1, "k0", ())), recall_epochs((1, "k4999", ()))]
 
-    assert copy_context().run(many) == [Unseen.NOT_LOOKED_UP, "e"]
+    assert copy_context().run(many) == [Unseen.NOT_LOOKED_UP, ("e",)]

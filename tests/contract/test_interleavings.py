@@ -1,0 +1,137 @@
+"""Every order in which lookups, stores, clears and a lost epoch can meet, on a real server.
+
+A lookup, a store and a clear are one command each, and so one step. An answer is as old as the
+lookup that missed before it was computed. After every step a reader looks: what it gets must be
+younger than every clear that has happened.
+"""
+
+import itertools
+import socket
+from collections.abc import Iterator
+from typing import TypeVar
+
+import pytest
+
+from llm_cache import CachePolicy
+from llm_cache.drivers import run
+from llm_cache.entry import Entry, body
+from llm_cache.keys import Keyspace, tag_hash
+from llm_cache.operations import Hit, Miss, Operation, clear, lookup, store
+from local_cloud.redis_server import RedisServer
+from local_cloud.resp import Failure, Parser, pack
+
+KEYS = Keyspace("race")
+HASH = "a" * 64
+TAG = tag_hash("t")
+T = TypeVar("T")
+# Two writers of two steps, a clear, a clear of the tag; and an epoch that gets lost. That last only
+# where there was an epoch before: a writer that saw none could not tell a clear whose own epoch is
+# lost again before the answer is stored.
+ACTORS = {False: "1122CT", True: "1122CTL"}
+
+
+class Connection:
+    """One connection to the server, since the orders are many."""
+
+    def __init__(self, server: RedisServer) -> None:
+        self.socket = socket.create_connection(("127.0.0.1", server.port))
+        self.parser = Parser()
+        self.call("AUTH", server.password)
+
+    def call(self, *args: object) -> object:
+        self.socket.sendall(pack([str(arg).encode() for arg in args]))
+        while not (replies := list(self.parser.feed(self.socket.recv(65536)))):
+            pass
+        assert not isinstance(replies[0].value, Failure), replies[0].value
+        return _text(replies[0].value)
+
+
+@pytest.fixture
+def server(redis_server: RedisServer) -> Iterator[Connection]:
+    connection = Connection(redis_server)
+    yield connection
+    connection.socket.close()
+
+
+class World:
+    """One server, and when its answers were begun and its clears happened."""
+
+    def __init__(self, server: Connection, policy: CachePolicy) -> None:
+        self.server = server
+        self.policy = policy
+        self.steps = 0
+        self.cleared_at = 0
+        self.writers: dict[str, Iterator[None]] = {}
+
+    def once(self, operation: Operation[T]) -> T:
+        """Run an operation to its end."""
+        return run(operation, lambda command: self.server.call(*command))
+
+    def read(self, policy: CachePolicy) -> Hit[int] | Miss:
+        def answer(entry: Entry) -> int:
+            began: int = entry.answer[0]
+            return began
+
+        return self.once(lookup(KEYS, HASH, policy=policy, now=0.0, read=answer))
+
+    def writer(self, token: str) -> Iterator[None]:
+        began = self.steps
+        missed = self.read(CachePolicy(mode="refresh", tags=self.policy.tags))
+        assert isinstance(missed, Miss)
+        yield
+        text = body(0.0, 60, [str(began)])
+        tags = self.policy.tag_hashes
+        seen = missed.epochs
+        self.once(store(KEYS, HASH, body=text, ttl=60, tags=tags, epochs=seen, token=token))
+        yield
+
+    def step(self, actor: str) -> None:
+        self.steps += 1
+        if actor in "12":
+            next(self.writers.setdefault(actor, self.writer(f"{actor}{self.steps}")))
+        elif actor == "L":
+            self.server.call("DEL", KEYS.epoch)
+        else:
+            tag = TAG if actor == "T" else None
+            self.once(clear(KEYS, token=f"{actor}{self.steps}", tag=tag))
+            if actor == "C" or self.policy.tags:
+                self.cleared_at = self.steps
+
+    def check(self) -> None:
+        """Look as one who names the tags, and as one who does not."""
+        for policy in {self.policy, CachePolicy()}:
+            found = self.read(policy)
+            if isinstance(found, Hit):
+                assert found.answer > self.cleared_at
+
+
+def _text(value: object) -> object:
+    if isinstance(value, list):
+        return [_text(item) for item in value]
+    return value.decode() if isinstance(value, bytes) else value
+
+
+@pytest.mark.parametrize("tags", [None, ("t",)])
+@pytest.mark.parametrize("epoch_first", [False, True])
+def test_no_order_of_steps_serves_an_answer_older_than_a_clear(
+    server: Connection, tags: tuple[str, ...] | None, epoch_first: bool
+) -> None:
+    orders = sorted(set(itertools.permutations(ACTORS[epoch_first])))
+    assert len(orders) == (1260 if epoch_first else 180)
+    for order in orders:
+        server.call("FLUSHDB")
+        world = World(server, CachePolicy(tags=tags))
+        if epoch_first:
+            server.call("SET", KEYS.epoch, "cbefore")
+        for actor in order:
+            world.step(actor)
+            world.check()
+
+
+def test_an_answer_that_no_clear_has_met_is_served(server: Connection) -> None:
+    server.call("FLUSHDB")
+    world = World(server, CachePolicy(tags=("t",)))
+    for actor in "CT1221":
+        world.step(actor)
+    assert isinstance(world.read(CachePolicy(tags=("t",))), Hit)
+    assert isinstance(world.read(CachePolicy()), Hit)
