@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutErr
 from langchain_aws import ChatBedrockConverse
 from langchain_core.messages import BaseMessage
 
-from llm_cache import CachePolicy, Report, UpstashRedisCache
+from llm_cache import CacheMiss, CachePolicy, Report, UpstashRedisCache
 from problems import Problem, model_timeout
 
 BUSY = {
@@ -74,6 +74,8 @@ def answer(prompt: Sequence[BaseMessage], policy: CachePolicy, context: Any = No
 
 
 def _as_problem(error: Exception) -> Problem:
+    if isinstance(error, CacheMiss):  # RFC 9111, section 5.2.1.7
+        return Problem(504, "not_cached", str(error))
     if isinstance(error, ConnectTimeoutError | ReadTimeoutError):
         return model_timeout()
     if not isinstance(error, ClientError):

@@ -13,6 +13,7 @@ from llm_cache._version import __version__
 if TYPE_CHECKING:
     from llm_cache.cache import UpstashRedisCache
     from llm_cache.errors import (
+        CacheMiss,
         InvalidPolicy,
         InvalidSettings,
         LlmCacheError,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         StoreUnavailable,
         UnreadableEntry,
     )
+    from llm_cache.fallback import or_stale
     from llm_cache.namespace import CacheNamespace
     from llm_cache.operations import Reclaimed
     from llm_cache.policy import CachePolicy, Mode
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from llm_cache.settings import Settings
 
 _HOMES = {
+    "CacheMiss": "errors",
     "CacheNamespace": "namespace",
     "CachePolicy": "policy",
     "InvalidPolicy": "errors",
@@ -48,9 +51,11 @@ _HOMES = {
     "StoreUnavailable": "errors",
     "UnreadableEntry": "errors",
     "UpstashRedisCache": "cache",
+    "or_stale": "fallback",
 }
 
 __all__ = [
+    "CacheMiss",
     "CacheNamespace",
     "CachePolicy",
     "InvalidPolicy",
@@ -70,6 +75,7 @@ __all__ = [
     "UnreadableEntry",
     "UpstashRedisCache",
     "__version__",
+    "or_stale",
 ]
 
 

@@ -18,13 +18,14 @@ from langchain_core.outputs import Generation
 from llm_cache import entry, generations, operations, scope
 from llm_cache.credentials import fetch
 from llm_cache.drivers import arun, run
-from llm_cache.errors import LlmCacheError, StoreTimeout
+from llm_cache.errors import CacheMiss, LlmCacheError, StoreTimeout
 from llm_cache.keys import Keyspace, digest, tag_hash
-from llm_cache.operations import Command, Hit, Miss, Operation, Unseen
-from llm_cache.policy import DEFAULT_TTL, MAX_SECONDS, CachePolicy, Mode, Ttl, TtlBounds
+from llm_cache.operations import Command, Hit, Operation, Unseen
+from llm_cache.policy import CachePolicy, Mode
 from llm_cache.scope import LambdaContext, Outcome, Report, Status
 from llm_cache.settings import DEFAULT_TIMEOUT, Settings, positive
 from llm_cache.store import UpstashStore
+from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds
 
 logger = logging.getLogger(__name__)
 
@@ -68,8 +69,9 @@ class UpstashRedisCache(BaseCache):
     - ``timeout``: the seconds one command may take
     - ``clock``: the time, in Unix seconds
 
-    ``lookup`` and ``update`` never raise: a cache that fails is a miss. Constructing raises
-    ``InvalidSettings`` or ``InvalidPolicy``, clearing raises ``StoreError``.
+    ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
+    for: a cache that fails is a miss. Constructing raises ``InvalidSettings`` or ``InvalidPolicy``,
+    clearing and deleting raise ``StoreError``.
     """
 
     def __init__(
@@ -175,12 +177,17 @@ class UpstashRedisCache(BaseCache):
         except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
             scope.remember_epochs(call.identity, Unseen.LOOKUP_FAILED)
             call.report.add(_failure("lookup", call.key, error))
+            _allow_a_model_call(call, "the cache failed")
             return None
-        call.report.add(_told(call, found))
-        if isinstance(found, Miss):
-            scope.remember_epochs(call.identity, found.epochs)
-            return None
-        return found.answer
+        if isinstance(found, Hit):
+            call.report.add(_served(call, Status.HIT, found))
+            return found.answer
+        scope.remember_epochs(call.identity, found.epochs)
+        call.report.add(Outcome(status=Status.MISS, key=call.key, why=found.why))
+        if found.stale:
+            call.report.spare = _served(call, Status.STALE, found.stale), found.stale.answer
+        _allow_a_model_call(call, found.why)
+        return None
 
     def _update(
         self, prompt: str, llm_string: str, answer: Sequence[Generation]
@@ -207,7 +214,7 @@ class UpstashRedisCache(BaseCache):
             call.keys,
             call.hashed,
             body=entry.body(now, ttl, texts),
-            ttl=ttl,
+            ttl=ttl + call.policy.kept_beyond,
             tags=call.policy.tag_hashes,
             epochs=seen,
             token=secrets.token_hex(8),
@@ -262,11 +269,15 @@ def _refuse(unknown: Mapping[str, Any]) -> None:
         raise TypeError(f"clear() takes asynchronous and tag alone, not {', '.join(unknown)}")
 
 
-def _told(call: _Call, found: Hit[list[Generation]] | Miss) -> Outcome:
-    if isinstance(found, Miss):
-        return Outcome(status=Status.MISS, key=call.key, why=found.why)
+def _allow_a_model_call(call: _Call, why: str) -> None:
+    """Raise ``CacheMiss`` where the policy does not want the model asked."""
+    if call.policy.effective_mode is Mode.ONLY_IF_CACHED:
+        raise CacheMiss(f"no acceptable answer is stored: {why}")
+
+
+def _served(call: _Call, status: Status, found: Hit[list[Generation]]) -> Outcome:
     return Outcome(
-        status=Status.HIT,
+        status=status,
         key=call.key,
         age=found.age,
         ttl=found.remaining,

@@ -4,6 +4,7 @@ LlmCacheError
 ├── InvalidValue (ValueError)
 │   ├── InvalidPolicy               what an invocation asked for makes no sense
 │   └── InvalidSettings             what the operator configured makes no sense
+├── CacheMiss                       nothing to return, and the policy wants no model call
 ├── UnreadableEntry                 stored bytes that are not an entry of this version
 └── StoreError                      Upstash did not do what it was asked
     ├── StoreTimeout                no answer within the time allowed
@@ -11,8 +12,9 @@ LlmCacheError
     ├── StoreRefused                an answer that says no: token, permission, quota, memory
     └── StoreGarbled                an answer that is not Upstash's protocol
 
-``lookup`` and ``update`` never raise any of these: a failing cache is a miss, and an answer that
-was paid for reaches its caller. Constructors, ``clear`` and ``reclaim`` raise them.
+``lookup`` and ``update`` never raise any of these but ``CacheMiss``, which is asked for: a failing
+cache is a miss, and an answer that was paid for reaches its caller. Constructors, ``clear``,
+``delete`` and ``reclaim`` raise them.
 """
 
 from __future__ import annotations
@@ -38,6 +40,10 @@ class InvalidPolicy(InvalidValue):
 
 class InvalidSettings(InvalidValue):
     """What the operator configured makes no sense; ``name`` is the argument or the variable."""
+
+
+class CacheMiss(LlmCacheError):
+    """Nothing stored is acceptable, and ``only_if_cached`` wants no model call."""
 
 
 class UnreadableEntry(LlmCacheError):

@@ -40,7 +40,9 @@ class Absence(StrEnum):
     NOT_TAGGED = "not_tagged"
     """What is stored lacks a tag of the policy: a clear of that tag would not have reached it."""
     TOO_OLD = "too_old"
-    """What is stored is older than the policy accepts."""
+    """What is stored is older, or has less time left, than the policy accepts."""
+    EXPIRED = "expired"
+    """What is stored has outlived its TTL."""
     UNREADABLE = "unreadable"
     """What was stored could not be read, and was deleted."""
     NOT_READ = "not_read"
@@ -57,11 +59,15 @@ class Hit(Generic[T]):
 
 
 @dataclass(frozen=True, slots=True)
-class Miss:
-    """No answer. ``epochs`` are the namespace's and the tags' at the time of asking."""
+class Miss(Generic[T]):
+    """No answer. ``epochs`` are the namespace's and the tags' at the time of asking.
+
+    ``stale`` is an answer that has expired and may be served should the model fail.
+    """
 
     why: Absence
     epochs: Epochs
+    stale: Hit[T] | None = None
 
 
 def lookup(
@@ -71,7 +77,7 @@ def lookup(
     policy: CachePolicy,
     now: float,
     read: Callable[[Entry], T],
-) -> Operation[Hit[T] | Miss]:
+) -> Operation[Hit[T] | Miss[T]]:
     """Find the answer that ``policy`` accepts.
 
     ``read`` turns an entry into the caller's answer and raises ``UnreadableEntry`` if it cannot.
@@ -88,8 +94,9 @@ def lookup(
     try:
         found = entries.decode(text)
         current = dict(zip(("", *tags), seen, strict=True))
-        why = (yield from _cleared(keys, found, current)) or _unfit(found, policy, now)
-        return Miss(why, seen) if why else Hit(read(found), found.age(now), found.remaining(now))
+        if why := (yield from _cleared(keys, found, current)):
+            return Miss(why, seen)
+        return _judged(found, seen, policy, now, read)
     except UnreadableEntry:
         if policy.effective_mode.stores:
             yield ("UNLINK", keys.entry(hashed))
@@ -108,11 +115,17 @@ def _cleared(
     return None if found.epochs == current else Absence.CLEARED
 
 
-def _unfit(found: Entry, policy: CachePolicy, now: float) -> Absence | None:
-    """Say why an entry that no clear has reached is not accepted."""
-    if found.remaining(now) <= 0:
-        return Absence.UNKNOWN
-    return None if policy.accepts_age(found.age(now)) else Absence.TOO_OLD
+def _judged(
+    found: Entry, seen: Epochs, policy: CachePolicy, now: float, read: Callable[[Entry], T]
+) -> Hit[T] | Miss[T]:
+    """Judge the age of an entry that no clear has reached."""
+    age, remaining = found.age(now), found.remaining(now)
+    if policy.accepts(age, remaining):
+        return Hit(read(found), age, remaining)
+    if remaining > 0:
+        return Miss(Absence.TOO_OLD, seen)
+    spare = policy.tolerates_on_error(remaining)
+    return Miss(Absence.EXPIRED, seen, Hit(read(found), age, remaining) if spare else None)
 
 
 class Unseen(Enum):
@@ -134,6 +147,7 @@ def store(
 ) -> Operation[bool]:
     """Keep an answer for ``ttl`` seconds; return whether it was stored. One command.
 
+    An answer that may be served stale is kept for longer than it is fresh; ``body`` says which.
     ``body`` is the entry's text after its epochs, and ``epochs`` what the lookup that missed saw of
     the namespace's and the ``tags``' (their hashes). Where there was none, one is made of
     ``token``, or the one that another store has made since is shared; if a clear has made it, the

@@ -1,27 +1,16 @@
-"""What one invocation wants of the cache, and how far the operator lets it.
-
-``CachePolicy`` is the caller's wish; ``TtlBounds`` is the operator's word on it.
-"""
+"""What one invocation wants of the cache."""
 
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import timedelta
 from enum import StrEnum
-from typing import Any
 
+from llm_cache.cache_control import delta_seconds, directives
 from llm_cache.errors import InvalidPolicy, InvalidSettings
 from llm_cache.keys import MAX_TAGS, Keyspace, tag_hash
-
-MAX_SECONDS = 10 * 365 * 86_400  # ten years: beyond it Redis may refuse an expiry
-DEFAULT_TTL = 30 * 86_400.0
-
-Seconds = float | timedelta
-Ttl = Seconds | Callable[[Any, float], Seconds | None]
-"""Seconds, a ``timedelta``, or ``(answer, now) -> seconds | None``; None: it is not stored."""
+from llm_cache.ttl import MAX_SECONDS, Seconds, Ttl, in_seconds, seconds
 
 
 class Mode(StrEnum):
@@ -35,11 +24,13 @@ class Mode(StrEnum):
     """Read, and leave nothing behind."""
     BYPASS = "bypass"
     """Neither read nor store."""
+    ONLY_IF_CACHED = "only_if_cached"
+    """Read, and raise ``CacheMiss`` rather than have the model asked."""
 
     @property
     def reads(self) -> bool:
         """Whether a stored answer may be returned."""
-        return self in (Mode.USE, Mode.READ_ONLY)
+        return self in (Mode.USE, Mode.READ_ONLY, Mode.ONLY_IF_CACHED)
 
     @property
     def stores(self) -> bool:
@@ -47,7 +38,9 @@ class Mode(StrEnum):
         return self in (Mode.USE, Mode.REFRESH)
 
     def __and__(self, other: Mode) -> Mode:
-        """Return the mode that does what both do."""
+        """Return the mode that does what both do; whoever wants no model call, gets none."""
+        if Mode.ONLY_IF_CACHED in (self, other):
+            return Mode.ONLY_IF_CACHED
         return _MODES[self.reads and other.reads, self.stores and other.stores]
 
 
@@ -83,16 +76,6 @@ def _tags(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def seconds(field: str, value: object) -> float:
-    """Return ``value`` as seconds; raise ``InvalidPolicy`` naming ``field`` otherwise."""
-    number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise InvalidPolicy(field, value, "seconds as a number, or a timedelta")
-    if not 0 <= number <= MAX_SECONDS:
-        raise InvalidPolicy(field, value, f"0 to {MAX_SECONDS} seconds")
-    return float(number)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy:
     """What one invocation wants; a field left at None is left to the policy around it.
@@ -101,6 +84,11 @@ class CachePolicy:
       ``(answer, now) -> seconds | None``. 0 or None from the callable: it is not stored. Clamped
       between the operator's floor and ceiling.
     - ``max_age``: the oldest stored answer accepted, in seconds (RFC 9111, section 5.2.1.1).
+    - ``min_fresh``: the least time an answer must have left, in seconds (section 5.2.1.3).
+    - ``max_stale``: how long ago, in seconds, an answer may have expired (section 5.2.1.2); it is
+      there as long as ``stale_if_error`` had it kept.
+    - ``stale_if_error``: seconds to keep an answer beyond its TTL, and to serve it within them when
+      the model fails, by ``or_stale`` (RFC 5861, section 4).
     - ``mode``: a ``Mode`` or its value.
     - ``tags``: at most 8 names to clear the answer by, with ``cache.clear(tag=…)``.
     - ``tenant``, ``salt``: text that partitions the answers: those of one are never another's.
@@ -111,6 +99,9 @@ class CachePolicy:
 
     ttl: Ttl | None = None
     max_age: Seconds | None = None
+    min_fresh: Seconds | None = None
+    max_stale: Seconds | None = None
+    stale_if_error: Seconds | None = None
     mode: Mode | str | None = None
     tags: Sequence[str] | None = None
     tenant: str | None = None
@@ -126,8 +117,9 @@ class CachePolicy:
             _namespace(self.namespace)
         if self.ttl is not None and not callable(self.ttl):
             seconds("ttl", self.ttl)
-        if self.max_age is not None:
-            seconds("max_age", self.max_age)
+        for name in ("max_age", "min_fresh", "max_stale", "stale_if_error"):
+            if getattr(self, name) is not None:
+                seconds(name, getattr(self, name))
         if self.mode is not None and self.mode not in list(Mode):
             raise InvalidPolicy("mode", self.mode, "one of " + ", ".join(Mode))
 
@@ -138,11 +130,17 @@ class CachePolicy:
 
     def __and__(self, other: CachePolicy) -> CachePolicy:
         """Return what satisfies both; a field that cannot be joined is this policy's if set."""
-        ages = [seconds("max_age", age) for age in (self.max_age, other.max_age) if age is not None]
+        modes = self.effective_mode, other.effective_mode
+        reads = all(mode.reads for mode in modes)
+        mode = modes[0] & modes[1]
+        least = _joined(max, "min_fresh", self, other)
         return replace(
             self.within(other),
-            max_age=min(ages, default=None),
-            mode=self.effective_mode & other.effective_mode,
+            max_age=_joined(min, "max_age", self, other),
+            # neither a model call nor a stored answer will do: nothing is fresh enough
+            min_fresh=float(MAX_SECONDS) if mode.reads and not reads else least,
+            max_stale=_joined(min, "max_stale", self, other),
+            mode=mode,
             tags=(*(self.tags or ()), *(other.tags or ())) or None,
         )
 
@@ -156,9 +154,26 @@ class CachePolicy:
         """The mode, ``USE`` when none was chosen."""
         return Mode.USE if self.mode is None else Mode(self.mode)
 
-    def accepts_age(self, age: float) -> bool:
-        """Whether an answer stored ``age`` seconds ago is young enough."""
-        return self.max_age is None or age <= seconds("max_age", self.max_age)
+    def accepts(self, age: float, remaining: float) -> bool:
+        """Whether an answer is young enough and has enough time left, both in seconds.
+
+        One that has expired has less than none left; ``max_stale`` lets it pass.
+        """
+        if self.max_age is not None and age > in_seconds(self.max_age):
+            return False
+        if self.min_fresh is not None:
+            return remaining >= in_seconds(self.min_fresh)
+        late = in_seconds(self.max_stale) if self.max_stale is not None else -1
+        return remaining > 0 or -remaining <= late
+
+    @property
+    def kept_beyond(self) -> int:
+        """Whole seconds that an answer is kept beyond its TTL."""
+        return math.ceil(in_seconds(self.stale_if_error or 0))
+
+    def tolerates_on_error(self, remaining: float) -> bool:
+        """Whether an answer that has expired may be served when the model fails."""
+        return self.stale_if_error is not None and -remaining <= in_seconds(self.stale_if_error)
 
     @classmethod
     def from_event(cls, fields_of_event: object) -> CachePolicy:
@@ -180,64 +195,29 @@ class CachePolicy:
     def from_cache_control(cls, header: str) -> CachePolicy:
         """Read what a reader accepts from a request's ``Cache-Control`` (RFC 9111, section 5.2.1).
 
-        ``max-age=N`` bounds the age of the answer, ``no-cache`` has it computed anew and stored,
-        ``no-store`` leaves nothing behind, both together bypass the cache. Unknown directives are
-        ignored, as section 5.2.3 asks; a ``max-age`` that is no number raises ``InvalidPolicy``.
+        ``max-age``, ``min-fresh``, ``max-stale`` and ``stale-if-error`` (RFC 5861) are the fields
+        of those names, ``max-stale`` without a number meaning any time. ``no-cache`` has the answer
+        computed anew and stored, ``no-store`` leaves nothing behind, both together bypass the
+        cache; ``only-if-cached`` has the model left alone, and with ``no-cache`` accepts nothing.
+        Unknown directives are ignored, as section 5.2.3 asks; a number that is none raises
+        ``InvalidPolicy``.
         """
-        directives = _directives(header)
-        age = directives.get("max-age")
-        return cls(
-            mode=_MODES["no-cache" not in directives, "no-store" not in directives],
-            max_age=None if age is None else _delta_seconds("max-age", age),
-        )
+        told = directives(header)
+        if told.get("max-stale") == "":
+            told["max-stale"] = str(MAX_SECONDS)
+        ages = {
+            name.replace("-", "_"): delta_seconds(name, told[name])
+            for name in ("max-age", "min-fresh", "max-stale", "stale-if-error")
+            if name in told
+        }
+        mode = _MODES["no-cache" not in told, "no-store" not in told]
+        policy = cls(mode=mode, **ages)  # type: ignore[arg-type]
+        return policy & cls(mode="only_if_cached") if "only-if-cached" in told else policy
 
 
-_DIRECTIVE = re.compile(
-    r"""([!#$%&'*+.^_`|~0-9A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^,\s"]*)))?"""
-)
-
-
-def _directives(header: str) -> dict[str, str]:
-    """Return the directives by lower-case name; of one that is repeated, the first counts."""
-    found: dict[str, str] = {}
-    for name, quoted, plain in _DIRECTIVE.findall(header):
-        found.setdefault(name.lower(), quoted or plain)
-    return found
-
-
-def _delta_seconds(directive: str, text: str) -> float:
-    """RFC 9111, section 1.2.2: a non-negative integer; one too large counts as the largest."""
-    if not (text.isascii() and text.isdigit()):
-        raise InvalidPolicy(f"Cache-Control {directive}", text, "a whole number of seconds")
-    return float(min(int(text[:12]), MAX_SECONDS))
-
-
-@dataclass(frozen=True, slots=True)
-class TtlBounds:
-    """How long answers live, by the operator: ``default``, ``floor``, ``ceiling``, in seconds."""
-
-    default: Ttl = DEFAULT_TTL
-    floor: float = 1.0
-    ceiling: float = float(MAX_SECONDS)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.floor <= self.ceiling <= MAX_SECONDS:
-            accepted = f"0 < floor <= ceiling <= {MAX_SECONDS} seconds"
-            raise InvalidSettings("ttl floor and ceiling", (self.floor, self.ceiling), accepted)
-        if not callable(self.default):
-            seconds("ttl", self.default)
-
-    def resolve(self, wanted: Ttl | None, answer: object, now: float) -> int | None:
-        """Return the whole seconds to keep ``answer``, or None when it is not to be stored.
-
-        Fractions round up, since Redis' ``EX`` takes whole seconds. What a callable raises passes
-        through; ``update`` then leaves the answer unstored.
-        """
-        ttl = self.default if wanted is None else wanted
-        given = ttl(answer, now) if callable(ttl) else ttl
-        if given is None:
-            return None
-        asked = given.total_seconds() if isinstance(given, timedelta) else given
-        if asked <= 0:
-            return None
-        return math.ceil(min(max(asked, self.floor), self.ceiling))
+def _joined(
+    which: Callable[[list[float]], float], field: str, one: CachePolicy, other: CachePolicy
+) -> float | None:
+    given = [getattr(policy, field) for policy in (one, other)]
+    known = [in_seconds(value) for value in given if value is not None]
+    return which(known) if known else None

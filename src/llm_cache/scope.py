@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from llm_cache.errors import InvalidPolicy
 from llm_cache.operations import Epochs, Unseen
@@ -25,6 +25,7 @@ class Status(StrEnum):
 
     HIT = "hit"
     MISS = "miss"
+    STALE = "stale"
     STORED = "stored"
     SKIPPED = "skipped"
     ERROR = "error"
@@ -47,6 +48,8 @@ class Report:
     """What the cache did inside one ``with cache.policy(...)`` block, in the order it happened."""
 
     outcomes: list[Outcome] = field(default_factory=list)
+    spare: tuple[Outcome, Any] | None = None
+    """The last expired answer that may be served should the model fail."""
 
     def add(self, outcome: Outcome) -> None:
         """Note what became of one lookup or update."""

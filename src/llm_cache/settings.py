@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from llm_cache.errors import InvalidSettings, InvalidValue
 from llm_cache.keys import Keyspace
-from llm_cache.policy import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds
+from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 1.0

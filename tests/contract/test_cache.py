@@ -11,6 +11,7 @@ from upstash_redis import Redis
 from upstash_redis.asyncio import Redis as AsyncRedis
 
 from llm_cache import (
+    CacheMiss,
     CacheNamespace,
     CachePolicy,
     InvalidPolicy,
@@ -122,6 +123,49 @@ def test_bypass_neither_reads_nor_stores(cache: UpstashRedisCache) -> None:
         assert cache.lookup("p", "model") is None
         cache.update("p", "model", [Generation(text="other")])
     assert cache.lookup("p", "model") == ANSWER
+
+
+def test_only_if_cached_raises_rather_than_ask_the_model(
+    cache: UpstashRedisCache, clock: Clock
+) -> None:
+    with cache.policy(CachePolicy(mode="only_if_cached")) as report:
+        with pytest.raises(CacheMiss, match="unknown"):
+            cache.lookup("p", "model")
+        with pytest.raises(CacheMiss):
+            asyncio.run(cache.alookup("p", "model"))
+    assert report.misses == 2
+    ask(cache)
+    with cache.policy(CachePolicy(mode="only_if_cached")):
+        assert cache.lookup("p", "model") == ANSWER
+    with cache.policy(CachePolicy(mode="only_if_cached", max_age=1)):
+        clock.now += 2
+        with pytest.raises(CacheMiss, match="too_old"):
+            cache.lookup("p", "model")
+
+
+def test_an_answer_near_its_end_is_not_fresh_enough(cache: UpstashRedisCache, clock: Clock) -> None:
+    ask(cache)
+    clock.now += 590
+    with cache.policy(CachePolicy(min_fresh=10)):
+        assert cache.lookup("p", "model") == ANSWER
+    with cache.policy(CachePolicy(min_fresh=11)):
+        assert cache.lookup("p", "model") is None
+
+
+def test_an_answer_is_kept_beyond_its_ttl_for_when_the_model_fails(
+    cache: UpstashRedisCache, clock: Clock, redis: Redis
+) -> None:
+    with cache.policy(CachePolicy(ttl=60, stale_if_error=3600)) as report:
+        cache.update("p", "model", ANSWER)
+    assert report.last is not None
+    assert (report.last.ttl, redis.ttl(report.last.key)) == (60, 3660)
+    clock.now += 100
+    assert ask(cache) == (False, "expired")
+    clock.now += 700
+    with cache.policy(CachePolicy(max_stale=200)) as report:
+        assert cache.lookup("p", "model") == ANSWER
+    assert report.last is not None
+    assert report.last.ttl == -100
 
 
 def test_overwriting_with_fewer_generations_leaves_no_tail(cache: UpstashRedisCache) -> None:

@@ -156,6 +156,14 @@ def test_no_store_leaves_nothing_behind(model: Bedrock, redis: Redis) -> None:
     assert redis.keys("*") == []
 
 
+def test_only_if_cached_never_asks_the_model(model: Bedrock) -> None:
+    missed = call(QUESTION, cache_control="only-if-cached")
+    assert (missed.status, missed.body["error"]["code"]) == (504, "not_cached")
+    assert model.requests == []
+    call(QUESTION)
+    assert call(QUESTION, cache_control="only-if-cached").body["cache"]["status"] == "hit"
+
+
 def test_no_cache_replaces_what_was_stored(model: Bedrock) -> None:
     call(QUESTION), call(QUESTION, cache_control="no-cache")
     assert call(QUESTION).body["answer"] == "Answer 2."

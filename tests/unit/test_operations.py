@@ -78,7 +78,25 @@ def test_an_entry_of_another_epoch_is_a_miss(epoch: str | None) -> None:
 
 def test_an_entry_past_its_time_is_a_miss_even_if_redis_still_has_it() -> None:
     late = entry(created=NOW - 60, ttl=60)
-    assert drive(looking(), ["e1", late])[1] == Miss(Absence.UNKNOWN, ("e1",))
+    assert drive(looking(), ["e1", late])[1] == Miss(Absence.EXPIRED, ("e1",))
+
+
+@pytest.mark.parametrize(("late", "spare"), [(60, True), (70, True), (71, False)])
+def test_an_expired_answer_is_kept_to_spare_within_stale_if_error(late: int, spare: bool) -> None:
+    text = entry(created=NOW - late, ttl=60)
+    _, result = drive(looking(CachePolicy(stale_if_error=10)), ["e1", text])
+    stale = Hit("hi", float(late), 60.0 - late) if spare else None
+    assert result == Miss(Absence.EXPIRED, ("e1",), stale)
+
+
+def test_a_cleared_answer_is_never_to_spare() -> None:
+    _, result = drive(looking(CachePolicy(stale_if_error=10)), ["e2", entry(created=NOW - 61)])
+    assert result == Miss(Absence.CLEARED, ("e2",))
+
+
+def test_a_reader_may_accept_what_has_expired() -> None:
+    late = entry(created=NOW - 65, ttl=60)
+    assert drive(looking(CachePolicy(max_stale=5)), ["e1", late])[1] == Hit("hi", 65.0, -5.0)
 
 
 def test_an_answer_older_than_the_policy_accepts_is_a_miss() -> None:

@@ -1,7 +1,7 @@
 import pytest
 
 from llm_cache import InvalidSettings, Settings
-from llm_cache.policy import TtlBounds
+from llm_cache.ttl import TtlBounds
 
 LOCAL = {
     "UPSTASH_REDIS_REST_URL": "https://x.upstash.io",

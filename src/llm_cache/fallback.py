@@ -1,0 +1,61 @@
+"""A stale answer in place of an error (RFC 5861, section 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, Generation
+from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
+
+from llm_cache.policy import CachePolicy
+from llm_cache.scope import Outcome, entered
+
+
+def or_stale(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
+    """Return ``model``, which serves an expired answer when it fails.
+
+    There is one when the policy around the call has ``stale_if_error``, and so had the policy under
+    which the answer was stored; otherwise the model's error passes. A chat message so served says
+    it in ``response_metadata["stale"]``: its ``age`` and the seconds since it ``expired``. The
+    report counts it under ``Status.STALE``. Costs nothing more than the lookup that missed.
+    """
+
+    def invoke(given: Any, config: RunnableConfig) -> Any:
+        with _served_on_error() as served:
+            return model.invoke(given, config)
+        return served[0]
+
+    async def ainvoke(given: Any, config: RunnableConfig) -> Any:
+        with _served_on_error() as served:
+            return await model.ainvoke(given, config)
+        return served[0]
+
+    return RunnableLambda(invoke, ainvoke, name="or_stale")
+
+
+@contextmanager
+def _served_on_error() -> Iterator[list[Any]]:
+    """Swallow a block's error if its lookup saw an answer to spare; that is then in the list."""
+    served: list[Any] = []
+    with entered(CachePolicy(), None) as report:
+        try:
+            yield served
+        except Exception:
+            if report.spare is None:
+                raise
+            outcome, answer = report.spare
+            report.add(outcome)
+            served.append(_marked(answer[0], outcome))
+
+
+def _marked(generation: Generation, outcome: Outcome) -> AIMessage | str:
+    if not isinstance(generation, ChatGeneration) or not isinstance(generation.message, AIMessage):
+        return generation.text
+    message = generation.message
+    stale = {"age": outcome.age, "expired": -(outcome.ttl or 0.0)}
+    return message.model_copy(
+        update={"response_metadata": {**message.response_metadata, "stale": stale}}
+    )

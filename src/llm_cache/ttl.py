@@ -1,0 +1,64 @@
+"""How long answers live: what counts as seconds, and how far the operator lets a wish go."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from llm_cache.errors import InvalidPolicy, InvalidSettings
+
+MAX_SECONDS = 10 * 365 * 86_400  # ten years: beyond it Redis may refuse an expiry
+DEFAULT_TTL = 30 * 86_400.0
+
+Seconds = float | timedelta
+Ttl = Seconds | Callable[[Any, float], Seconds | None]
+"""Seconds, a ``timedelta``, or ``(answer, now) -> seconds | None``; None: it is not stored."""
+
+
+def in_seconds(value: Seconds) -> float:
+    """Return what is known to be a time as seconds."""
+    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+
+
+def seconds(field: str, value: object) -> float:
+    """Return ``value`` as seconds; raise ``InvalidPolicy`` naming ``field`` otherwise."""
+    number = value.total_seconds() if isinstance(value, timedelta) else value
+    if isinstance(number, bool) or not isinstance(number, int | float):
+        raise InvalidPolicy(field, value, "seconds as a number, or a timedelta")
+    if not 0 <= number <= MAX_SECONDS:
+        raise InvalidPolicy(field, value, f"0 to {MAX_SECONDS} seconds")
+    return float(number)
+
+
+@dataclass(frozen=True, slots=True)
+class TtlBounds:
+    """How long answers live, by the operator: ``default``, ``floor``, ``ceiling``, in seconds."""
+
+    default: Ttl = DEFAULT_TTL
+    floor: float = 1.0
+    ceiling: float = float(MAX_SECONDS)
+
+    def __post_init__(self) -> None:
+        if not 0 < self.floor <= self.ceiling <= MAX_SECONDS:
+            accepted = f"0 < floor <= ceiling <= {MAX_SECONDS} seconds"
+            raise InvalidSettings("ttl floor and ceiling", (self.floor, self.ceiling), accepted)
+        if not callable(self.default):
+            seconds("ttl", self.default)
+
+    def resolve(self, wanted: Ttl | None, answer: object, now: float) -> int | None:
+        """Return the whole seconds to keep ``answer``, or None when it is not to be stored.
+
+        Fractions round up, since Redis' ``EX`` takes whole seconds. What a callable raises passes
+        through; ``update`` then leaves the answer unstored.
+        """
+        ttl = self.default if wanted is None else wanted
+        given = ttl(answer, now) if callable(ttl) else ttl
+        if given is None:
+            return None
+        asked = given.total_seconds() if isinstance(given, timedelta) else given
+        if asked <= 0:
+            return None
+        return math.ceil(min(max(asked, self.floor), self.ceiling))
