@@ -214,7 +214,7 @@ class UpstashRedisCache(BaseCache):
             call.keys,
             call.hashed,
             body=entry.body(now, ttl, texts),
-            ttl=ttl + call.policy.kept_beyond,
+            ttl=self._ttl.kept(ttl, call.policy.kept_beyond),
             tags=call.policy.tag_hashes,
             epochs=seen,
             token=secrets.token_hex(8),

@@ -62,3 +62,10 @@ class TtlBounds:
         if asked <= 0:
             return None
         return math.ceil(min(max(asked, self.floor), self.ceiling))
+
+    def kept(self, ttl: int, beyond: int) -> int:
+        """Return the whole seconds to keep an answer in all, ``beyond`` its TTL too.
+
+        The ceiling holds for the whole: an error later is no reason to keep more than that.
+        """
+        return max(ttl, min(ttl + beyond, math.ceil(self.ceiling)))

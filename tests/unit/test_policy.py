@@ -43,6 +43,15 @@ def test_a_ttl_callable_is_given_the_answer_and_the_time() -> None:
     assert seen == [("the answer", 86_400 * 3 - 120)]
 
 
+@pytest.mark.parametrize(
+    ("ttl", "beyond", "kept"), [(60, 0, 60), (60, 40, 100), (60, 10**6, 3600), (3600, 5, 3600)]
+)
+def test_the_ceiling_holds_for_what_is_kept_beyond_its_ttl(
+    ttl: int, beyond: int, kept: int
+) -> None:
+    assert BOUNDS.kept(ttl, beyond) == kept
+
+
 @pytest.mark.parametrize("bounds", [(0, 10), (20, 10), (1, MAX_SECONDS + 1)])
 def test_bounds_that_exclude_everything_are_refused(bounds: tuple[float, float]) -> None:
     with pytest.raises(InvalidSettings, match="floor and ceiling"):
