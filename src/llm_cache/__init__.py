@@ -12,6 +12,7 @@ from llm_cache._version import __version__
 
 if TYPE_CHECKING:
     from llm_cache.cache import UpstashRedisCache
+    from llm_cache.clearing import Reclaimed
     from llm_cache.errors import (
         CacheMiss,
         InvalidPolicy,
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     )
     from llm_cache.fallback import or_stale
     from llm_cache.namespace import CacheNamespace
-    from llm_cache.operations import Reclaimed
     from llm_cache.policy import CachePolicy, Mode
     from llm_cache.scope import Outcome, Report, Status
     from llm_cache.settings import Settings
@@ -40,7 +40,7 @@ _HOMES = {
     "LlmCacheError": "errors",
     "Mode": "policy",
     "Outcome": "scope",
-    "Reclaimed": "operations",
+    "Reclaimed": "clearing",
     "Report": "scope",
     "Settings": "settings",
     "Status": "scope",

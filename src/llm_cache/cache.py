@@ -15,7 +15,7 @@ from typing import Any
 from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
-from llm_cache import entry, generations, operations, scope
+from llm_cache import clearing, entry, generations, operations, scope
 from llm_cache.credentials import fetch
 from llm_cache.drivers import arun, run
 from llm_cache.errors import CacheMiss, LlmCacheError, StoreTimeout
@@ -225,14 +225,14 @@ class UpstashRedisCache(BaseCache):
 
     def _clear(self, asynchronous: bool, tag: str | None) -> Operation[None]:
         if tag is not None:
-            return operations.clear(self._keys, token=secrets.token_hex(8), tag=tag_hash(tag))
+            return clearing.clear(self._keys, token=secrets.token_hex(8), tag=tag_hash(tag))
         if self._keys.namespace is None:
-            return operations.flush_database(asynchronous=asynchronous)
-        return operations.clear(self._keys, token=secrets.token_hex(8))
+            return clearing.flush_database(asynchronous=asynchronous)
+        return clearing.clear(self._keys, token=secrets.token_hex(8))
 
     def _delete(self, prompt: str, llm_string: str) -> Operation[bool]:
         call = self._call(prompt, llm_string)
-        return operations.delete(call.keys, call.hashed)
+        return clearing.delete(call.keys, call.hashed)
 
     def _call(self, prompt: str, llm_string: str) -> _Call:
         within = scope.current()

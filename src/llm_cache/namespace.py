@@ -7,12 +7,13 @@ import secrets
 import time
 from collections.abc import Mapping
 
-from llm_cache import operations
+from llm_cache import clearing
+from llm_cache.clearing import Reclaimed
 from llm_cache.credentials import fetch
 from llm_cache.drivers import run
 from llm_cache.errors import InvalidSettings
 from llm_cache.keys import Keyspace, tag_hash
-from llm_cache.operations import Command, Reclaimed
+from llm_cache.operations import Command
 from llm_cache.settings import Settings
 from llm_cache.store import UpstashStore
 
@@ -48,7 +49,7 @@ class CacheNamespace:
         The memory of answers cleared by a tag comes back as they expire, not by ``reclaim``.
         """
         hashed = None if tag is None else tag_hash(tag)
-        run(operations.clear(self._keys, token=secrets.token_hex(8), tag=hashed), self._execute)
+        run(clearing.clear(self._keys, token=secrets.token_hex(8), tag=hashed), self._execute)
 
     def reclaim(self, *, seconds: float, cursor: str = "0") -> Reclaimed:
         """Free the memory of cleared answers for about ``seconds``.
@@ -57,9 +58,7 @@ class CacheNamespace:
         reclaim returned; entries in use are left alone.
         """
         until = time.monotonic() + seconds
-        work = operations.reclaim(
-            self._keys, cursor=cursor, proceed=lambda: time.monotonic() < until
-        )
+        work = clearing.reclaim(self._keys, cursor=cursor, proceed=lambda: time.monotonic() < until)
         return run(work, self._execute)
 
     def _execute(self, command: Command) -> object:

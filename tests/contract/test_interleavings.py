@@ -13,10 +13,11 @@ from typing import TypeVar
 import pytest
 
 from llm_cache import CachePolicy
+from llm_cache.clearing import clear
 from llm_cache.drivers import run
 from llm_cache.entry import Entry, body
 from llm_cache.keys import Keyspace, tag_hash
-from llm_cache.operations import Hit, Miss, Operation, clear, lookup, store
+from llm_cache.operations import Hit, Miss, Operation, lookup, store
 from local_cloud.redis_server import RedisServer
 from local_cloud.resp import Failure, Parser, pack
 
@@ -67,7 +68,7 @@ class World:
         """Run an operation to its end."""
         return run(operation, lambda command: self.server.call(*command))
 
-    def read(self, policy: CachePolicy) -> Hit[int] | Miss:
+    def read(self, policy: CachePolicy) -> Hit[int] | Miss[int]:
         def answer(entry: Entry) -> int:
             began: int = entry.answer[0]
             return began

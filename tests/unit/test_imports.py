@@ -14,8 +14,11 @@ EDGES = {
     "store": {"httpx", "upstash_redis"},
     "credentials": {"aws_lambda_powertools", "botocore"},
     "cache": {"langchain_core"},
+    "calls": {"langchain_core"},
+    "chunks": {"langchain_core"},
     "fallback": {"langchain_core"},
     "generations": {"langchain_core"},
+    "streaming": {"langchain_core"},
 }
 
 

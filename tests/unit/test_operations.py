@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from llm_cache import CachePolicy, UnreadableEntry
+from llm_cache.clearing import clear, delete, flush_database, reclaim
 from llm_cache.entry import HEAD, Entry, before_tag, body
 from llm_cache.errors import StoreUnavailable
 from llm_cache.keys import Keyspace, tag_hash
@@ -15,11 +16,7 @@ from llm_cache.operations import (
     Miss,
     Operation,
     Unseen,
-    clear,
-    delete,
-    flush_database,
     lookup,
-    reclaim,
     store,
 )
 
