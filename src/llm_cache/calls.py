@@ -18,7 +18,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 
 from llm_cache.chunks import Recording, split
-from llm_cache.errors import LlmCacheError
+from llm_cache.errors import CacheMiss
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def _harmless(doing: str) -> Iterator[None]:
     """Keep a failure of the cache from the reader, unless the reader's policy asked to be told."""
     try:
         yield
-    except LlmCacheError:
+    except CacheMiss:
         raise
     except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
         logger.warning("cache %s failed: %s", doing, type(error).__name__)

@@ -158,18 +158,20 @@ T = TypeVar("T")
 
 def _steps(model: object, source: Iterator[T]) -> Iterator[T]:
     """Mark each step, and not the pauses between them, which belong to the reader."""
+    steps = iter(source)
     while True:
         with _answering(model):
-            chunk = next(source, None)
+            chunk = next(steps, None)
         if chunk is None:
             return
         yield chunk
 
 
 async def _asteps(model: object, source: AsyncIterator[T]) -> AsyncIterator[T]:
+    steps = aiter(source)
     while True:
         with _answering(model):
-            chunk = await anext(source, None)
+            chunk = await anext(steps, None)
         if chunk is None:
             return
         yield chunk
