@@ -16,6 +16,7 @@ from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
 from llm_cache import clearing, entry, generations, operations, scope
+from llm_cache.canonical import KEY_VERSION, canonical
 from llm_cache.credentials import fetch
 from llm_cache.drivers import arun, run
 from llm_cache.errors import CacheMiss, LlmCacheError, StoreTimeout
@@ -67,6 +68,8 @@ class UpstashRedisCache(BaseCache):
       database, as the class it replaces has it.
     - ``ttl_floor``, ``ttl_ceiling``: seconds; what an invocation asks for is clamped between them
     - ``timeout``: the seconds one command may take
+    - ``canonical_keys``: what cannot change an answer stays out of its key (see ``canonical``);
+      off: the prompt and the settings enter as LangChain writes them
     - ``clock``: the time, in Unix seconds
 
     ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
@@ -83,12 +86,14 @@ class UpstashRedisCache(BaseCache):
         ttl_floor: float = 1.0,
         ttl_ceiling: float = float(MAX_SECONDS),
         timeout: float = DEFAULT_TIMEOUT,
+        canonical_keys: bool = True,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
         self._keys = Keyspace(namespace)
         self._ttl = TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling)
         self._timeout = positive("timeout", timeout)
+        self._canonical_keys = canonical_keys
         self._clock = clock
         self._number = next(_numbers)
 
@@ -238,8 +243,11 @@ class UpstashRedisCache(BaseCache):
         within = scope.current()
         policy = within.policy
         keys = self._keys if policy.namespace is None else Keyspace(policy.namespace)
-        parts = (policy.tenant or "", policy.salt or "", prompt, llm_string)
-        return _Call(self._number, keys, digest(*parts), policy, within.report)
+        version, asked = "as asked", (prompt, llm_string)
+        if self._canonical_keys:
+            version, asked = f"canonical {KEY_VERSION}", canonical(prompt, llm_string)
+        hashed = digest(version, policy.tenant or "", policy.salt or "", *asked)
+        return _Call(self._number, keys, hashed, policy, within.report)
 
     def _execute(self, command: Command) -> Any:
         return self._store.execute(command, _allowed(self._timeout))
