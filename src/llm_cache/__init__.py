@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from llm_cache.policy import CachePolicy, Mode
     from llm_cache.scope import Outcome, Report, Status
     from llm_cache.settings import Settings
+    from llm_cache.streaming import cached
 
 _HOMES = {
     "CacheMiss": "errors",
@@ -51,6 +52,7 @@ _HOMES = {
     "StoreUnavailable": "errors",
     "UnreadableEntry": "errors",
     "UpstashRedisCache": "cache",
+    "cached": "streaming",
     "or_stale": "fallback",
 }
 
@@ -75,6 +77,7 @@ __all__ = [
     "UnreadableEntry",
     "UpstashRedisCache",
     "__version__",
+    "cached",
     "or_stale",
 ]
 
