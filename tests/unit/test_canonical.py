@@ -193,6 +193,12 @@ def test_messages_that_differ_in_what_a_model_may_see_differ() -> None:
     assert len(set(keys)) == len(DISTINCT)
 
 
+def test_messages_of_two_classes_differ() -> None:
+    text = dumps([HumanMessage("a")])
+    other = text.replace("HumanMessage", "UrgentMessage")
+    assert canonical(text, SETTINGS) != canonical(other, SETTINGS)
+
+
 def test_whitespace_and_the_order_of_keys_do_not_matter() -> None:
     text = dumps([AIMessage("a", tool_calls=[call("1", x=1, y=2)])])
     backwards = json.dumps(json.loads(text, object_pairs_hook=lambda pairs: dict(pairs[::-1])))
@@ -238,6 +244,8 @@ def test_results_that_answer_other_calls_differ() -> None:
     ("kind", "link"),
     [
         ("tool_call", "id"),
+        ("tool_call_chunk", "id"),
+        ("server_tool_call_chunk", "id"),
         ("invalid_tool_call", "id"),
         ("server_tool_use", "id"),
         ("server_tool_call", "id"),
@@ -262,6 +270,17 @@ def test_the_ids_of_every_list_of_calls_do_not_enter(field: str) -> None:
         for id_ in ("x", "y")
     ]
     assert canonical(texts[0], SETTINGS) == canonical(texts[1], SETTINGS)
+
+
+def test_calls_whose_ids_core_gave_are_told_apart() -> None:
+    one, other = ({"type": "tool_call", "id": id_} for id_ in (OWN, OTHER))
+    assert prompt_key(AIMessage([one, one])) != prompt_key(AIMessage([one, other]))
+
+
+@pytest.mark.parametrize("id_", [5, ["x"], {"x": 1}], ids=str)
+def test_an_id_that_is_no_text_stays(id_: object) -> None:
+    key = prompt_key(AIMessage([{"type": "tool_use", "id": id_}]))
+    assert json.loads(key)[0]["kwargs"]["content"][0]["id"] == id_
 
 
 def test_an_id_in_a_text_or_an_argument_stays() -> None:
@@ -365,7 +384,12 @@ def test_the_address_of_a_named_function_does_not_enter() -> None:
 
 @pytest.mark.parametrize(
     "object_",
-    ["<function <lambda> at 0x{}>", "<function f.<locals>.g at 0x{}>", "<a.B object at 0x{}>"],
+    [
+        "<function <lambda> at 0x{}>",
+        "<function f.<locals>.g at 0x{}>",
+        "<a.B object at 0x{}>",
+        "<a.B at 0x{}>",
+    ],
 )
 def test_addresses_of_what_may_differ_unseen_stay(object_: str) -> None:
     one, other = (f"[('f', {object_.format(digits)})]" for digits in ("7f01", "7f02"))
@@ -380,6 +404,11 @@ def test_the_address_in_a_nested_object_does_not_enter() -> None:
 
     assert canonical("q", text("1")) == canonical("q", text("2"))
     assert "<function f at 0x0>" in canonical("q", text("1"))[1]
+
+
+def test_what_only_looks_like_an_object_stays() -> None:
+    one, other = (serialised({"x": {"repr": f"<function f at 0x{digit}>"}}) for digit in "12")
+    assert canonical("q", one) != canonical("q", other)
 
 
 def test_what_a_string_says_is_never_taken_for_a_setting() -> None:
@@ -418,9 +447,12 @@ def test_what_a_string_says_is_never_taken_for_a_setting() -> None:
         '{"lc": 1, "type": "secret", "kwargs": {}}---[]',
         serialised({"timeout": 3}, "x"),
         serialised({"timeout": 3}).replace("---", "--"),
+        serialised({"timeout": 3}).replace("---", "+++"),
+        '{"a": ' * 200_000,
         serialised({"timeout": 3}).replace('"lc": 1', '"lc": 2'),
         "[('timeout', 3), ('a', <class 'b.C'>",
     ],
+    ids=lambda text: text[:20],
 )
 def test_settings_that_are_not_clear_are_left_alone(text: str) -> None:
     assert canonical("q", text)[1] == text
@@ -482,6 +514,15 @@ def test_a_class_bound_as_it_is_enters_by_its_schema(module: ModuleType) -> None
         keys.append(settings_key(model, format=made))
     assert keys[0] == keys[2] != keys[1]
     assert canonical("q", keys[0])[1] == keys[0]
+
+
+def test_the_order_of_a_class_s_fields_stays(module: ModuleType) -> None:
+    keys = []
+    orders: list[Any] = [{"why": str, "answer": str}, {"answer": str, "why": str}]
+    for fields in orders:
+        vars(module)["Joke"] = create_model("Joke", __module__=module.__name__, **fields)
+        keys.append(canonical("q", "[('format', <class 'jokes_of_a_test.Joke'>)]"))
+    assert keys[0] != keys[1]
 
 
 def test_a_class_under_another_name_is_not_taken_for_it(module: ModuleType) -> None:
