@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         UnreadableEntry,
     )
     from llm_cache.fallback import or_stale
+    from llm_cache.junk import Junk
     from llm_cache.namespace import CacheNamespace
     from llm_cache.policy import CachePolicy, Mode
     from llm_cache.scope import Outcome, Report, Status
@@ -38,6 +39,7 @@ _HOMES = {
     "CachePolicy": "policy",
     "InvalidPolicy": "errors",
     "InvalidSettings": "errors",
+    "Junk": "junk",
     "LlmCacheError": "errors",
     "Mode": "policy",
     "Outcome": "scope",
@@ -62,6 +64,7 @@ __all__ = [
     "CachePolicy",
     "InvalidPolicy",
     "InvalidSettings",
+    "Junk",
     "LlmCacheError",
     "Mode",
     "Outcome",

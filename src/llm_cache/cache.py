@@ -7,7 +7,7 @@ import logging
 import os
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -20,6 +20,7 @@ from llm_cache.canonical import KEY_VERSION, canonical
 from llm_cache.credentials import fetch
 from llm_cache.drivers import arun, run
 from llm_cache.errors import CacheMiss, LlmCacheError, StoreTimeout
+from llm_cache.junk import Junk, junk
 from llm_cache.keys import Keyspace, digest, tag_hash
 from llm_cache.operations import Command, Hit, Operation, Unseen
 from llm_cache.policy import CachePolicy, Mode
@@ -70,6 +71,7 @@ class UpstashRedisCache(BaseCache):
     - ``timeout``: the seconds one command may take
     - ``canonical_keys``: what cannot change an answer stays out of its key (see ``canonical``);
       off: the prompt and the settings enter as LangChain writes them
+    - ``do_not_store``: the kinds of answers that are not worth keeping, all by default
     - ``clock``: the time, in Unix seconds
 
     ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
@@ -87,6 +89,7 @@ class UpstashRedisCache(BaseCache):
         ttl_ceiling: float = float(MAX_SECONDS),
         timeout: float = DEFAULT_TIMEOUT,
         canonical_keys: bool = True,
+        do_not_store: Collection[Junk | str] = frozenset(Junk),
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
@@ -94,6 +97,7 @@ class UpstashRedisCache(BaseCache):
         self._ttl = TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling)
         self._timeout = positive("timeout", timeout)
         self._canonical_keys = canonical_keys
+        self._do_not_store = frozenset(map(Junk, do_not_store))
         self._clock = clock
         self._number = next(_numbers)
 
@@ -212,6 +216,8 @@ class UpstashRedisCache(BaseCache):
         ttl = self._ttl.resolve(call.policy.ttl, answer, now)
         if ttl is None:
             return _skipped(call, "ttl 0")
+        if found := {kind for one in answer for kind in junk(one)} & self._do_not_store:
+            return _skipped(call, ", ".join(sorted(found)))
         texts = generations.serialize(answer)
         if texts is None:
             return _skipped(call, "would not come back as it is")

@@ -101,6 +101,29 @@ def test_an_answer_older_than_max_age_is_computed_anew(
         assert ask(cache) == (True, "")
 
 
+CUT = [ChatGeneration(message=AIMessage("The", response_metadata={"stopReason": "max_tokens"}))]
+
+
+def test_an_answer_that_was_cut_short_is_not_kept(cache: UpstashRedisCache, redis: Redis) -> None:
+    with cache.policy() as report:
+        cache.update("p", "model", CUT)
+    assert report.last is not None
+    assert (report.last.status, report.last.why) == (Status.SKIPPED, "truncated")
+    assert redis.keys("*:entry:*") == []
+
+
+def test_each_rule_against_junk_can_be_switched_off(redis: Redis) -> None:
+    cache = UpstashRedisCache(redis, do_not_store=["empty"])
+    cache.update("p", "model", CUT)
+    cache.update("q", "model", [Generation(text="")])
+    assert (cache.lookup("p", "model"), cache.lookup("q", "model")) == (CUT, None)
+
+
+def test_a_rule_that_does_not_exist_is_refused(redis: Redis) -> None:
+    with pytest.raises(ValueError, match="boring"):
+        UpstashRedisCache(redis, do_not_store=["boring"])
+
+
 def test_a_refresh_overwrites(cache: UpstashRedisCache) -> None:
     cache.update("p", "model", [Generation(text="old")])
     with cache.policy(CachePolicy(mode="refresh")):
