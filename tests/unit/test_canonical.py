@@ -437,6 +437,8 @@ def test_what_a_string_says_is_never_taken_for_a_setting() -> None:
         "[('a', 1)] ",
         "[('a', 1),('timeout', 2)]",
         "[('timeout', it's)]",
+        "[('a', it's, its'), ('timeout', 3)]",
+        "[('a', 'tis it's), ('timeout', 3)]",
         "[('timeout', <it's>), ('b', 'c')]",
         "[5, ('timeout', 3)]",
         "[(5), ('timeout', 3)]",
