@@ -15,7 +15,7 @@ from langchain_core.caches import BaseCache, InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.globals import set_llm_cache
 from langchain_core.language_models import BaseChatModel, FakeListLLM
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage
 from langchain_core.messages.tool import invalid_tool_call, tool_call, tool_call_chunk
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import (
@@ -188,6 +188,21 @@ def test_a_hit_comes_in_several_chunks_of_one_run_and_ends_with_the_usage(model:
     assert again[0].id != first[0].id
 
 
+def test_a_hit_has_not_the_id_of_the_message_that_was_stored() -> None:
+    model = cached(Model(cache=Kept(AIMessage("blue", id="old")), calls=[]))
+    ids = {chunk.id for chunk in model.stream("q")}
+    assert len(ids) == 1
+    assert not {"old", None} & ids
+
+
+def test_the_ids_of_the_messages_asked_with_are_no_part_of_the_question() -> None:
+    model = Model(cache=InMemoryCache(), calls=[])
+    list(cached(model).stream([HumanMessage("q", id="1")]))
+    list(cached(model).stream([HumanMessage("q", id="2")]))
+    model.invoke([HumanMessage("q", id="3")])
+    assert model.calls == ["q"]
+
+
 def test_usage_survives_the_stream_and_the_hit(cache: UpstashRedisCache) -> None:
     model = cached(Model(cache=InMemoryCache(), calls=[]))
     usages = [whole(list(model.stream("q"))).usage_metadata for _ in range(2)]
@@ -263,6 +278,28 @@ def test_standard_content_blocks_are_kept_apart_and_stored_as_invoke_would() -> 
         assert fresh.invoke("q").content == computed.content
         assert whole(list(cached(fresh).stream("q"))).tool_calls == computed.tool_calls
         assert len(fresh.calls) == 2
+
+
+def test_standard_blocks_of_a_tool_call_in_pieces_are_stored_as_one_call() -> None:
+    pieces = [
+        tool_chunk(args, name, call)
+        for args, name, call in (('{"city":', "Weather", "c"), ('"Rome"}', None, None))
+    ]
+    for piece in pieces:
+        piece.content = [{**call, "type": "tool_call_chunk"} for call in piece.tool_call_chunks]
+    pieces[0].response_metadata = {"output_version": "v1"}
+    model = Model(cache=InMemoryCache(), calls=[], script=pieces)
+    list(cached(model).stream("q"))
+    assert [block["type"] for block in model.invoke("q").content_blocks] == ["tool_call"]
+    assert len(model.calls) == 1
+
+
+def test_every_chunk_of_a_hit_says_whose_content_it_is() -> None:
+    provider = {"model_provider": "anthropic", "stop_reason": "end_turn"}
+    message = AIMessage(BLOCKS, response_metadata=provider)
+    chunks = list(cached(Model(cache=Kept(message), calls=[])).stream("q"))
+    assert [c.response_metadata["model_provider"] for c in chunks] == ["anthropic"] * 3
+    assert [block["type"] for block in chunks[0].content_blocks] == ["reasoning"]
 
 
 def test_a_text_answer_that_another_cache_kept_is_a_hit(model: Model) -> None:
@@ -673,7 +710,14 @@ async def test_other_caches_serve_streams_too(model: Model) -> None:
 
 
 @pytest.mark.parametrize(
-    "found", [[], (), "text", [ChatGeneration(message=BaseMessage("x", type="ai"))]]
+    "found",
+    [
+        [],
+        (),
+        "text",
+        (ChatGeneration(message=AIMessage("x")),),
+        [ChatGeneration(message=BaseMessage("x", type="ai"))],
+    ],
 )
 def test_what_a_cache_should_not_return_is_a_miss(found: Any, model: Model) -> None:
     odd = Kept(AIMessage(""))
