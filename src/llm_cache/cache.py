@@ -19,7 +19,7 @@ from llm_cache import clearing, entry, generations, operations, scope
 from llm_cache.canonical import KEY_VERSION, canonical
 from llm_cache.credentials import fetch
 from llm_cache.drivers import arun, run
-from llm_cache.errors import CacheMiss, LlmCacheError, StoreTimeout
+from llm_cache.errors import CacheMiss, InvalidSettings, LlmCacheError, StoreTimeout
 from llm_cache.junk import Junk, junk
 from llm_cache.keys import Keyspace, digest, tag_hash
 from llm_cache.operations import Command, Hit, Operation, Unseen
@@ -97,7 +97,7 @@ class UpstashRedisCache(BaseCache):
         self._ttl = TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling)
         self._timeout = positive("timeout", timeout)
         self._canonical_keys = canonical_keys
-        self._do_not_store = frozenset(map(Junk, do_not_store))
+        self._do_not_store = _kinds(do_not_store)
         self._clock = clock
         self._number = next(_numbers)
 
@@ -266,6 +266,12 @@ class UpstashRedisCache(BaseCache):
 
     async def _aexecute_clear(self, command: Command) -> Any:
         return await self._store.aexecute(command, CLEAR_TIMEOUT)
+
+
+def _kinds(names: Collection[Junk | str]) -> frozenset[Junk]:
+    if isinstance(names, str) or not {*names} <= {*Junk}:
+        raise InvalidSettings("do_not_store", names, "a collection of " + ", ".join(Junk))
+    return frozenset(map(Junk, names))
 
 
 def _allowed(timeout: float) -> float:

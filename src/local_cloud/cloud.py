@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import FrameType
 
-DEFAULT_CHOICES = {"FlushState": "DISABLED", "MaxTokens": "64"}
+DEFAULT_CHOICES = {"FlushState": "DISABLED", "MaxTokens": "256"}
 """The nightly schedule stays off, or a run at that minute would be cleared in the middle; and a
 small model that does not find an end is not listened to for long."""
 

@@ -120,7 +120,7 @@ def test_each_rule_against_junk_can_be_switched_off(redis: Redis) -> None:
 
 
 def test_a_rule_that_does_not_exist_is_refused(redis: Redis) -> None:
-    with pytest.raises(ValueError, match="boring"):
+    with pytest.raises(InvalidSettings, match=r"do_not_store=\['boring'\] .*truncated"):
         UpstashRedisCache(redis, do_not_store=["boring"])
 
 
