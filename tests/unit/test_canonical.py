@@ -520,7 +520,8 @@ def test_a_class_bound_as_it_is_enters_by_its_schema(module: ModuleType) -> None
 
 def test_the_order_of_a_class_s_fields_stays(module: ModuleType) -> None:
     keys = []
-    orders: list[Any] = [{"why": str, "answer": str}, {"answer": str, "why": str}]
+    optional = (str, "")  # or the list of required fields tells the order too
+    orders: list[Any] = [{"a": optional, "b": optional}, {"b": optional, "a": optional}]
     for fields in orders:
         vars(module)["Joke"] = create_model("Joke", __module__=module.__name__, **fields)
         keys.append(canonical("q", "[('format', <class 'jokes_of_a_test.Joke'>)]"))
