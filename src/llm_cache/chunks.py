@@ -11,23 +11,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
+from llm_cache.junk import ENDINGS, REASONS
+
 PIECE = 200  # characters of text in one chunk of a stored answer
 
-REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status")
-CUT_SHORT = frozenset(
-    (
-        # out of room
-        *("length", "max_tokens", "max_output_tokens", "model_length", "incomplete"),
-        *("model_context_window_exceeded", "pause_turn"),
-        # kept from saying it
-        *("content_filter", "content_filtered", "guardrail_intervened", "refusal", "safety"),
-        *("recitation", "blocklist", "prohibited_content", "spii", "language", "error_toxic"),
-        # gone wrong
-        *("error", "failed", "cancelled", "other", "malformed_function_call"),
-        *("malformed_model_output", "malformed_tool_use"),
-    )
-)
-"""The reasons, in lower case, for which the providers' models end before they are done."""
+CUT_SHORT = frozenset(reason for reasons in ENDINGS.values() for reason in reasons)
 
 STANDING = ("model_provider", "output_version")
 """Metadata by which LangChain reads a chunk's content: it stands on every chunk."""
@@ -154,7 +142,7 @@ def _reasons(chunk: ChatGenerationChunk) -> list[Any]:
 def _complete(merged: ChatGenerationChunk) -> bool:
     """Whether there is an answer, and its tool calls are whole: LangChain mends broken ones."""
     message = merged.message
-    if not isinstance(message, AIMessageChunk) or message.invalid_tool_calls:
+    if not isinstance(message, AIMessageChunk):
         return False
     calls = message.tool_call_chunks
     return bool(message.content or calls) and all(_is_object(call["args"]) for call in calls)

@@ -32,7 +32,8 @@ from pydantic import BaseModel
 from upstash_redis import Redis
 
 from llm_cache import CacheMiss, CachePolicy, UpstashRedisCache
-from llm_cache.chunks import PIECE, REASONS
+from llm_cache.chunks import PIECE
+from llm_cache.junk import REASONS
 from llm_cache.streaming import cached
 from local_cloud.upstash import UpstashEndpoint
 
@@ -365,6 +366,14 @@ class Recorder(BaseCallbackHandler):
         self.events.append(generation.message.content)
 
 
+class Endings(BaseCallbackHandler):
+    def __init__(self) -> None:
+        self.infos: list[Any] = []
+
+    def on_llm_end(self, response: LLMResult, **kwargs: Any) -> None:
+        self.infos.append(response.generations[0][0].generation_info)
+
+
 def test_callbacks_hear_of_a_hit_what_they_hear_of_a_call(model: Model) -> None:
     heard = []
     for _ in range(2):
@@ -513,10 +522,11 @@ UNFINISHED = {
 
 
 @pytest.mark.parametrize("how", UNFINISHED)
-def test_a_stream_that_did_not_end_well_is_not_stored(how: str, model: Model, redis: Redis) -> None:
+def test_a_stream_that_did_not_end_well_is_stored_in_no_cache(how: str, model: Model) -> None:
+    model.cache = InMemoryCache()
     model.script = UNFINISHED[how]
     list(cached(model).stream("q"))
-    assert not entries(redis)
+    assert not model.cache._cache
 
 
 @pytest.mark.parametrize(
@@ -530,6 +540,29 @@ def test_the_end_of_a_stream_that_gives_no_reason_is_believed(
     model.script = [TEXT[0] if last.chunk_position else TEXT[1], last]
     list(cached(model).stream("q"))
     assert len(entries(redis)) == 1
+
+
+class Informed(Model):
+    """Tells why it stopped beside the message, as OpenAI's models do."""
+
+    reason: str
+
+    def _stream(self, *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
+        text, info = TEXT[0].model_copy(deep=True), {"finish_reason": self.reason}
+        yield ChatGenerationChunk(message=text)
+        yield ChatGenerationChunk(message=AIMessageChunk(content="."), generation_info=info)
+
+
+def test_a_reason_beside_the_message_is_read_and_returned_with_every_answer() -> None:
+    model = Informed(cache=InMemoryCache(), calls=[], reason="stop")
+    recorder = Endings()
+    for _ in range(2):
+        list(cached(model).stream("q", config={"callbacks": [recorder]}))
+    cut = Informed(cache=InMemoryCache(), calls=[], reason="length")
+    list(cached(cut).stream("q"))
+    assert (len(model.cache._cache), len(cut.cache._cache)) == (1, 0)  # type: ignore[union-attr]
+    assert model.invoke("q").response_metadata["finish_reason"] == "stop"
+    assert recorder.infos == [{"finish_reason": "stop"}] * 2
 
 
 def test_what_a_reader_writes_on_a_chunk_is_not_stored(model: Model) -> None:
@@ -756,6 +789,17 @@ def test_a_cached_model_is_the_model_by_class_name_state_and_key(model: Model) -
     assert type(cached(model)) is type(view)
     model.temperature = 0.5
     assert view.temperature == 0.5
+
+
+def test_a_model_that_can_be_serialised_keeps_its_name() -> None:
+    class Named(Model):
+        @classmethod
+        def is_lc_serializable(cls) -> bool:
+            return True
+
+    named = [each._get_llm_string() for each in (cached(Named(calls=[])), Named(calls=[]))]
+    assert named[0] == named[1]
+    assert Named.__module__.rpartition(".")[2] in named[0]
 
 
 def test_a_copy_of_a_cached_model_is_cached_by_its_own_settings(model: Model, redis: Redis) -> None:
