@@ -3,56 +3,33 @@
 from __future__ import annotations
 
 import itertools
-import logging
 import os
 import secrets
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
 from llm_cache import clearing, entry, generations, operations, scope
-from llm_cache.canonical import KEY_VERSION, canonical
 from llm_cache.credentials import fetch
 from llm_cache.drivers import arun, run
-from llm_cache.errors import CacheMiss, InvalidSettings, LlmCacheError, StoreTimeout
+from llm_cache.errors import InvalidSettings, StoreTimeout
 from llm_cache.junk import Junk, junk
-from llm_cache.keys import Keyspace, digest, tag_hash
+from llm_cache.keys import Keyspace, tag_hash
 from llm_cache.operations import Command, Hit, Operation, Unseen
 from llm_cache.policy import CachePolicy, Mode
+from llm_cache.question import Question
 from llm_cache.scope import LambdaContext, Outcome, Report, Status
 from llm_cache.settings import DEFAULT_TIMEOUT, Settings, positive
 from llm_cache.store import UpstashStore
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds
 
-logger = logging.getLogger(__name__)
-
 RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the cache
 CLEAR_TIMEOUT = 30.0  # seconds; a FLUSHDB SYNC of a large database takes its time
 _numbers = itertools.count()
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    """Which answer a call of the model is about, and what holds around it."""
-
-    cache: int
-    keys: Keyspace
-    hashed: str
-    policy: CachePolicy
-    report: Report
-
-    @property
-    def key(self) -> str:
-        return self.keys.entry(self.hashed)
-
-    @property
-    def identity(self) -> scope.Lookup:
-        return (self.cache, self.key, self.policy.tag_hashes)
 
 
 class UpstashRedisCache(BaseCache):
@@ -172,67 +149,67 @@ class UpstashRedisCache(BaseCache):
         return await arun(self._delete(prompt, llm_string), self._aexecute_clear)
 
     def _lookup(self, prompt: str, llm_string: str) -> Operation[list[Generation] | None]:
-        call = self._call(prompt, llm_string)
-        if call.policy.effective_mode is Mode.BYPASS:
+        asked = self._question(prompt, llm_string)
+        if asked.policy.effective_mode is Mode.BYPASS:
             return None
         try:
             found = yield from operations.lookup(
-                call.keys,
-                call.hashed,
-                policy=call.policy,
+                asked.keys,
+                asked.hashed,
+                policy=asked.policy,
                 now=self._clock(),
                 read=generations.read,
             )
         except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
-            scope.remember_epochs(call.identity, Unseen.LOOKUP_FAILED)
-            call.report.add(_failure("lookup", call.key, error))
-            _allow_a_model_call(call, "the cache failed")
+            scope.remember_epochs(asked.identity, Unseen.LOOKUP_FAILED)
+            asked.report.add(asked.failed("lookup", error))
+            asked.allow_a_model_call("the cache failed")
             return None
         if isinstance(found, Hit):
-            call.report.add(_served(call, Status.HIT, found))
+            asked.report.add(_served(asked, Status.HIT, found))
             return found.answer
-        scope.remember_epochs(call.identity, found.epochs)
-        call.report.add(Outcome(status=Status.MISS, key=call.key, why=found.why))
+        scope.remember_epochs(asked.identity, found.epochs)
+        asked.report.add(asked.missed(found.why))
         if found.stale:
-            call.report.spare = _served(call, Status.STALE, found.stale), found.stale.answer
-        _allow_a_model_call(call, found.why)
+            asked.report.spare = _served(asked, Status.STALE, found.stale), found.stale.answer
+        asked.allow_a_model_call(found.why)
         return None
 
     def _update(
         self, prompt: str, llm_string: str, answer: Sequence[Generation]
     ) -> Operation[None]:
-        call = self._call(prompt, llm_string)
+        asked = self._question(prompt, llm_string)
         try:
-            outcome = yield from self._keep(call, answer)
+            outcome = yield from self._keep(asked, answer)
         except Exception as error:  # noqa: BLE001  the answer is paid for: it goes to its caller
-            outcome = _failure("update", call.key, error)
-        call.report.add(outcome)
+            outcome = asked.failed("update", error)
+        asked.report.add(outcome)
 
-    def _keep(self, call: _Call, answer: Sequence[Generation]) -> Operation[Outcome]:
-        seen = scope.recall_epochs(call.identity)
-        if not call.policy.effective_mode.stores:
-            return _skipped(call, f"mode {call.policy.effective_mode}")
-        now = self._clock()
-        ttl = self._ttl.resolve(call.policy.ttl, answer, now)
-        if ttl is None:
-            return _skipped(call, "ttl 0")
+    def _keep(self, asked: Question, answer: Sequence[Generation]) -> Operation[Outcome]:
+        seen = scope.recall_epochs(asked.identity)
+        policy, now = asked.policy, self._clock()
+        if not policy.effective_mode.stores:
+            return asked.skipped(f"mode {policy.effective_mode}")
         if found := {kind for one in answer for kind in junk(one)} & self._do_not_store:
-            return _skipped(call, ", ".join(sorted(found)))
+            return asked.skipped(", ".join(sorted(found)))
+        ttl = self._ttl.resolve(policy.ttl, answer, now)
+        if ttl is None:
+            return asked.skipped("ttl 0")
         texts = generations.serialize(answer)
         if texts is None:
-            return _skipped(call, "would not come back as it is")
+            return asked.skipped("would not come back as it is")
         stored = yield from operations.store(
-            call.keys,
-            call.hashed,
+            asked.keys,
+            asked.hashed,
             body=entry.body(now, ttl, texts),
-            ttl=self._ttl.kept(ttl, call.policy.kept_beyond),
-            tags=call.policy.tag_hashes,
+            ttl=self._ttl.kept(ttl, policy.kept_beyond),
+            tags=policy.tag_hashes,
             epochs=seen,
             token=secrets.token_hex(8),
         )
         if not stored:
-            return _skipped(call, "may be older than a clear")
-        return Outcome(status=Status.STORED, key=call.key, ttl=ttl)
+            return asked.skipped("may be older than a clear")
+        return Outcome(status=Status.STORED, key=asked.key, ttl=ttl)
 
     def _clear(self, asynchronous: bool, tag: str | None) -> Operation[None]:
         if tag is not None:
@@ -242,18 +219,12 @@ class UpstashRedisCache(BaseCache):
         return clearing.clear(self._keys, token=secrets.token_hex(8))
 
     def _delete(self, prompt: str, llm_string: str) -> Operation[bool]:
-        call = self._call(prompt, llm_string)
-        return clearing.delete(call.keys, call.hashed)
+        asked = self._question(prompt, llm_string)
+        return clearing.delete(asked.keys, asked.hashed)
 
-    def _call(self, prompt: str, llm_string: str) -> _Call:
-        within = scope.current()
-        policy = within.policy
-        keys = self._keys if policy.namespace is None else Keyspace(policy.namespace)
-        version, asked = "as asked", (prompt, llm_string)
-        if self._canonical_keys:
-            version, asked = f"canonical {KEY_VERSION}", canonical(prompt, llm_string)
-        hashed = digest(version, policy.tenant or "", policy.salt or "", *asked)
-        return _Call(self._number, keys, hashed, policy, within.report)
+    def _question(self, prompt: str, llm_string: str) -> Question:
+        as_written = not self._canonical_keys
+        return Question.of(self._number, self._keys, prompt, llm_string, as_written=as_written)
 
     def _execute(self, command: Command) -> Any:
         return self._store.execute(command, _allowed(self._timeout))
@@ -289,28 +260,5 @@ def _refuse(unknown: Mapping[str, Any]) -> None:
         raise TypeError(f"clear() takes asynchronous and tag alone, not {', '.join(unknown)}")
 
 
-def _allow_a_model_call(call: _Call, why: str) -> None:
-    """Raise ``CacheMiss`` where the policy does not want the model asked."""
-    if call.policy.effective_mode is Mode.ONLY_IF_CACHED:
-        raise CacheMiss(f"no acceptable answer is stored: {why}")
-
-
-def _served(call: _Call, status: Status, found: Hit[list[Generation]]) -> Outcome:
-    return Outcome(
-        status=status,
-        key=call.key,
-        age=found.age,
-        ttl=found.remaining,
-        tokens=generations.tokens(found.answer),
-    )
-
-
-def _skipped(call: _Call, why: str) -> Outcome:
-    return Outcome(status=Status.SKIPPED, key=call.key, why=why)
-
-
-def _failure(doing: str, key: str, error: Exception) -> Outcome:
-    """Say what failed in the log, by its kind and never by its values."""
-    why = str(error) if isinstance(error, LlmCacheError) else type(error).__name__
-    logger.warning("cache %s failed: %s: %s", doing, type(error).__name__, why)
-    return Outcome(status=Status.ERROR, key=key, why=why)
+def _served(asked: Question, status: Status, found: Hit[list[Generation]]) -> Outcome:
+    return asked.served(status, found, generations.tokens(found.answer))

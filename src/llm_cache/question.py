@@ -1,0 +1,76 @@
+"""Which answer a call of the model is about, and what is told of it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from typing import Any
+
+from llm_cache import scope
+from llm_cache.canonical import KEY_VERSION, canonical
+from llm_cache.errors import CacheMiss, LlmCacheError
+from llm_cache.keys import Keyspace, digest
+from llm_cache.operations import Hit
+from llm_cache.policy import CachePolicy, Mode
+from llm_cache.scope import Outcome, Report, Status
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A prompt and a model's settings, hashed, within the policy and the report around the call."""
+
+    cache: int
+    keys: Keyspace
+    hashed: str
+    policy: CachePolicy
+    report: Report
+
+    @classmethod
+    def of(
+        cls, cache: int, keys: Keyspace, prompt: str, llm_string: str, *, as_written: bool
+    ) -> Question:
+        """Read what holds around the call; ``as_written``: without the rules of ``canonical``."""
+        within = scope.current()
+        policy = within.policy
+        asked = (prompt, llm_string) if as_written else canonical(prompt, llm_string)
+        rules = "as written" if as_written else f"canonical {KEY_VERSION}"
+        hashed = digest(rules, policy.tenant or "", policy.salt or "", *asked)
+        keys = keys if policy.namespace is None else Keyspace(policy.namespace)
+        return cls(cache, keys, hashed, policy, within.report)
+
+    @property
+    def key(self) -> str:
+        """The key of the answer in Redis."""
+        return self.keys.entry(self.hashed)
+
+    @property
+    def identity(self) -> scope.Lookup:
+        """What a lookup's memory for its update goes by."""
+        return (self.cache, self.key, self.policy.tag_hashes)
+
+    def allow_a_model_call(self, why: str) -> None:
+        """Raise ``CacheMiss`` where the policy does not want the model asked."""
+        if self.policy.effective_mode is Mode.ONLY_IF_CACHED:
+            raise CacheMiss(f"no acceptable answer is stored: {why}")
+
+    def served(self, status: Status, found: Hit[Any], tokens: int) -> Outcome:
+        """Tell of a stored answer."""
+        return Outcome(
+            status=status, key=self.key, age=found.age, ttl=found.remaining, tokens=tokens
+        )
+
+    def missed(self, why: str) -> Outcome:
+        """Tell of a lookup that found nothing to return."""
+        return Outcome(status=Status.MISS, key=self.key, why=why)
+
+    def skipped(self, why: str) -> Outcome:
+        """Tell of an answer that is not stored."""
+        return Outcome(status=Status.SKIPPED, key=self.key, why=why)
+
+    def failed(self, doing: str, error: Exception) -> Outcome:
+        """Tell of a failure, in the log too: by its kind, never by its values."""
+        why = str(error) if isinstance(error, LlmCacheError) else type(error).__name__
+        logger.warning("cache %s failed: %s: %s", doing, type(error).__name__, why)
+        return Outcome(status=Status.ERROR, key=self.key, why=why)
