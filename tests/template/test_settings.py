@@ -41,3 +41,17 @@ def test_a_variable_that_settings_do_not_read_would_be_noticed() -> None:
     Settings.from_env(environ)
     assert "LLM_CACHE_TTL_FLOOR" in environ.read
     assert "LLM_CACHE_TTL_FLOR" not in environ.read
+
+
+def test_the_least_that_the_template_allows_is_accepted() -> None:
+    parameters = loader.load()["Parameters"]
+    least = {
+        f"LLM_CACHE_{name}": str(parameters[f"Cache{parameter}"]["MinValue"])
+        for name, parameter in (
+            ("TTL", "Ttl"),
+            ("TTL_FLOOR", "TtlFloor"),
+            ("TTL_CEILING", "TtlCeiling"),
+        )
+    }
+    named = {"LLM_CACHE_URL_PARAMETER": "/url", "LLM_CACHE_TOKEN_PARAMETER": "/token"}
+    Settings.from_env({**named, **least})
