@@ -18,7 +18,7 @@ from llm_cache.credentials import fetch
 from llm_cache.drivers import arun, run
 from llm_cache.errors import InvalidSettings, StoreTimeout
 from llm_cache.junk import Junk, junk
-from llm_cache.keys import Keyspace, tag_hash
+from llm_cache.keys import Keyspace
 from llm_cache.operations import Command, Hit, Operation, Unseen
 from llm_cache.policy import CachePolicy, Mode
 from llm_cache.question import Question
@@ -212,11 +212,9 @@ class UpstashRedisCache(BaseCache):
         return Outcome(status=Status.STORED, key=asked.key, ttl=ttl)
 
     def _clear(self, asynchronous: bool, tag: str | None) -> Operation[None]:
-        if tag is not None:
-            return clearing.clear(self._keys, token=secrets.token_hex(8), tag=tag_hash(tag))
-        if self._keys.namespace is None:
+        if self._keys.namespace is None and tag is None:
             return clearing.flush_database(asynchronous=asynchronous)
-        return clearing.clear(self._keys, token=secrets.token_hex(8))
+        return clearing.clear(self._keys, token=secrets.token_hex(8), tag=tag)
 
     def _delete(self, prompt: str, llm_string: str) -> Operation[bool]:
         asked = self._question(prompt, llm_string)

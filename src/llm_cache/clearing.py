@@ -6,16 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llm_cache import entry as entries
-from llm_cache.keys import Keyspace
+from llm_cache.keys import Keyspace, tag_hash
 from llm_cache.operations import CLEARED, Command, Operation
 
 
 def clear(keys: Keyspace, *, token: str, tag: str | None = None) -> Operation[None]:
-    """Make every answer of the namespace, or those under a tag, a miss at once. One ``SET``.
-
-    ``tag`` is the tag's hash.
-    """
-    yield ("SET", keys.epoch if tag is None else keys.tag_epoch(tag), CLEARED + token)
+    """Make every answer of the namespace, or those under a tag, a miss at once. One ``SET``."""
+    key = keys.epoch if tag is None else keys.tag_epoch(tag_hash(tag))
+    yield ("SET", key, CLEARED + token)
 
 
 def delete(keys: Keyspace, hashed: str) -> Operation[bool]:

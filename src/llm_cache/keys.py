@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import re
 from collections.abc import Sequence
@@ -29,6 +30,7 @@ def digest(*parts: str) -> str:
     return sha.hexdigest()
 
 
+@functools.lru_cache(maxsize=1024)  # a lookup and its update ask for each tag several times
 def tag_hash(tag: str) -> str:
     """Hash the name of a tag to 32 hexadecimal digits: neither keys nor entries show the name."""
     return digest("tag", tag)[:32]

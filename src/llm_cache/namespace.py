@@ -12,7 +12,7 @@ from llm_cache.clearing import Reclaimed
 from llm_cache.credentials import fetch
 from llm_cache.drivers import run
 from llm_cache.errors import InvalidSettings
-from llm_cache.keys import Keyspace, tag_hash
+from llm_cache.keys import Keyspace
 from llm_cache.operations import Command
 from llm_cache.settings import Settings
 from llm_cache.store import UpstashStore
@@ -48,8 +48,7 @@ class CacheNamespace:
 
         The memory of answers cleared by a tag comes back as they expire, not by ``reclaim``.
         """
-        hashed = None if tag is None else tag_hash(tag)
-        run(clearing.clear(self._keys, token=secrets.token_hex(8), tag=hashed), self._execute)
+        run(clearing.clear(self._keys, token=secrets.token_hex(8), tag=tag), self._execute)
 
     def reclaim(self, *, seconds: float, cursor: str = "0") -> Reclaimed:
         """Free the memory of cleared answers for about ``seconds``.

@@ -134,15 +134,15 @@ def entered(policy: CachePolicy, context: LambdaContext | None) -> Iterator[Repo
         outer.report.outcomes.extend(scope.report.outcomes)
 
 
+def _seconds_of(milliseconds: Callable[[], int]) -> float:
+    return milliseconds() / 1000
+
+
 Seen: TypeAlias = Epochs | Unseen
 """What a lookup saw: the epochs, or why they are not known."""
 
 Lookup: TypeAlias = tuple[int, str, tuple[str, ...]]
 """Which cache looked up which key under which tags: to another, what it saw is nothing."""
-
-
-def _seconds_of(milliseconds: Callable[[], int]) -> float:
-    return milliseconds() / 1000
 
 
 # Copied on every change, so that the threads of a batch, each in a copy of the context, never see

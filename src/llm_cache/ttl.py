@@ -20,7 +20,7 @@ Ttl = Seconds | Callable[[Any, float], Seconds | None]
 
 def in_seconds(value: Seconds) -> float:
     """Return what is known to be a time as seconds."""
-    return value.total_seconds() if isinstance(value, timedelta) else float(value)
+    return value.total_seconds() if isinstance(value, timedelta) else value
 
 
 def seconds(field: str, value: object) -> float:
@@ -58,7 +58,7 @@ class TtlBounds:
         given = ttl(answer, now) if callable(ttl) else ttl
         if given is None:
             return None
-        asked = given.total_seconds() if isinstance(given, timedelta) else given
+        asked = in_seconds(given)
         if asked <= 0:
             return None
         return math.ceil(min(max(asked, self.floor), self.ceiling))

@@ -16,14 +16,13 @@ from llm_cache import CachePolicy
 from llm_cache.clearing import clear
 from llm_cache.drivers import run
 from llm_cache.entry import Entry, body
-from llm_cache.keys import Keyspace, tag_hash
+from llm_cache.keys import Keyspace
 from llm_cache.operations import Hit, Miss, Operation, lookup, store
 from local_cloud.redis_server import RedisServer
 from local_cloud.resp import Failure, Parser, pack
 
 KEYS = Keyspace("race")
 HASH = "a" * 64
-TAG = tag_hash("t")
 T = TypeVar("T")
 # Two writers of two steps, a clear, a clear of the tag; and an epoch that gets lost. That last only
 # where there was an epoch before: a writer that saw none could not tell a clear whose own epoch is
@@ -93,7 +92,7 @@ class World:
         elif actor == "L":
             self.server.call("DEL", KEYS.epoch)
         else:
-            tag = TAG if actor == "T" else None
+            tag = "t" if actor == "T" else None
             self.once(clear(KEYS, token=f"{actor}{self.steps}", tag=tag))
             if actor == "C" or self.policy.tags:
                 self.cleared_at = self.steps

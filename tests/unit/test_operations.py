@@ -203,7 +203,7 @@ def test_a_clear_is_one_set_at_any_size() -> None:
 
 
 def test_a_clear_of_a_tag_is_one_set_too() -> None:
-    commands, _ = drive(clear(KEYS, token="e9", tag=RED), "OK")
+    commands, _ = drive(clear(KEYS, token="e9", tag="red"), "OK")
     assert commands == [("SET", f"ns:epoch:{RED}", "ce9")]
 
 
