@@ -27,8 +27,9 @@ if TYPE_CHECKING:
     )
     from llm_cache.fallback import or_stale
     from llm_cache.junk import Junk
+    from llm_cache.memory import MemoryTier
     from llm_cache.namespace import CacheNamespace
-    from llm_cache.policy import CachePolicy, Mode
+    from llm_cache.policy import CachePolicy, Coalesce, Mode
     from llm_cache.scope import Outcome, Report, Status
     from llm_cache.settings import Settings
     from llm_cache.streaming import cached
@@ -37,10 +38,12 @@ _HOMES = {
     "CacheMiss": "errors",
     "CacheNamespace": "namespace",
     "CachePolicy": "policy",
+    "Coalesce": "policy",
     "InvalidPolicy": "errors",
     "InvalidSettings": "errors",
     "Junk": "junk",
     "LlmCacheError": "errors",
+    "MemoryTier": "memory",
     "Mode": "policy",
     "Outcome": "scope",
     "Reclaimed": "clearing",
@@ -62,10 +65,12 @@ __all__ = [
     "CacheMiss",
     "CacheNamespace",
     "CachePolicy",
+    "Coalesce",
     "InvalidPolicy",
     "InvalidSettings",
     "Junk",
     "LlmCacheError",
+    "MemoryTier",
     "Mode",
     "Outcome",
     "Reclaimed",

@@ -13,21 +13,22 @@ from typing import Any
 from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
-from llm_cache import clearing, entry, generations, operations, scope
+from llm_cache import clearing, scope
+from llm_cache.answers import RESERVE, Answers
 from llm_cache.credentials import fetch
-from llm_cache.drivers import arun, run
+from llm_cache.drivers import arun, finish, on_a_loop, run
 from llm_cache.errors import InvalidSettings, StoreTimeout
-from llm_cache.junk import Junk, junk
+from llm_cache.junk import Junk
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Command, Hit, Operation, Unseen
-from llm_cache.policy import CachePolicy, Mode
+from llm_cache.memory import MemoryTier
+from llm_cache.operations import Command, Operation
+from llm_cache.policy import CachePolicy
 from llm_cache.question import Question
-from llm_cache.scope import LambdaContext, Outcome, Report, Status
-from llm_cache.settings import DEFAULT_TIMEOUT, Settings, positive
+from llm_cache.scope import LambdaContext, Report
+from llm_cache.settings import DEFAULT_LEASE, DEFAULT_TIMEOUT, Settings, positive
 from llm_cache.store import UpstashStore
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds
 
-RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the cache
 CLEAR_TIMEOUT = 30.0  # seconds; a FLUSHDB SYNC of a large database takes its time
 _numbers = itertools.count()
 
@@ -49,6 +50,9 @@ class UpstashRedisCache(BaseCache):
     - ``canonical_keys``: what cannot change an answer stays out of its key (see ``canonical``);
       off: the prompt and the settings enter as LangChain writes them
     - ``do_not_store``: the kinds of answers that are not worth keeping, all by default
+    - ``lease``: the seconds after which nobody waits any longer for who computes an answer (see
+      ``CachePolicy.coalesce``)
+    - ``memory``: a first tier in the process, off by default
     - ``clock``: the time, in Unix seconds
 
     ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
@@ -67,15 +71,23 @@ class UpstashRedisCache(BaseCache):
         timeout: float = DEFAULT_TIMEOUT,
         canonical_keys: bool = True,
         do_not_store: Collection[Junk | str] = frozenset(Junk),
+        lease: float = DEFAULT_LEASE,
+        memory: MemoryTier | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
         self._keys = Keyspace(namespace)
-        self._ttl = TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling)
         self._timeout = positive("timeout", timeout)
         self._canonical_keys = canonical_keys
-        self._do_not_store = _kinds(do_not_store)
-        self._clock = clock
+        self._memory = memory
+        self._answers = Answers(
+            TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling),
+            _kinds(do_not_store),
+            clock,
+            positive("lease", lease),
+            memory,
+            self._finish,
+        )
         self._number = next(_numbers)
 
     @classmethod
@@ -92,6 +104,8 @@ class UpstashRedisCache(BaseCache):
             ttl_floor=settings.ttl.floor,
             ttl_ceiling=settings.ttl.ceiling,
             timeout=settings.timeout,
+            lease=settings.lease,
+            memory=MemoryTier(seconds=settings.memory) if settings.memory else None,
         )
 
     def policy(
@@ -106,19 +120,23 @@ class UpstashRedisCache(BaseCache):
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return the stored answer, or None. One command."""
-        return run(self._lookup(prompt, llm_string), self._execute)
+        asked = self._question(prompt, llm_string)
+        return run(self._answers.lookup(asked, may_wait=not on_a_loop()), self._execute)
 
     async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return the stored answer, or None. One command."""
-        return await arun(self._lookup(prompt, llm_string), self._aexecute)
+        asked = self._question(prompt, llm_string)
+        return await arun(self._answers.lookup(asked, may_wait=True), self._aexecute)
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Store an answer, unless the policy or the answer itself forbids it. One command."""
-        run(self._update(prompt, llm_string, return_val), self._execute)
+        asked = self._question(prompt, llm_string)
+        run(self._answers.update(asked, return_val), self._execute)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Store an answer, unless the policy or the answer itself forbids it. One command."""
-        await arun(self._update(prompt, llm_string, return_val), self._aexecute)
+        asked = self._question(prompt, llm_string)
+        await arun(self._answers.update(asked, return_val), self._aexecute)
 
     def clear(self, *, asynchronous: bool = False, tag: str | None = None, **unknown: Any) -> None:
         """Make every answer, or those under a tag, a miss; raise ``StoreError`` if it failed.
@@ -148,77 +166,26 @@ class UpstashRedisCache(BaseCache):
         """Delete one answer, as ``delete`` does."""
         return await arun(self._delete(prompt, llm_string), self._aexecute_clear)
 
-    def _lookup(self, prompt: str, llm_string: str) -> Operation[list[Generation] | None]:
-        asked = self._question(prompt, llm_string)
-        if asked.policy.effective_mode is Mode.BYPASS:
-            return None
-        try:
-            found = yield from operations.lookup(
-                asked.keys,
-                asked.hashed,
-                policy=asked.policy,
-                now=self._clock(),
-                read=generations.read,
-            )
-        except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
-            scope.remember_epochs(asked.identity, Unseen.LOOKUP_FAILED)
-            asked.report.add(asked.failed("lookup", error))
-            asked.allow_a_model_call("the cache failed")
-            return None
-        if isinstance(found, Hit):
-            asked.report.add(_served(asked, Status.HIT, found))
-            return found.answer
-        scope.remember_epochs(asked.identity, found.epochs)
-        asked.report.add(asked.missed(found.why))
-        if found.stale:
-            asked.report.spare = _served(asked, Status.STALE, found.stale), found.stale.answer
-        asked.allow_a_model_call(found.why)
-        return None
-
-    def _update(
-        self, prompt: str, llm_string: str, answer: Sequence[Generation]
-    ) -> Operation[None]:
-        asked = self._question(prompt, llm_string)
-        try:
-            outcome = yield from self._keep(asked, answer)
-        except Exception as error:  # noqa: BLE001  the answer is paid for: it goes to its caller
-            outcome = asked.failed("update", error)
-        asked.report.add(outcome)
-
-    def _keep(self, asked: Question, answer: Sequence[Generation]) -> Operation[Outcome]:
-        seen = scope.recall_epochs(asked.identity)
-        policy, now = asked.policy, self._clock()
-        if not policy.effective_mode.stores:
-            return asked.skipped(f"mode {policy.effective_mode}")
-        if found := {kind for one in answer for kind in junk(one)} & self._do_not_store:
-            return asked.skipped(", ".join(sorted(found)))
-        ttl = self._ttl.resolve(policy.ttl, answer, now)
-        if ttl is None:
-            return asked.skipped("ttl 0")
-        texts = generations.serialize(answer)
-        if texts is None:
-            return asked.skipped("would not come back as it is")
-        stored = yield from operations.store(
-            asked.keys,
-            asked.hashed,
-            body=entry.body(now, ttl, texts),
-            ttl=self._ttl.kept(ttl, policy.kept_beyond),
-            tags=policy.tag_hashes,
-            epochs=seen,
-            token=secrets.token_hex(8),
-        )
-        if not stored:
-            return asked.skipped("may be older than a clear")
-        return Outcome(status=Status.STORED, key=asked.key, ttl=ttl)
-
     def _clear(self, asynchronous: bool, tag: str | None) -> Operation[None]:
-        if self._keys.namespace is None and tag is None:
-            return clearing.flush_database(asynchronous=asynchronous)
-        return clearing.clear(self._keys, token=secrets.token_hex(8), tag=tag)
+        try:
+            if self._keys.namespace is None and tag is None:
+                yield from clearing.flush_database(asynchronous=asynchronous)
+            else:
+                yield from clearing.clear(self._keys, token=secrets.token_hex(8), tag=tag)
+        finally:  # after the command, so that no entry read before it comes back
+            if self._memory:
+                self._memory.clear()
 
     def _delete(self, prompt: str, llm_string: str) -> Operation[bool]:
         asked = self._question(prompt, llm_string)
-        return clearing.delete(asked.keys, asked.hashed)
+        try:
+            return (yield from clearing.delete(asked.keys, asked.hashed))
+        finally:
+            if self._memory:
+                self._memory.clear()
+
+    def _finish(self, operation: Operation[None]) -> None:
+        finish(operation, self._execute)
 
     def _question(self, prompt: str, llm_string: str) -> Question:
         as_written = not self._canonical_keys
@@ -256,7 +223,3 @@ def _refuse(unknown: Mapping[str, Any]) -> None:
     """Refuse what ``BaseCache.clear(**kwargs)`` would let pass: clearing too much is no answer."""
     if unknown:
         raise TypeError(f"clear() takes asynchronous and tag alone, not {', '.join(unknown)}")
-
-
-def _served(asked: Question, status: Status, found: Hit[list[Generation]]) -> Outcome:
-    return asked.served(status, found, generations.tokens(found.answer))

@@ -5,10 +5,16 @@ The two must stay the same but for ``await``; every rule lives in the operation.
 
 from __future__ import annotations
 
+import asyncio
+import concurrent.futures
+import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from contextvars import copy_context
 from typing import Any, TypeVar
 
-from llm_cache.operations import Command, Operation
+from llm_cache.errors import StoreError
+from llm_cache.operations import Command, Operation, Pause
 
 T = TypeVar("T")
 
@@ -16,14 +22,14 @@ T = TypeVar("T")
 def run(operation: Operation[T], execute: Callable[[Command], Any]) -> T:
     """Run ``operation`` to its end and return its result."""
     try:
-        command = next(operation)
+        step = next(operation)
         while True:
             try:
-                reply = execute(command)
+                reply = _pause(step) if isinstance(step, Pause) else execute(step)
             except Exception as error:  # noqa: BLE001  the operation knows what a failure means
-                command = operation.throw(error)
+                step = operation.throw(error)
             else:
-                command = operation.send(reply)
+                step = operation.send(reply)
     except StopIteration as done:
         result: T = done.value
         return result
@@ -32,14 +38,52 @@ def run(operation: Operation[T], execute: Callable[[Command], Any]) -> T:
 async def arun(operation: Operation[T], execute: Callable[[Command], Awaitable[Any]]) -> T:
     """Run ``operation`` to its end on the running event loop and return its result."""
     try:
-        command = next(operation)
+        step = next(operation)
         while True:
             try:
-                reply = await execute(command)
+                reply = await (_apause(step) if isinstance(step, Pause) else execute(step))
             except Exception as error:  # noqa: BLE001  the operation knows what a failure means
-                command = operation.throw(error)
+                step = operation.throw(error)
             else:
-                command = operation.send(reply)
+                step = operation.send(reply)
     except StopIteration as done:
         result: T = done.value
         return result
+
+
+def on_a_loop() -> bool:
+    """Whether an event loop runs in this thread: to block it is to block everyone on it."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return False
+    return True
+
+
+def finish(operation: Operation[None], execute: Callable[[Command], Any]) -> None:
+    """Run what nobody waits for and whose failure nobody minds; beside the event loop if on one."""
+
+    def work() -> None:
+        with suppress(StoreError):
+            run(operation, execute)
+
+    if on_a_loop():
+        asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
+    else:
+        work()
+
+
+def _pause(pause: Pause) -> Any:
+    if pause.until is None:
+        return time.sleep(pause.seconds)
+    return concurrent.futures.wait([pause.until], pause.seconds)
+
+
+async def _apause(pause: Pause) -> Any:
+    if pause.until is None:
+        return await asyncio.sleep(pause.seconds)
+    until = asyncio.wrap_future(pause.until)
+    try:
+        return await asyncio.wait([until], timeout=pause.seconds)
+    finally:
+        until.cancel()  # so that what it was made of says nothing to a loop that is gone

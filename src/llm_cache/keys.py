@@ -72,6 +72,10 @@ class Keyspace:
         """Return the key of the entry whose prompt hashes to ``hashed``."""
         return f"{self.prefix}:entry:{hashed}"
 
+    def lease(self, hashed: str) -> str:
+        """Return the key of the lease of who computes the answer to what hashes to ``hashed``."""
+        return f"{self.prefix}:lease:{hashed}"
+
     @property
     def entry_pattern(self) -> str:
         """A ``SCAN … MATCH`` pattern for entries; the namespace's glob characters are escaped."""

@@ -1,9 +1,9 @@
 """What the cache does, step by step, with no I/O of its own.
 
-Each operation is a generator: it yields the Redis command it wants run, receives the reply, and
-returns its result. A driver (``drivers.run`` or ``drivers.arun``) runs it against a store; a test
-drives it by hand, with no server and no clock. A command that failed is thrown in as a
-``StoreError``.
+Each operation is a generator: it yields the Redis command it wants run, or a pause, receives the
+reply, and returns its result. A driver (``drivers.run`` or ``drivers.arun``) runs it against a
+store; a test drives it by hand, with no server and no clock. A command that failed is thrown in as
+a ``StoreError``.
 
 A hit is one command. A miss is one command, the store that follows is another.
 """
@@ -11,7 +11,8 @@ A hit is one command. A miss is one command, the store that follows is another.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, field
 from enum import Enum, StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
 
@@ -23,8 +24,17 @@ from llm_cache.policy import CachePolicy
 
 T = TypeVar("T")
 Command: TypeAlias = tuple[str | int, ...]
-Operation: TypeAlias = Generator[Command, Any, T]
 
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """A wait of at most ``seconds``, which ends sooner if ``until`` is done."""
+
+    seconds: float
+    until: Future[Any] | None = None
+
+
+Operation: TypeAlias = Generator[Command | Pause, Any, T]
 
 Epochs: TypeAlias = tuple[str | None, ...]
 """The epochs of a namespace and of tags, in the order of their keys; None: there is none yet."""
@@ -51,11 +61,12 @@ class Absence(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Hit(Generic[T]):
-    """A stored answer; ``age`` and ``remaining`` are seconds."""
+    """A stored answer; ``age`` and ``remaining`` are seconds, ``text`` is the entry."""
 
     answer: T
     age: float
     remaining: float
+    text: str = field(default="", compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,36 +81,47 @@ class Miss(Generic[T]):
     stale: Hit[T] | None = None
 
 
-def lookup(
-    keys: Keyspace,
-    hashed: str,
-    *,
-    policy: CachePolicy,
-    now: float,
-    read: Callable[[Entry], T],
-) -> Operation[Hit[T] | Miss[T]]:
-    """Find the answer that ``policy`` accepts.
+@dataclass(frozen=True, slots=True)
+class Wanted(Generic[T]):
+    """Which answer is wanted, what makes it acceptable, and how it is read.
 
-    ``read`` turns an entry into the caller's answer and raises ``UnreadableEntry`` if it cannot.
+    ``clock`` tells the time in Unix seconds. ``read`` turns an entry into the caller's answer and
+    raises ``UnreadableEntry`` if it cannot.
+    """
+
+    keys: Keyspace
+    hashed: str
+    policy: CachePolicy
+    clock: Callable[[], float]
+    read: Callable[[Entry], T]
+
+
+def lookup(wanted: Wanted[T]) -> Operation[Hit[T] | Miss[T]]:
+    """Find the answer that the policy accepts.
+
     One command; one more if the entry has tags that the policy did not name, and one more to
     delete an entry that cannot be read.
     """
-    tags = policy.tag_hashes
-    if not policy.effective_mode.reads:
-        return Miss(Absence.NOT_READ, tuple((yield ("MGET", *keys.epochs(tags)))))
-    *epochs, text = yield ("MGET", *keys.epochs(tags), keys.entry(hashed))
-    seen = tuple(epochs)
+    epochs = wanted.keys.epochs(wanted.policy.tag_hashes)
+    if not wanted.policy.effective_mode.reads:
+        return Miss(Absence.NOT_READ, tuple((yield ("MGET", *epochs))))
+    *seen, text = yield ("MGET", *epochs, wanted.keys.entry(wanted.hashed))
+    return (yield from examine(wanted, tuple(seen), text))
+
+
+def examine(wanted: Wanted[T], seen: Epochs, text: str | None) -> Operation[Hit[T] | Miss[T]]:
+    """Say if the entry that was read together with the epochs ``seen`` is what is wanted."""
     if text is None:
         return Miss(Absence.UNKNOWN, seen)
     try:
         found = entries.decode(text)
-        current = dict(zip(("", *tags), seen, strict=True))
-        if why := (yield from _cleared(keys, found, current)):
+        current = dict(zip(("", *wanted.policy.tag_hashes), seen, strict=True))
+        if why := (yield from _cleared(wanted.keys, found, current)):
             return Miss(why, seen)
-        return _judged(found, seen, policy, now, read)
+        return _of_age(wanted, seen, text, found)
     except UnreadableEntry:
-        if policy.effective_mode.stores:
-            yield ("UNLINK", keys.entry(hashed))
+        if wanted.policy.effective_mode.stores:
+            yield ("UNLINK", wanted.keys.entry(wanted.hashed))
         return Miss(Absence.UNREADABLE, seen)
 
 
@@ -115,17 +137,21 @@ def _cleared(
     return None if found.epochs == current else Absence.CLEARED
 
 
-def _judged(
-    found: Entry, seen: Epochs, policy: CachePolicy, now: float, read: Callable[[Entry], T]
-) -> Hit[T] | Miss[T]:
-    """Judge the age of an entry that no clear has reached."""
+def judge(wanted: Wanted[T], seen: Epochs, text: str) -> Hit[T] | Miss[T]:
+    """Judge an entry that no clear has reached; raise ``UnreadableEntry``. No command."""
+    return _of_age(wanted, seen, text, entries.decode(text))
+
+
+def _of_age(wanted: Wanted[T], seen: Epochs, text: str, found: Entry) -> Hit[T] | Miss[T]:
+    policy, now = wanted.policy, wanted.clock()
     age, remaining = found.age(now), found.remaining(now)
     if policy.accepts(age, remaining):
-        return Hit(read(found), age, remaining)
+        return Hit(wanted.read(found), age, remaining, text)
     if remaining > 0:
         return Miss(Absence.TOO_OLD, seen)
-    spare = policy.tolerates_on_error(remaining)
-    return Miss(Absence.EXPIRED, seen, Hit(read(found), age, remaining) if spare else None)
+    if not policy.tolerates_on_error(remaining):
+        return Miss(Absence.EXPIRED, seen)
+    return Miss(Absence.EXPIRED, seen, Hit(wanted.read(found), age, remaining, text))
 
 
 class Unseen(Enum):
@@ -144,6 +170,7 @@ def store(
     tags: Sequence[str],
     epochs: Epochs | Unseen,
     token: str,
+    lease: str | None = None,
 ) -> Operation[bool]:
     """Keep an answer for ``ttl`` seconds; return whether it was stored. One command.
 
@@ -154,20 +181,22 @@ def store(
     answer may be older than the clear and is not stored. (A clear whose own epoch is evicted
     before the store is the one case that goes unseen.) For the same reason nothing is stored after
     a lookup that failed. An answer that was not looked up first counts as computed now.
+
+    The ``lease`` under which the answer was computed is given back in the same step.
     """
     if epochs is Unseen.LOOKUP_FAILED:
         return False
     between = ["", *map(entries.before_tag, tags)]
-    if not isinstance(epochs, Unseen) and None not in epochs:
+    if lease is None and not isinstance(epochs, Unseen) and None not in epochs:
         parts = (f"{before}{epoch}" for before, epoch in zip(between, epochs, strict=True))
         text = f"{entries.HEAD}{''.join(parts)}{body}"
         yield ("SET", keys.entry(hashed), text, "EX", ttl)
         return True
     seen = ["?"] * len(between) if isinstance(epochs, Unseen) else [_told(one) for one in epochs]
     told = [part for pair in zip(seen, between, strict=True) for part in pair]
-    names = (keys.entry(hashed), *keys.epochs(tags))
+    names = (keys.entry(hashed), keys.lease(hashed), *keys.epochs(tags))
     script: Command = ("EVAL", STORE_UNDER_EPOCHS, len(names), *names)
-    return bool((yield (*script, FIRST + token, ttl, entries.HEAD, body, *told)))
+    return bool((yield (*script, FIRST + token, ttl, entries.HEAD, body, lease or "", *told)))
 
 
 def _told(epoch: str | None) -> str:
@@ -177,11 +206,15 @@ def _told(epoch: str | None) -> str:
 
 FIRST, CLEARED = "f", "c"  # what an epoch begins with says who made it: a store or a clear
 
-# Rare: the first answers of a namespace or a tag, and an answer stored without a lookup before it.
+# For the first answers of a namespace or a tag, one stored without a lookup before it, and one
+# that was computed under a lease.
 STORE_UNDER_EPOCHS = f"""
-local text = ARGV[3]
-for i = 2, #KEYS do
-  local seen, before = ARGV[2 * i + 1], ARGV[2 * i + 2]
+local text, lease = ARGV[3], ARGV[5]
+if lease ~= '' and string.sub(redis.call('GET', KEYS[2]) or '', 1, #lease) == lease then
+  redis.call('DEL', KEYS[2])
+end
+for i = 3, #KEYS do
+  local seen, before = ARGV[2 * i], ARGV[2 * i + 1]
   local epoch = string.sub(seen, 2)
   if string.sub(seen, 1, 1) ~= '=' then
     epoch = redis.call('GET', KEYS[i])

@@ -52,6 +52,17 @@ _MODES = {
 }
 
 
+class Coalesce(StrEnum):
+    """Among whom equal questions asked at once cost one call of the model."""
+
+    OFF = "off"
+    """Nobody: each asks for itself."""
+    PROCESS = "process"
+    """The threads and tasks of this process."""
+    FLEET = "fleet"
+    """Every process that uses the database."""
+
+
 MAX_TEXT = 1000  # characters of a tag, a tenant or a salt
 NOT_THE_CALLERS = ("tenant", "namespace")
 
@@ -66,6 +77,11 @@ def _namespace(value: str) -> None:
         Keyspace(value)
     except InvalidSettings as error:
         raise InvalidPolicy("namespace", value, error.accepted) from None
+
+
+def _one_of(field: str, kind: type[StrEnum], value: object) -> None:
+    if value is not None and value not in list(kind):
+        raise InvalidPolicy(field, value, "one of " + ", ".join(kind))
 
 
 def _tags(value: object) -> tuple[str, ...]:
@@ -90,6 +106,8 @@ class CachePolicy:
     - ``stale_if_error``: seconds to keep an answer beyond its TTL, and to serve it within them when
       the model fails, by ``or_stale`` (RFC 5861, section 4).
     - ``mode``: a ``Mode`` or its value.
+    - ``coalesce``: among whom equal questions asked at once cost one call of the model: a
+      ``Coalesce`` or its value. The others wait for its answer, each within its own time.
     - ``tags``: at most 8 names to clear the answer by, with ``cache.clear(tag=…)``.
     - ``tenant``, ``salt``: text that partitions the answers: those of one are never another's.
     - ``namespace``: another than the cache's own.
@@ -103,6 +121,7 @@ class CachePolicy:
     max_stale: Seconds | None = None
     stale_if_error: Seconds | None = None
     mode: Mode | str | None = None
+    coalesce: Coalesce | str | None = None
     tags: Sequence[str] | None = None
     tenant: str | None = None
     salt: str | None = None
@@ -120,8 +139,8 @@ class CachePolicy:
         for name in ("max_age", "min_fresh", "max_stale", "stale_if_error"):
             if getattr(self, name) is not None:
                 seconds(name, getattr(self, name))
-        if self.mode is not None and self.mode not in list(Mode):
-            raise InvalidPolicy("mode", self.mode, "one of " + ", ".join(Mode))
+        for name, kind in (("mode", Mode), ("coalesce", Coalesce)):
+            _one_of(name, kind, getattr(self, name))
 
     def within(self, outer: CachePolicy) -> CachePolicy:
         """Return this policy with its open fields filled from ``outer``."""
@@ -153,6 +172,14 @@ class CachePolicy:
     def effective_mode(self) -> Mode:
         """The mode, ``USE`` when none was chosen."""
         return Mode.USE if self.mode is None else Mode(self.mode)
+
+    @property
+    def effective_coalesce(self) -> Coalesce:
+        """Among whom to coalesce: nobody waits for an answer that will not be stored, or read."""
+        forbidden = not callable(self.ttl) and self.ttl is not None and in_seconds(self.ttl) <= 0
+        if self.coalesce is None or self.effective_mode is not Mode.USE or forbidden:
+            return Coalesce.OFF
+        return Coalesce(self.coalesce)
 
     def accepts(self, age: float, remaining: float) -> bool:
         """Whether an answer is young enough and has enough time left, both in seconds.

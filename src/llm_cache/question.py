@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, field
 from typing import Any
 
 from llm_cache import scope
@@ -12,7 +13,7 @@ from llm_cache.errors import CacheMiss, LlmCacheError
 from llm_cache.keys import Keyspace, digest
 from llm_cache.operations import Hit
 from llm_cache.policy import CachePolicy, Mode
-from llm_cache.scope import Outcome, Report, Status
+from llm_cache.scope import Outcome, Report, Scope, Status
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +25,8 @@ class Question:
     cache: int
     keys: Keyspace
     hashed: str
-    policy: CachePolicy
-    report: Report
+    within: Scope
+    began: float = field(default_factory=time.perf_counter)
 
     @classmethod
     def of(
@@ -38,7 +39,17 @@ class Question:
         rules = "as written" if as_written else f"canonical {KEY_VERSION}"
         hashed = digest(rules, policy.tenant or "", policy.salt or "", *asked)
         keys = keys if policy.namespace is None else Keyspace(policy.namespace)
-        return cls(cache, keys, hashed, policy, within.report)
+        return cls(cache, keys, hashed, within)
+
+    @property
+    def policy(self) -> CachePolicy:
+        """The policy around the call."""
+        return self.within.policy
+
+    @property
+    def report(self) -> Report:
+        """Where what becomes of the call is told."""
+        return self.within.report
 
     @property
     def key(self) -> str:
@@ -55,22 +66,29 @@ class Question:
         if self.policy.effective_mode is Mode.ONLY_IF_CACHED:
             raise CacheMiss(f"no acceptable answer is stored: {why}")
 
-    def served(self, status: Status, found: Hit[Any], tokens: int) -> Outcome:
+    def served(self, status: Status, found: Hit[Any], tokens: int, why: str = "") -> Outcome:
         """Tell of a stored answer."""
-        return Outcome(
-            status=status, key=self.key, age=found.age, ttl=found.remaining, tokens=tokens
-        )
+        age, ttl = found.age, found.remaining
+        return self._told(status, why=why, age=age, ttl=ttl, tokens=tokens)
 
     def missed(self, why: str) -> Outcome:
         """Tell of a lookup that found nothing to return."""
-        return Outcome(status=Status.MISS, key=self.key, why=why)
+        return self._told(Status.MISS, why=why)
 
     def skipped(self, why: str) -> Outcome:
         """Tell of an answer that is not stored."""
-        return Outcome(status=Status.SKIPPED, key=self.key, why=why)
+        return self._told(Status.SKIPPED, why=why)
+
+    def stored(self, ttl: int) -> Outcome:
+        """Tell of an answer that is stored for ``ttl`` seconds."""
+        return self._told(Status.STORED, ttl=ttl)
 
     def failed(self, doing: str, error: Exception) -> Outcome:
         """Tell of a failure, in the log too: by its kind, never by its values."""
         why = str(error) if isinstance(error, LlmCacheError) else type(error).__name__
         logger.warning("cache %s failed: %s: %s", doing, type(error).__name__, why)
-        return Outcome(status=Status.ERROR, key=self.key, why=why)
+        return self._told(Status.ERROR, why=why)
+
+    def _told(self, status: Status, **details: Any) -> Outcome:
+        seconds = time.perf_counter() - self.began
+        return Outcome(status=status, key=self.key, seconds=seconds, **details)

@@ -16,6 +16,7 @@ from enum import StrEnum
 from typing import Any, Protocol, TypeAlias
 
 from llm_cache.errors import InvalidPolicy
+from llm_cache.flights import Claim
 from llm_cache.operations import Epochs, Unseen
 from llm_cache.policy import CachePolicy
 
@@ -33,7 +34,12 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One lookup or update: its key in Redis, seconds of age and of life left, and why."""
+    """One lookup or update: its key in Redis, seconds of age and of life left, and why.
+
+    ``seconds`` is what it took, waiting for another's answer included. ``why`` of a hit is empty,
+    or ``collapsed`` for an answer that another was computing (RFC 9211, section 2.7), or
+    ``memory`` for one from the first tier.
+    """
 
     status: Status
     key: str
@@ -41,6 +47,7 @@ class Outcome:
     age: float = 0.0
     ttl: float | None = None
     tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -89,6 +96,11 @@ class Report:
         """Tokens of the model that hits made unnecessary, as counted when they were computed."""
         return sum(outcome.tokens for outcome in self.having(Status.HIT))
 
+    @property
+    def milliseconds(self) -> float:
+        """How long the lookups and updates took in all."""
+        return 1000 * sum(outcome.seconds for outcome in self.outcomes)
+
 
 class LambdaContext(Protocol):
     """What is read of Lambda's context object."""
@@ -105,6 +117,8 @@ class Scope:
     report: Report = field(default_factory=Report)
     remaining: Callable[[], float] | None = None
     """Seconds the invocation has left; None outside one."""
+    at_exit: list[Callable[[], None]] = field(default_factory=list)
+    """What is still to be done when the block ends; none of it raises."""
 
 
 _scope: ContextVar[Scope | None] = ContextVar("llm_cache_scope", default=None)
@@ -130,6 +144,8 @@ def entered(policy: CachePolicy, context: LambdaContext | None) -> Iterator[Repo
     try:
         yield scope.report
     finally:
+        for left_to_do in scope.at_exit:
+            left_to_do()
         _scope.reset(token)
         outer.report.outcomes.extend(scope.report.outcomes)
 
@@ -138,11 +154,19 @@ def _seconds_of(milliseconds: Callable[[], int]) -> float:
     return milliseconds() / 1000
 
 
-Seen: TypeAlias = Epochs | Unseen
-"""What a lookup saw: the epochs, or why they are not known."""
-
 Lookup: TypeAlias = tuple[int, str, tuple[str, ...]]
 """Which cache looked up which key under which tags: to another, what it saw is nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a lookup that missed leaves to its update.
+
+    The epochs it saw, or why they are not known; and, if others wait for the answer, the claim.
+    """
+
+    epochs: Epochs | Unseen = Unseen.NOT_LOOKED_UP
+    claim: Claim | None = None
 
 
 # Copied on every change, so that the threads of a batch, each in a copy of the context, never see
@@ -151,17 +175,27 @@ _seen: ContextVar[Mapping[Lookup, Seen]] = ContextVar("llm_cache_seen", default=
 _MOST_SEEN = 4096  # a lookup whose model call failed leaves its own behind
 
 
-def remember_epochs(lookup: Lookup, epochs: Seen) -> None:
+def remember(lookup: Lookup, seen: Seen) -> None:
     """Note what a lookup saw, for the update that follows it in this context."""
-    kept = {**_seen.get(), lookup: epochs}
+    kept = {**_seen.get(), lookup: seen}
     if len(kept) > _MOST_SEEN:
         del kept[next(iter(kept))]
     _seen.set(kept)
 
 
-def recall_epochs(lookup: Lookup) -> Seen:
+def recall(lookup: Lookup) -> Seen:
     """Return what the last such lookup in this context saw, and forget it."""
-    seen = dict(_seen.get())
-    epochs = seen.pop(lookup, Unseen.NOT_LOOKED_UP)
-    _seen.set(seen)
-    return epochs
+    kept = dict(_seen.get())
+    seen = kept.pop(lookup, Seen())
+    _seen.set(kept)
+    return seen
+
+
+def claim_on(lookup: Lookup) -> Claim | None:
+    """Return the claim that an earlier try of this lookup in this context has left, if any."""
+    return _seen.get().get(lookup, Seen()).claim
+
+
+def others_wait() -> bool:
+    """Whether somebody may be waiting for what this context computes."""
+    return any(seen.claim and seen.claim.flight.flying for seen in _seen.get().values())

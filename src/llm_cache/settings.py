@@ -13,6 +13,7 @@ from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 1.0
+DEFAULT_LEASE = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +32,8 @@ class Settings:
     namespace: str | None = None
     ttl: TtlBounds = field(default_factory=TtlBounds)
     timeout: float = DEFAULT_TIMEOUT
+    lease: float = DEFAULT_LEASE
+    memory: float | None = None
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -42,6 +45,8 @@ class Settings:
         - ``LLM_CACHE_NAMESPACE``: what the keys begin with; empty: the whole database
         - ``LLM_CACHE_TTL``, ``LLM_CACHE_TTL_FLOOR``, ``LLM_CACHE_TTL_CEILING``: seconds
         - ``LLM_CACHE_TIMEOUT``: the seconds one command may take
+        - ``LLM_CACHE_LEASE``: the seconds after which nobody waits for another's answer any more
+        - ``LLM_CACHE_MEMORY``: the seconds a hit is kept in the process; empty: not at all
         """
         settings = cls(
             url=environ.get("UPSTASH_REDIS_REST_URL"),
@@ -55,6 +60,8 @@ class Settings:
                 _read(environ, "LLM_CACHE_TTL_CEILING", _seconds, float(MAX_SECONDS)),
             ),
             timeout=_read(environ, "LLM_CACHE_TIMEOUT", _positive_seconds, DEFAULT_TIMEOUT),
+            lease=_read(environ, "LLM_CACHE_LEASE", _positive_seconds, DEFAULT_LEASE),
+            memory=_read(environ, "LLM_CACHE_MEMORY", _positive_seconds, None),
         )
         settings.require_location()
         return settings

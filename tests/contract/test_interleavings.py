@@ -17,7 +17,7 @@ from llm_cache.clearing import clear
 from llm_cache.drivers import run
 from llm_cache.entry import Entry, body
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Hit, Miss, Operation, lookup, store
+from llm_cache.operations import Hit, Miss, Operation, Wanted, lookup, store
 from local_cloud.redis_server import RedisServer
 from local_cloud.resp import Failure, Parser, pack
 
@@ -72,7 +72,7 @@ class World:
             began: int = entry.answer[0]
             return began
 
-        return self.once(lookup(KEYS, HASH, policy=policy, now=0.0, read=answer))
+        return self.once(lookup(Wanted(KEYS, HASH, policy, lambda: 0.0, answer)))
 
     def writer(self, token: str) -> Iterator[None]:
         began = self.steps

@@ -16,6 +16,7 @@ from llm_cache.operations import (
     Miss,
     Operation,
     Unseen,
+    Wanted,
     lookup,
     store,
 )
@@ -54,7 +55,7 @@ def looking(policy: CachePolicy | None = None) -> Operation[Any]:
             raise UnreadableEntry("not hi")
         return "hi"
 
-    return lookup(KEYS, HASH, policy=policy or CachePolicy(), now=NOW, read=read)
+    return lookup(Wanted(KEYS, HASH, policy or CachePolicy(), lambda: NOW, read))
 
 
 MGET = ("MGET", "ns:epoch", f"ns:entry:{HASH}")
@@ -183,14 +184,14 @@ def test_a_store_without_an_epoch_is_one_script(
 ) -> None:
     (command,), stored = drive(storing(epochs), reply)
     assert command[0] == "EVAL"
-    assert command[2:5] == (2, f"ns:entry:{HASH}", "ns:epoch")
-    assert command[5:] == ("fnew", 60, HEAD, '"},"rest"', *told)
+    assert command[2:6] == (3, f"ns:entry:{HASH}", f"ns:lease:{HASH}", "ns:epoch")
+    assert command[6:] == ("fnew", 60, HEAD, '"},"rest"', "", *told)
     assert stored is bool(reply)
 
 
 def test_a_store_tells_the_script_which_epochs_it_saw() -> None:
     (command,), _ = drive(storing(("e1", None), RED), 1)
-    assert command[2:6] == (3, f"ns:entry:{HASH}", "ns:epoch", f"ns:epoch:{RED}")
+    assert command[3:7] == (MGET[-1], f"ns:lease:{HASH}", "ns:epoch", f"ns:epoch:{RED}")
     assert command[-4:] == ("=e1", "", "-", f'","{RED}":"')
 
 

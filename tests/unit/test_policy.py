@@ -221,7 +221,9 @@ def test_a_wrong_partition_is_named(fields: dict[str, Any], named: str) -> None:
 
 @pytest.mark.parametrize("field", ["tenant", "namespace"])
 def test_who_somebody_is_cannot_be_chosen_in_an_event(field: str) -> None:
-    with pytest.raises(InvalidPolicy, match=r"one of the fields ttl, max_age, .*mode, tags, salt$"):
+    with pytest.raises(
+        InvalidPolicy, match=r"one of the fields ttl, max_age, .*mode, coalesce, tags, salt$"
+    ):
         CachePolicy.from_event({field: "another"})
 
 

@@ -4,7 +4,7 @@ from contextvars import copy_context
 
 from llm_cache import CachePolicy, Mode, Outcome, Status
 from llm_cache.operations import Unseen
-from llm_cache.scope import current, entered, recall_epochs, remember_epochs
+from llm_cache.scope import Seen, current, entered, recall, remember
 
 
 class Context:
@@ -40,33 +40,33 @@ def test_an_outer_report_holds_what_happened_inside_inner_blocks() -> None:
 
 
 def test_an_update_recalls_what_its_lookup_saw_once() -> None:
-    remember_epochs((1, "k", ()), ("e1",))
-    assert recall_epochs((1, "k", ())) == ("e1",)
-    assert recall_epochs((1, "k", ())) is Unseen.NOT_LOOKED_UP
+    remember((1, "k", ()), Seen(("e1",)))
+    assert recall((1, "k", ())).epochs == ("e1",)
+    assert recall((1, "k", ())).epochs is Unseen.NOT_LOOKED_UP
 
 
 def test_what_one_cache_saw_is_nothing_to_another() -> None:
-    remember_epochs((1, "k", ()), ("e1",))
-    assert recall_epochs((2, "k", ())) is Unseen.NOT_LOOKED_UP
-    assert recall_epochs((1, "k", ())) == ("e1",)
+    remember((1, "k", ()), Seen(("e1",)))
+    assert recall((2, "k", ())).epochs is Unseen.NOT_LOOKED_UP
+    assert recall((1, "k", ())).epochs == ("e1",)
 
 
 def test_threads_of_one_batch_do_not_see_each_others_lookups() -> None:
     def one(epoch: str) -> object:
-        remember_epochs((1, "same", ()), (epoch,))
-        return recall_epochs((1, "same", ()))
+        remember((1, "same", ()), Seen((epoch,)))
+        return recall((1, "same", ())).epochs
 
     with ThreadPoolExecutor(4) as pool:
         work = [pool.submit(copy_context().run, one, f"e{number}") for number in range(50)]
         assert [task.result() for task in work] == [(f"e{number}",) for number in range(50)]
-    assert recall_epochs((1, "same", ())) is Unseen.NOT_LOOKED_UP
+    assert recall((1, "same", ())).epochs is Unseen.NOT_LOOKED_UP
 
 
 def test_tasks_of_one_gather_do_not_see_each_others_lookups() -> None:
     async def one(epoch: str) -> object:
-        remember_epochs((1, "same", ()), (epoch,))
+        remember((1, "same", ()), Seen((epoch,)))
         await asyncio.sleep(0)
-        return recall_epochs((1, "same", ()))
+        return recall((1, "same", ())).epochs
 
     async def main() -> list[object]:
         return list(await asyncio.gather(*(one(f"e{number}") for number in range(50))))
@@ -77,7 +77,7 @@ def test_tasks_of_one_gather_do_not_see_each_others_lookups() -> None:
 def test_lookups_whose_calls_failed_do_not_pile_up() -> None:
     def many() -> list[object]:
         for number in range(5000):
-            remember_epochs((1, f"k{number}", ()), ("e",))
-        return [recall_epochs((1, "k0", ())), recall_epochs((1, "k4999", ()))]
+            remember((1, f"k{number}", ()), Seen(("e",)))
+        return [recall((1, "k0", ())).epochs, recall((1, "k4999", ())).epochs]
 
     assert copy_context().run(many) == [Unseen.NOT_LOOKED_UP, ("e",)]

@@ -1,0 +1,184 @@
+"""What one cache does with LangChain's two calls, step by step: a lookup, and its update."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
+
+from langchain_core.outputs import Generation
+
+from llm_cache import coalescing, entry, generations, operations, scope
+from llm_cache.coalescing import Turn, Write
+from llm_cache.errors import StoreError, UnreadableEntry
+from llm_cache.flights import Claim, Flight, Flights, NotShared
+from llm_cache.junk import Junk, junk
+from llm_cache.memory import MemoryTier
+from llm_cache.operations import Hit, Operation, Unseen, Wanted
+from llm_cache.policy import Coalesce, Mode
+from llm_cache.question import Question
+from llm_cache.scope import Outcome, Seen, Status
+from llm_cache.ttl import TtlBounds
+
+Answer: TypeAlias = list[Generation]
+COLLAPSED, FROM_MEMORY = "collapsed", "memory"
+RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the cache
+
+
+@dataclass(frozen=True, slots=True)
+class Answers:
+    """The rules of one cache.
+
+    ``lease`` is the seconds after which a writer that others wait for is given up on. ``finish``
+    runs an operation that nobody waits for.
+    """
+
+    ttl: TtlBounds
+    do_not_store: frozenset[Junk]
+    clock: Callable[[], float]
+    lease: float
+    memory: MemoryTier | None
+    finish: Callable[[Operation[None]], None]
+    flights: Flights = field(default_factory=Flights)
+
+    def lookup(self, asked: Question, *, may_wait: bool) -> Operation[Answer | None]:
+        """Return the stored answer, or None: LangChain then asks the model."""
+        if asked.policy.effective_mode is Mode.BYPASS:
+            return None
+        try:
+            found = yield from self._find(asked, may_wait=may_wait)
+        except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
+            scope.remember(asked.identity, Seen(Unseen.LOOKUP_FAILED))
+            asked.report.add(asked.failed("lookup", error))
+            asked.allow_a_model_call("the cache failed")
+            return None
+        if not isinstance(found, Write):
+            return found
+        scope.remember(asked.identity, Seen(found.missed.epochs, found.claim))
+        _tell(asked, found)
+        asked.allow_a_model_call(found.missed.why)
+        return None
+
+    def update(self, asked: Question, answer: Sequence[Generation]) -> Operation[None]:
+        """Store what the model said, if the policy and the answer itself allow it."""
+        seen = scope.recall(asked.identity)
+        try:
+            outcome = yield from self._keep(asked, answer, seen)
+        except Exception as error:  # noqa: BLE001  the answer is paid for: it goes to its caller
+            outcome = asked.failed("update", error)
+        asked.report.add(outcome)
+        if seen.claim and seen.claim.flight.flying:
+            yield from self._disclaim(asked, seen.claim)
+
+    def _find(self, asked: Question, *, may_wait: bool) -> Operation[Answer | Write[Answer]]:
+        wanted = Wanted(asked.keys, asked.hashed, asked.policy, self.clock, generations.read)
+        if hit := self._in_memory(asked, wanted):
+            return _served(asked, hit, FROM_MEMORY)
+        asked_at = self.memory.clock() if self.memory else 0.0
+        found = yield from operations.lookup(wanted)
+        if isinstance(found, Hit):
+            if self.memory:
+                tags = asked.policy.tag_hashes
+                self.memory.put(asked.key, tags, found.text, asked_at=asked_at)
+            return _served(asked, found)
+        if asked.policy.effective_coalesce is Coalesce.OFF:
+            return Write(found)
+        taken = yield from coalescing.take_turn(wanted, found, self._turn(asked, may_wait=may_wait))
+        if isinstance(taken, Hit):
+            return _served(asked, taken, COLLAPSED)
+        if taken.claim:
+            asked.within.at_exit.append(partial(self._leave, asked, taken.claim.flight))
+        return taken
+
+    def _in_memory(self, asked: Question, wanted: Wanted[Answer]) -> Hit[Answer] | None:
+        reads = self.memory and asked.policy.effective_mode.reads
+        text = (
+            self.memory.get(asked.key, asked.policy.tag_hashes) if self.memory and reads else None
+        )
+        with suppress(UnreadableEntry):
+            found = operations.judge(wanted, (), text) if text else None
+            return found if isinstance(found, Hit) else None
+        return None
+
+    def _turn(self, asked: Question, *, may_wait: bool) -> Turn:
+        """Bound the wait: by the lease, and by half of what time the invocation has left.
+
+        The other half is for the model, should the wait have been for nothing. Who computes an
+        answer that others wait for does not wait for another's: they might wait for each other.
+        """
+        remaining = asked.within.remaining
+        left = remaining() - RESERVE if remaining else 2 * self.lease
+        lease = min(self.lease, max(left, 0.001))
+        waits = min(lease, left / 2) if may_wait and not scope.others_wait() else 0.0
+        until = time.monotonic() + waits
+        mine = scope.claim_on(asked.identity)
+        token = secrets.token_hex(8)
+        return Turn(self.flights, lease, token, lambda: until - time.monotonic(), mine)
+
+    def _keep(
+        self, asked: Question, answer: Sequence[Generation], seen: Seen
+    ) -> Operation[Outcome]:
+        policy, now = asked.policy, self.clock()
+        if not policy.effective_mode.stores:
+            return asked.skipped(f"mode {policy.effective_mode}")
+        if found := {kind for one in answer for kind in junk(one)} & self.do_not_store:
+            return asked.skipped(", ".join(sorted(found)))
+        ttl = self.ttl.resolve(policy.ttl, answer, now)
+        if ttl is None:
+            return asked.skipped("ttl 0")
+        texts = generations.serialize(answer)
+        if texts is None:
+            return asked.skipped("would not come back as it is")
+        body = entry.body(now, ttl, texts)
+        if seen.claim:
+            self.flights.land(seen.claim.flight, entry.HEAD + body)
+        if self.memory:
+            self.memory.discard(asked.key)
+        stored = yield from operations.store(
+            asked.keys,
+            asked.hashed,
+            body=body,
+            ttl=self.ttl.kept(ttl, policy.kept_beyond),
+            tags=policy.tag_hashes,
+            epochs=seen.epochs,
+            token=secrets.token_hex(8),
+            lease=seen.claim.flight.lease if seen.claim else None,
+        )
+        return asked.stored(ttl) if stored else asked.skipped("may be older than a clear")
+
+    def _disclaim(self, asked: Question, claim: Claim) -> Operation[None]:
+        """Let those who wait go: there will be no answer that they may have."""
+        self.flights.land(claim.flight, NotShared.EACH_FOR_ITSELF)
+        if lease := claim.flight.lease:
+            with suppress(StoreError):  # the lease ends by itself
+                yield from coalescing.give_back(
+                    asked.keys, asked.hashed, lease, each_for_itself=True
+                )
+
+    def _leave(self, asked: Question, flight: Flight) -> None:
+        """Give back what no update has used: the model has failed."""
+        if lease := self.flights.leave(flight):
+            self.finish(coalescing.give_back(asked.keys, asked.hashed, lease))
+
+
+def _served(asked: Question, found: Hit[Answer], why: str = "") -> Answer:
+    asked.report.add(_outcome(asked, Status.HIT, found, why))
+    return found.answer
+
+
+def _tell(asked: Question, written: Write[Answer]) -> None:
+    missed = written.missed
+    asked.report.add(asked.missed(missed.why))
+    if written.failure:
+        asked.report.add(asked.failed("lease", written.failure))
+    if missed.stale:
+        outcome = _outcome(asked, Status.STALE, missed.stale)
+        asked.report.spare = outcome, missed.stale.answer
+
+
+def _outcome(asked: Question, status: Status, found: Hit[Answer], why: str = "") -> Outcome:
+    return asked.served(status, found, generations.tokens(found.answer), why)

@@ -1,0 +1,163 @@
+"""One writer per answer, step by step, with no I/O of its own: see ``operations``.
+
+Of those who miss the same answer under the same epochs, one computes it and the others wait for
+it: within a process for its flight to land, across the fleet for its lease to go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from llm_cache.errors import StoreError, UnreadableEntry
+from llm_cache.flights import Claim, Flight, Flights, NotShared
+from llm_cache.keys import Keyspace
+from llm_cache.operations import Command, Hit, Miss, Operation, Pause, Wanted, examine, judge
+from llm_cache.policy import Coalesce
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """How one lookup takes its turn.
+
+    ``lease`` is the seconds after which a writer is given up on, ``token`` what this one would
+    write under; ``patience`` tells the seconds it may still wait, ``mine`` is a claim from an
+    earlier try in the same context.
+    """
+
+    flights: Flights
+    lease: float
+    token: str
+    patience: Callable[[], float]
+    mine: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Write(Generic[T]):
+    """It is for the caller to compute the answer; others wait for it if there is a ``claim``."""
+
+    missed: Miss[T]
+    claim: Claim | None = None
+    failure: StoreError | None = None
+
+
+def take_turn(wanted: Wanted[T], missed: Miss[T], turn: Turn) -> Operation[Hit[T] | Write[T]]:
+    """Return the answer of another, or say that it is for the caller to compute.
+
+    In the process: no command. Across the fleet: one to take the lease; while another has it, one
+    for every look at what has become of it, after pauses that double from 50 ms to a second.
+    """
+    about = (wanted.keys.entry(wanted.hashed), wanted.policy.tag_hashes, missed.epochs)
+    while True:
+        joined = turn.flights.join(about, turn.lease, turn.mine)
+        if isinstance(joined, Claim):
+            if wanted.policy.effective_coalesce is Coalesce.PROCESS or joined.flight.lease:
+                return Write(missed, joined)
+            return (yield from _across_the_fleet(wanted, missed, turn, joined))
+        if turn.patience() <= 0:
+            return Write(missed)
+        yield Pause(min(turn.patience(), joined.left()), joined.landed)
+        if found := _landed(wanted, missed, joined):
+            return found
+
+
+def _landed(wanted: Wanted[T], missed: Miss[T], flight: Flight) -> Hit[T] | Write[T] | None:
+    """Return what came of another's flight; None when the caller should ask who is next."""
+    landing = NotShared.FAILED if flight.flying else flight.landed.result()
+    if landing is NotShared.FAILED:
+        return None
+    if landing is NotShared.EACH_FOR_ITSELF:
+        return Write(missed)
+    try:
+        found = judge(wanted, missed.epochs, landing)
+    except UnreadableEntry:
+        return Write(missed)
+    return found if isinstance(found, Hit) else Write(missed)
+
+
+def _across_the_fleet(
+    wanted: Wanted[T], missed: Miss[T], turn: Turn, claim: Claim
+) -> Operation[Hit[T] | Write[T]]:
+    """Take the lease, or wait for what comes of whoever has it."""
+    command = _take(wanted, turn)
+    for pause in _pauses():
+        try:
+            state, *seen, text = yield command
+            claim.flight.lease = turn.token if state == TAKEN else None
+            found = yield from examine(wanted, tuple(seen), text)
+        except StoreError as error:
+            return Write(missed, claim, error)
+        if isinstance(found, Hit):
+            yield from _shared(wanted, turn, claim, found)
+            return found
+        missed = found
+        if state == TAKEN or turn.patience() <= 0:
+            return Write(missed, claim)
+        if state == EACH_FOR_ITSELF:
+            turn.flights.land(claim.flight, NotShared.EACH_FOR_ITSELF)
+            return Write(missed)
+        yield Pause(min(pause, turn.patience()))
+    raise AssertionError("unreachable")
+
+
+def _shared(wanted: Wanted[T], turn: Turn, claim: Claim, found: Hit[T]) -> Operation[None]:
+    """Hand on what another process has stored, and keep no lease for nothing."""
+    turn.flights.land(claim.flight, found.text)
+    if claim.flight.lease:
+        yield from give_back(wanted.keys, wanted.hashed, claim.flight.lease)
+
+
+def give_back(
+    keys: Keyspace, hashed: str, lease: str, *, each_for_itself: bool = False
+) -> Operation[None]:
+    """End a lease, if it is still this one. One command.
+
+    ``each_for_itself``: for the rest of its time nobody waits, for the answer is not one to store.
+    """
+    mark = NOBODY if each_for_itself else ""
+    yield ("EVAL", GIVE_BACK, 1, keys.lease(hashed), lease, mark)
+
+
+def _pauses() -> Iterator[float]:
+    pause = 0.05
+    while True:
+        yield pause
+        pause = min(2 * pause, 1.0)
+
+
+def _take(wanted: Wanted[T], turn: Turn) -> Command:
+    epochs = wanted.keys.epochs(wanted.policy.tag_hashes)
+    names = (wanted.keys.lease(wanted.hashed), *epochs, wanted.keys.entry(wanted.hashed))
+    milliseconds = max(1, int(turn.lease * 1000))
+    return ("EVAL", TAKE, len(names), *names, turn.token, milliseconds)
+
+
+HELD, TAKEN, EACH_FOR_ITSELF = 0, 1, 2
+NOBODY = "-"  # in the place of a token
+
+# A lease names the epochs it was taken under. One taken before a clear is for an answer that will
+# not be served, so nobody waits for it.
+TAKE = f"""
+local found = redis.call('MGET', unpack(KEYS, 2))
+local under = ''
+for i = 1, #KEYS - 2 do under = under .. ':' .. (found[i] or '') end
+local held = redis.call('GET', KEYS[1])
+local colon = held and string.find(held, ':', 1, true)
+if not colon or string.sub(held, colon) ~= under then
+  redis.call('SET', KEYS[1], ARGV[1] .. under, 'PX', ARGV[2])
+  return {{{TAKEN}, unpack(found)}}
+end
+if string.sub(held, 1, colon - 1) == '{NOBODY}' then return {{{EACH_FOR_ITSELF}, unpack(found)}} end
+return {{{HELD}, unpack(found)}}
+"""
+
+GIVE_BACK = """
+local held = redis.call('GET', KEYS[1])
+if not held or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
+if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end
+redis.call('SET', KEYS[1], ARGV[2] .. string.sub(held, #ARGV[1] + 1), 'KEEPTTL')
+return 1
+"""
