@@ -24,6 +24,7 @@ BUSY = {
     "TooManyRequestsException",
 }
 SLOW = {"ModelTimeoutException"}
+COALESCE = CachePolicy(coalesce="fleet")  # unless the caller says otherwise
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def model() -> ChatBedrockConverse:
 
 def answer(prompt: Sequence[BaseMessage], policy: CachePolicy, context: Any = None) -> Answer:
     """Ask the model under ``policy``; raise a ``Problem`` when it does not answer."""
-    with answers().policy(policy, context=context) as report:
+    with answers().policy(policy.within(COALESCE), context=context) as report:
         try:
             message = model().invoke(list(prompt))
         except Exception as error:

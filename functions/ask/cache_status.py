@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
-from llm_cache import CachePolicy, Mode, Report, Status
+from llm_cache import CachePolicy, Mode, Outcome, Report, Status
 
 NAME = "llm-cache"
 
@@ -31,6 +31,8 @@ def body(report: Report, policy: CachePolicy) -> dict[str, Any]:
 def headers(report: Report, policy: CachePolicy) -> dict[str, str]:
     """Return ``Cache-Status`` (RFC 9211) and, for a hit, ``Age`` (RFC 9111, section 5.1)."""
     last = report.last
+    if _collapsed(last):  # section 2.7
+        return {"Cache-Status": f'{NAME}; fwd=uri-miss; collapsed; key="{_hash(last.key)}"'}
     if last is not None and report.hits:
         told = {"Cache-Status": f'{NAME}; hit; ttl={int(last.ttl or 0)}; key="{_hash(last.key)}"'}
         return {**told, "Age": str(int(last.age))}
@@ -44,6 +46,9 @@ def headers(report: Report, policy: CachePolicy) -> dict[str, str]:
 
 
 def _status(report: Report, policy: CachePolicy) -> str:
+    last = report.last
+    if _collapsed(last):
+        return "collapsed"
     if report.hits:
         return "hit"
     if report.errors:
@@ -51,6 +56,11 @@ def _status(report: Report, policy: CachePolicy) -> str:
     if policy.effective_mode in (Mode.REFRESH, Mode.BYPASS):
         return str(policy.effective_mode)
     return "miss"
+
+
+def _collapsed(last: Outcome | None) -> TypeGuard[Outcome]:
+    """Whether the answer is one that another request was waiting for the model for."""
+    return last is not None and last.why == "collapsed"
 
 
 def _hash(key: str) -> str:

@@ -1,5 +1,6 @@
 """The ask function, called as Lambda calls it, with a real Redis and Converse on loopback."""
 
+import asyncio
 import json
 import threading
 import time
@@ -7,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
+import httpx
 import pytest
 from tests.faults import servers
 from tests.functions.bedrock import Bedrock, bedrock
@@ -103,6 +105,36 @@ def test_headers_tell_what_the_cache_did(model: Bedrock) -> None:
     assert "age" not in first.headers
     assert again.headers["cache-status"].startswith("llm-cache; hit; ttl=")
     assert again.headers["age"] == "0"
+
+
+async def at_once(model: Bedrock, body: dict[str, Any], callers: int, calls: int) -> list[Any]:
+    """Send the same question several times while the model holds its answers back."""
+    model.hold = threading.Event()
+    transport = httpx.ASGITransport(ask.app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://ask") as client:
+        asked = asyncio.gather(*(client.post("/ask", json=body) for _ in range(callers)))
+        async with asyncio.timeout(5):
+            while len(model.requests) < calls:  # noqa: ASYNC110  it counts in a thread
+                await asyncio.sleep(0.01)
+        await asyncio.sleep(0.3)
+        model.hold.set()
+        return list(await asked)
+
+
+async def test_callers_of_one_question_at_once_cost_one_call(model: Bedrock) -> None:
+    replies = await at_once(model, QUESTION, callers=3, calls=1)
+    assert len(model.requests) == 1
+    assert {reply.json()["answer"] for reply in replies} == {"Answer 1."}
+    statuses = sorted(reply.json()["cache"]["status"] for reply in replies)
+    assert statuses == ["collapsed", "collapsed", "miss"]
+    told = [reply.headers["cache-status"].split("; key")[0] for reply in replies]
+    assert told.count("llm-cache; fwd=uri-miss; collapsed") == 2
+
+
+async def test_a_caller_may_ask_for_itself(model: Bedrock) -> None:
+    alone = {**QUESTION, "cache": {"coalesce": "off"}}
+    replies = await at_once(model, alone, callers=2, calls=2)
+    assert {reply.json()["cache"]["status"] for reply in replies} == {"miss"}
 
 
 @pytest.mark.parametrize(("wanted", "kept"), [(120, 120), (1, 10), (10**8, 3600), (None, 600)])
