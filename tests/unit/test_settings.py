@@ -19,8 +19,11 @@ def test_settings_are_read_from_the_environment() -> None:
             "LLM_CACHE_TTL_FLOOR": "5",
             "LLM_CACHE_TTL_CEILING": "3600",
             "LLM_CACHE_TIMEOUT": "0.5",
+            "LLM_CACHE_LEASE": "20",
+            "LLM_CACHE_MEMORY": "5",
         }
     )
+    assert (settings.lease, settings.memory) == (20, 5)
     assert (settings.url_parameter, settings.token_parameter) == ("/cache/url", "/cache/token")
     assert (settings.namespace, settings.timeout) == ("shop", 0.5)
     assert settings.ttl == TtlBounds(600, 5, 3600)
@@ -42,6 +45,8 @@ def test_the_token_is_not_in_the_repr() -> None:
         ("LLM_CACHE_TTL", "-1"),
         ("LLM_CACHE_TTL", "nan"),
         ("LLM_CACHE_TIMEOUT", "0"),
+        ("LLM_CACHE_LEASE", "0"),
+        ("LLM_CACHE_MEMORY", "never"),
         ("LLM_CACHE_NAMESPACE", "a\x00b"),
     ],
 )
