@@ -82,6 +82,11 @@ class Report:
         return len(self.having(Status.STORED))
 
     @property
+    def skipped(self) -> int:
+        """How many answers were not stored; ``having(Status.SKIPPED)`` says why."""
+        return len(self.having(Status.SKIPPED))
+
+    @property
     def errors(self) -> int:
         """How many lookups and updates the cache failed at; none of them reached the caller."""
         return len(self.having(Status.ERROR))

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llm_cache import CachePolicy, InvalidPolicy, InvalidSettings, Mode
+from llm_cache import CachePolicy, Coalesce, InvalidPolicy, InvalidSettings, Mode
 from llm_cache.ttl import MAX_SECONDS, TtlBounds
 
 BOUNDS = TtlBounds(default=600, floor=10, ceiling=3600)
@@ -225,6 +225,35 @@ def test_who_somebody_is_cannot_be_chosen_in_an_event(field: str) -> None:
         InvalidPolicy, match=r"one of the fields ttl, max_age, .*mode, coalesce, tags, salt$"
     ):
         CachePolicy.from_event({field: "another"})
+
+
+@pytest.mark.parametrize("value", ["all", True, 1])
+def test_an_unknown_way_to_coalesce_is_named(value: Any) -> None:
+    with pytest.raises(InvalidPolicy, match=r"coalesce=.*one of off, process, fleet$"):
+        CachePolicy(coalesce=value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "effective"),
+    [
+        ({}, Coalesce.FLEET),
+        ({"ttl": 60}, Coalesce.FLEET),
+        ({"ttl": lambda *_: None}, Coalesce.FLEET),  # nobody knows before the answer
+        ({"ttl": 0}, Coalesce.OFF),
+        ({"ttl": timedelta(0)}, Coalesce.OFF),
+        ({"mode": "use"}, Coalesce.FLEET),
+        ({"mode": "read_only"}, Coalesce.OFF),
+        ({"mode": "refresh"}, Coalesce.OFF),
+        ({"mode": "only_if_cached"}, Coalesce.OFF),
+        ({"coalesce": "process"}, Coalesce.PROCESS),
+        ({"coalesce": "off"}, Coalesce.OFF),
+        ({"coalesce": None}, Coalesce.OFF),
+    ],
+)
+def test_nobody_waits_for_what_will_not_be_stored_or_read(
+    fields: dict[str, Any], effective: Coalesce
+) -> None:
+    assert CachePolicy(**{"coalesce": "fleet", **fields}).effective_coalesce is effective
 
 
 def test_joined_policies_carry_the_tags_of_both() -> None:

@@ -39,6 +39,21 @@ def test_an_outer_report_holds_what_happened_inside_inner_blocks() -> None:
     assert inner.last is hit
 
 
+def test_a_report_adds_up_what_the_cache_took() -> None:
+    with entered(CachePolicy(), None) as report:
+        report.add(Outcome(status=Status.MISS, key="k", seconds=0.25))
+        report.add(Outcome(status=Status.SKIPPED, key="k", seconds=0.5))
+    assert (report.milliseconds, report.skipped, report.misses) == (750, 1, 1)
+
+
+def test_what_is_left_to_do_is_done_when_the_block_ends_and_in_it() -> None:
+    done: list[object] = []
+    with entered(CachePolicy(ttl=60), None):
+        current().at_exit.append(lambda: done.append(current().policy.ttl))
+        assert done == []
+    assert done == [60]
+
+
 def test_an_update_recalls_what_its_lookup_saw_once() -> None:
     remember((1, "k", ()), Seen(("e1",)))
     assert recall((1, "k", ())).epochs == ("e1",)
