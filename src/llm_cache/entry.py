@@ -1,13 +1,16 @@
 """What one key of the cache holds: a versioned envelope around the answer.
 
 The envelope is ASCII JSON, since Upstash's REST API carries text. The epoch stands first, so that a
-script can tell a cleared entry from a live one by its first bytes alone.
+script can tell a cleared entry from a live one by its first bytes alone. The answer stands last: as
+it is under ``answer``, or, where that is much shorter, compressed under ``z``.
 """
 
 from __future__ import annotations
 
+import binascii
 import json
 import re
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -18,6 +21,12 @@ from llm_cache.keys import MAX_TAGS
 VERSION = 1
 HEAD = f'{{"v":{VERSION},"epochs":{{"":"'
 """What every entry of this version begins with; its namespace's epoch and a quote follow."""
+
+# Of model answers of 2,000 characters zlib and base64 leave 0.6 (0.5 of 8,000), in 0.06 ms; of
+# shorter ones too little to matter.
+COMPRESS_ABOVE = 2_048  # characters
+WORTHWHILE = 0.8  # of the plain text; random text, such as an image in base64, stays as it is
+MAX_ANSWER = 16_000_000  # bytes; otherwise 100 KB could decompress to 100 MB
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,18 +59,19 @@ def before_tag(tag: str) -> str:
 
 def body(created: float, ttl: int, answer: Sequence[str]) -> str:
     """Return the text that follows the last epoch; ``answer`` is JSON text already."""
-    return f'"}},"created":{created:.3f},"ttl":{ttl},"answer":[{",".join(answer)}]}}'
+    texts = f"[{','.join(answer)}]"
+    packed = _packed(texts) if len(texts) > COMPRESS_ABOVE else None
+    field = f'"answer":{texts}' if packed is None else f'"z":"{packed}"'
+    return f'"}},"created":{created:.3f},"ttl":{ttl},{field}}}'
 
 
 def decode(text: object) -> Entry:
     """Read what Redis returned; raise ``UnreadableEntry`` for what this version did not write."""
-    try:
-        fields = json.loads(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError, RecursionError) as error:
-        raise UnreadableEntry("not JSON") from error
+    fields = _parsed(text)
     if not isinstance(fields, dict) or fields.get("v") != VERSION:
         raise UnreadableEntry(f"not an entry of version {VERSION}")
-    match fields:
+    answer = _unpacked(fields["z"]) if "z" in fields else fields.get("answer")
+    match {**fields, "answer": answer}:
         case {
             "epochs": {"": str()} as epochs,
             "created": int() | float() as created,
@@ -70,6 +80,35 @@ def decode(text: object) -> Entry:
         } if _are_epochs(epochs):
             return Entry(epochs, created, ttl, tuple(answer))
     raise UnreadableEntry("a field is missing or of the wrong type")
+
+
+def _parsed(text: object) -> Any:
+    try:
+        return json.loads(text)  # type: ignore[arg-type]
+    except (TypeError, ValueError, RecursionError) as error:
+        raise UnreadableEntry("not JSON") from error
+
+
+def _packed(text: str) -> str | None:
+    """Return ``text`` compressed, or None where that does not pay or could not be read back."""
+    plain = text.encode()
+    if len(plain) > MAX_ANSWER:
+        return None
+    packed = binascii.b2a_base64(zlib.compress(plain), newline=False).decode()
+    return packed if len(packed) <= WORTHWHILE * len(plain) else None
+
+
+def _unpacked(packed: object) -> Any:
+    """Return the JSON value in ``packed``, never more than ``MAX_ANSWER`` bytes of it."""
+    unpacking = zlib.decompressobj()
+    try:
+        stream = binascii.a2b_base64(packed, strict_mode=True)  # type: ignore[arg-type]
+        text = unpacking.decompress(stream, MAX_ANSWER).decode()
+    except (TypeError, ValueError, zlib.error) as error:
+        raise UnreadableEntry("not a compressed answer") from error
+    if not unpacking.eof or unpacking.unused_data:
+        raise UnreadableEntry("a compressed answer cut short, too long, or followed by more")
+    return _parsed(text)
 
 
 def _are_epochs(epochs: Mapping[str, object]) -> bool:

@@ -1,9 +1,17 @@
+import base64
+import json
+import random
+import tracemalloc
+import zlib
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_cache import UnreadableEntry
-from llm_cache.entry import HEAD, Entry, before_tag, body, decode
+from llm_cache import entry as entries
+from llm_cache.entry import COMPRESS_ABOVE, HEAD, Entry, before_tag, body, decode
 
 NINE = ",".join(f'"{number:032x}":"e"' for number in range(9))
 TOO_MANY_TAGS = f'{{"v":1,"epochs":{{"":"e",{NINE}}},"created":1,"ttl":1,"answer":[1]}}'
@@ -61,3 +69,134 @@ def test_what_this_version_did_not_write_is_unreadable(text: object) -> None:
 def test_no_text_makes_decoding_fail_in_another_way(text: object) -> None:
     with pytest.raises(UnreadableEntry):
         decode(text)
+
+
+def stored(answer: Any) -> str:
+    return HEAD + "ab12" + body(1.0, 60, [json.dumps(one) for one in answer])
+
+
+def packed(plain: bytes, after: bytes = b"") -> str:
+    return base64.b64encode(zlib.compress(plain) + after).decode()
+
+
+def holding(z: object) -> str:
+    return f'{HEAD}ab12"}},"created":1.0,"ttl":60,"z":{json.dumps(z)}}}'
+
+
+PROSE = "The capital of France is Paris. " * 100
+
+
+def test_a_long_answer_is_stored_compressed_and_comes_back() -> None:
+    text = stored([PROSE])
+    assert decode(text).answer == (PROSE,)
+    assert len(text) < len(PROSE) / 2
+    assert json.loads(text).keys() == {"v", "epochs", "created", "ttl", "z"}
+
+
+@pytest.mark.parametrize(("length", "compressed"), [(COMPRESS_ABOVE, False), (2_049, True)])
+def test_a_short_answer_is_stored_as_it_is(length: int, compressed: bool) -> None:
+    text = stored(["a" * (length - 4)])  # two brackets and two quotes
+    assert ("z" in json.loads(text)) == compressed
+
+
+def noise(length: int) -> str:
+    return base64.b64encode(random.Random(1).randbytes(length)).decode()
+
+
+def test_an_answer_that_compression_hardly_shortens_is_stored_as_it_is() -> None:
+    assert json.loads(stored([noise(4_000)]))["answer"] == [noise(4_000)]
+
+
+def test_an_answer_is_compressed_where_that_leaves_four_fifths() -> None:
+    mixed = noise(4_000) + "a" * 1_500  # 0.79 of it
+    assert "z" in json.loads(stored([mixed]))
+    assert "answer" in json.loads(stored([noise(4_000) + "a" * 1_000]))  # 0.86 of it
+
+
+@pytest.mark.parametrize("spare", [0, 1])
+def test_what_is_too_long_to_be_read_back_is_not_compressed(
+    monkeypatch: pytest.MonkeyPatch, spare: int
+) -> None:
+    monkeypatch.setattr(entries, "MAX_ANSWER", len(json.dumps([PROSE])) - 1 + spare)
+    assert ("z" in json.loads(stored([PROSE]))) == bool(spare)
+    assert decode(stored([PROSE])).answer == (PROSE,)
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inside: st.lists(inside) | st.dictionaries(st.text(), inside),
+)
+
+
+@given(st.lists(json_values, min_size=1, max_size=4), st.integers(0, 3_000))
+def test_whatever_is_stored_comes_back(answer: list[Any], padding: int) -> None:
+    padded = [*answer, "word " * padding]
+    assert decode(stored(padded)).answer == tuple(padded)
+
+
+GOOD = packed(b'["hi"]')
+
+
+def test_a_compressed_answer_of_any_length_is_read() -> None:
+    assert decode(holding(GOOD)) == Entry({"": "ab12"}, 1.0, 60, ("hi",))
+
+
+@pytest.mark.parametrize(
+    "z",
+    [
+        None,
+        7,
+        ["hi"],
+        "",
+        "?",
+        "é" + GOOD,
+        GOOD + "\n",
+        GOOD + GOOD,
+        GOOD[:-4],
+        GOOD[:8],
+        base64.b64encode(b"not a zlib stream").decode(),
+        packed(b'["hi"]', after=b"more"),
+        packed(b""),
+        packed(b"hi"),
+        packed(b'"hi"'),
+        packed(b'{"hi": 1}'),
+        packed(b"[]"),
+        packed(b'["\xff"]'),
+        packed(b"[" * 100_000),
+    ],
+)
+def test_a_damaged_or_foreign_compressed_answer_is_unreadable(z: object) -> None:
+    with pytest.raises(UnreadableEntry):
+        decode(holding(z))
+
+
+@pytest.mark.parametrize(("excess", "readable"), [(0, True), (1, False)])
+def test_a_compressed_answer_is_read_up_to_a_bound(
+    monkeypatch: pytest.MonkeyPatch, excess: int, readable: bool
+) -> None:
+    monkeypatch.setattr(entries, "MAX_ANSWER", 4_000)
+    z = packed(b'["' + b"a" * (4_000 - 4 + excess) + b'"]')
+    if readable:
+        assert len(decode(holding(z)).answer[0]) == 3_996
+    else:
+        with pytest.raises(UnreadableEntry, match="too long"):
+            decode(holding(z))
+
+
+def test_a_bomb_is_refused_before_it_fills_the_memory() -> None:
+    bomb = zlib.compressobj(9)
+    z = b"".join(bomb.compress(b" " * 1_000_000) for _ in range(200)) + bomb.flush()
+    tracemalloc.start()
+    with pytest.raises(UnreadableEntry):
+        decode(holding(base64.b64encode(z).decode()))
+    _, most = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert most < 4 * entries.MAX_ANSWER
+
+
+@given(st.binary())
+def test_no_compressed_bytes_make_decoding_fail_in_another_way(plain: bytes) -> None:
+    with pytest.raises(UnreadableEntry):
+        decode(holding(packed(b"!" + plain)))
+    with pytest.raises(UnreadableEntry):
+        decode(holding(base64.b64encode(b"!" + plain).decode()))
