@@ -29,16 +29,17 @@ COLLAPSED, FROM_MEMORY = "collapsed", "memory"
 RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the cache
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Answers:
     """The rules of one cache.
 
-    ``lease`` is the seconds after which a writer that others wait for is given up on. ``finish``
+    ``max_bytes`` is what an answer may take of a request that stores it. ``lease`` is the seconds after which a writer that others wait for is given up on. ``finish``
     runs an operation that nobody waits for.
     """
 
     ttl: TtlBounds
     do_not_store: frozenset[Junk]
+    max_bytes: int
     clock: Callable[[], float]
     lease: float
     memory: MemoryTier | None
@@ -122,33 +123,46 @@ class Answers:
     def _keep(
         self, asked: Question, answer: Sequence[Generation], seen: Seen
     ) -> Operation[Outcome]:
-        policy, now = asked.policy, self.clock()
-        if not policy.effective_mode.stores:
-            return asked.skipped(f"mode {policy.effective_mode}")
+        now = self.clock()
+        storable = self._storable(asked, answer, now)
+        if isinstance(storable, Outcome):
+            return storable
+        ttl, body = storable
+        if seen.claim:
+            self.flights.land(seen.claim.flight, entry.HEAD + body)
+        stored = yield from operations.store(
+            asked.keys,
+            asked.hashed,
+            body=body,
+            ttl=self.ttl.kept(ttl, asked.policy.kept_beyond),
+            tags=asked.policy.tag_hashes,
+            epochs=seen.epochs,
+            token=secrets.token_hex(8),
+            lease=seen.claim.flight.lease if seen.claim else None,
+        )
+        if self.memory:
+            self.memory.discard(asked.key)
+        return asked.stored(ttl) if stored else asked.skipped("may be older than a clear")
+
+    def _storable(
+        self, asked: Question, answer: Sequence[Generation], now: float
+    ) -> tuple[int, str] | Outcome:
+        """Return the TTL and the entry's body, or why the answer is not stored."""
+        mode = asked.policy.effective_mode
+        if not mode.stores:
+            return asked.skipped(f"mode {mode}")
         if found := {kind for one in answer for kind in junk(one)} & self.do_not_store:
             return asked.skipped(", ".join(sorted(found)))
-        ttl = self.ttl.resolve(policy.ttl, answer, now)
+        ttl = self.ttl.resolve(asked.policy.ttl, answer, now)
         if ttl is None:
             return asked.skipped("ttl 0")
         texts = generations.serialize(answer)
         if texts is None:
             return asked.skipped("would not come back as it is")
         body = entry.body(now, ttl, texts)
-        if seen.claim:
-            self.flights.land(seen.claim.flight, entry.HEAD + body)
-        if self.memory:
-            self.memory.discard(asked.key)
-        stored = yield from operations.store(
-            asked.keys,
-            asked.hashed,
-            body=body,
-            ttl=self.ttl.kept(ttl, policy.kept_beyond),
-            tags=policy.tag_hashes,
-            epochs=seen.epochs,
-            token=secrets.token_hex(8),
-            lease=seen.claim.flight.lease if seen.claim else None,
-        )
-        return asked.stored(ttl) if stored else asked.skipped("may be older than a clear")
+        if not entry.fits(body, self.max_bytes):
+            return asked.skipped("larger than max_bytes")
+        return ttl, body
 
     def _disclaim(self, asked: Question, claim: Claim) -> Operation[None]:
         """Let those who wait go: there will be no answer that they may have."""

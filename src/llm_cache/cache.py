@@ -25,7 +25,14 @@ from llm_cache.operations import Command, Operation
 from llm_cache.policy import CachePolicy
 from llm_cache.question import Question
 from llm_cache.scope import LambdaContext, Report
-from llm_cache.settings import DEFAULT_LEASE, DEFAULT_TIMEOUT, Settings, positive
+from llm_cache.settings import (
+    DEFAULT_LEASE,
+    DEFAULT_MAX_BYTES,
+    DEFAULT_TIMEOUT,
+    Settings,
+    positive,
+    positive_bytes,
+)
 from llm_cache.store import UpstashStore
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds
 
@@ -47,6 +54,8 @@ class UpstashRedisCache(BaseCache):
       database, as the class it replaces has it.
     - ``ttl_floor``, ``ttl_ceiling``: seconds; what an invocation asks for is clamped between them
     - ``timeout``: the seconds one command may take
+    - ``max_bytes``: the bytes an answer may take in the request that stores it; a larger one is not
+      stored. Upstash refuses requests above 1 MB, or 10 MB, by plan.
     - ``canonical_keys``: what cannot change an answer stays out of its key (see ``canonical``);
       off: the prompt and the settings enter as LangChain writes them
     - ``do_not_store``: the kinds of answers that are not worth keeping, all by default
@@ -69,6 +78,7 @@ class UpstashRedisCache(BaseCache):
         ttl_floor: float = 1.0,
         ttl_ceiling: float = float(MAX_SECONDS),
         timeout: float = DEFAULT_TIMEOUT,
+        max_bytes: int = DEFAULT_MAX_BYTES,
         canonical_keys: bool = True,
         do_not_store: Collection[Junk | str] = frozenset(Junk),
         lease: float = DEFAULT_LEASE,
@@ -81,12 +91,13 @@ class UpstashRedisCache(BaseCache):
         self._canonical_keys = canonical_keys
         self._memory = memory
         self._answers = Answers(
-            TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling),
-            _kinds(do_not_store),
-            clock,
-            positive("lease", lease),
-            memory,
-            self._finish,
+            ttl=TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling),
+            do_not_store=_kinds(do_not_store),
+            max_bytes=positive_bytes("max_bytes", max_bytes),
+            clock=clock,
+            lease=positive("lease", lease),
+            memory=memory,
+            finish=self._finish,
         )
         self._number = next(_numbers)
 
@@ -104,6 +115,7 @@ class UpstashRedisCache(BaseCache):
             ttl_floor=settings.ttl.floor,
             ttl_ceiling=settings.ttl.ceiling,
             timeout=settings.timeout,
+            max_bytes=settings.max_bytes,
             lease=settings.lease,
             memory=MemoryTier(seconds=settings.memory) if settings.memory else None,
         )

@@ -65,6 +65,18 @@ def body(created: float, ttl: int, answer: Sequence[str]) -> str:
     return f'"}},"created":{created:.3f},"ttl":{ttl},{field}}}'
 
 
+def fits(body: str, max_bytes: int) -> bool:
+    """Whether ``body`` takes at most ``max_bytes`` of the request that stores it.
+
+    It travels as a string of JSON, in which each quote and each backslash takes two bytes.
+    """
+    return 2 * len(body) <= max_bytes or _sent(body) <= max_bytes
+
+
+def _sent(body: str) -> int:
+    return len(body) + body.count('"') + body.count("\\")
+
+
 def decode(text: object) -> Entry:
     """Read what Redis returned; raise ``UnreadableEntry`` for what this version did not write."""
     fields = _parsed(text)

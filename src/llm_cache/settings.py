@@ -14,6 +14,7 @@ from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 1.0
 DEFAULT_LEASE = 30.0
+DEFAULT_MAX_BYTES = 900_000  # Upstash's smaller limit of a request is 1 MB; key and tags need 20 KB
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Settings:
     timeout: float = DEFAULT_TIMEOUT
     lease: float = DEFAULT_LEASE
     memory: float | None = None
+    max_bytes: int = DEFAULT_MAX_BYTES
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -47,6 +49,7 @@ class Settings:
         - ``LLM_CACHE_TIMEOUT``: the seconds one command may take
         - ``LLM_CACHE_LEASE``: the seconds after which nobody waits for another's answer any more
         - ``LLM_CACHE_MEMORY``: the seconds a hit is kept in the process; empty: not at all
+        - ``LLM_CACHE_MAX_BYTES``: the bytes an answer may take in the request that stores it
         """
         settings = cls(
             url=environ.get("UPSTASH_REDIS_REST_URL"),
@@ -62,6 +65,7 @@ class Settings:
             timeout=_read(environ, "LLM_CACHE_TIMEOUT", _positive_seconds, DEFAULT_TIMEOUT),
             lease=_read(environ, "LLM_CACHE_LEASE", _positive_seconds, DEFAULT_LEASE),
             memory=_read(environ, "LLM_CACHE_MEMORY", _positive_seconds, None),
+            max_bytes=_read(environ, "LLM_CACHE_MAX_BYTES", _positive_bytes, DEFAULT_MAX_BYTES),
         )
         settings.require_location()
         return settings
@@ -105,6 +109,17 @@ def positive(name: str, value: float) -> float:
 
 def _positive_seconds(text: str) -> float:
     return positive("seconds", _seconds(text))
+
+
+def positive_bytes(name: str, value: int) -> int:
+    """Return ``value`` if it is a size of 1 byte or more; raise ``InvalidSettings`` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        raise InvalidSettings(name, value, "a whole number of bytes, 1 or more")
+    return value
+
+
+def _positive_bytes(text: str) -> int:
+    return positive_bytes("bytes", int(text) if text.isdecimal() else 0)
 
 
 def _namespace(text: str) -> str | None:

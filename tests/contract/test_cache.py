@@ -1,6 +1,9 @@
 """The drop-in class against a real server: policy, clears, and what a caller sees."""
 
 import asyncio
+import base64
+import json
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -19,10 +22,17 @@ from llm_cache import (
     Status,
     UpstashRedisCache,
 )
+from llm_cache.keys import MAX_NAMESPACE, MAX_TAGS
+from llm_cache.operations import Command
 from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
 
 ANSWER = [Generation(text="an answer")]
+
+
+def noise(length: int) -> str:
+    """Return text of four thirds of ``length`` that compression would not shorten much."""
+    return base64.b64encode(random.Random(1).randbytes(length)).decode()
 
 
 class Clock:
@@ -189,6 +199,65 @@ def test_an_answer_is_kept_beyond_its_ttl_for_when_the_model_fails(
         assert cache.lookup("p", "model") == ANSWER
     assert report.last is not None
     assert report.last.ttl == -100
+
+
+def test_an_answer_that_upstash_may_refuse_for_its_size_is_not_sent(
+    redis: Redis, upstash: UpstashEndpoint
+) -> None:
+    cache = UpstashRedisCache(redis, max_bytes=5_000)
+    with cache.policy() as report:
+        cache.update("p", "model", [Generation(text=noise(4_000))])
+        assert upstash.meter.read().commands == 0
+        cache.update("q", "model", [Generation(text=noise(3_000))])
+    assert [outcome.status for outcome in report.outcomes] == [Status.SKIPPED, Status.STORED]
+    assert report.outcomes[0].why == "larger than max_bytes"
+
+
+def from_env(upstash: UpstashEndpoint, **variables: str) -> UpstashRedisCache:
+    located = {
+        "UPSTASH_REDIS_REST_URL": upstash.url,
+        "UPSTASH_REDIS_REST_TOKEN": upstash.token,
+    }
+    return UpstashRedisCache.from_env({**located, **variables})
+
+
+def test_the_environment_says_how_large_an_answer_may_be(upstash: UpstashEndpoint) -> None:
+    cache = from_env(upstash, LLM_CACHE_MAX_BYTES="100")
+    with cache.policy() as report:
+        cache.update("p", "model", ANSWER)
+    assert report.last is not None
+    assert report.last.why == "larger than max_bytes"
+
+
+def test_an_answer_that_compression_makes_small_enough_is_stored(redis: Redis) -> None:
+    cache, answer = UpstashRedisCache(redis, max_bytes=5_000), [Generation(text="word " * 10_000)]
+    cache.update("p", "model", answer)
+    assert cache.lookup("p", "model") == answer
+
+
+def test_the_largest_answer_by_default_is_within_upstashs_smaller_limit(
+    redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[int] = []
+    cache = UpstashRedisCache(redis, namespace="\U0001f600" * MAX_NAMESPACE)
+    tags = [f"tag {number}" for number in range(MAX_TAGS)]
+    execute = UpstashStore.execute
+
+    def watched(store: UpstashStore, command: Command, seconds: float) -> Any:
+        sent.append(len(json.dumps(command, ensure_ascii=False).encode()))
+        return execute(store, command, seconds)
+
+    monkeypatch.setattr(UpstashStore, "execute", watched)
+    with cache.policy(CachePolicy(tags=tags)) as report:
+        cache.update("p", "model", [Generation(text=noise(672_000))])  # 896 KB in base64
+    assert report.stored == 1
+    assert 890_000 < sent[0] < 1_000_000
+
+
+@pytest.mark.parametrize("size", [0, -1, 1.5, "900000", True, None])
+def test_a_size_that_is_none_is_refused_by_name(redis: Redis, size: Any) -> None:
+    with pytest.raises(InvalidSettings, match="max_bytes="):
+        UpstashRedisCache(redis, max_bytes=size)
 
 
 def test_overwriting_with_fewer_generations_leaves_no_tail(cache: UpstashRedisCache) -> None:

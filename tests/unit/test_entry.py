@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llm_cache import UnreadableEntry
 from llm_cache import entry as entries
-from llm_cache.entry import COMPRESS_ABOVE, HEAD, Entry, before_tag, body, decode
+from llm_cache.entry import COMPRESS_ABOVE, HEAD, Entry, before_tag, body, decode, fits
 
 NINE = ",".join(f'"{number:032x}":"e"' for number in range(9))
 TOO_MANY_TAGS = f'{{"v":1,"epochs":{{"":"e",{NINE}}},"created":1,"ttl":1,"answer":[1]}}'
@@ -200,3 +200,11 @@ def test_no_compressed_bytes_make_decoding_fail_in_another_way(plain: bytes) -> 
         decode(holding(packed(b"!" + plain)))
     with pytest.raises(UnreadableEntry):
         decode(holding(base64.b64encode(b"!" + plain).decode()))
+
+
+@given(st.text(st.characters(max_codepoint=126)))
+def test_an_entry_fits_up_to_the_bytes_it_takes_in_the_request(text: str) -> None:
+    text = body(1.0, 60, [json.dumps(text)])
+    sent = len(json.dumps(text, ensure_ascii=False)) - 2  # as the client does; its quotes apart
+    assert fits(text, sent)
+    assert not fits(text, sent - 1)

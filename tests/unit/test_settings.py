@@ -21,17 +21,20 @@ def test_settings_are_read_from_the_environment() -> None:
             "LLM_CACHE_TIMEOUT": "0.5",
             "LLM_CACHE_LEASE": "20",
             "LLM_CACHE_MEMORY": "5",
+            "LLM_CACHE_MAX_BYTES": "5000",
         }
     )
     assert (settings.lease, settings.memory) == (20, 5)
     assert (settings.url_parameter, settings.token_parameter) == ("/cache/url", "/cache/token")
     assert (settings.namespace, settings.timeout) == ("shop", 0.5)
     assert settings.ttl == TtlBounds(600, 5, 3600)
+    assert settings.max_bytes == 5000
 
 
 def test_an_unset_variable_has_its_default() -> None:
     settings = Settings.from_env({**LOCAL, "LLM_CACHE_TTL": "  "})
     assert (settings.namespace, settings.timeout, settings.ttl) == (None, 1.0, TtlBounds())
+    assert settings.max_bytes == 900_000
 
 
 def test_the_token_is_not_in_the_repr() -> None:
@@ -48,6 +51,9 @@ def test_the_token_is_not_in_the_repr() -> None:
         ("LLM_CACHE_LEASE", "0"),
         ("LLM_CACHE_MEMORY", "never"),
         ("LLM_CACHE_NAMESPACE", "a\x00b"),
+        ("LLM_CACHE_MAX_BYTES", "0"),
+        ("LLM_CACHE_MAX_BYTES", "1e6"),
+        ("LLM_CACHE_MAX_BYTES", "1 MB"),
     ],
 )
 def test_a_wrong_variable_is_named_with_its_value(variable: str, value: str) -> None:
@@ -60,3 +66,9 @@ def test_a_wrong_variable_is_named_with_its_value(variable: str, value: str) -> 
 def test_it_must_be_known_where_upstash_is(missing: str) -> None:
     with pytest.raises(InvalidSettings, match=missing):
         Settings.from_env({name: value for name, value in LOCAL.items() if name != missing})
+
+
+@pytest.mark.parametrize("value", ["1 MB", "-1", "0"])
+def test_a_wrong_size_is_told_what_a_size_is(value: str) -> None:
+    with pytest.raises(InvalidSettings, match="a whole number of bytes"):
+        Settings.from_env({**LOCAL, "LLM_CACHE_MAX_BYTES": value})
