@@ -33,8 +33,9 @@ RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the 
 class Answers:
     """The rules of one cache.
 
-    ``max_bytes`` is what an answer may take of a request that stores it. ``lease`` is the seconds after which a writer that others wait for is given up on. ``finish``
-    runs an operation that nobody waits for.
+    ``max_bytes`` is what an answer may take of a request that stores it. ``lease`` is the seconds
+    after which a writer that others wait for is given up on. ``finish`` runs an operation that
+    nobody waits for.
     """
 
     ttl: TtlBounds

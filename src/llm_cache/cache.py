@@ -53,6 +53,8 @@ class UpstashRedisCache(BaseCache):
     - ``namespace``: what the keys begin with, so that a clear touches nothing else. None: the whole
       database, as the class it replaces has it.
     - ``ttl_floor``, ``ttl_ceiling``: seconds; what an invocation asks for is clamped between them
+    - ``ttl_jitter``: the share, less than 1, by which a TTL may be shortened at random, so that
+      answers born together do not die together
     - ``timeout``: the seconds one command may take
     - ``max_bytes``: the bytes an answer may take in the request that stores it; a larger one is not
       stored. Upstash refuses requests above 1 MB, or 10 MB, by plan.
@@ -77,6 +79,7 @@ class UpstashRedisCache(BaseCache):
         namespace: str | None = None,
         ttl_floor: float = 1.0,
         ttl_ceiling: float = float(MAX_SECONDS),
+        ttl_jitter: float = 0.0,
         timeout: float = DEFAULT_TIMEOUT,
         max_bytes: int = DEFAULT_MAX_BYTES,
         canonical_keys: bool = True,
@@ -90,8 +93,9 @@ class UpstashRedisCache(BaseCache):
         self._timeout = positive("timeout", timeout)
         self._canonical_keys = canonical_keys
         self._memory = memory
+        default = DEFAULT_TTL if ttl is None else ttl
         self._answers = Answers(
-            ttl=TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling),
+            ttl=TtlBounds(default, ttl_floor, ttl_ceiling, ttl_jitter),
             do_not_store=_kinds(do_not_store),
             max_bytes=positive_bytes("max_bytes", max_bytes),
             clock=clock,
@@ -114,6 +118,7 @@ class UpstashRedisCache(BaseCache):
             namespace=settings.namespace,
             ttl_floor=settings.ttl.floor,
             ttl_ceiling=settings.ttl.ceiling,
+            ttl_jitter=settings.ttl.jitter,
             timeout=settings.timeout,
             max_bytes=settings.max_bytes,
             lease=settings.lease,

@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from llm_cache.errors import InvalidSettings, InvalidValue
 from llm_cache.keys import Keyspace
-from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds
+from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds, share
 
 T = TypeVar("T")
 DEFAULT_TIMEOUT = 1.0
@@ -46,6 +46,7 @@ class Settings:
           hand
         - ``LLM_CACHE_NAMESPACE``: what the keys begin with; empty: the whole database
         - ``LLM_CACHE_TTL``, ``LLM_CACHE_TTL_FLOOR``, ``LLM_CACHE_TTL_CEILING``: seconds
+        - ``LLM_CACHE_TTL_JITTER``: the share by which a TTL may be shortened at random
         - ``LLM_CACHE_TIMEOUT``: the seconds one command may take
         - ``LLM_CACHE_LEASE``: the seconds after which nobody waits for another's answer any more
         - ``LLM_CACHE_MEMORY``: the seconds a hit is kept in the process; empty: not at all
@@ -61,6 +62,7 @@ class Settings:
                 _read(environ, "LLM_CACHE_TTL", _seconds, DEFAULT_TTL),
                 _read(environ, "LLM_CACHE_TTL_FLOOR", _seconds, 1.0),
                 _read(environ, "LLM_CACHE_TTL_CEILING", _seconds, float(MAX_SECONDS)),
+                _read(environ, "LLM_CACHE_TTL_JITTER", _share, 0.0),
             ),
             timeout=_read(environ, "LLM_CACHE_TIMEOUT", _positive_seconds, DEFAULT_TIMEOUT),
             lease=_read(environ, "LLM_CACHE_LEASE", _positive_seconds, DEFAULT_LEASE),
@@ -98,6 +100,13 @@ def _read(environ: Mapping[str, str], name: str, parse: Callable[[str], T], defa
 
 def _seconds(text: str) -> float:
     return seconds("seconds", float(text))
+
+
+def _share(text: str) -> float:
+    try:
+        return share("share", float(text))
+    except ValueError:
+        return share("share", text)
 
 
 def positive(name: str, value: float) -> float:

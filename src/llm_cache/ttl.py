@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -33,13 +34,26 @@ def seconds(field: str, value: object) -> float:
     return float(number)
 
 
+def share(name: str, value: object) -> float:
+    """Return ``value`` if it is a share of less than all; raise ``InvalidSettings`` otherwise."""
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
+        raise InvalidSettings(name, value, "a share: 0 or more and less than 1")
+    return value
+
+
 @dataclass(frozen=True, slots=True)
 class TtlBounds:
-    """How long answers live, by the operator: ``default``, ``floor``, ``ceiling``, in seconds."""
+    """How long answers live, by the operator: ``default``, ``floor``, ``ceiling``, in seconds.
+
+    ``jitter`` is the share, 0 or more and less than 1, by which a TTL may be shortened at random,
+    so that answers born together do not die together; ``random`` returns 0 or more, less than 1.
+    """
 
     default: Ttl = DEFAULT_TTL
     floor: float = 1.0
     ceiling: float = float(MAX_SECONDS)
+    jitter: float = 0.0
+    random: Callable[[], float] = field(default=random.random, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if not 0 < self.floor <= self.ceiling <= MAX_SECONDS:
@@ -47,12 +61,14 @@ class TtlBounds:
             raise InvalidSettings("ttl floor and ceiling", (self.floor, self.ceiling), accepted)
         if not callable(self.default):
             seconds("ttl", self.default)
+        share("ttl_jitter", self.jitter)
 
     def resolve(self, wanted: Ttl | None, answer: object, now: float) -> int | None:
         """Return the whole seconds to keep ``answer``, or None when it is not to be stored.
 
-        Fractions round up, since Redis' ``EX`` takes whole seconds. What a callable raises passes
-        through; ``update`` then leaves the answer unstored.
+        Shortened at random by at most ``jitter``, though not below the floor. Fractions round up,
+        since Redis' ``EX`` takes whole seconds. What a callable raises passes through; ``update``
+        then leaves the answer unstored.
         """
         ttl = self.default if wanted is None else wanted
         given = ttl(answer, now) if callable(ttl) else ttl
@@ -61,7 +77,8 @@ class TtlBounds:
         asked = in_seconds(given)
         if asked <= 0:
             return None
-        return math.ceil(min(max(asked, self.floor), self.ceiling))
+        most = min(max(asked, self.floor), self.ceiling)
+        return math.ceil(max(self.floor, most * (1 - self.jitter * self.random())))
 
     def kept(self, ttl: int, beyond: int) -> int:
         """Return the whole seconds to keep an answer in all, ``beyond`` its TTL too.

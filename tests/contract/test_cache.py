@@ -85,6 +85,15 @@ def test_the_ttl_of_an_invocation_reaches_redis_clamped(
         assert kept - 2 <= redis.ttl(report.last.key) <= kept
 
 
+def test_answers_stored_together_do_not_expire_together(upstash: UpstashEndpoint) -> None:
+    cache = from_env(upstash, LLM_CACHE_TTL="1000", LLM_CACHE_TTL_JITTER="0.5")
+    with cache.policy() as report:
+        for number in range(20):
+            cache.update(f"p{number}", "model", ANSWER)
+    ttls = [outcome.ttl or 0 for outcome in report.outcomes]
+    assert 500 <= min(ttls) < max(ttls) <= 1000
+
+
 def test_an_answer_with_zero_ttl_is_not_stored(cache: UpstashRedisCache, redis: Redis) -> None:
     with cache.policy(CachePolicy(ttl=0)) as report:
         assert ask(cache) == (False, "unknown")

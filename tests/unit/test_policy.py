@@ -3,6 +3,8 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from llm_cache import CachePolicy, Coalesce, InvalidPolicy, InvalidSettings, Mode
 from llm_cache.ttl import MAX_SECONDS, TtlBounds
@@ -41,6 +43,44 @@ def test_a_ttl_callable_is_given_the_answer_and_the_time() -> None:
 
     assert BOUNDS.resolve(until_midnight, "the answer", 86_400 * 3 - 120) == 120
     assert seen == [("the answer", 86_400 * 3 - 120)]
+
+
+@pytest.mark.parametrize(("drawn", "kept"), [(0.0, 600), (0.5, 540), (0.999, 481)])
+def test_jitter_shortens_a_ttl_by_at_most_its_share(drawn: float, kept: int) -> None:
+    bounds = TtlBounds(default=600, jitter=0.2, random=lambda: drawn)
+    assert bounds.resolve(None, "answer", 0.0) == kept
+
+
+def test_without_jitter_a_ttl_is_what_was_asked_for() -> None:
+    assert TtlBounds(default=600, random=lambda: 0.999).resolve(None, "answer", 0.0) == 600
+
+
+@pytest.mark.parametrize("wanted", [10, 11, 3600, 10**6, timedelta(seconds=12), lambda _a, _n: 12])
+def test_answers_born_together_do_not_die_together(wanted: Any) -> None:
+    bounds = TtlBounds(floor=5, ceiling=3600, jitter=0.9)
+    assert len({bounds.resolve(wanted, "answer", 0.0) for _ in range(100)}) > 1
+
+
+@given(
+    wanted=st.floats(-1, 10_000),
+    floor=st.floats(0.001, 100),
+    jitter=st.floats(0, 1, exclude_max=True),
+    drawn=st.floats(0, 1, exclude_max=True),
+)
+def test_jitter_never_leaves_the_bounds_and_never_unstores(
+    wanted: float, floor: float, jitter: float, drawn: float
+) -> None:
+    plain = TtlBounds(60, floor, 3600).resolve(wanted, "answer", 0.0)
+    kept = TtlBounds(60, floor, 3600, jitter, lambda: drawn).resolve(wanted, "answer", 0.0)
+    assert (kept is None) == (plain is None)
+    if kept is not None and plain is not None:
+        assert max(1, floor) <= kept <= plain
+
+
+@pytest.mark.parametrize("jitter", [-0.1, 1, 1.5, float("nan"), "0.1", False, None])
+def test_a_jitter_that_is_no_share_is_refused_by_name(jitter: Any) -> None:
+    with pytest.raises(InvalidSettings, match="ttl_jitter="):
+        TtlBounds(60, jitter=jitter)
 
 
 @pytest.mark.parametrize(

@@ -18,6 +18,7 @@ def test_settings_are_read_from_the_environment() -> None:
             "LLM_CACHE_TTL": "600",
             "LLM_CACHE_TTL_FLOOR": "5",
             "LLM_CACHE_TTL_CEILING": "3600",
+            "LLM_CACHE_TTL_JITTER": "0.2",
             "LLM_CACHE_TIMEOUT": "0.5",
             "LLM_CACHE_LEASE": "20",
             "LLM_CACHE_MEMORY": "5",
@@ -27,7 +28,7 @@ def test_settings_are_read_from_the_environment() -> None:
     assert (settings.lease, settings.memory) == (20, 5)
     assert (settings.url_parameter, settings.token_parameter) == ("/cache/url", "/cache/token")
     assert (settings.namespace, settings.timeout) == ("shop", 0.5)
-    assert settings.ttl == TtlBounds(600, 5, 3600)
+    assert settings.ttl == TtlBounds(600, 5, 3600, 0.2)
     assert settings.max_bytes == 5000
 
 
@@ -50,6 +51,7 @@ def test_the_token_is_not_in_the_repr() -> None:
         ("LLM_CACHE_TIMEOUT", "0"),
         ("LLM_CACHE_LEASE", "0"),
         ("LLM_CACHE_MEMORY", "never"),
+        ("LLM_CACHE_TTL_JITTER", "1"),
         ("LLM_CACHE_NAMESPACE", "a\x00b"),
         ("LLM_CACHE_MAX_BYTES", "0"),
         ("LLM_CACHE_MAX_BYTES", "1e6"),
@@ -72,3 +74,9 @@ def test_it_must_be_known_where_upstash_is(missing: str) -> None:
 def test_a_wrong_size_is_told_what_a_size_is(value: str) -> None:
     with pytest.raises(InvalidSettings, match="a whole number of bytes"):
         Settings.from_env({**LOCAL, "LLM_CACHE_MAX_BYTES": value})
+
+
+@pytest.mark.parametrize("value", ["10 %", "-0.1", "1", "nan"])
+def test_a_wrong_jitter_is_told_what_a_share_is(value: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"LLM_CACHE_TTL_JITTER.*: a share"):
+        Settings.from_env({**LOCAL, "LLM_CACHE_TTL_JITTER": value})
