@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -62,12 +62,12 @@ def answer(prompt: Sequence[BaseMessage], policy: CachePolicy, context: Any = No
             message = model().invoke(list(prompt))
         except Exception as error:
             raise _as_problem(error) from error
-    fresh = message.usage_metadata if report.hits == 0 else None
+    usage: Mapping[str, Any] = message.usage_metadata or {}  # of a hit: zeros
     return Answer(
         text=str(message.text),
         usage={
-            "input_tokens": fresh["input_tokens"] if fresh else 0,
-            "output_tokens": fresh["output_tokens"] if fresh else 0,
+            "input_tokens": usage.get("input_tokens", 0),
+            "output_tokens": usage.get("output_tokens", 0),
             "saved_tokens": report.tokens_saved,
         },
         report=report,

@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from langchain_core.outputs import Generation
 
-from llm_cache import coalescing, entry, generations, operations, scope
+from llm_cache import coalescing, entry, generations, hits, operations, scope
 from llm_cache.coalescing import Turn, Write
 from llm_cache.errors import StoreError, UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
@@ -44,6 +44,7 @@ class Answers:
     clock: Callable[[], float]
     lease: float
     memory: MemoryTier | None
+    mark_hits: bool
     finish: Callable[[Operation[None]], None]
     flights: Flights = field(default_factory=Flights)
 
@@ -79,19 +80,19 @@ class Answers:
     def _find(self, asked: Question, *, may_wait: bool) -> Operation[Answer | Write[Answer]]:
         wanted = Wanted(asked.keys, asked.hashed, asked.policy, self.clock, generations.read)
         if hit := self._in_memory(asked, wanted):
-            return _served(asked, hit, FROM_MEMORY)
+            return self._served(asked, hit, FROM_MEMORY)
         asked_at = self.memory.clock() if self.memory else 0.0
         found = yield from operations.lookup(wanted)
         if isinstance(found, Hit):
             if self.memory:
                 tags = asked.policy.tag_hashes
                 self.memory.put(asked.key, tags, found.text, asked_at=asked_at)
-            return _served(asked, found)
+            return self._served(asked, found)
         if asked.policy.effective_coalesce is Coalesce.OFF:
             return Write(found)
         taken = yield from coalescing.take_turn(wanted, found, self._turn(asked, may_wait=may_wait))
         if isinstance(taken, Hit):
-            return _served(asked, taken, COLLAPSED)
+            return self._served(asked, taken, COLLAPSED)
         if taken.claim:
             asked.within.at_exit.append(partial(self._leave, asked, taken.claim.flight))
         return taken
@@ -105,6 +106,11 @@ class Answers:
             found = operations.judge(wanted, (), text) if text else None
             return found if isinstance(found, Hit) else None
         return None
+
+    def _served(self, asked: Question, found: Hit[Answer], why: str = "") -> Answer:
+        outcome = _outcome(asked, Status.HIT, found, why)
+        asked.report.add(outcome)
+        return hits.marked(found.answer, outcome) if self.mark_hits else found.answer
 
     def _turn(self, asked: Question, *, may_wait: bool) -> Turn:
         """Bound the wait: by the lease, and by half of what time the invocation has left.
@@ -178,11 +184,6 @@ class Answers:
         """Give back what no update has used: the model has failed."""
         if lease := self.flights.leave(flight):
             self.finish(coalescing.give_back(asked.keys, asked.hashed, lease))
-
-
-def _served(asked: Question, found: Hit[Answer], why: str = "") -> Answer:
-    asked.report.add(_outcome(asked, Status.HIT, found, why))
-    return found.answer
 
 
 def _tell(asked: Question, written: Write[Answer]) -> None:

@@ -60,6 +60,9 @@ class UpstashRedisCache(BaseCache):
       stored. Upstash refuses requests above 1 MB, or 10 MB, by plan.
     - ``canonical_keys``: what cannot change an answer stays out of its key (see ``canonical``);
       off: the prompt and the settings enter as LangChain writes them
+    - ``mark_hits``: a chat answer from the cache says that it is one (see ``hits.marked``); off:
+      it comes back exactly as it was stored. None: as ``canonical_keys``, for without those a mark,
+      with its age, enters the key of the turn after it, and no conversation replayed would hit.
     - ``do_not_store``: the kinds of answers that are not worth keeping, all by default
     - ``lease``: the seconds after which nobody waits any longer for who computes an answer (see
       ``CachePolicy.coalesce``)
@@ -83,6 +86,7 @@ class UpstashRedisCache(BaseCache):
         timeout: float = DEFAULT_TIMEOUT,
         max_bytes: int = DEFAULT_MAX_BYTES,
         canonical_keys: bool = True,
+        mark_hits: bool | None = None,
         do_not_store: Collection[Junk | str] = frozenset(Junk),
         lease: float = DEFAULT_LEASE,
         memory: MemoryTier | None = None,
@@ -101,6 +105,7 @@ class UpstashRedisCache(BaseCache):
             clock=clock,
             lease=positive("lease", lease),
             memory=memory,
+            mark_hits=canonical_keys if mark_hits is None else mark_hits,
             finish=self._finish,
         )
         self._number = next(_numbers)

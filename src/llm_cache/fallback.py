@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from langchain_core.messages import AIMessage
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
+from llm_cache.hits import marked
 from llm_cache.policy import CachePolicy
-from llm_cache.scope import Outcome, entered
+from llm_cache.scope import entered
 
 
 def or_stale(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
@@ -19,7 +20,8 @@ def or_stale(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
 
     There is one when the policy around the call has ``stale_if_error``, and so had the policy under
     which the answer was stored; otherwise the model's error passes. A chat message so served says
-    it in ``response_metadata["stale"]``: its ``age`` and the seconds since it ``expired``. The
+    it in ``response_metadata["cache"]``, whatever the cache's ``mark_hits``: it is ``stale``, no
+    ``hit``, and its ``ttl`` is negative, the seconds since it expired (see ``hits.marked``). The
     report counts it under ``Status.STALE``. Costs nothing more than the lookup that missed.
     """
 
@@ -48,14 +50,8 @@ def _served_on_error() -> Iterator[list[Any]]:
                 raise
             outcome, answer = report.spare
             report.add(outcome)
-            served.append(_marked(answer[0], outcome))
+            served.append(_output(marked(answer, outcome)[0]))
 
 
-def _marked(generation: Generation, outcome: Outcome) -> AIMessage | str:
-    if not isinstance(generation, ChatGeneration) or not isinstance(generation.message, AIMessage):
-        return generation.text
-    message = generation.message
-    stale = {"age": outcome.age, "expired": -(outcome.ttl or 0.0)}
-    return message.model_copy(
-        update={"response_metadata": {**message.response_metadata, "stale": stale}}
-    )
+def _output(generation: Generation) -> BaseMessage | str:
+    return generation.message if isinstance(generation, ChatGeneration) else generation.text

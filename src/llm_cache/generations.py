@@ -15,6 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 
 from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
+from llm_cache.hits import unmarked
 
 PLAIN = {kind.__name__: kind for kind in (Generation, GenerationChunk)}
 CHAT = {kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)}
@@ -22,13 +23,17 @@ MESSAGES = {kind.__name__: kind for kind in (AIMessage, AIMessageChunk)}
 
 
 def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
-    """Return each generation as JSON text, or None when one would not come back as it is now."""
+    """Return each generation as JSON text, or None when one would not come back as it is now.
+
+    What a hit has marked is stored as it was computed (see ``hits.unmarked``).
+    """
+    answer = [unmarked(generation) for generation in generations]
     try:
-        texts = tuple(json.dumps(_dumped(generation)) for generation in generations)
+        texts = tuple(json.dumps(_dumped(generation)) for generation in answer)
         revived = [_revived(json.loads(text)) for text in texts]
     except (TypeError, ValueError, RecursionError, KeyError):
         return None
-    return texts if texts and revived == list(generations) else None
+    return texts if texts and revived == answer else None
 
 
 def read(entry: Entry) -> list[Generation]:

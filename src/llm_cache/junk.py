@@ -20,6 +20,8 @@ class Junk(StrEnum):
     """There is neither text nor a tool call."""
     INVALID_TOOL_CALL = "invalid_tool_call"
     """A tool call could not be parsed."""
+    STALE = "stale"
+    """It came expired from a cache, and stored again it would pass for fresh (``hits.marked``)."""
 
 
 # Where integrations put a provider's reason for ending; the last is that of OpenAI's responses.
@@ -49,6 +51,8 @@ def junk(generation: Any) -> Iterator[Junk]:
     message = getattr(generation, "message", None)
     for told in (generation.generation_info, getattr(message, "response_metadata", None)):
         yield from _ended(told)
+        if isinstance(told, Mapping) and _stale(told.get("cache")):
+            yield Junk.STALE
     calls = getattr(message, "tool_calls", None)
     if getattr(message, "invalid_tool_calls", None):
         yield Junk.INVALID_TOOL_CALL
@@ -61,6 +65,10 @@ def _ended(told: Mapping[str, Any] | None) -> Iterator[Junk]:
         reason = told.get(name) if isinstance(told, Mapping) else None
         if isinstance(reason, str) and reason.lower() in _BY_REASON:
             yield _BY_REASON[reason.lower()]
+
+
+def _stale(mark: object) -> bool:
+    return isinstance(mark, Mapping) and mark.get("stale") is True
 
 
 def _blocks(message: Any) -> list[Any]:

@@ -132,7 +132,7 @@ def test_an_answer_that_was_cut_short_is_not_kept(cache: UpstashRedisCache, redi
 
 
 def test_each_rule_against_junk_can_be_switched_off(redis: Redis) -> None:
-    cache = UpstashRedisCache(redis, do_not_store=["empty"])
+    cache = UpstashRedisCache(redis, do_not_store=["empty"], mark_hits=False)
     cache.update("p", "model", CUT)
     cache.update("q", "model", [Generation(text="")])
     assert (cache.lookup("p", "model"), cache.lookup("q", "model")) == (CUT, None)
@@ -275,9 +275,10 @@ def test_overwriting_with_fewer_generations_leaves_no_tail(cache: UpstashRedisCa
     assert cache.lookup("p", "model") == ANSWER
 
 
-def test_chat_answers_are_kept_with_what_they_carry(cache: UpstashRedisCache) -> None:
+def test_chat_answers_are_kept_with_what_they_carry(redis: Redis) -> None:
+    cache = UpstashRedisCache(redis, mark_hits=False)
     usage: Any = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
-    answer = [ChatGeneration(message=AIMessage("hi", usage_metadata=usage))]
+    answer = [ChatGeneration(message=AIMessage("hi", id="1", usage_metadata=usage))]
     cache.update("p", "model", answer)
     with cache.policy() as report:
         assert cache.lookup("p", "model") == answer

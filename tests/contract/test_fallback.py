@@ -66,8 +66,15 @@ def test_a_failing_model_is_stood_in_for_and_it_says_so(
         message = or_stale(model).invoke("q")
     assert isinstance(message, AIMessage)
     assert message.content == "answer 1.0"
-    assert message.response_metadata["stale"] == {"age": 100.0, "expired": 40.0}
     assert [outcome.status for outcome in report.outcomes] == [Status.MISS, Status.STALE]
+    assert message.response_metadata["cache"] == {
+        "hit": False,
+        "stale": True,
+        "age": 100.0,
+        "ttl": -40.0,
+        "key": report.outcomes[0].key,
+        "usage": None,
+    }
 
 
 def test_an_asynchronous_call_is_stood_in_for_too(model: Flaky, cache: UpstashRedisCache) -> None:

@@ -139,6 +139,7 @@ def test_a_repeated_stream_is_one_call_and_the_same_answer(model: Model) -> None
     first, again = (whole(list(cached(model).stream("q"))) for _ in range(2))
     assert model.calls == ["q"]
     assert first.content == again.content == "The sky is blue."
+    assert again.response_metadata.pop("cache")["hit"]
     assert first.response_metadata == again.response_metadata
 
 
@@ -175,6 +176,7 @@ def test_a_stream_is_stored_as_the_message_that_invoke_returns(model: Model) -> 
     list(cached(model).stream("q"))
     stored = model.invoke("q")
     assert type(stored) is AIMessage
+    assert stored.response_metadata.pop("cache")["usage"] == computed.usage_metadata
     for field in ("content", "tool_calls", "response_metadata", "additional_kwargs"):
         assert getattr(stored, field) == getattr(computed, field)
 

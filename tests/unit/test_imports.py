@@ -19,6 +19,7 @@ EDGES = {
     "chunks": {"langchain_core"},
     "fallback": {"langchain_core"},
     "generations": {"langchain_core"},
+    "hits": {"langchain_core"},
     "streaming": {"langchain_core"},
 }
 
