@@ -7,7 +7,8 @@ Of messages leave: ``id``, ``usage_metadata``, fields at their default, ids that
 to content blocks (``lc_`` and a UUID), and ``response_metadata``, but for the three fields by which
 integrations read content blocks (langchain-aws, ``_messages_to_bedrock``). The ids of tool calls
 become ordinals wherever a call or its result stands. Content, roles, names, arguments, statuses,
-artifacts and ``additional_kwargs`` stay.
+artifacts and ``additional_kwargs`` stay, but for what langchain-openai ``parsed`` of a content: it
+is not sent again, and a hit has it in another form (see ``parsed``).
 
 JSON's whitespace and the order of an object's keys do not matter; ``1`` and ``1.0`` differ, and
 so do texts that only Unicode's normalisation would make equal. A text model's prompt that is
@@ -22,7 +23,7 @@ from typing import Any, Final
 
 from llm_cache.llm_string import constructor_fields, encode, settings
 
-KEY_VERSION: Final = 1  # hashed into keys: raise it with any change of what enters them
+KEY_VERSION: Final = 2  # hashed into keys: raise it with any change of what enters them
 
 _PASSING = ("id", "usage_metadata", "response_metadata")
 _READING = ("model_name", "model_provider", "output_version")
@@ -36,6 +37,7 @@ _DEFAULTS: dict[str, object] = {
     "tool_call_chunks": [],
     "tool_calls": [],
 }
+_ANSWERS = ("ai", "AIMessageChunk")
 _CALL_LISTS = ("tool_calls", "invalid_tool_calls", "tool_call_chunks")
 _CALLS = (
     "function_call", "invalid_tool_call", "mcp_tool_use", "server_tool_call",
@@ -73,13 +75,21 @@ def _message(item: Any, ordinals: dict[str, str]) -> dict[str, Any]:
         raise ValueError("not a message")
     kept = {
         name: value
-        for name, value in fields.items()
+        for name, value in _unparsed(fields).items()
         if name not in _PASSING and (name not in _DEFAULTS or value != _DEFAULTS[name])
     }
     if not isinstance(kept["content"], str) or "additional_kwargs" in kept:
         kept |= _reading(fields.get("response_metadata"))
     _number_calls(kept, ordinals)
     return {**item, "kwargs": kept}
+
+
+def _unparsed(fields: dict[str, Any]) -> dict[str, Any]:
+    extras, content = fields.get("additional_kwargs"), fields["content"]
+    if fields.get("type") not in _ANSWERS or not content or not isinstance(extras, dict):
+        return fields
+    kept = {name: value for name, value in extras.items() if name != "parsed"}
+    return {**fields, "additional_kwargs": kept}
 
 
 def _reading(metadata: Any) -> dict[str, Any]:

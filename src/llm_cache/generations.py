@@ -16,6 +16,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
 from llm_cache.hits import unmarked
+from llm_cache.parsed import unparsed
 
 PLAIN = {kind.__name__: kind for kind in (Generation, GenerationChunk)}
 CHAT = {kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)}
@@ -25,9 +26,10 @@ MESSAGES = {kind.__name__: kind for kind in (AIMessage, AIMessageChunk)}
 def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
     """Return each generation as JSON text, or None when one would not come back as it is now.
 
-    What a hit has marked is stored as it was computed (see ``hits.unmarked``).
+    What a hit has marked is stored as it was computed (see ``hits.unmarked``), and what came
+    parsed as a dict (see ``parsed``).
     """
-    answer = [unmarked(generation) for generation in generations]
+    answer = [unparsed(unmarked(generation)) for generation in generations]
     try:
         texts = tuple(json.dumps(_dumped(generation)) for generation in answer)
         revived = [_revived(json.loads(text)) for text in texts]

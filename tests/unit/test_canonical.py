@@ -16,6 +16,7 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.load import dumps
 from langchain_core.messages import (
     AIMessage,
+    AIMessageChunk,
     BaseMessage,
     ChatMessage,
     HumanMessage,
@@ -108,6 +109,19 @@ def test_a_field_at_its_default_is_as_one_that_is_absent(field: str, default: ob
     assert canonical(json.dumps(plain), SETTINGS) == canonical(json.dumps(with_default), SETTINGS)
 
 
+class Parsed(BaseModel):
+    name: str
+
+
+@pytest.mark.parametrize("kind", [AIMessage, AIMessageChunk])
+@pytest.mark.parametrize("extras", [{}, {"refusal": None}])
+def test_what_was_parsed_from_the_content_does_not_enter(kind: Any, extras: dict[str, Any]) -> None:
+    fields = {"content": '{"name": "Ada"}', "response_metadata": {"model_name": "m"}}
+    parsed: Any = ({"parsed": Parsed(name="Ada")}, {"parsed": {"name": "Ada"}}, {})
+    keys = {prompt_key(kind(**fields, additional_kwargs={**extras, **each})) for each in parsed}
+    assert len(keys) == 1
+
+
 OWN, OTHER = (f"lc_{d * 8}-{d * 4}-{d * 4}-{d * 4}-{d * 12}" for d in "01")
 
 
@@ -170,7 +184,10 @@ DISTINCT: list[BaseMessage] = [
     HumanMessage("e\u0301"),
     HumanMessage([{"type": "text", "text": "a"}]),
     HumanMessage("a", additional_kwargs={"cache_control": 1}),
+    HumanMessage("a", additional_kwargs={"parsed": 1}),
     AIMessage("a", additional_kwargs={"refusal": None}),
+    AIMessage(""),
+    AIMessage("", additional_kwargs={"parsed": 1}),
     AIMessage("a", tool_calls=[call("1")]),
     AIMessage("a", tool_calls=[call(None)]),
     AIMessage("a", tool_calls=[call("")]),

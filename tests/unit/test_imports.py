@@ -20,6 +20,7 @@ EDGES = {
     "fallback": {"langchain_core"},
     "generations": {"langchain_core"},
     "hits": {"langchain_core"},
+    "parsed": {"langchain_core", "pydantic"},
     "streaming": {"langchain_core"},
 }
 
