@@ -53,6 +53,8 @@ def junk(generation: Any) -> Iterator[Junk]:
         yield from _ended(told)
         if isinstance(told, Mapping) and _stale(told.get("cache")):
             yield Junk.STALE
+    if _refused(message):
+        yield Junk.WITHHELD
     calls = getattr(message, "tool_calls", None)
     if getattr(message, "invalid_tool_calls", None):
         yield Junk.INVALID_TOOL_CALL
@@ -65,6 +67,14 @@ def _ended(told: Mapping[str, Any] | None) -> Iterator[Junk]:
         reason = told.get(name) if isinstance(told, Mapping) else None
         if isinstance(reason, str) and reason.lower() in _BY_REASON:
             yield _BY_REASON[reason.lower()]
+
+
+def _refused(message: Any) -> bool:
+    """Whether OpenAI's model said no: beside the content in completions, within it in responses."""
+    extras = getattr(message, "additional_kwargs", None) or {}
+    return bool(extras.get("refusal")) or any(
+        block.get("type") == "refusal" for block in _blocks(message)
+    )
 
 
 def _stale(mark: object) -> bool:
