@@ -6,14 +6,27 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llm_cache import entry as entries
-from llm_cache.keys import Keyspace, tag_hash
+from llm_cache.errors import InvalidPolicy
+from llm_cache.keys import MAX_TAGS, Keyspace, tag_hash
 from llm_cache.operations import CLEARED, Command, Operation
+from llm_cache.policy import MAX_TEXT
 
 
 def clear(keys: Keyspace, *, token: str, tag: str | None = None) -> Operation[None]:
-    """Make every answer of the namespace, or those under a tag, a miss at once. One ``SET``."""
-    key = keys.epoch if tag is None else keys.tag_epoch(tag_hash(tag))
-    yield ("SET", key, CLEARED + token)
+    """Make every answer of the namespace, or those under a tag, a miss at once. One ``SET``.
+
+    Raises ``InvalidPolicy`` for a tag that no answer can have.
+    """
+    yield ("SET", _epoch(keys, tag), CLEARED + token)
+
+
+def _epoch(keys: Keyspace, tag: str | None) -> str:
+    """Return the key of the epoch that a clear of all, or of ``tag``, replaces."""
+    if tag is None:
+        return keys.epoch
+    if not isinstance(tag, str) or not 0 < len(tag) <= MAX_TEXT:
+        raise InvalidPolicy("tag", tag, f"text of 1 to {MAX_TEXT} characters")
+    return keys.tag_epoch(tag_hash(tag))
 
 
 def delete(keys: Keyspace, hashed: str) -> Operation[bool]:
@@ -32,7 +45,10 @@ def flush_database(*, asynchronous: bool) -> Operation[None]:
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
-    """How far a reclaim came. ``cursor`` resumes it; ``"0"`` means it went all the way round."""
+    """How far a reclaim came. ``cursor`` resumes it; ``"0"`` means it went all the way round.
+
+    ``scanned`` and ``removed`` are entries; of a dry run, ``removed`` are those to be removed.
+    """
 
     scanned: int
     removed: int
@@ -44,35 +60,81 @@ class Reclaimed:
         return self.cursor == "0"
 
 
+PAGE = 500  # keys asked of one SCAN
+TAG_BYTES = 128  # of an entry's head; a hash, an epoch and what is around them take 55
+
 # Deciding and deleting in one script: an entry stored anew in between is never the one deleted.
-RECLAIM_PAGE = """
-local epoch = redis.call('GET', KEYS[1])
-local live = ARGV[1] .. (epoch or '') .. '"'
+# Which tags an entry has is known only here, so the keys of their epochs are not among KEYS, which
+# Upstash accepts of a script that does not ask to lock by key. Each epoch is read once a page, but
+# for the one in ARGV[4], which counts as cleared; MGET, as in a lookup, finds none of another type.
+# What has no readable head is freed with the rest.
+RECLAIM_PAGE = f"""
+local head, tag_epoch, free, cleared = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local epochs = {{[cleared] = false}}
+local function epoch(key)
+  if epochs[key] == nil then epochs[key] = redis.call('MGET', key)[1] end
+  return epochs[key]
+end
+local live = epoch(KEYS[1]) and head .. epoch(KEYS[1]) .. '"'
+local function reachable(key)
+  local stored = redis.pcall('GETRANGE', key, 0, #live + {MAX_TAGS * TAG_BYTES})
+  if type(stored) ~= 'string' or string.sub(stored, 1, #live) ~= live then return false end
+  local at = #live + 1
+  while string.sub(stored, at, at) == ',' do
+    local tag, seen, rest = string.match(stored, '^,"([0-9a-f]+)":"([^"]*)"()', at)
+    if not tag or #tag ~= 32 or epoch(tag_epoch .. tag) ~= seen then return false end
+    at = rest
+  end
+  return string.sub(stored, at, at) == '}}'
+end
 local removed = 0
 for i = 2, #KEYS do
-  local stored = redis.pcall('GETRANGE', KEYS[i], 0, #live - 1)
-  if not epoch or stored ~= live then removed = removed + redis.call('UNLINK', KEYS[i]) end
+  if not (live and reachable(KEYS[i])) then removed = removed + redis.call(free, KEYS[i]) end
 end
 return removed
 """
-PAGE = 500  # keys asked of one SCAN
 
 
 def reclaim(
-    keys: Keyspace, *, cursor: str = "0", proceed: Callable[[], bool] = lambda: True
+    keys: Keyspace,
+    *,
+    cursor: str = "0",
+    proceed: Callable[[], bool] = lambda: True,
+    dry_run: bool = False,
 ) -> Operation[Reclaimed]:
-    """Free the memory of answers that a clear has made unreachable.
+    """Free the memory of answers that a clear, of all or of a tag, has made unreachable.
 
     Two commands a page of some ``PAGE`` keys; after each, ``proceed`` says whether to go on. The
-    cursor of an unfinished reclaim resumes it.
+    cursor of an unfinished reclaim resumes it. A dry run counts, and frees nothing.
     """
+    return _each_page(keys, cursor, proceed, "EXISTS" if dry_run else "UNLINK", "")
+
+
+def preview(
+    keys: Keyspace,
+    *,
+    tag: str | None = None,
+    cursor: str = "0",
+    proceed: Callable[[], bool] = lambda: True,
+) -> Operation[Reclaimed]:
+    """Count what a clear and a reclaim after it would free, and do neither.
+
+    It costs what a reclaim does. What earlier clears have left counts too.
+    """
+    return _each_page(keys, cursor, proceed, "EXISTS", _epoch(keys, tag))
+
+
+def _each_page(
+    keys: Keyspace, cursor: str, proceed: Callable[[], bool], free: str, cleared: str
+) -> Operation[Reclaimed]:
+    """Run ``free`` on what is unreachable, or would be if the epoch ``cleared`` were replaced."""
     scanned = removed = 0
     while True:
         cursor, names = yield ("SCAN", cursor, "MATCH", keys.entry_pattern, "COUNT", PAGE)
         page = [name for name in names if keys.owns_entry(name)]
         if page:
             script: Command = ("EVAL", RECLAIM_PAGE, 1 + len(page), keys.epoch, *page)
-            removed += yield (*script, entries.HEAD)
+            removed += yield (*script, entries.HEAD, keys.tag_epoch(""), free, cleared)
             scanned += len(page)
         cursor = str(cursor)
         if cursor == "0" or not proceed():

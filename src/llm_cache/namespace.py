@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from llm_cache import clearing
 from llm_cache.clearing import Reclaimed
@@ -23,7 +23,7 @@ COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here
 class CacheNamespace:
     """One namespace of the cache, to be cleared and its memory reclaimed.
 
-    Both raise ``StoreError``: who asks for a clear is told the truth.
+    Its methods raise ``StoreError``: who asks for a clear is told the truth.
     """
 
     def __init__(self, store: UpstashStore, namespace: str) -> None:
@@ -46,19 +46,34 @@ class CacheNamespace:
     def clear(self, tag: str | None = None) -> None:
         """Make every answer, or those under ``tag``, a miss, at once and at any size. One command.
 
-        The memory of answers cleared by a tag comes back as they expire, not by ``reclaim``.
+        Raises ``InvalidPolicy`` for a tag that no answer can have. The memory comes back as the
+        answers expire, or by ``reclaim``.
         """
         run(clearing.clear(self._keys, token=secrets.token_hex(8), tag=tag), self._execute)
 
-    def reclaim(self, *, seconds: float, cursor: str = "0") -> Reclaimed:
+    def reclaim(self, *, seconds: float, cursor: str = "0", dry_run: bool = False) -> Reclaimed:
         """Free the memory of cleared answers for about ``seconds``.
 
         Two commands for every 500 keys of the database. Resumed from the ``cursor`` that the last
-        reclaim returned; entries in use are left alone.
+        reclaim returned; entries in use are left alone. A dry run counts, and frees nothing.
         """
-        until = time.monotonic() + seconds
-        work = clearing.reclaim(self._keys, cursor=cursor, proceed=lambda: time.monotonic() < until)
+        proceed = _for(seconds)
+        work = clearing.reclaim(self._keys, cursor=cursor, proceed=proceed, dry_run=dry_run)
+        return run(work, self._execute)
+
+    def preview(self, tag: str | None = None, *, seconds: float, cursor: str = "0") -> Reclaimed:
+        """Count what ``clear`` and a ``reclaim`` after it would free, and do neither.
+
+        That includes what earlier clears left. Costs, resumes and raises as they do.
+        """
+        work = clearing.preview(self._keys, tag=tag, cursor=cursor, proceed=_for(seconds))
         return run(work, self._execute)
 
     def _execute(self, command: Command) -> object:
         return self._store.execute(command, COMMAND_TIMEOUT)
+
+
+def _for(seconds: float) -> Callable[[], bool]:
+    """Return what says whether ``seconds`` from now are not over yet."""
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() < until

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from llm_cache import CachePolicy, UnreadableEntry
-from llm_cache.clearing import clear, delete, flush_database, reclaim
+from llm_cache import CachePolicy, InvalidPolicy, UnreadableEntry
+from llm_cache.clearing import clear, delete, flush_database, preview, reclaim
 from llm_cache.entry import HEAD, Entry, before_tag, body
 from llm_cache.errors import StoreUnavailable
 from llm_cache.keys import Keyspace, tag_hash
@@ -208,6 +208,14 @@ def test_a_clear_of_a_tag_is_one_set_too() -> None:
     assert commands == [("SET", f"ns:epoch:{RED}", "ce9")]
 
 
+@pytest.mark.parametrize("tag", ["", "x" * 1001, 7, ["red"]])
+def test_a_tag_that_no_answer_can_have_is_refused(tag: Any) -> None:
+    with pytest.raises(InvalidPolicy, match="tag="):
+        drive(clear(KEYS, token="e9", tag=tag))
+    with pytest.raises(InvalidPolicy, match="tag="):
+        drive(preview(KEYS, tag=tag))
+
+
 @pytest.mark.parametrize("reply", [0, 1])
 def test_a_deletion_says_whether_there_was_anything(reply: int) -> None:
     assert drive(delete(KEYS, HASH), reply) == ([("UNLINK", f"ns:entry:{HASH}")], bool(reply))
@@ -223,6 +231,7 @@ def test_a_reclaim_goes_round_and_skips_keys_that_are_not_its_own() -> None:
     commands, result = drive(reclaim(KEYS), ["7", [mine, other]], 1, ["0", []])
     assert [command[0] for command in commands] == ["SCAN", "EVAL", "SCAN"]
     assert commands[1][2:5] == (2, "ns:epoch", mine)
+    assert commands[1][-4:] == (HEAD, "ns:epoch:", "UNLINK", "")
     assert commands[2][1] == "7"
     assert (result.scanned, result.removed, result.complete) == (1, 1, True)
 
@@ -230,3 +239,17 @@ def test_a_reclaim_goes_round_and_skips_keys_that_are_not_its_own() -> None:
 def test_a_reclaim_that_is_out_of_time_returns_where_to_go_on() -> None:
     commands, result = drive(reclaim(KEYS, proceed=lambda: False), ["7", []])
     assert (len(commands), result.cursor, result.complete) == (1, "7", False)
+
+
+@pytest.mark.parametrize(
+    ("operation", "cleared"),
+    [
+        (reclaim(KEYS, dry_run=True), ""),
+        (preview(KEYS), "ns:epoch"),
+        (preview(KEYS, tag="red"), f"ns:epoch:{RED}"),
+    ],
+)
+def test_a_dry_run_counts_and_deletes_nothing(operation: Operation[Any], cleared: str) -> None:
+    commands, result = drive(operation, ["0", [KEYS.entry("b" * 64)]], 1)
+    assert commands[1][-2:] == ("EXISTS", cleared)
+    assert result.removed == 1
