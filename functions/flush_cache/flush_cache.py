@@ -2,27 +2,83 @@
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from llm_cache import CacheNamespace
+from llm_cache import CacheNamespace, InvalidPolicy
 
 logger = Logger()
 RESERVE = 5.0  # seconds kept to report what was done
 
+ACCEPTED = {
+    "tag": "text",
+    "dry_run": "true or false",
+    "cursor": "what an unfinished flush returned",
+}
+# What EventBridge sends for a schedule that has no input of its own, as that of the template.
+SCHEDULED = "Scheduled Event"
+ENVELOPE = {
+    *("version", "id", "detail-type", "source", "account"),
+    *("time", "region", "resources", "detail"),
+}
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Clear the namespace and reclaim; ``{"cursor": "…"}`` goes on where a reclaim stopped."""
+
+@dataclass(frozen=True, slots=True)
+class Flush:
+    """What an invocation asks for."""
+
+    tag: str | None = None
+    dry_run: bool = False
+    cursor: str = "0"
+
+    @classmethod
+    def from_event(cls, event: object) -> Flush:
+        """Read an event; raise ``InvalidPolicy`` naming what is wrong: no guess clears too much."""
+        if not isinstance(event, dict):
+            raise InvalidPolicy("event", event, "an object")
+        envelope = ENVELOPE if event.get("detail-type") == SCHEDULED else ()
+        fields = {name: value for name, value in event.items() if name not in envelope}
+        return cls(**{name: _checked(name, value) for name, value in fields.items()})
+
+    @property
+    def clears(self) -> bool:
+        """Whether it begins with a clear, rather than going on after one."""
+        return self.cursor == "0" and not self.dry_run
+
+
+def _checked(name: str, value: Any) -> Any:
+    match name, value:
+        case ("tag", str()) | ("dry_run", bool()):
+            return value
+        case "cursor", str() | int() if re.fullmatch("[0-9]{1,20}", str(value)):
+            return str(int(value))
+    raise InvalidPolicy(name, value, ACCEPTED.get(name, f"one of {', '.join(ACCEPTED)}"))
+
+
+def handler(event: object, context: Any) -> dict[str, Any]:
+    """Clear the namespace and reclaim; every field of the event may be left out.
+
+    - ``tag``: clear only the answers under it
+    - ``dry_run``: clear and free nothing, and count what would be freed as ``removed``
+    - ``cursor``: do not clear, and go on where a reclaim, or a dry run, stopped
+    """
+    asked = Flush.from_event(event)
     namespace = CacheNamespace.from_env()
-    cursor = str(event.get("cursor", "0"))
-    if cursor == "0":
-        namespace.clear()
+    if asked.clears:
+        namespace.clear(asked.tag)
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
-    reclaimed = namespace.reclaim(seconds=seconds, cursor=cursor)
+    if asked.dry_run:
+        reclaimed = namespace.preview(asked.tag, seconds=seconds, cursor=asked.cursor)
+    else:
+        reclaimed = namespace.reclaim(seconds=seconds, cursor=asked.cursor)
     result = {
         "namespace": namespace.name,
-        "cleared": cursor == "0",
+        "tag": asked.tag,
+        "dry_run": asked.dry_run,
+        "cleared": asked.clears,
         "scanned": reclaimed.scanned,
         "removed": reclaimed.removed,
         "cursor": reclaimed.cursor,

@@ -7,29 +7,47 @@ import sys
 from collections.abc import Sequence
 
 from llm_cache._version import __version__
+from llm_cache.clearing import Reclaimed
 from llm_cache.errors import LlmCacheError
 from llm_cache.namespace import CacheNamespace
+
+COUNTING = 60.0  # seconds that a dry run may count for, unless told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 1 with the reason on stderr."""
     options = _parser().parse_args(arguments)
     try:
-        return _clear(options.reclaim)
+        namespace = CacheNamespace.from_env()
+        if options.dry_run:
+            return _preview(namespace, options.tag, options.reclaim or COUNTING)
+        return _clear(namespace, options.tag, options.reclaim)
     except LlmCacheError as error:
         print(f"llm-cache: {error}", file=sys.stderr)
         return 1
 
 
-def _clear(seconds: float) -> int:
-    namespace = CacheNamespace.from_env()
-    namespace.clear()
-    print(f"cleared {namespace.name}")
+def _clear(namespace: CacheNamespace, tag: str | None, seconds: float) -> int:
+    namespace.clear(tag)
+    print(f"cleared {_what(namespace, tag)}")
     if seconds:
-        done = namespace.reclaim(seconds=seconds)
-        rest = "" if done.complete else ", more are left"
-        print(f"reclaimed {done.removed} of {done.scanned} entries{rest}")
+        print(f"reclaimed {_counted(namespace.reclaim(seconds=seconds))}")
     return 0
+
+
+def _preview(namespace: CacheNamespace, tag: str | None, seconds: float) -> int:
+    counted = _counted(namespace.preview(tag, seconds=seconds))
+    print(f"dry run: a clear of {_what(namespace, tag)} would leave to reclaim {counted}")
+    return 0
+
+
+def _what(namespace: CacheNamespace, tag: str | None) -> str:
+    return namespace.name if tag is None else f"tag {tag} of {namespace.name}"
+
+
+def _counted(done: Reclaimed) -> str:
+    rest = "" if done.complete else ", more are left"
+    return f"{done.removed} of {done.scanned} entries{rest}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -37,7 +55,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True)
     clear = commands.add_parser("clear", help="make every answer of LLM_CACHE_NAMESPACE a miss")
+    clear.add_argument("--tag", metavar="NAME", help="only those under this tag")
     clear.add_argument(
         "--reclaim", type=float, default=0, metavar="SECONDS", help="then free memory for that long"
+    )
+    clear.add_argument(
+        "--dry-run",
+        action="store_true",
+        help=f"change nothing; count, for --reclaim or {COUNTING:.0f} seconds, what would be freed",
     )
     return parser

@@ -7,7 +7,7 @@ import pytest
 from langchain_core.outputs import Generation
 from moto import mock_aws
 
-from llm_cache import Settings, StoreUnavailable, UpstashRedisCache
+from llm_cache import CachePolicy, Settings, StoreUnavailable, UpstashRedisCache
 from llm_cache.cli import main
 from llm_cache.credentials import Credentials, fetch
 from local_cloud.upstash import UpstashEndpoint
@@ -91,6 +91,51 @@ def test_the_command_line_clears_and_reclaims(
     assert main(["clear", "--reclaim", "5"]) == 0
     assert capsys.readouterr().out == "cleared shell\nreclaimed 1 of 1 entries\n"
     assert shell.lookup("p", "model") is None
+
+
+def test_the_command_line_clears_a_tag(
+    shell: UpstashRedisCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with shell.policy(CachePolicy(tags=("red",))):
+        shell.update("p", "model", ANSWER)
+    shell.update("q", "model", ANSWER)
+    assert main(["clear", "--tag", "red", "--reclaim", "5"]) == 0
+    told = "cleared tag red of shell\nreclaimed 1 of 2 entries\n"
+    assert capsys.readouterr().out == told
+    assert shell.lookup("q", "model") == ANSWER
+
+
+@pytest.mark.parametrize("more", [[], ["--reclaim", "5"]])
+@pytest.mark.parametrize(
+    ("tag", "told"),
+    [
+        ([], "shell would leave to reclaim 2 of 2 entries"),
+        (["--tag", "red"], "tag red of shell would leave to reclaim 1 of 2 entries"),
+    ],
+)
+def test_a_dry_run_of_the_command_line_counts_and_changes_nothing(
+    shell: UpstashRedisCache,
+    capsys: pytest.CaptureFixture[str],
+    tag: list[str],
+    told: str,
+    more: list[str],
+) -> None:
+    with shell.policy(CachePolicy(tags=("red",))):
+        shell.update("p", "model", ANSWER)
+    shell.update("q", "model", ANSWER)
+    assert main(["clear", "--dry-run", *tag, *more]) == 0
+    assert capsys.readouterr().out == f"dry run: a clear of {told}\n"
+    assert shell.lookup("p", "model") == ANSWER
+    assert shell.lookup("q", "model") == ANSWER
+
+
+def test_the_command_line_refuses_a_tag_that_no_answer_can_have(
+    shell: UpstashRedisCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.update("p", "model", ANSWER)
+    assert main(["clear", "--tag", ""]) == 1
+    assert "tag='' is not accepted" in capsys.readouterr().err
+    assert shell.lookup("p", "model") == ANSWER
 
 
 def test_the_command_line_says_what_failed(

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from langchain_core.outputs import Generation
@@ -10,7 +11,7 @@ from tests.functions.events import Context
 from upstash_redis import Redis
 
 import flush_cache
-from llm_cache import InvalidSettings, StoreError, UpstashRedisCache
+from llm_cache import CachePolicy, InvalidPolicy, InvalidSettings, StoreError, UpstashRedisCache
 from local_cloud.upstash import UpstashEndpoint
 
 
@@ -32,6 +33,8 @@ def filled(redis: Redis) -> UpstashRedisCache:
 def test_a_flush_clears_reclaims_and_counts(filled: UpstashRedisCache, redis: Redis) -> None:
     assert flush_cache.handler({}, Context()) == {
         "namespace": "test",
+        "tag": None,
+        "dry_run": False,
         "cleared": True,
         "scanned": 30,
         "removed": 30,
@@ -53,6 +56,97 @@ def test_with_no_time_left_it_still_clears_and_says_where_to_go_on(
     removed = result["removed"]
     rest = flush_cache.handler({"cursor": result["cursor"]}, Context())
     assert (rest["cleared"], rest["complete"], removed + rest["removed"]) == (False, True, 30)
+
+
+SCHEDULED = {
+    "version": "0",
+    "id": "37666ae6-48cf-4285-b4c6-a3320b38824a",
+    "detail-type": "Scheduled Event",
+    "source": "aws.scheduler",
+    "account": "123456789012",
+    "time": "2025-11-23T03:00:00Z",
+    "region": "us-east-1",
+    "resources": ["arn:aws:scheduler:us-east-1:123456789012:schedule/default/nightly"],
+    "detail": "{}",
+}
+
+
+def test_what_the_scheduler_sends_by_itself_clears_all(filled: UpstashRedisCache) -> None:
+    result = flush_cache.handler(SCHEDULED, Context())
+    assert (result["cleared"], result["tag"], result["removed"]) == (True, None, 30)
+
+
+@pytest.fixture
+def tagged(filled: UpstashRedisCache) -> UpstashRedisCache:
+    with filled.policy(CachePolicy(tags=("red",))):
+        for number in range(5):
+            filled.update(f"red {number}", "model", [Generation(text="answer")])
+    return filled
+
+
+@pytest.mark.parametrize("event", [{"tag": "red"}, {"tag": "red", "dry_run": False}])
+def test_a_flush_of_a_tag_leaves_the_other_answers(
+    tagged: UpstashRedisCache, event: dict[str, Any]
+) -> None:
+    result = flush_cache.handler(event, Context())
+    assert (result["tag"], result["cleared"]) == ("red", True)
+    assert (result["scanned"], result["removed"]) == (35, 5)
+    assert tagged.lookup("p1", "model") is not None
+    assert tagged.lookup("red 1", "model") is None
+
+
+@pytest.mark.parametrize(("event", "counted"), [({}, 35), ({"tag": "red"}, 5)])
+def test_a_dry_run_counts_and_changes_nothing(
+    tagged: UpstashRedisCache, redis: Redis, event: dict[str, Any], counted: int
+) -> None:
+    before = {key: redis.get(key) for key in redis.keys("*")}
+    result = flush_cache.handler({**event, "dry_run": True}, Context())
+    assert (result["dry_run"], result["cleared"], result["removed"]) == (True, False, counted)
+    assert {key: redis.get(key) for key in redis.keys("*")} == before
+
+
+def test_a_dry_run_goes_on_where_it_stopped(tagged: UpstashRedisCache, redis: Redis) -> None:
+    for number in range(2000):
+        redis.set(f"foreign:{number}", "x")
+    first = flush_cache.handler({"tag": "red", "dry_run": True}, Context(seconds=1))
+    assert not first["complete"]
+    rest = {"tag": "red", "dry_run": True, "cursor": first["cursor"]}
+    assert first["removed"] + flush_cache.handler(rest, Context())["removed"] == 5
+
+
+@pytest.mark.parametrize("cursor", [0, "0", "00"])
+def test_a_cursor_of_zero_begins_anew(filled: UpstashRedisCache, cursor: object) -> None:
+    assert flush_cache.handler({"cursor": cursor}, Context())["cleared"]
+
+
+@pytest.mark.parametrize(
+    ("event", "named"),
+    [
+        ({"tags": ["red"]}, "tags=['red'] is not accepted: one of tag, dry_run, cursor"),
+        ({"tag": None}, "tag=None is not accepted: text"),
+        ({"tag": ""}, "tag='' is not accepted: text"),
+        ({"tag": ["red"]}, "tag=['red'] "),
+        ({"dry_run": "yes"}, "dry_run='yes' is not accepted: true or false"),
+        ({"dry_run": 1}, "dry_run=1 "),
+        ({"dry_run": None}, "dry_run=None "),
+        ({"cursor": None}, "cursor=None is not accepted: what an unfinished flush returned"),
+        ({"cursor": True}, "cursor=True "),
+        ({"cursor": -1}, "cursor=-1 "),
+        ({"cursor": "7; FLUSHALL"}, "cursor='7; FLUSHALL' "),
+        ({"cursor": 1.5}, "cursor=1.5 "),
+        ({"source": "aws.scheduler"}, "source='aws.scheduler' "),
+        ({**SCHEDULED, "tags": "red"}, "tags='red' "),
+        ([], "event=[] is not accepted: an object"),
+        (None, "event=None "),
+    ],
+)
+def test_a_wrong_event_is_refused_by_its_field_and_clears_nothing(
+    filled: UpstashRedisCache, event: Any, named: str
+) -> None:
+    with pytest.raises(InvalidPolicy) as raised:
+        flush_cache.handler(event, Context())
+    assert str(raised.value).startswith(named)
+    assert filled.lookup("p1", "model") is not None
 
 
 def test_a_flush_that_failed_raises_so_that_somebody_hears_of_it(
