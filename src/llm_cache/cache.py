@@ -165,7 +165,8 @@ class UpstashRedisCache(BaseCache):
 
         One command, instant at any size; the memory comes back as entries expire, or by
         ``CacheNamespace.reclaim``. Without a namespace and a tag it deletes the **whole database**,
-        in the background when ``asynchronous``, as the class it replaces does.
+        in the background when ``asynchronous``, as the class it replaces does. A tag that no answer
+        can have raises ``InvalidPolicy``.
         """
         _refuse(unknown)
         run(self._clear(asynchronous, tag), self._execute_clear)
