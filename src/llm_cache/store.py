@@ -12,10 +12,8 @@ import functools
 import logging
 import ssl
 import threading
-import time
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -24,6 +22,7 @@ from upstash_redis import Redis
 from upstash_redis.asyncio import Redis as AsyncRedis
 from upstash_redis.errors import UpstashError
 
+from llm_cache import network
 from llm_cache.credentials import Credentials
 from llm_cache.errors import (
     InvalidSettings,
@@ -37,7 +36,6 @@ from llm_cache.operations import Command
 
 KEEPALIVE = 60.0  # seconds; a warm function is often idle for longer than httpx' own five
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
-_deadline: ContextVar[float] = ContextVar("llm_cache_store_deadline")
 
 # One INFO line a request, with the database's address in it, is nothing for a function's log.
 _httpx_log = logging.getLogger("httpx")
@@ -77,7 +75,7 @@ class UpstashStore:
         """
         try:
             client = self._connected()
-            _deadline.set(time.monotonic() + seconds)
+            network.allow(seconds)
             try:
                 return client.execute(list(command))
             except _DROPPED:  # a pooled connection that died while idle: once more, at once
@@ -135,40 +133,9 @@ def _tls() -> ssl.SSLContext:
 
 def _blocking_http() -> httpx.Client:
     """Return a client that bounds a request as a whole, where httpx bounds each read by itself."""
-    return httpx.Client(
-        verify=_tls(),
-        limits=_LIMITS,
-        event_hooks={"request": [_bound_request], "response": [_bound_response]},
-    )
-
-
-def _bound_request(request: httpx.Request) -> None:
-    request.extensions["timeout"] = _Remaining()
-
-
-def _bound_response(response: httpx.Response) -> None:
-    response.stream = _BoundedStream(cast(httpx.SyncByteStream, response.stream))
-
-
-class _Remaining(dict[str, float]):
-    """The timeouts of one request: whatever phase asks gets what is left of the whole."""
-
-    def get(self, phase: str, default: object = None) -> float:  # noqa: ARG002
-        return max(_deadline.get() - time.monotonic(), 0.001)
-
-
-class _BoundedStream(httpx.SyncByteStream):
-    def __init__(self, stream: httpx.SyncByteStream) -> None:
-        self._stream = stream
-
-    def __iter__(self) -> Iterator[bytes]:
-        for chunk in self._stream:
-            if time.monotonic() > _deadline.get():
-                raise httpx.ReadTimeout("the answer came too slowly")
-            yield chunk
-
-    def close(self) -> None:
-        self._stream.close()
+    client = httpx.Client(verify=_tls(), limits=_LIMITS, timeout=None)  # noqa: S113
+    network.bound(client)
+    return client
 
 
 class _HttpPerLoop:

@@ -21,6 +21,7 @@ EDGES = {
     "generations": {"langchain_core"},
     "hits": {"langchain_core"},
     "parsed": {"langchain_core", "pydantic"},
+    "network": {"httpcore", "httpx"},
     "streaming": {"langchain_core"},
 }
 
