@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Any
 from llm_cache._version import __version__
 
 if TYPE_CHECKING:
+    from llm_cache.breaker import Breaker, Circuit
     from llm_cache.cache import UpstashRedisCache
     from llm_cache.clearing import Reclaimed
     from llm_cache.errors import (
         CacheMiss,
+        CircuitOpen,
         InvalidPolicy,
         InvalidSettings,
         LlmCacheError,
@@ -35,9 +37,12 @@ if TYPE_CHECKING:
     from llm_cache.streaming import cached
 
 _HOMES = {
+    "Breaker": "breaker",
     "CacheMiss": "errors",
     "CacheNamespace": "namespace",
     "CachePolicy": "policy",
+    "Circuit": "breaker",
+    "CircuitOpen": "errors",
     "Coalesce": "policy",
     "InvalidPolicy": "errors",
     "InvalidSettings": "errors",
@@ -62,9 +67,12 @@ _HOMES = {
 }
 
 __all__ = [
+    "Breaker",
     "CacheMiss",
     "CacheNamespace",
     "CachePolicy",
+    "Circuit",
+    "CircuitOpen",
     "Coalesce",
     "InvalidPolicy",
     "InvalidSettings",

@@ -15,6 +15,7 @@ from langchain_core.outputs import Generation
 
 from llm_cache import clearing, scope
 from llm_cache.answers import RESERVE, Answers
+from llm_cache.breaker import Breaker, Circuit
 from llm_cache.credentials import fetch
 from llm_cache.drivers import arun, finish, on_a_loop, run
 from llm_cache.errors import InvalidSettings, StoreTimeout
@@ -67,6 +68,8 @@ class UpstashRedisCache(BaseCache):
     - ``lease``: the seconds after which nobody waits any longer for who computes an answer (see
       ``CachePolicy.coalesce``)
     - ``memory``: a first tier in the process, off by default
+    - ``breaker``: when an Upstash that fails is left alone; None: after 5 failures in a row, for 30
+      seconds. Clearing and deleting ask all the same.
     - ``clock``: the time, in Unix seconds
 
     ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
@@ -90,11 +93,13 @@ class UpstashRedisCache(BaseCache):
         do_not_store: Collection[Junk | str] = frozenset(Junk),
         lease: float = DEFAULT_LEASE,
         memory: MemoryTier | None = None,
+        breaker: Breaker | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
         self._keys = Keyspace(namespace)
         self._timeout = positive("timeout", timeout)
+        self._breaker = breaker or Breaker(slow=max(self._timeout / 2, 0.5))
         self._canonical_keys = canonical_keys
         self._memory = memory
         default = DEFAULT_TTL if ttl is None else ttl
@@ -129,6 +134,11 @@ class UpstashRedisCache(BaseCache):
             lease=settings.lease,
             memory=MemoryTier(seconds=settings.memory) if settings.memory else None,
         )
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether this process asks Upstash: ``closed`` means that it does."""
+        return self._breaker.state
 
     def policy(
         self, policy: CachePolicy | None = None, *, context: LambdaContext | None = None
@@ -215,10 +225,14 @@ class UpstashRedisCache(BaseCache):
         return Question.of(self._number, self._keys, prompt, llm_string, as_written=as_written)
 
     def _execute(self, command: Command) -> Any:
-        return self._store.execute(command, _allowed(self._timeout))
+        seconds = _allowed(self._timeout)
+        with self._breaker.guard(fair=seconds >= self._timeout):
+            return self._store.execute(command, seconds)
 
     async def _aexecute(self, command: Command) -> Any:
-        return await self._store.aexecute(command, _allowed(self._timeout))
+        seconds = _allowed(self._timeout)
+        with self._breaker.guard(fair=seconds >= self._timeout):
+            return await self._store.aexecute(command, seconds)
 
     def _execute_clear(self, command: Command) -> Any:
         return self._store.execute(command, CLEAR_TIMEOUT)

@@ -9,6 +9,7 @@ LlmCacheError
 └── StoreError                      Upstash did not do what it was asked
     ├── StoreTimeout                no answer within the time allowed
     ├── StoreUnavailable            no connection, or it broke
+    │   └── CircuitOpen             not asked, since it has failed repeatedly
     ├── StoreRefused                an answer that says no: token, permission, quota, memory
     └── StoreGarbled                an answer that is not Upstash's protocol
 
@@ -60,6 +61,10 @@ class StoreTimeout(StoreError):
 
 class StoreUnavailable(StoreError):
     """No connection could be made, or it broke before the answer was whole."""
+
+
+class CircuitOpen(StoreUnavailable):
+    """It has failed repeatedly, and is left alone for a while."""
 
 
 class StoreRefused(StoreError):

@@ -9,7 +9,7 @@ from typing import Any
 
 from llm_cache import scope
 from llm_cache.canonical import KEY_VERSION, canonical
-from llm_cache.errors import CacheMiss, LlmCacheError
+from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError
 from llm_cache.keys import Keyspace, digest
 from llm_cache.operations import Hit
 from llm_cache.policy import CachePolicy, Mode
@@ -86,7 +86,8 @@ class Question:
     def failed(self, doing: str, error: Exception) -> Outcome:
         """Tell of a failure, in the log too: by its kind, never by its values."""
         why = str(error) if isinstance(error, LlmCacheError) else type(error).__name__
-        logger.warning("cache %s failed: %s: %s", doing, type(error).__name__, why)
+        if not isinstance(error, CircuitOpen):  # its opening is logged, once
+            logger.warning("cache %s failed: %s: %s", doing, type(error).__name__, why)
         return self._told(Status.ERROR, why=why)
 
     def _told(self, status: Status, **details: Any) -> Outcome:

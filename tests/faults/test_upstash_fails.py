@@ -11,6 +11,7 @@ from tests.faults import servers
 from upstash_redis import Redis
 
 from llm_cache import (
+    Circuit,
     StoreError,
     StoreGarbled,
     StoreRefused,
@@ -205,3 +206,33 @@ def test_no_error_and_no_log_line_holds_the_token(caplog: pytest.LogCaptureFixtu
     told = "\n".join(f"{record.getMessage()} {record.exc_text}" for record in caplog.records)
     assert "token-that-must-not-appear" not in told
     assert "cache lookup failed" in told
+
+
+@pytest.mark.parametrize("call", [call_sync, call_async])
+def test_an_upstash_that_hangs_is_left_alone_after_a_few_calls(
+    call: Callable[[UpstashRedisCache], object], caplog: pytest.LogCaptureFixture
+) -> None:
+    with servers.serving(servers.silent) as url:
+        cache = cache_at(url)
+        for _ in range(5):
+            call(cache)
+        began = time.monotonic()
+        with cache.policy() as report:
+            for _ in range(20):
+                assert call(cache) is None
+        assert time.monotonic() - began < MARGIN
+    assert cache.circuit is Circuit.OPEN
+    assert report.errors == 20
+    assert "left alone" in report.outcomes[0].why
+    assert len([one for one in caplog.records if "circuit" in one.getMessage()]) == 1
+
+
+def test_a_clear_asks_even_when_the_circuit_is_open(upstash: UpstashEndpoint) -> None:
+    cache = cache_at(upstash.url)
+    cache._store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token"))
+    for _ in range(5):
+        cache.lookup("p", "model")
+    assert cache.circuit is Circuit.OPEN
+    cache._store = UpstashStore(lambda: Credentials(upstash.url, upstash.token))
+    cache.clear()
+    assert upstash.meter.read().commands == 1

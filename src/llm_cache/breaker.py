@@ -1,0 +1,118 @@
+"""A circuit breaker: after repeated failures, Upstash is left alone for a while.
+
+Each process has its own. Without it, an Upstash that hangs would cost every call its timeout.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+
+from llm_cache.errors import CircuitOpen, InvalidSettings, StoreRefused
+
+logger = logging.getLogger(__name__)
+
+
+class Circuit(StrEnum):
+    """What a breaker does with the next command."""
+
+    CLOSED = "closed"
+    """Lets it pass."""
+    OPEN = "open"
+    """Refuses it, at once."""
+    HALF_OPEN = "half_open"
+    """Has let one pass, to see; refuses others until that is back."""
+
+
+class Breaker:
+    """Opens for ``seconds`` after ``failures`` in a row, then tries a single command.
+
+    A command that took longer than ``slow`` seconds counts as one that failed. One that was refused
+    does not: who refuses is there, and quick. ``math.inf`` failures: it never opens. Threads may
+    share it. Raises ``InvalidSettings`` for a bound that is not positive.
+    """
+
+    def __init__(
+        self,
+        *,
+        failures: float = 5,
+        seconds: float = 30.0,
+        slow: float = 0.5,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        for name, value in (("failures", failures), ("seconds", seconds), ("slow", slow)):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
+                raise InvalidSettings(f"breaker {name}", value, "more than 0")
+        self._most = failures
+        self._seconds = seconds
+        self._slow = slow
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._failures = 0
+        self._opened = 0.0
+        self._state = Circuit.CLOSED
+
+    @property
+    def state(self) -> Circuit:
+        """What the next command would meet."""
+        if self._state is Circuit.OPEN and self._due():
+            return Circuit.HALF_OPEN
+        return self._state
+
+    @contextmanager
+    def guard(self, *, fair: bool = True) -> Iterator[None]:
+        """Run one command, and learn from it; raise ``CircuitOpen`` if it is not to be run.
+
+        Nothing is learnt from the failure of one that had not a ``fair`` time to succeed in.
+        """
+        self._admit()
+        began = self._clock()
+        try:
+            yield
+        except StoreRefused:
+            self._succeeded()
+            raise
+        except Exception:
+            self._failed(fair=fair)
+            raise
+        except BaseException:  # cancelled
+            self._failed(fair=False)
+            raise
+        if self._clock() - began > self._slow:
+            self._failed(fair=True)
+        else:
+            self._succeeded()
+
+    def _due(self) -> bool:
+        return self._clock() - self._opened >= self._seconds
+
+    def _admit(self) -> None:
+        with self._lock:
+            if self._state is Circuit.CLOSED:
+                return
+            if self._state is Circuit.OPEN and self._due():
+                self._state = Circuit.HALF_OPEN
+                return
+        raise CircuitOpen("Upstash is left alone for a while, after failures")
+
+    def _succeeded(self) -> None:
+        with self._lock:
+            closes, self._state = self._state is not Circuit.CLOSED, Circuit.CLOSED
+            self._failures = 0
+        if closes:
+            logger.warning("cache circuit closed: Upstash answers again")
+
+    def _failed(self, *, fair: bool) -> None:
+        with self._lock:
+            self._failures += fair
+            opens = self._state is Circuit.CLOSED and self._failures >= self._most
+            if opens or (self._state is Circuit.HALF_OPEN and fair):
+                self._opened = self._clock()
+            if opens or self._state is Circuit.HALF_OPEN:
+                self._state = Circuit.OPEN
+        if opens:
+            logger.warning("cache circuit open: Upstash is left alone for %g s", self._seconds)
