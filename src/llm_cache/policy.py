@@ -63,8 +63,8 @@ class Coalesce(StrEnum):
     """Every process that uses the database."""
 
 
-MAX_TEXT = 1000  # characters of a tag, a tenant or a salt
-NOT_THE_CALLERS = ("tenant", "namespace")
+MAX_TEXT = 1000  # characters of a tag, a tenant, a salt or a key
+NOT_THE_CALLERS = ("key", "tenant", "namespace")
 
 
 def _text(field: str, value: object) -> None:
@@ -111,6 +111,8 @@ class CachePolicy:
     - ``tags``: at most 8 names to clear the answer by, with ``cache.clear(tag=…)``.
     - ``tenant``, ``salt``: text that partitions the answers: those of one are never another's.
     - ``namespace``: another than the cache's own.
+    - ``key``: text that names the question, in place of the prompt and the model's settings: every
+      call in the block is then that question. Tenant, salt and namespace partition it as ever.
 
     Raises ``InvalidPolicy`` that names the field, the value and what is accepted.
     """
@@ -126,9 +128,10 @@ class CachePolicy:
     tenant: str | None = None
     salt: str | None = None
     namespace: str | None = None
+    key: str | None = None
 
     def __post_init__(self) -> None:
-        for name in ("tenant", "salt"):
+        for name in ("tenant", "salt", "key"):
             _text(name, getattr(self, name))
         if self.tags is not None:
             object.__setattr__(self, "tags", _tags(self.tags))
@@ -207,8 +210,8 @@ class CachePolicy:
         """Read a policy from a field of a Lambda event: ``{"ttl": 60, "mode": "refresh"}``.
 
         Strict: an unknown field or an ill-typed value raises ``InvalidPolicy`` that names it. A
-        field that is null counts as left out. ``tenant`` and ``namespace`` are not a caller's to
-        choose: join them with ``CachePolicy(tenant=…)``.
+        field that is null counts as left out. ``key``, ``tenant`` and ``namespace`` are not a
+        caller's to choose: join them with ``CachePolicy(tenant=…)``.
         """
         if not isinstance(fields_of_event, Mapping):
             raise InvalidPolicy("cache", fields_of_event, "an object")

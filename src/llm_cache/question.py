@@ -35,8 +35,7 @@ class Question:
         """Read what holds around the call; ``as_written``: without the rules of ``canonical``."""
         within = scope.current()
         policy = within.policy
-        asked = (prompt, llm_string) if as_written else canonical(prompt, llm_string)
-        rules = "as written" if as_written else f"canonical {KEY_VERSION}"
+        rules, asked = _asked(policy.key, prompt, llm_string, as_written=as_written)
         hashed = digest(rules, policy.tenant or "", policy.salt or "", *asked)
         keys = keys if policy.namespace is None else Keyspace(policy.namespace)
         return cls(cache, keys, hashed, within)
@@ -93,3 +92,14 @@ class Question:
     def _told(self, status: Status, **details: Any) -> Outcome:
         seconds = time.perf_counter() - self.began
         return Outcome(status=status, key=self.key, seconds=seconds, **details)
+
+
+def _asked(
+    key: str | None, prompt: str, llm_string: str, *, as_written: bool
+) -> tuple[str, tuple[str, ...]]:
+    """Return by which rules a question is told apart from others, and what it is by them."""
+    if key is not None:
+        return "by its own key", (key,)
+    if as_written:
+        return "as written", (prompt, llm_string)
+    return f"canonical {KEY_VERSION}", canonical(prompt, llm_string)

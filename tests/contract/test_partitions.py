@@ -69,6 +69,15 @@ async def test_an_asynchronous_clear_of_a_tag_clears(cache: UpstashRedisCache) -
         assert await cache.alookup("p", "model") is None
 
 
+def test_a_question_can_be_given_its_own_key(cache: UpstashRedisCache) -> None:
+    mine = CachePolicy(key="greeting of the day")
+    put(cache, mine, "good morning?")
+    assert hit(cache, mine, "how do you do?")
+    assert not hit(cache, None, "good morning?")
+    assert not hit(cache, CachePolicy(key="another"), "good morning?")
+    assert not hit(cache, CachePolicy(key="greeting of the day", tenant="a"), "good morning?")
+
+
 def test_the_order_of_tags_does_not_matter(cache: UpstashRedisCache) -> None:
     put(cache, CachePolicy(tags=("a", "b")))
     assert hit(cache, CachePolicy(tags=["b", "a", "b"]))

@@ -251,6 +251,7 @@ def test_a_raising_ttl_callable_is_not_swallowed_here() -> None:
         ({"tenant": ""}, "tenant=''"),
         ({"salt": "x" * 1001}, "salt="),
         ({"namespace": "a\n"}, "namespace="),
+        ({"key": ""}, "key=''"),
     ],
 )
 def test_a_wrong_partition_is_named(fields: dict[str, Any], named: str) -> None:
@@ -259,7 +260,7 @@ def test_a_wrong_partition_is_named(fields: dict[str, Any], named: str) -> None:
     assert named in str(raised.value)
 
 
-@pytest.mark.parametrize("field", ["tenant", "namespace"])
+@pytest.mark.parametrize("field", ["tenant", "namespace", "key"])
 def test_who_somebody_is_cannot_be_chosen_in_an_event(field: str) -> None:
     with pytest.raises(
         InvalidPolicy, match=r"one of the fields ttl, max_age, .*mode, coalesce, tags, salt$"
