@@ -6,11 +6,11 @@ younger than every clear that has happened.
 """
 
 import itertools
-import socket
 from collections.abc import Iterator
 from typing import TypeVar
 
 import pytest
+from tests.contract.connection import Connection
 
 from llm_cache import CachePolicy
 from llm_cache.clearing import clear
@@ -19,7 +19,6 @@ from llm_cache.entry import Entry, body
 from llm_cache.keys import Keyspace
 from llm_cache.operations import Hit, Miss, Operation, Wanted, lookup, store
 from local_cloud.redis_server import RedisServer
-from local_cloud.resp import Failure, Parser, pack
 
 KEYS = Keyspace("race")
 HASH = "a" * 64
@@ -30,27 +29,11 @@ T = TypeVar("T")
 ACTORS = {False: "1122CT", True: "1122CTL"}
 
 
-class Connection:
-    """One connection to the server, since the orders are many."""
-
-    def __init__(self, server: RedisServer) -> None:
-        self.socket = socket.create_connection(("127.0.0.1", server.port))
-        self.parser = Parser()
-        self.call("AUTH", server.password)
-
-    def call(self, *args: object) -> object:
-        self.socket.sendall(pack([str(arg).encode() for arg in args]))
-        while not (replies := list(self.parser.feed(self.socket.recv(65536)))):
-            pass
-        assert not isinstance(replies[0].value, Failure), replies[0].value
-        return _text(replies[0].value)
-
-
 @pytest.fixture
 def server(redis_server: RedisServer) -> Iterator[Connection]:
     connection = Connection(redis_server)
     yield connection
-    connection.socket.close()
+    connection.close()
 
 
 class World:
@@ -103,12 +86,6 @@ class World:
             found = self.read(policy)
             if isinstance(found, Hit):
                 assert found.answer > self.cleared_at
-
-
-def _text(value: object) -> object:
-    if isinstance(value, list):
-        return [_text(item) for item in value]
-    return value.decode() if isinstance(value, bytes) else value
 
 
 @pytest.mark.parametrize("tags", [None, ("t",)])
