@@ -113,15 +113,17 @@ class Answers:
         return hits.marked(found.answer, outcome) if self.mark_hits else found.answer
 
     def _turn(self, asked: Question, *, may_wait: bool) -> Turn:
-        """Bound the wait: by the lease, and by half of what time the invocation has left.
+        """Bound the wait: by two leases, and by half of what time the invocation has left.
 
-        The other half is for the model, should the wait have been for nothing. Who computes an
-        answer that others wait for does not wait for another's: they might wait for each other.
+        The second lease is that of who takes over from a writer that died: without it all who
+        waited would ask the model at the moment the first one ends. The other half of the time is
+        for the model, should the wait have been for nothing. Who computes an answer that others
+        wait for does not wait for another's: they might wait for each other.
         """
         remaining = asked.within.remaining
-        left = remaining() - RESERVE if remaining else 2 * self.lease
+        left = remaining() - RESERVE if remaining else 4 * self.lease
         lease = min(self.lease, max(left, 0.001))
-        waits = min(lease, left / 2) if may_wait and not scope.others_wait() else 0.0
+        waits = min(2 * lease, left / 2) if may_wait and not scope.others_wait() else 0.0
         until = time.monotonic() + waits
         mine = scope.claim_on(asked.identity)
         token = secrets.token_hex(8)

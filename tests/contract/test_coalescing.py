@@ -291,6 +291,37 @@ def test_a_dead_writer_is_waited_for_no_longer_than_its_lease(
     assert report.stored == 1
 
 
+def test_of_those_who_wait_for_a_dead_writer_one_takes_over(
+    redis: Redis, policy: CachePolicy
+) -> None:
+    """They all gave up at the moment at which its lease ended, and each asked the model."""
+    shared = UpstashRedisCache(redis, namespace="shop", lease=1.0)
+    holding, done, computed = threading.Event(), threading.Event(), []
+
+    def hang() -> None:
+        with shared.policy(policy):
+            shared.lookup("p", "model")
+            holding.set()
+            done.wait()
+
+    def ask() -> None:
+        own = UpstashRedisCache(redis, namespace="shop", lease=1.0)
+        cache = shared if policy.coalesce == "process" else own
+        with cache.policy(policy):
+            if cache.lookup("p", "model") is None:
+                computed.append("p")
+                time.sleep(SLOW)
+                cache.update("p", "model", ANSWER)
+
+    thread = threading.Thread(target=hang)
+    thread.start()
+    holding.wait()
+    together(*[ask] * 6)
+    done.set()
+    thread.join()
+    assert computed == ["p"]
+
+
 class Context:
     """What Lambda tells of the invocation's end."""
 
