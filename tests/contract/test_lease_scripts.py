@@ -36,6 +36,7 @@ def give_back(server: Connection, token: str, mark: str = "") -> object:
 
 def test_the_first_takes_the_lease_for_its_milliseconds(server: Connection, take: Take) -> None:
     assert take(FIRST, milliseconds=1500)[0] == TAKEN
+    assert server.call("GET", "lease") == f"{FIRST}:"
     left = server.call("PTTL", "lease")
     assert isinstance(left, int)
     assert 1000 < left <= 1500

@@ -66,11 +66,13 @@ def test_a_landing_reaches_those_who_wait_and_the_next_leads(
     flights: Flights, landing: Landing
 ) -> None:
     claim = lead(flights)
+    claim.flight.lease = "token"
     waiting = wait(flights)
     flights.land(claim.flight, landing)
     assert not waiting.flying
     assert waiting.landed.result() == landing
-    assert lead(flights).flight is not claim.flight
+    assert not flights._current
+    assert lead(flights).flight.lease is None
 
 
 def test_a_flight_lands_once(flights: Flights) -> None:
