@@ -1,0 +1,27 @@
+"""What the README links to exists, and each test that it names is in the file it links to."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)(?: "([^"]+)")?\)')
+
+
+@pytest.fixture(scope="module")
+def links(checkout: Path) -> list[tuple[str, str]]:
+    return LINK.findall((checkout / "README.md").read_text(encoding="utf-8"))
+
+
+def test_every_file_that_is_linked_to_exists(links: list[tuple[str, str]], checkout: Path) -> None:
+    files = [target for target, _ in links if "://" not in target and not target.startswith("#")]
+    assert len(files) > 20
+    assert [name for name in files if not (checkout / name.partition("#")[0]).is_file()] == []
+
+
+def test_every_test_that_is_named_is_there(links: list[tuple[str, str]], checkout: Path) -> None:
+    named = [(target, title) for target, title in links if title.startswith("test_")]
+    assert len(named) > 20
+    for target, title in named:
+        text = (checkout / target).read_text(encoding="utf-8")
+        assert f"def {title}(" in text, f"{target} has no {title}"
