@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import functools
 import logging
+import os
 import ssl
 import threading
 import weakref
@@ -51,9 +52,8 @@ class UpstashStore:
 
     def __init__(self, locate: Callable[[], Credentials]) -> None:
         self._locate = locate
-        self._lock = threading.Lock()
-        self._client: Redis | None = None
-        self._async_client: AsyncRedis | None = None
+        self.disconnect()
+        _stores.add(self)
 
     @classmethod
     def beside(cls, redis_: object) -> UpstashStore:
@@ -97,6 +97,16 @@ class UpstashStore:
         except Exception as error:
             raise _as_store_error(error) from error
 
+    def disconnect(self) -> None:
+        """Connect anew at the next command, and look up anew where to.
+
+        It is done in a process that was forked, whose parent goes on with the connections, and
+        after a snapshot was restored, whose connections are dead.
+        """
+        self._lock = threading.Lock()
+        self._client: Redis | None = None
+        self._async_client: AsyncRedis | None = None
+
     def _connected(self) -> Redis:
         with self._lock:
             if self._client is None:
@@ -116,6 +126,21 @@ class UpstashStore:
                 self._async_client._http._client = cast(httpx.AsyncClient, _HttpPerLoop())
             return self._async_client
 
+
+_stores: weakref.WeakSet[UpstashStore] = weakref.WeakSet()
+
+
+def _disconnect_all() -> None:
+    for store in list(_stores):
+        store.disconnect()
+
+
+os.register_at_fork(after_in_child=_disconnect_all)
+if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
+    # Brought by the runtime; https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
+    from snapshot_restore_py import register_after_restore
+
+    register_after_restore(_disconnect_all)
 
 _PLAIN: dict[str, Any] = {
     "rest_retries": 0,

@@ -12,7 +12,7 @@ import llm_cache
 PACKAGE = Path(llm_cache.__file__).parent
 EDGES = {
     "answers": {"langchain_core"},
-    "store": {"httpx", "upstash_redis"},
+    "store": {"httpx", "snapshot_restore_py", "upstash_redis"},
     "credentials": {"aws_lambda_powertools", "botocore"},
     "cache": {"langchain_core"},
     "calls": {"langchain_core"},
