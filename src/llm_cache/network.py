@@ -1,7 +1,7 @@
-"""Sockets for httpx whose every wait ends at one deadline, that of the whole call.
+"""What httpx leaves open: how long a call takes as a whole, and how much is read.
 
 httpx bounds each wait by itself, so whoever sends a byte now and then, or resolves a name slowly,
-holds its caller for as long as it likes.
+holds its caller for as long as it likes; and it reads, and decompresses, whatever comes.
 """
 
 from __future__ import annotations
@@ -9,13 +9,16 @@ from __future__ import annotations
 import ssl
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import Future
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, cast
 
 import httpcore
 import httpx
+
+MAX_REPLY = 20_000_000  # bytes; Upstash's own limit of a request, in base64, and half as much again
+PLAIN = {"accept-encoding": "identity"}  # headers: a few bytes may then not become a great many
 
 _deadline: ContextVar[float] = ContextVar("llm_cache_network_deadline")
 
@@ -30,6 +33,57 @@ def bound(client: httpx.Client) -> None:
     for transport in (client._transport, *client._mounts.values()):
         if isinstance(transport, httpx.HTTPTransport):
             transport._pool._network_backend = _Backend()
+
+
+def check(response: httpx.Response) -> None:
+    """Refuse a reply that is encoded, or too long, before it is read; a hook of httpx."""
+    _refuse_encoded(response)
+    response.stream = _Counted(cast("httpx.SyncByteStream", response.stream))
+
+
+async def acheck(response: httpx.Response) -> None:
+    """Refuse a reply as ``check`` does."""
+    _refuse_encoded(response)
+    response.stream = _AsyncCounted(cast("httpx.AsyncByteStream", response.stream))
+
+
+def _refuse_encoded(response: httpx.Response) -> None:
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise httpx.DecodingError("an encoding that was not asked for")
+
+
+def _count(so_far: int, chunk: bytes) -> int:
+    if so_far + len(chunk) > MAX_REPLY:
+        raise httpx.DecodingError("a reply without end")
+    return so_far + len(chunk)
+
+
+class _Counted(httpx.SyncByteStream):
+    def __init__(self, stream: httpx.SyncByteStream) -> None:
+        self._stream = stream
+
+    def __iter__(self) -> Iterator[bytes]:
+        read = 0
+        for chunk in self._stream:
+            read = _count(read, chunk)
+            yield chunk
+
+    def close(self) -> None:
+        self._stream.close()
+
+
+class _AsyncCounted(httpx.AsyncByteStream):
+    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+        self._stream = stream
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        read = 0
+        async for chunk in self._stream:
+            read = _count(read, chunk)
+            yield chunk
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
 
 
 def _left(late: type[Exception]) -> float:

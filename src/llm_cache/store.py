@@ -147,7 +147,11 @@ _PLAIN: dict[str, Any] = {
     "rest_retry_interval": 0,
     "allow_telemetry": False,
 }
-_LIMITS = httpx.Limits(keepalive_expiry=KEEPALIVE)
+_HTTP: dict[str, Any] = {
+    "headers": network.PLAIN,
+    "limits": httpx.Limits(keepalive_expiry=KEEPALIVE),
+    "timeout": None,  # the call is bounded as a whole
+}
 
 
 @functools.cache
@@ -158,7 +162,7 @@ def _tls() -> ssl.SSLContext:
 
 def _blocking_http() -> httpx.Client:
     """Return a client that bounds a request as a whole, where httpx bounds each read by itself."""
-    client = httpx.Client(verify=_tls(), limits=_LIMITS, timeout=None)  # noqa: S113
+    client = httpx.Client(**_HTTP, verify=_tls(), event_hooks={"response": [network.check]})
     network.bound(client)
     return client
 
@@ -185,7 +189,8 @@ class _HttpPerLoop:
 
     async def _hold(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[httpx.AsyncClient]:
         # asyncio.timeout bounds the whole call
-        client = httpx.AsyncClient(verify=_tls(), limits=_LIMITS, timeout=None)  # noqa: S113
+        hooks = {"response": [network.acheck]}
+        client = httpx.AsyncClient(**_HTTP, verify=_tls(), event_hooks=hooks)
         try:
             yield client
         finally:
@@ -208,6 +213,8 @@ def _as_store_error(error: Exception) -> StoreError:
             return StoreRefused(str(error))
         case httpx.TimeoutException() | TimeoutError():
             return StoreTimeout("no answer from Upstash in time")
+        case httpx.DecodingError():
+            return StoreGarbled(f"not an answer of Upstash ({error})")
         case httpx.HTTPError() | OSError():
             return StoreUnavailable(f"no connection to Upstash ({type(error).__name__})")
         case _:
