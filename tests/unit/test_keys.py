@@ -1,7 +1,7 @@
 import pytest
 
 from llm_cache import InvalidSettings
-from llm_cache.keys import Keyspace, digest
+from llm_cache.keys import Keyspace, digest, tag_hash
 
 
 def test_parts_that_join_to_the_same_text_hash_apart() -> None:
@@ -20,23 +20,44 @@ def test_text_that_is_not_valid_unicode_hashes_too() -> None:
     assert digest("\ud800") != digest("\ud801")
 
 
-def test_keys_of_a_namespace() -> None:
-    keys = Keyspace("shop")
-    assert (keys.epoch, keys.entry("00ff")) == ("shop:epoch", "shop:entry:00ff")
+def test_a_tag_hashes_to_the_first_half_of_its_digest() -> None:
+    # sha256sum of b"3:tag3:red": a clear by another release must reach the same epoch
+    assert tag_hash("red") == "57d44a71407222d6c141f63f2f830157"
+
+
+@pytest.mark.parametrize(
+    ("keys", "prefix"), [(Keyspace("shop"), "shop"), (Keyspace(), "llm_cache")]
+)
+def test_keys_of_a_namespace_and_of_none(keys: Keyspace, prefix: str) -> None:
+    assert keys.epochs(["0f"]) == (f"{prefix}:epoch", f"{prefix}:epoch:0f")
+    assert (keys.entry("00ff"), keys.lease("00ff")) == (
+        f"{prefix}:entry:00ff",
+        f"{prefix}:lease:00ff",
+    )
 
 
 def test_glob_characters_of_a_namespace_are_escaped_in_its_pattern() -> None:
     assert Keyspace("a*[b]?\\^").entry_pattern == r"a\*\[b\]\?\\\^:entry:*"
 
 
-def test_a_namespace_owns_no_key_of_one_that_begins_alike() -> None:
-    outer, inner, hashed = Keyspace("a"), Keyspace("a:entry"), "0" * 64
+def test_a_namespace_owns_no_key_of_another_even_one_that_begins_alike() -> None:
+    outer, inner, hashed = Keyspace("b"), Keyspace("b:entry"), "0" * 64
     assert outer.owns_entry(outer.entry(hashed))
     assert not outer.owns_entry(inner.entry(hashed))
     assert not outer.owns_entry(inner.epoch)
+    assert not outer.owns_entry(Keyspace("a").entry(hashed))
+    assert not outer.owns_entry(Keyspace("c").entry(hashed))
+
+
+@pytest.mark.parametrize("namespace", ["x", "x" * 200, "é *"])
+def test_a_namespace_is_up_to_200_printable_characters(namespace: str) -> None:
+    assert Keyspace(namespace).prefix == namespace
 
 
 @pytest.mark.parametrize("namespace", ["", "a\nb", "x" * 201, 7])
 def test_an_impossible_namespace_is_named_in_the_error(namespace: str) -> None:
-    with pytest.raises(InvalidSettings, match=r"namespace=.* is not accepted: None, or 1 to 200"):
+    with pytest.raises(InvalidSettings) as raised:
         Keyspace(namespace)
+    assert str(raised.value).startswith(
+        f"namespace={namespace!r} is not accepted: None, or 1 to 200 printable"
+    )
