@@ -27,6 +27,7 @@ HEAD = f'{{"v":{VERSION},"epochs":{{"":"'
 COMPRESS_ABOVE = 2_048  # characters
 WORTHWHILE = 0.8  # of the plain text; random text, such as an image in base64, stays as it is
 MAX_ANSWER = 16_000_000  # bytes; otherwise 100 KB could decompress to 100 MB
+LATEST = 10**11  # Unix seconds, in the year 5138
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ def decode(text: object) -> Entry:
             "created": int() | float() as created,
             "ttl": int() as ttl,
             "answer": [_, *_] as answer,
-        } if _are_epochs(epochs):
+        } if _are_epochs(epochs) and _is_time(created) and _is_time(ttl):
             return Entry(epochs, created, ttl, tuple(answer))
     raise UnreadableEntry("a field is missing or of the wrong type")
 
@@ -128,3 +129,8 @@ def _are_epochs(epochs: Mapping[str, object]) -> bool:
     tags = [tag for tag in epochs if tag]
     known = len(tags) <= MAX_TAGS and all(re.fullmatch("[0-9a-f]{32}", tag) for tag in tags)
     return known and all(isinstance(epoch, str) for epoch in epochs.values())
+
+
+def _is_time(seconds: float) -> bool:
+    """Whether an age can be told of it: JSON also carries NaN, and integers that no float holds."""
+    return 0 <= seconds <= LATEST

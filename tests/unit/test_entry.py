@@ -37,9 +37,25 @@ def test_age_is_never_negative_when_clocks_disagree() -> None:
     assert (entry.remaining(103.0), entry.remaining(111.0)) == (7.0, -1.0)
 
 
+def timed(created: object, ttl: object) -> str:
+    return f'{{"v":1,"epochs":{{"":"e"}},"created":{created},"ttl":{ttl},"answer":[1]}}'
+
+
+@pytest.mark.parametrize(("created", "ttl"), [(0, 0), (10**11, 10**11), (0.5, 1)])
+def test_an_entry_of_any_time_is_read(created: float, ttl: int) -> None:
+    read = decode(timed(created, ttl))
+    assert (read.created, read.ttl) == (created, ttl)
+
+
+HUGE = "1" + "0" * 400  # too large for a float
+NO_TIMES = ["NaN", "Infinity", "-Infinity", HUGE, -1, 10**11 + 1]
+
+
 @pytest.mark.parametrize(
     "text",
     [
+        *(timed(no_time, 60) for no_time in NO_TIMES),
+        *(timed(1.5, no_time) for no_time in NO_TIMES),
         None,
         7,
         "",
