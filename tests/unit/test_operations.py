@@ -1,5 +1,6 @@
 """Every rule of the operations, driven by hand: no server, no clock."""
 
+from dataclasses import FrozenInstanceError, fields
 from typing import Any
 
 import pytest
@@ -15,8 +16,10 @@ from llm_cache.operations import (
     Hit,
     Miss,
     Operation,
+    Pause,
     Unseen,
     Wanted,
+    judge,
     lookup,
     store,
 )
@@ -49,13 +52,17 @@ def drive(operation: Operation[Any], *replies: Any) -> tuple[list[Any], Any]:
         return commands, done.value
 
 
-def looking(policy: CachePolicy | None = None) -> Operation[Any]:
+def wanted(policy: CachePolicy | None = None) -> Wanted[str]:
     def read(found: Entry) -> str:
         if found.answer != ("hi",):
             raise UnreadableEntry("not hi")
         return "hi"
 
-    return lookup(Wanted(KEYS, HASH, policy or CachePolicy(), lambda: NOW, read))
+    return Wanted(KEYS, HASH, policy or CachePolicy(), lambda: NOW, read)
+
+
+def looking(policy: CachePolicy | None = None) -> Operation[Any]:
+    return lookup(wanted(policy))
 
 
 MGET = ("MGET", "ns:epoch", f"ns:entry:{HASH}")
@@ -104,6 +111,40 @@ def test_an_answer_older_than_the_policy_accepts_is_a_miss() -> None:
     assert isinstance(drive(looking(CachePolicy(max_age=5)), ["e1", entry()])[1], Hit)
 
 
+def test_an_answer_with_a_moment_left_is_not_expired() -> None:
+    text = entry(created=NOW - 59.5, ttl=60)
+    assert drive(looking(CachePolicy(max_age=4)), ["e1", text])[1].why is Absence.TOO_OLD
+
+
+def test_an_answer_comes_with_its_entry_which_it_does_not_show() -> None:
+    _, found = drive(looking(), ["e1", entry()])
+    late = entry(created=NOW - 61)
+    _, missed = drive(looking(CachePolicy(stale_if_error=10)), ["e1", late])
+    assert (found.text, missed.stale.text) == (entry(), late)
+    assert "epochs" not in repr(found)
+
+
+@pytest.mark.parametrize(
+    ("created", "judged"),
+    [
+        (NOW - 5, Hit("hi", 5.0, 55.0)),
+        (NOW - 7, Miss(Absence.TOO_OLD, ("e1",))),
+        (NOW - 60, Miss(Absence.EXPIRED, ("e1",))),
+    ],
+)
+def test_an_entry_that_no_clear_has_reached_is_judged_by_age(created: float, judged: Any) -> None:
+    text = entry("e0", created=created)
+    found = judge(wanted(CachePolicy(max_age=5)), ("e1",), text)
+    assert found == judged
+    assert isinstance(found, Miss) or found.text == text
+
+
+@pytest.mark.parametrize("text", ["rubbish", HEAD + "e1" + body(NOW, 60, ['"bye"'])])
+def test_an_unreadable_entry_is_not_judged(text: str) -> None:
+    with pytest.raises(UnreadableEntry):
+        judge(wanted(), ("e1",), text)
+
+
 @pytest.mark.parametrize("text", ["rubbish", HEAD + "e1" + body(NOW, 60, ['"bye"'])])
 def test_an_unreadable_entry_is_a_miss_and_is_deleted(text: str) -> None:
     commands, result = drive(looking(), ["e1", text], 1)
@@ -119,6 +160,11 @@ def test_a_read_only_lookup_deletes_nothing() -> None:
 def test_a_refresh_reads_the_epoch_alone() -> None:
     result = drive(looking(CachePolicy(mode="refresh")), ["e1"])
     assert result == ([("MGET", "ns:epoch")], Miss(Absence.NOT_READ, ("e1",)))
+
+
+def test_why_there_was_no_answer_is_told_in_words_that_stay() -> None:
+    told = "unknown cleared not_tagged too_old expired unreadable not_read"
+    assert [*Absence] == told.split()
 
 
 def test_a_failed_command_ends_the_lookup() -> None:
@@ -160,8 +206,22 @@ def test_an_entry_without_a_tag_of_the_lookup_is_a_miss() -> None:
     assert (len(commands), result) == (1, Miss(Absence.NOT_TAGGED, ("e1", "r1")))
 
 
-def storing(epochs: Epochs | Unseen, *tags: str) -> Operation[bool]:
-    return store(KEYS, HASH, body='"},"rest"', ttl=60, tags=tags, epochs=epochs, token="new")
+@pytest.mark.parametrize(
+    ("policy", "replies"),
+    [
+        (CachePolicy(tags=["red"]), [["e1", entry()]]),
+        (CachePolicy(), [["e1", "r1", entry(red="r1")]]),
+        (CachePolicy(), [["e1", entry(red="r1")], []]),
+    ],
+)
+def test_a_reply_of_another_length_is_never_a_hit(policy: CachePolicy, replies: list[Any]) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        drive(looking(policy), *replies)
+
+
+def storing(epochs: Epochs | Unseen, *tags: str, lease: str | None = None) -> Operation[bool]:
+    text, token = '"},"rest"', "new"
+    return store(KEYS, HASH, body=text, ttl=60, tags=tags, epochs=epochs, token=token, lease=lease)
 
 
 def test_a_store_is_one_command_that_carries_its_own_expiry() -> None:
@@ -189,14 +249,46 @@ def test_a_store_without_an_epoch_is_one_script(
     assert stored is bool(reply)
 
 
-def test_a_store_tells_the_script_which_epochs_it_saw() -> None:
-    (command,), _ = drive(storing(("e1", None), RED), 1)
-    assert command[3:7] == (MGET[-1], f"ns:lease:{HASH}", "ns:epoch", f"ns:epoch:{RED}")
-    assert command[-4:] == ("=e1", "", "-", f'","{RED}":"')
+@pytest.mark.parametrize(
+    ("epochs", "seen"),
+    [
+        (("e1", None), ("=e1", "-")),
+        ((None, "r1"), ("-", "=r1")),
+        (Unseen.NOT_LOOKED_UP, ("?", "?")),
+    ],
+)
+def test_a_store_tells_the_script_which_epochs_it_saw(
+    epochs: Epochs | Unseen, seen: tuple[str, str]
+) -> None:
+    (command,), _ = drive(storing(epochs, RED), 1)
+    assert command[2:7] == (4, MGET[-1], f"ns:lease:{HASH}", "ns:epoch", f"ns:epoch:{RED}")
+    assert command[-4:] == (seen[0], "", seen[1], f'","{RED}":"')
 
 
-def test_nothing_is_stored_after_a_lookup_that_failed() -> None:
-    assert drive(storing(Unseen.LOOKUP_FAILED)) == ([], False)
+def test_an_answer_computed_under_a_lease_is_stored_by_the_script_that_gives_it_back() -> None:
+    (command,), stored = drive(storing(("e1",), lease="mine"), 1)
+    assert command[0] == "EVAL"
+    assert command[-3:] == ("mine", "=e1", "")
+    assert stored is True
+
+
+@pytest.mark.parametrize("lease", [None, "mine"])
+def test_nothing_is_stored_after_a_lookup_that_failed(lease: str | None) -> None:
+    assert drive(storing(Unseen.LOOKUP_FAILED, lease=lease)) == ([], False)
+
+
+@pytest.mark.parametrize("epochs", [(), ("e1",), ("e1", None, "r1")])
+def test_epochs_that_are_not_those_of_the_tags_are_not_stored(epochs: Epochs) -> None:
+    with pytest.raises(ValueError, match="zip"):
+        drive(storing(epochs, RED))
+
+
+@pytest.mark.parametrize(
+    "value", [KEYS, wanted(), Pause(1), Hit("hi", 5, 55), Miss(Absence.UNKNOWN, ())]
+)
+def test_what_an_operation_is_given_and_gives_stays_as_it_is(value: Any) -> None:
+    with pytest.raises(FrozenInstanceError):
+        setattr(value, fields(value)[0].name, None)
 
 
 def test_a_clear_is_one_set_at_any_size() -> None:
