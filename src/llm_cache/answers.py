@@ -139,18 +139,20 @@ class Answers:
         ttl, body = storable
         if seen.claim:
             self.flights.land(seen.claim.flight, entry.HEAD + body)
-        stored = yield from operations.store(
-            asked.keys,
-            asked.hashed,
-            body=body,
-            ttl=self.ttl.kept(ttl, asked.policy.kept_beyond),
-            tags=asked.policy.tag_hashes,
-            epochs=seen.epochs,
-            token=secrets.token_hex(8),
-            lease=seen.claim.flight.lease if seen.claim else None,
-        )
-        if self.memory:
-            self.memory.discard(asked.key)
+        try:
+            stored = yield from operations.store(
+                asked.keys,
+                asked.hashed,
+                body=body,
+                ttl=self.ttl.kept(ttl, asked.policy.kept_beyond),
+                tags=asked.policy.tag_hashes,
+                epochs=seen.epochs,
+                token=secrets.token_hex(8),
+                lease=seen.claim.flight.lease if seen.claim else None,
+            )
+        finally:  # after the command, so that the entry it has replaced does not come back
+            if self.memory:
+                self.memory.discard(asked.key)
         return asked.stored(ttl) if stored else asked.skipped("may be older than a clear")
 
     def _storable(

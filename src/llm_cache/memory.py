@@ -45,7 +45,7 @@ class MemoryTier:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self.clock = clock
-        self._cleared = -math.inf
+        self._changed = -math.inf  # when this cache last stored, deleted or cleared
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._bytes = 0
@@ -65,11 +65,12 @@ class MemoryTier:
     def put(self, key: str, tags: tuple[str, ...], text: str, *, asked_at: float) -> None:
         """Keep an entry that Redis was asked for at ``asked_at``, by this tier's ``clock``.
 
-        One that is too large for the tier, or was asked for before a clear, is left out.
+        One that is too large for the tier is left out, and so is one that was asked for before a
+        store or a clear of this cache: it may be what was there before that.
         """
         with self._lock:
             self._drop(key)
-            if len(text) > self._max_bytes or asked_at <= self._cleared:
+            if len(text) > self._max_bytes or asked_at <= self._changed:
                 return
             self._kept[key] = Kept(text, tags, asked_at + self._seconds)
             self._bytes += len(text)
@@ -80,13 +81,14 @@ class MemoryTier:
         """Forget one entry."""
         with self._lock:
             self._drop(key)
+            self._changed = self.clock()
 
     def clear(self) -> None:
         """Forget every entry."""
         with self._lock:
             self._kept.clear()
             self._bytes = 0
-            self._cleared = self.clock()
+            self._changed = self.clock()
 
     def _drop(self, key: str) -> None:
         if kept := self._kept.pop(key, None):

@@ -161,6 +161,17 @@ def test_what_was_asked_for_before_a_clear_does_not_come_back(
     assert bool(held(memory, "a")) == kept
 
 
+@pytest.mark.parametrize(("asked_at", "kept"), [(99.0, False), (100.0, False), (100.1, True)])
+def test_what_was_asked_for_before_another_took_its_place_does_not_come_back(
+    clock: Clock, asked_at: float, kept: bool
+) -> None:
+    memory = tier(clock)
+    memory.discard("a")
+    clock.now += 1
+    memory.put("a", TAGS, "text", asked_at=asked_at)
+    assert bool(held(memory, "a")) == kept
+
+
 @pytest.mark.parametrize("name", ["seconds", "max_entries", "max_bytes"])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), True, "10", None])
 def test_a_bound_that_is_not_positive_is_refused_by_name(name: str, value: Any) -> None:
