@@ -285,6 +285,13 @@ def test_an_answer_found_while_taking_the_lease_gives_it_back(turn: Turn) -> Non
     assert isinstance(first.result, Hit)
 
 
+def test_an_answer_found_is_a_hit_even_if_the_lease_cannot_be_given_back(turn: Turn) -> None:
+    first = taking(turn, "fleet")
+    assert first.advance([1, "e1", stored()]) == GIVING_BACK
+    assert first.advance(StoreTimeout("slow")) is None
+    assert isinstance(first.result, Hit)
+
+
 @pytest.mark.parametrize("state", [0, 2])
 def test_an_answer_found_without_the_lease_gives_nothing_back(turn: Turn, state: int) -> None:
     first = taking(turn, "fleet")
