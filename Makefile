@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run serve test bench check format lock setup build clean
+.PHONY: help run serve test bench faults check format lock setup build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,9 @@ build: .venv/.ready .tools/sam/.ready ## Build for AWS: sam build (PARAMETERS="A
 
 bench: setup ## Measure hit, miss, store and cold imports beside the replaced class
 	@$(VENV)/python -m tests.benchmarks
+
+faults: setup ## Print what each fault of Upstash does to each operation, as a table
+	@$(VENV)/python -m tests.faults
 
 check: setup ## Lint, format, types, template
 	@$(VENV)/ruff check .

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from llm_cache import entry as entries
+from llm_cache import replies
 from llm_cache.errors import InvalidPolicy
 from llm_cache.keys import MAX_TAGS, Keyspace, tag_hash
 from llm_cache.operations import CLEARED, Command, Operation
@@ -17,7 +18,7 @@ def clear(keys: Keyspace, *, token: str, tag: str | None = None) -> Operation[No
 
     Raises ``InvalidPolicy`` for a tag that no answer can have.
     """
-    yield ("SET", _epoch(keys, tag), CLEARED + token)
+    replies.done((yield ("SET", _epoch(keys, tag), CLEARED + token)))
 
 
 def _epoch(keys: Keyspace, tag: str | None) -> str:
@@ -31,7 +32,7 @@ def _epoch(keys: Keyspace, tag: str | None) -> str:
 
 def delete(keys: Keyspace, hashed: str) -> Operation[bool]:
     """Delete one answer; return whether there was one. One ``UNLINK``."""
-    return bool((yield ("UNLINK", keys.entry(hashed))))
+    return bool(replies.number((yield ("UNLINK", keys.entry(hashed)))))
 
 
 def flush_database(*, asynchronous: bool) -> Operation[None]:
@@ -40,7 +41,7 @@ def flush_database(*, asynchronous: bool) -> Operation[None]:
     It leaves nothing by which to tell an answer that was being computed over an empty database;
     where that matters, have a namespace and ``clear`` it.
     """
-    yield ("FLUSHDB", "ASYNC" if asynchronous else "SYNC")
+    replies.done((yield ("FLUSHDB", "ASYNC" if asynchronous else "SYNC")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,12 +131,13 @@ def _each_page(
     """Run ``free`` on what is unreachable, or would be if the epoch ``cleared`` were replaced."""
     scanned = removed = 0
     while True:
-        cursor, names = yield ("SCAN", cursor, "MATCH", keys.entry_pattern, "COUNT", PAGE)
+        scan: Command = ("SCAN", cursor, "MATCH", keys.entry_pattern, "COUNT", PAGE)
+        cursor, names = replies.page((yield scan))
         page = [name for name in names if keys.owns_entry(name)]
         if page:
             script: Command = ("EVAL", RECLAIM_PAGE, 1 + len(page), keys.epoch, *page)
-            removed += yield (*script, entries.HEAD, keys.tag_epoch(""), free, cleared)
+            freed = yield (*script, entries.HEAD, keys.tag_epoch(""), free, cleared)
+            removed += replies.number(freed)
             scanned += len(page)
-        cursor = str(cursor)
         if cursor == "0" or not proceed():
             return Reclaimed(scanned, removed, cursor)

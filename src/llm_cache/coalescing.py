@@ -16,6 +16,7 @@ from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.keys import Keyspace
 from llm_cache.operations import Command, Hit, Miss, Operation, Pause, Wanted, examine, judge
 from llm_cache.policy import Coalesce
+from llm_cache.replies import number, texts
 
 T = TypeVar("T")
 
@@ -86,7 +87,7 @@ def _across_the_fleet(
     command = _take(wanted, turn)
     for pause in _pauses():
         try:
-            state, *seen, text = yield command
+            state, (*seen, text) = _told((yield command), wanted)
             claim.flight.lease = turn.token if state == TAKEN else None
             found = yield from examine(wanted, tuple(seen), text)
         except StoreError as error:
@@ -121,6 +122,12 @@ def give_back(
     """
     mark = NOBODY if each_for_itself else ""
     yield ("EVAL", GIVE_BACK, 1, keys.lease(hashed), lease, mark)
+
+
+def _told(reply: object, wanted: Wanted[T]) -> tuple[int, list[str | None]]:
+    """Return the state of the lease; and the epochs, followed by the entry."""
+    state, *values = reply if isinstance(reply, list) and reply else [None]
+    return number(state), texts(values, len(wanted.policy.tag_hashes) + 2)
 
 
 def _pauses() -> Iterator[float]:

@@ -17,6 +17,7 @@ from enum import Enum, StrEnum
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from llm_cache import entry as entries
+from llm_cache import replies
 from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
 from llm_cache.keys import Keyspace
@@ -104,9 +105,13 @@ def lookup(wanted: Wanted[T]) -> Operation[Hit[T] | Miss[T]]:
     """
     epochs = wanted.keys.epochs(wanted.policy.tag_hashes)
     if not wanted.policy.effective_mode.reads:
-        return Miss(Absence.NOT_READ, tuple((yield ("MGET", *epochs))))
-    *seen, text = yield ("MGET", *epochs, wanted.keys.entry(wanted.hashed))
+        return Miss(Absence.NOT_READ, tuple((yield from _mget(*epochs))))
+    *seen, text = yield from _mget(*epochs, wanted.keys.entry(wanted.hashed))
     return (yield from examine(wanted, tuple(seen), text))
+
+
+def _mget(*names: str) -> Operation[list[str | None]]:
+    return replies.texts((yield ("MGET", *names)), len(names))
 
 
 def examine(wanted: Wanted[T], seen: Epochs, text: str | None) -> Operation[Hit[T] | Miss[T]]:
@@ -132,7 +137,7 @@ def _cleared(
     if not current.keys() <= found.epochs.keys():
         return Absence.NOT_TAGGED
     if unnamed := [tag for tag in found.epochs if tag not in current]:
-        epochs = yield ("MGET", *(keys.tag_epoch(tag) for tag in unnamed))
+        epochs = yield from _mget(*(keys.tag_epoch(tag) for tag in unnamed))
         current.update(zip(unnamed, epochs, strict=True))
     return None if found.epochs == current else Absence.CLEARED
 
@@ -190,13 +195,17 @@ def store(
     if lease is None and not isinstance(epochs, Unseen) and None not in epochs:
         parts = (f"{before}{epoch}" for before, epoch in zip(between, epochs, strict=True))
         text = f"{entries.HEAD}{''.join(parts)}{body}"
-        yield ("SET", keys.entry(hashed), text, "EX", ttl)
+        replies.done((yield ("SET", keys.entry(hashed), text, "EX", ttl)))
         return True
     seen = ["?"] * len(between) if isinstance(epochs, Unseen) else [_told(one) for one in epochs]
     told = [part for pair in zip(seen, between, strict=True) for part in pair]
     names = (keys.entry(hashed), keys.lease(hashed), *keys.epochs(tags))
     script: Command = ("EVAL", STORE_UNDER_EPOCHS, len(names), *names)
-    return bool((yield (*script, FIRST + token, ttl, entries.HEAD, body, lease or "", *told)))
+    return bool(
+        replies.number(
+            (yield (*script, FIRST + token, ttl, entries.HEAD, body, lease or "", *told))
+        )
+    )
 
 
 def _told(epoch: str | None) -> str:
