@@ -1,5 +1,6 @@
 """A real Redis server behind Upstash's protocol, once a session, emptied for each test."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,9 @@ from upstash_redis import Redis
 
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
+
+# What takes minutes is for `make nightly`.
+collect_ignore = [] if os.environ.get("PROFILE") == "nightly" else ["nightly"]
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,76 @@
+"""A clear of a million answers takes as long as a PING; freeing them is unhurried and bounded."""
+
+import statistics
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+from langchain_core.outputs import Generation
+from tests.contract.connection import Connection
+from tests.contract.filling import fill
+from upstash_redis import Redis
+
+from llm_cache import CacheNamespace, UpstashRedisCache
+from llm_cache.clearing import PAGE
+from llm_cache.store import UpstashStore
+from local_cloud.redis_server import RedisServer
+from local_cloud.upstash import UpstashEndpoint
+
+MILLION = 1_000_000
+ROUNDS = 101
+ANSWER = [Generation(text="an answer")]
+
+
+@pytest.fixture
+def cache(redis_server: RedisServer, redis: Redis) -> Iterator[UpstashRedisCache]:
+    """A cache with a hit among a million; the other namespace has one answer."""
+    cache = UpstashRedisCache(redis, namespace="shop")
+    for each in (cache, UpstashRedisCache(redis, namespace="other")):
+        each.update("p", "model", ANSWER)
+    connection = Connection(redis_server)
+    fill(connection, "shop", cache._question("p", "model").key, MILLION - 1)
+    yield cache
+    connection.call("FLUSHDB", "SYNC")
+    connection.close()
+
+
+def took(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def test_a_million_answers_are_cleared_in_the_time_of_a_ping_and_freed_page_by_page(
+    cache: UpstashRedisCache, redis: Redis, upstash: UpstashEndpoint
+) -> None:
+    store = UpstashStore.beside(redis)
+    namespace = CacheNamespace(store, "shop")
+    assert redis.dbsize() == MILLION + 3
+    assert cache.lookup("p", "model") == ANSWER
+
+    upstash.meter.reset()
+    cache.clear()
+    assert upstash.meter.read().commands == 1
+    assert cache.lookup("p", "model") is None
+    assert UpstashRedisCache(redis, namespace="other").lookup("p", "model") == ANSWER
+
+    pings, clears = [], []
+    for _ in range(ROUNDS):  # in turns, since the machine's speed drifts
+        pings.append(took(lambda: store.execute(("PING",), 5.0)))
+        clears.append(took(cache.clear))
+    ping, clear = statistics.median(pings), statistics.median(clears)
+    print(f"\nclear at 1,000,000: {clear * 1e3:.2f} ms, {clear / ping:.2f} of a PING")
+    assert clear <= 3 * ping
+
+    upstash.meter.reset()
+    began = time.perf_counter()
+    first = namespace.reclaim(seconds=1)
+    assert 0 < first.removed < MILLION
+    assert redis.dbsize() == MILLION + 3 - first.removed
+    second = namespace.reclaim(seconds=600, cursor=first.cursor)
+    seconds, commands = time.perf_counter() - began, upstash.meter.read().commands
+    print(f"reclaim of 1,000,000: {commands} commands, {seconds:.0f} s")
+    assert first.removed + second.removed == MILLION
+    assert second.complete
+    assert commands <= 2 * 2 * MILLION // PAGE
+    assert redis.dbsize() == 3
