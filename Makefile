@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run serve test bench faults check format lock setup build clean
+.PHONY: help run serve test nightly bench faults check format lock setup build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -26,11 +26,14 @@ test: setup ## Run the tests, and report what of the library they did not reach
 	@$(VENV)/python -m coverage run -m pytest
 	@$(VENV)/python -m coverage report
 
+nightly: setup ## Run what takes minutes: a million answers, more orders of events, more examples
+	@PROFILE=nightly $(VENV)/python -m pytest tests/properties tests/nightly
+
 build: .venv/.ready .tools/sam/.ready ## Build for AWS: sam build (PARAMETERS="Architecture=x86_64 …" for another target)
 	@PYTHON="$(CURDIR)/$(VENV)/python" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build \
 	  $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 
-bench: setup ## Measure hit, miss, store and cold imports beside the replaced class
+bench: setup ## Measure hit, miss, store, clear and cold imports beside the replaced class
 	@$(VENV)/python -m tests.benchmarks
 
 faults: setup ## Print what each fault of Upstash does to each operation, as a table
