@@ -1,0 +1,49 @@
+"""Every order of more callers, clears and losses than there is time for in the quick tests."""
+
+import itertools
+from collections.abc import Iterator
+
+import pytest
+from tests.contract.callers import Ends, orders
+from tests.contract.connection import Connection
+
+from local_cloud.redis_server import RedisServer
+
+ALIVE = [end for end in Ends if end is not Ends.DEAD]  # who dies, dies with its whole process
+
+
+@pytest.fixture
+def server(redis_server: RedisServer) -> Iterator[Connection]:
+    connection = Connection(redis_server)
+    yield connection
+    connection.close()
+
+
+@pytest.mark.parametrize("epoch", [None, "cbefore"])
+@pytest.mark.parametrize(("clears", "losses"), [(1, 0), (0, 1), (1, 1)])
+@pytest.mark.parametrize("ends", [*itertools.product(Ends, repeat=2)])
+def test_two_processes_a_clear_and_a_loss(
+    server: Connection, ends: tuple[Ends, Ends], clears: int, losses: int, epoch: str | None
+) -> None:
+    orders(server, ends, epoch=epoch, clears=clears, losses=losses)
+
+
+@pytest.mark.parametrize("ends", [*itertools.product(ALIVE, repeat=2)])
+def test_two_in_one_process_a_clear_and_a_loss(server: Connection, ends: tuple[Ends, Ends]) -> None:
+    orders(server, ends, processes="00", clears=1, losses=1)
+
+
+@pytest.mark.parametrize("processes", ["000", "001", "010", "011", "012"])
+@pytest.mark.parametrize("ends", [*itertools.product([Ends.STORED, Ends.FAILED], repeat=3)])
+def test_three_callers_in_one_to_three_processes(
+    server: Connection, ends: tuple[Ends, Ends, Ends], processes: str
+) -> None:
+    calls = orders(server, ends, processes=processes)
+    assert max(calls) <= 1 + ends.count(Ends.FAILED)
+
+
+@pytest.mark.parametrize("ends", [*itertools.product([Ends.NOT_STORED, Ends.STORED], repeat=3)])
+def test_three_callers_of_whom_some_have_nothing_to_share(
+    server: Connection, ends: tuple[Ends, Ends, Ends]
+) -> None:
+    orders(server, ends, processes="001")
