@@ -208,6 +208,11 @@ def test_a_policy_stays_as_it_is() -> None:
         BOUNDS.ceiling = 10**9  # type: ignore[misc]
 
 
+def test_the_fields_of_a_policy_are_given_by_name() -> None:
+    with pytest.raises(TypeError):
+        CachePolicy(60)  # type: ignore[call-arg]
+
+
 @pytest.mark.parametrize(
     ("mode", "reads", "stores"),
     [
