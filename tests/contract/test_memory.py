@@ -43,12 +43,13 @@ def make(redis: Redis, clock: Clock) -> Callable[[], UpstashRedisCache]:
 
 
 @pytest.fixture
-def cache(make: Callable[[], UpstashRedisCache]) -> UpstashRedisCache:
+def cache(make: Callable[[], UpstashRedisCache], clock: Clock) -> UpstashRedisCache:
     """A cache that has seen the old answer a moment ago."""
     cache = make()
     cache.update("p", "model", OLD)
+    clock.now += 1
     cache.lookup("p", "model")
-    cache._memory.clock.now += 1  # type: ignore[union-attr]
+    clock.now += 1
     return cache
 
 
@@ -74,7 +75,7 @@ def test_a_second_hit_costs_no_command_and_says_where_it_is_from(
 def test_a_hit_from_memory_tells_its_true_age(cache: UpstashRedisCache, clock: Clock) -> None:
     clock.now += 4
     _, report = seen(cache)
-    assert (report.outcomes[0].why, report.outcomes[0].age) == ("memory", 5)
+    assert (report.outcomes[0].why, report.outcomes[0].age) == ("memory", 6)
 
 
 def test_a_miss_and_a_store_leave_nothing_in_memory(
@@ -109,8 +110,8 @@ def _clear_any_tag(cache: UpstashRedisCache) -> None:
     """The memory does not know the tags of an entry whose lookup named none."""
     with cache.policy(CachePolicy(tags=("t",))):
         cache.update("p", "model", OLD)
-    cache.lookup("p", "model")
     cache._memory.clock.now += 1  # type: ignore[union-attr]
+    cache.lookup("p", "model")
     cache.clear(tag="t")
 
 
@@ -173,11 +174,12 @@ def test_a_clear_that_failed_empties_the_memory_all_the_same(
 
 
 def test_what_a_caller_does_to_its_answer_is_not_what_the_next_one_gets(
-    make: Callable[[], UpstashRedisCache],
+    make: Callable[[], UpstashRedisCache], clock: Clock
 ) -> None:
     cache = make()
     message = AIMessage("an answer", additional_kwargs={"list": [1]})
     cache.update("p", "model", [ChatGeneration(message=message)])
+    clock.now += 1
     for _ in range(3):
         found, _ = seen(cache)
         assert (found[0].message.text, found[0].message.additional_kwargs["list"]) == (
@@ -212,6 +214,7 @@ def test_what_the_policy_does_not_accept_is_not_served(
     clock.now += 1
     with cache.policy(CachePolicy(ttl=60)):
         cache.update("p", "model", OLD)
+    clock.now += 1
     cache.lookup("p", "model")
     clock.now += 4
     assert seen(cache, **policy)[0] is None
@@ -224,17 +227,19 @@ def test_an_answer_does_not_outlive_its_ttl_in_memory(
     cache = make()
     with cache.policy(CachePolicy(ttl=5)):
         cache.update("p", "model", OLD)
+    clock.now += 1
     assert seen(cache)[0] == OLD
-    clock.now += 5
+    clock.now += 4
     assert seen(cache)[0] is None
 
 
 def test_an_answer_under_tags_is_served_to_those_who_name_them(
-    make: Callable[[], UpstashRedisCache], upstash: UpstashEndpoint
+    make: Callable[[], UpstashRedisCache], clock: Clock, upstash: UpstashEndpoint
 ) -> None:
     cache = make()
     with cache.policy(CachePolicy(tags=("t",))):
         cache.update("p", "model", OLD)
+    clock.now += 1
     assert seen(cache, tags=("t",))[0] == OLD
     upstash.meter.reset()
     assert seen(cache, tags=("t",))[0] == OLD
@@ -259,7 +264,24 @@ def meanwhile(
 def test_an_answer_read_before_a_clear_does_not_come_back_after_it(
     cache: UpstashRedisCache, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    def clears() -> None:
+        cache.clear()
+        clock.now += 1
+
     clock.now += SECONDS
-    meanwhile(cache, monkeypatch, cache.clear)
+    meanwhile(cache, monkeypatch, clears)
     assert seen(cache)[0] == OLD
     assert seen(cache)[0] is None
+
+
+def test_an_answer_read_before_an_update_does_not_come_back_after_it(
+    cache: UpstashRedisCache, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def updates() -> None:
+        cache.update("p", "model", NEW)
+        clock.now += 1
+
+    clock.now += SECONDS
+    meanwhile(cache, monkeypatch, updates)
+    assert seen(cache)[0] == OLD
+    assert seen(cache)[0] == NEW
