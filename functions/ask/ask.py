@@ -16,16 +16,20 @@ from answering import Answer, answer
 from llm_cache import CachePolicy
 from problems import Problem, model_timeout
 from question import Question
+from tenant import sharing, tenant_of
 
 logger = Logger()
+sharing()  # a wrong setting fails here, at the start, and not a caller's request
 RESERVE = 1.0  # seconds kept to tell the caller that the model was too slow
 
 
 async def ask(request: Request) -> JSONResponse:
     """Answer a question, from the cache if the caller accepts what is there."""
     try:
+        tenant = tenant_of(request.scope.get("aws.event"))
         question = Question.from_json(await request.body())
-        policy = question.policy(",".join(request.headers.getlist("cache-control")))
+        accepted = question.policy(",".join(request.headers.getlist("cache-control")))
+        policy = CachePolicy(tenant=tenant).within(accepted)
         answered = await _within_deadline(question, policy, request.scope.get("aws.context"))
     except Problem as problem:
         cause = type(problem.__cause__).__name__
@@ -77,4 +81,5 @@ app = Starlette(
         Exception: unexpected,
     },
 )
+app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
 handler = logger.inject_lambda_context(Mangum(app, lifespan="off"))

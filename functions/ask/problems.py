@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from starlette.responses import JSONResponse
 
+MAX_TEXT = 300  # characters of a reply that may be the caller's own, and so of any length
+
 
 class Problem(Exception):
     """A reply that is no answer: its HTTP status, a stable code, and a message for people."""
@@ -26,7 +28,7 @@ class Problem(Exception):
     def response(self) -> JSONResponse:
         """Return the reply, with ``Retry-After`` where it is known."""
         told = {"code": self.code, "message": str(self), "field": self.field}
-        error = {name: value for name, value in told.items() if value is not None}
+        error = {name: value[:MAX_TEXT] for name, value in told.items() if value is not None}
         headers = {"Retry-After": self.retry_after} if self.retry_after else None
         return JSONResponse({"error": error}, self.status, headers=headers)
 

@@ -8,8 +8,9 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from llm_cache import CachePolicy, InvalidPolicy
-from problems import invalid
+from problems import Problem, invalid
 
+MAX_BYTES = 2_000_000
 MAX_CHARACTERS = 20_000
 MAX_TURNS = 40
 
@@ -36,6 +37,8 @@ class Question(BaseModel):
     @classmethod
     def from_json(cls, body: bytes) -> Question:
         """Read a body; raise a ``Problem`` that names the first wrong field."""
+        if len(body) > MAX_BYTES:
+            raise Problem(413, "too_large", f"a body has at most {MAX_BYTES} bytes")
         try:
             return cls.model_validate_json(body)
         except ValidationError as error:

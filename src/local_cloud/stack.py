@@ -84,8 +84,11 @@ class Stack:
         body: object = None,
         headers: Mapping[str, str] | None = None,
         signed: bool = True,
+        by: tuple[str, str] = (KEY, KEY),
     ) -> httpx.Response:
         """Send a request to a Function URL, signed with SigV4, as AWS would receive it.
+
+        `by` is the access key that signs, and its secret.
 
         It goes to the emulator's address with the URL's host in its Host header. Any number of
         threads may send at once.
@@ -94,7 +97,7 @@ class Stack:
         sent = {"Host": urlsplit(url).netloc, "Content-Type": "application/json", **(headers or {})}
         if signed:
             request = AWSRequest(method, url, headers=sent, data=data)
-            SigV4Auth(Credentials(KEY, KEY), "lambda", REGION).add_auth(request)
+            SigV4Auth(Credentials(*by), "lambda", REGION).add_auth(request)
             sent = dict(request.headers.items())
         return self.aws.http.request(method, self.local(url), headers=sent, content=data)
 

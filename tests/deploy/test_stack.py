@@ -47,6 +47,19 @@ def test_an_unsigned_request_is_refused(cloud: LocalCloud) -> None:
     assert cloud.stack.request("POST", url, body={}, signed=False).status_code == 403
 
 
+def test_another_user_does_not_get_ones_answers(cloud: LocalCloud) -> None:
+    iam, url = cloud.aws.client("iam"), cloud.stack.outputs["AskUrl"] + "ask"
+    told = []
+    for user in ("alice", "bob"):
+        iam.create_user(UserName=user)
+        key = iam.create_access_key(UserName=user)["AccessKey"]
+        by = (key["AccessKeyId"], key["SecretAccessKey"])
+        for _ in range(2):
+            reply = cloud.stack.request("POST", url, body={"question": "Whose is it?"}, by=by)
+            told.append(reply.json()["cache"]["status"])
+    assert told == ["miss", "hit"] * 2
+
+
 def test_no_function_has_the_token_in_its_configuration(cloud: LocalCloud) -> None:
     client = cloud.aws.client("lambda")
     told = json.dumps(client.list_functions()["Functions"], default=str)

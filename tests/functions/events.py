@@ -21,10 +21,27 @@ class Context:
         return int(self.seconds * 1000)
 
 
+def signed_by(caller: str = "AIDAALICE", account: str = "111122223333") -> dict[str, Any]:
+    """Return what a Function URL with AWS_IAM tells of who signed."""
+    return {
+        "accessKey": "AKIAEXAMPLE",
+        "accountId": account,
+        "callerId": caller,
+        "cognitoIdentity": None,
+        "principalOrgId": None,
+        "userArn": f"arn:aws:iam::{account}:user/example",
+        "userId": caller,
+    }
+
+
 def function_url(
-    method: str, path: str, body: object = None, headers: dict[str, str] | None = None
+    method: str,
+    path: str,
+    body: object = None,
+    headers: dict[str, str] | None = None,
+    iam: object = None,
 ) -> dict[str, Any]:
-    """Return a Function URL's event, payload format 2.0."""
+    """Return a Function URL's event, payload format 2.0, as AWS_IAM has it."""
     text = body if isinstance(body, str) else json.dumps(body)
     host = "abc.lambda-url.us-east-1.on.aws"
     return {
@@ -35,6 +52,7 @@ def function_url(
         "headers": {"host": host, "content-type": "application/json", **(headers or {})},
         "requestContext": {
             "accountId": "123456789012",
+            "authorizer": {"iam": signed_by() if iam is None else iam},
             "domainName": host,
             "http": {
                 "method": method,

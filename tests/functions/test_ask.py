@@ -1,87 +1,19 @@
 """The ask function, called as Lambda calls it, with a real Redis and Converse on loopback."""
 
-import asyncio
 import json
 import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Any, cast
 
-import httpx
 import pytest
 from tests.faults import servers
-from tests.functions.bedrock import Bedrock, bedrock
-from tests.functions.events import Context, function_url
+from tests.functions.asking import QUESTION, at_once, call, cold
+from tests.functions.bedrock import Bedrock
+from tests.functions.events import function_url
 from upstash_redis import Redis
 
 import answering
-import ask
 from local_cloud.children import wait_until
 from local_cloud.upstash import UpstashEndpoint
-
-QUESTION = {"question": "What is the capital of France?"}
-
-
-@dataclass
-class Reply:
-    status: int
-    body: Any
-    headers: dict[str, str]
-
-
-@pytest.fixture(scope="module")
-def _model() -> Iterator[Bedrock]:
-    with bedrock() as running:
-        yield running
-
-
-@pytest.fixture
-def model(
-    _model: Bedrock, upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Bedrock]:
-    environment = {
-        "MODEL_ID": "amazon.nova-2-lite-v1:0",
-        "MODEL_MAX_TOKENS": "512",
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ENDPOINT_URL": _model.url,
-        "UPSTASH_REDIS_REST_URL": upstash.url,
-        "UPSTASH_REDIS_REST_TOKEN": upstash.token,
-        "LLM_CACHE_NAMESPACE": "test",
-        "LLM_CACHE_TTL": "600",
-        "LLM_CACHE_TTL_FLOOR": "10",
-        "LLM_CACHE_TTL_CEILING": "3600",
-        "LLM_CACHE_TIMEOUT": "0.5",
-    }
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    _model.requests.clear()
-    _model.status, _model.error, _model.headers, _model.hold = 200, "", {}, None
-    cold()
-    yield _model
-    cold()
-
-
-def cold() -> None:
-    """Forget what a warm environment keeps."""
-    answering.model.cache_clear()
-    answering.answers.cache_clear()
-
-
-def call(
-    body: object = None,
-    *,
-    method: str = "POST",
-    path: str = "/ask",
-    seconds: float = 60,
-    **headers: str,
-) -> Reply:
-    named = {name.replace("_", "-"): value for name, value in headers.items()}
-    event = function_url(method, path, body, named)
-    reply: Any = ask.handler(event, cast(Any, Context(seconds)))
-    return Reply(reply["statusCode"], json.loads(reply["body"]), reply["headers"])
 
 
 def test_a_question_is_answered_by_the_model_and_then_from_the_cache(model: Bedrock) -> None:
@@ -107,22 +39,8 @@ def test_headers_tell_what_the_cache_did(model: Bedrock) -> None:
     assert again.headers["age"] == "0"
 
 
-async def at_once(model: Bedrock, body: dict[str, Any], callers: int, calls: int) -> list[Any]:
-    """Send the same question several times while the model holds its answers back."""
-    model.hold = threading.Event()
-    transport = httpx.ASGITransport(ask.app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://ask") as client:
-        asked = asyncio.gather(*(client.post("/ask", json=body) for _ in range(callers)))
-        async with asyncio.timeout(5):
-            while len(model.requests) < calls:  # noqa: ASYNC110  it counts in a thread
-                await asyncio.sleep(0.01)
-        await asyncio.sleep(0.3)
-        model.hold.set()
-        return list(await asked)
-
-
 async def test_callers_of_one_question_at_once_cost_one_call(model: Bedrock) -> None:
-    replies = await at_once(model, QUESTION, callers=3, calls=1)
+    replies = await at_once(model, [function_url("POST", "/ask", QUESTION)] * 3, calls=1)
     assert len(model.requests) == 1
     assert {reply.json()["answer"] for reply in replies} == {"Answer 1."}
     statuses = sorted(reply.json()["cache"]["status"] for reply in replies)
@@ -132,8 +50,8 @@ async def test_callers_of_one_question_at_once_cost_one_call(model: Bedrock) -> 
 
 
 async def test_a_caller_may_ask_for_itself(model: Bedrock) -> None:
-    alone = {**QUESTION, "cache": {"coalesce": "off"}}
-    replies = await at_once(model, alone, callers=2, calls=2)
+    alone = function_url("POST", "/ask", {**QUESTION, "cache": {"coalesce": "off"}})
+    replies = await at_once(model, [alone] * 2, calls=2)
     assert {reply.json()["cache"]["status"] for reply in replies} == {"miss"}
 
 

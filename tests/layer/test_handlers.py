@@ -55,13 +55,14 @@ def bedrock() -> Iterator[str]:
 
 def request(method: str, path: str, body: dict[str, str] | None = None) -> dict[str, object]:
     """A Function URL's event."""
+    iam = {"accountId": "111122223333", "callerId": "AIDAEXAMPLE"}
     http = {"method": method, "path": path, "protocol": "HTTP/1.1", "sourceIp": "127.0.0.1"}
     return {
         "version": "2.0",
         "rawPath": path,
         "rawQueryString": "",
         "headers": {"host": "it.lambda-url.eu-west-1.on.aws", "content-type": "application/json"},
-        "requestContext": {"http": http, "stage": "$default"},
+        "requestContext": {"http": http, "authorizer": {"iam": iam}, "stage": "$default"},
         "body": json.dumps(body) if body else None,
         "isBase64Encoded": False,
     }

@@ -117,6 +117,17 @@ def test_signed_request_reaches_the_function_url(stack: Stack) -> None:
     assert event["body"] == '{"q": "\\u00e9"}'
 
 
+def test_function_is_told_who_signed(stack: Stack, aws: Aws) -> None:
+    user = aws.client("iam").create_user(UserName="alice")["User"]
+    key = aws.client("iam").create_access_key(UserName="alice")["AccessKey"]
+
+    by = (key["AccessKeyId"], key["SecretAccessKey"])
+    event = stack.request("GET", stack.outputs["TinyUrl"], by=by).json()
+
+    told = event["requestContext"]["authorizer"]["iam"]
+    assert (told["callerId"], told["userArn"]) == (user["UserId"], user["Arn"])
+
+
 def test_unsigned_request_is_forbidden(stack: Stack) -> None:
     assert stack.request("POST", stack.outputs["TinyUrl"], signed=False).status_code == 403
 

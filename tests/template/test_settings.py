@@ -6,6 +6,7 @@ import pytest
 from tests.template import loader
 
 from llm_cache import Settings
+from tenant import VARIABLE, Sharing
 
 FUNCTIONS = loader.functions(loader.load())
 
@@ -55,3 +56,10 @@ def test_the_least_that_the_template_allows_is_accepted() -> None:
     }
     named = {"LLM_CACHE_URL_PARAMETER": "/url", "LLM_CACHE_TOKEN_PARAMETER": "/token"}
     Settings.from_env({**named, **least})
+
+
+def test_the_template_allows_just_the_ways_of_sharing_that_there_are() -> None:
+    allowed = loader.load()["Parameters"]["ShareAnswers"]
+    assert allowed["AllowedValues"] == list(Sharing)
+    assert allowed["Default"] == Sharing.NOBODY
+    assert loader.environment(FUNCTIONS["AskFunction"])[VARIABLE] == {"Ref": "ShareAnswers"}

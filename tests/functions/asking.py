@@ -1,0 +1,83 @@
+"""Ask the function as Lambda does."""
+
+import asyncio
+import base64
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import httpx
+from starlette.types import Receive, Scope, Send
+from tests.functions.bedrock import Bedrock
+from tests.functions.events import Context, function_url
+
+import answering
+import ask
+import tenant
+
+QUESTION = {"question": "What is the capital of France?"}
+
+
+@dataclass
+class Reply:
+    """What a caller gets; ``body`` is JSON."""
+
+    status: int
+    body: Any
+    headers: dict[str, str]
+
+    @property
+    def cache(self) -> str:
+        """What the cache did."""
+        status: str = self.body["cache"]["status"]
+        return status
+
+
+def cold() -> None:
+    """Forget what a warm environment keeps."""
+    answering.model.cache_clear()
+    answering.answers.cache_clear()
+    tenant.sharing.cache_clear()
+
+
+def call(
+    body: object = None,
+    *,
+    method: str = "POST",
+    path: str = "/ask",
+    seconds: float = 60,
+    iam: object = None,
+    **headers: str,
+) -> Reply:
+    """Send a request, and wait for its reply."""
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return handle(function_url(method, path, body, named, iam), seconds)
+
+
+def handle(event: dict[str, Any], seconds: float = 60) -> Reply:
+    """Hand over an event, and read the reply."""
+    reply: Any = ask.handler(event, cast(Any, Context(seconds)))
+    return Reply(reply["statusCode"], json.loads(reply["body"]), reply["headers"])
+
+
+async def at_once(model: Bedrock, events: Sequence[dict[str, Any]], calls: int) -> list[Any]:
+    """Send questions together while the model holds its answers back."""
+    model.hold = threading.Event()
+    asked = asyncio.gather(*(_post(event) for event in events))
+    async with asyncio.timeout(5):
+        while len(model.requests) < calls:  # noqa: ASYNC110  it counts in a thread
+            await asyncio.sleep(0.01)
+    await asyncio.sleep(0.3)
+    model.hold.set()
+    return list(await asked)
+
+
+async def _post(event: dict[str, Any]) -> httpx.Response:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        await ask.app({**scope, "aws.event": event}, receive, send)
+
+    transport = httpx.ASGITransport(app)
+    async with httpx.AsyncClient(transport=transport, base_url="http://ask") as client:
+        return await client.post("/ask", content=base64.b64decode(event["body"]))
