@@ -14,7 +14,18 @@ from typing import Generic, TypeVar
 from llm_cache.errors import StoreError, UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Command, Hit, Miss, Operation, Pause, Wanted, examine, judge
+from llm_cache.operations import (
+    FIRST,
+    Command,
+    Epochs,
+    Hit,
+    Miss,
+    Operation,
+    Pause,
+    Wanted,
+    examine,
+    judge,
+)
 from llm_cache.policy import Coalesce
 from llm_cache.replies import number, texts
 
@@ -52,7 +63,7 @@ def take_turn(wanted: Wanted[T], missed: Miss[T], turn: Turn) -> Operation[Hit[T
     In the process: no command. Across the fleet: one to take the lease; while another has it, one
     for every look at what has become of it, after pauses that double from 50 ms to a second.
     """
-    about = (wanted.keys.entry(wanted.hashed), wanted.policy.tag_hashes, missed.epochs)
+    about = (wanted.keys.entry(wanted.hashed), wanted.policy.tag_hashes, _clears(missed.epochs))
     while True:
         joined = turn.flights.join(about, turn.lease, turn.mine)
         if isinstance(joined, Claim):
@@ -64,6 +75,11 @@ def take_turn(wanted: Wanted[T], missed: Miss[T], turn: Turn) -> Operation[Hit[T
         yield Pause(min(turn.patience(), joined.left()), joined.landed)
         if found := _landed(wanted, missed, joined):
             return found
+
+
+def _clears(epochs: Epochs) -> Epochs:
+    """Tell the epochs that clears have made: where a store has made one, nothing was cleared."""
+    return tuple(None if epoch and epoch.startswith(FIRST) else epoch for epoch in epochs)
 
 
 def _landed(wanted: Wanted[T], missed: Miss[T], flight: Flight) -> Hit[T] | Write[T] | None:
@@ -88,7 +104,8 @@ def _across_the_fleet(
     for pause in _pauses():
         try:
             state, (*seen, text) = _told((yield command), wanted)
-            claim.flight.lease = turn.token if state == TAKEN else None
+            if state == TAKEN:
+                claim.flight.take(turn.token, turn.lease)
             found = yield from examine(wanted, tuple(seen), text)
         except StoreError as error:
             return Write(missed, claim, error)
@@ -147,12 +164,15 @@ def _take(wanted: Wanted[T], turn: Turn) -> Command:
 HELD, TAKEN, EACH_FOR_ITSELF = 0, 1, 2
 NOBODY = "-"  # in the place of a token
 
-# A lease names the epochs it was taken under. One taken before a clear is for an answer that will
-# not be served, so nobody waits for it.
+# A lease names the epochs it was taken under, but for those that a store has made. One taken before
+# a clear is for an answer that will not be served, so nobody waits for it.
 TAKE = f"""
 local found = redis.call('MGET', unpack(KEYS, 2))
 local under = ''
-for i = 1, #KEYS - 2 do under = under .. ':' .. (found[i] or '') end
+for i = 1, #KEYS - 2 do
+  local epoch = found[i] or ''
+  under = under .. ':' .. (string.sub(epoch, 1, 1) == '{FIRST}' and '' or epoch)
+end
 local held = redis.call('GET', KEYS[1])
 local colon = held and string.find(held, ':', 1, true)
 if not colon or string.sub(held, colon) ~= under then

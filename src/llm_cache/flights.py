@@ -46,6 +46,10 @@ class Flight:
         """Whether the answer is still to come."""
         return not self.landed.done()
 
+    def take(self, lease: str, seconds: float) -> None:
+        """Note the lease under which the fleet waits for it, for ``seconds`` from now."""
+        self.lease, self.until = lease, time.monotonic() + seconds
+
     def left(self) -> float:
         """Return the seconds after which nobody waits for it any more."""
         return self.until - time.monotonic()

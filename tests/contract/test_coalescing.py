@@ -22,6 +22,7 @@ from pydantic import Field
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, Report, Status, UpstashRedisCache, cached
+from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
 
 SLOW = 0.3  # seconds a call of the model takes
@@ -163,6 +164,33 @@ def test_a_lease_taken_before_a_clear_is_not_waited_for(
         first.update("p", "model", [Generation(text="old")])
     assert statuses(report) == ["miss unknown", "stored"]
     assert second.lookup("p", "model") == [Generation(text="new")]
+
+
+def test_the_first_answer_to_another_question_makes_nobody_ask_twice(
+    caches: Callable[[], UpstashRedisCache], policy: CachePolicy
+) -> None:
+    """It makes the namespace's first epoch, which is no clear."""
+    first, second = caches(), caches()
+    with first.policy(policy):
+        assert first.lookup("p", "model") is None
+        second.update("another", "model", ANSWER)
+        first.update("p", "model", ANSWER)
+    assert second.lookup("p", "model") == ANSWER
+
+
+def test_a_database_that_has_become_full_keeps_nobody_waiting(
+    caches: Callable[[], UpstashRedisCache], redis: Redis, redis_server: RedisServer
+) -> None:
+    cache = caches()
+    with cache.policy(CachePolicy(coalesce="fleet")) as report:
+        assert cache.lookup("p", "model") is None
+        redis_server.call("CONFIG", "SET", "maxmemory", 1)
+        try:
+            cache.update("p", "model", ANSWER)
+        finally:
+            redis_server.call("CONFIG", "SET", "maxmemory", 0)
+    assert report.stored == 1  # Redis lets a script go on that has freed something first: the lease
+    assert redis.keys("*:lease:*") == []
 
 
 def test_a_model_that_fails_lets_the_next_one_ask(

@@ -82,7 +82,19 @@ def test_under_the_same_epochs_it_is_held(
 
 
 @pytest.mark.parametrize("name", ["epoch", "tag"])
-@pytest.mark.parametrize(("before", "after"), [("e1", "e2"), (None, "e1"), ("e1", None)])
+@pytest.mark.parametrize(("before", "after"), [(None, "f1"), ("f1", "f2"), ("f1", None)])
+def test_an_epoch_that_a_store_has_made_cleared_nothing(
+    server: Connection, take: Take, name: str, before: str | None, after: str | None
+) -> None:
+    for token, epoch, state in ((FIRST, before, TAKEN), (SECOND, after, HELD)):
+        server.call("DEL", name) if epoch is None else server.call("SET", name, epoch)
+        assert take(token)[0] == state
+
+
+@pytest.mark.parametrize("name", ["epoch", "tag"])
+@pytest.mark.parametrize(
+    ("before", "after"), [("f1", "c1"), ("e1", "e2"), (None, "e1"), ("e1", None)]
+)
 def test_under_other_epochs_it_is_taken_over(
     server: Connection, take: Take, name: str, before: str | None, after: str | None
 ) -> None:
