@@ -163,6 +163,16 @@ def test_a_lease_outlives_its_claim_and_is_gone_on_under_within_its_time(
     assert next_one.flight.until == (until if lease else clock.now + LEASE)
 
 
+def test_a_lease_that_was_taken_late_is_waited_for_as_long_as_it_lasts(
+    flights: Flights, clock: Clock
+) -> None:
+    claim = lead(flights)
+    clock.now += LEASE - 1
+    claim.flight.take("token", LEASE)
+    clock.now += LEASE - 1
+    assert (wait(flights).lease, wait(flights).left()) == ("token", 1)
+
+
 def test_a_claim_that_is_collected_after_its_landing_changes_nothing(flights: Flights) -> None:
     claim = lead(flights)
     flight = claim.flight
