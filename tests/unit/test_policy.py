@@ -126,6 +126,7 @@ def test_a_wrong_field_of_an_event_is_named(fields: dict[str, Any], named: str) 
     with pytest.raises(InvalidPolicy) as raised:
         CachePolicy.from_event(fields)
     assert str(raised.value).startswith(named)
+    assert raised.value.name == named.partition("=")[0]
 
 
 def test_an_event_field_that_is_no_object_is_refused() -> None:
@@ -187,6 +188,7 @@ def test_two_policies_joined_allow_what_both_allow() -> None:
         ("min_fresh", 5, timedelta(seconds=9), 9),
         ("min_fresh", 5, None, 5),
         ("max_stale", 5, timedelta(seconds=9), 5),
+        ("max_stale", 9, 5, 5),
         ("max_stale", 0, 9, 0),
         ("ttl", 60, 5, 60),
         ("ttl", None, 5, 5),
@@ -230,6 +232,11 @@ def test_a_mode_says_whether_to_read_and_whether_to_store(
     assert (effective.reads, effective.stores) == (reads, stores)
 
 
+def test_policies_that_do_not_read_ask_for_no_freshness_where_one_inside_them_reads() -> None:
+    joined = CachePolicy(mode="refresh") & CachePolicy(mode="bypass")
+    assert CachePolicy(mode="use").within(joined) == CachePolicy(mode="use")
+
+
 @pytest.mark.parametrize("one", Mode)
 @pytest.mark.parametrize("other", Mode)
 def test_joined_modes_read_and_store_only_where_both_do(one: Mode, other: Mode) -> None:
@@ -247,16 +254,20 @@ def test_joined_modes_read_and_store_only_where_both_do(one: Mode, other: Mode) 
         ({}, 10**9, 0.1, True),
         ({}, 5, 0, False),
         ({"max_stale": 7}, 5, 0.1, True),
+        ({"max_age": 5}, 4.9, 10, True),
         ({"max_age": 5}, 5.0, 10, True),
         ({"max_age": 5}, 5.1, 10, False),
         ({"max_age": timedelta(minutes=1)}, 60.0, 10, True),
         ({"max_age": 0}, 0.1, 10, False),
         ({"min_fresh": 10}, 5, 10, True),
+        ({"min_fresh": 10}, 5, 10.1, True),
         ({"min_fresh": 10}, 5, 9.9, False),
         ({"min_fresh": timedelta(seconds=10)}, 5, 9.9, False),
         ({"min_fresh": 0}, 5, 0, True),
+        ({"max_stale": 7}, 5, -6.9, True),
         ({"max_stale": 7}, 5, -7, True),
         ({"max_stale": 7}, 5, -7.1, False),
+        ({"max_stale": timedelta(seconds=7)}, 5, -7, True),
         ({"max_stale": 0}, 5, 0, True),
         ({"max_stale": 7, "min_fresh": 1}, 5, -1, False),
         ({"max_stale": 7, "max_age": 4}, 5, -1, False),
@@ -274,6 +285,7 @@ def test_what_is_kept_beyond_its_ttl_is_for_errors() -> None:
     assert policy.kept_beyond == 61
     assert [policy.tolerates_on_error(left) for left in (-60, -61)] == [True, False]
     assert CachePolicy(stale_if_error=timedelta(minutes=1)).kept_beyond == 60
+    assert CachePolicy(stale_if_error=timedelta(minutes=1)).tolerates_on_error(-60)
     assert CachePolicy().kept_beyond == 0
     assert not CachePolicy().tolerates_on_error(-0.1)
 
@@ -359,6 +371,7 @@ def test_an_unknown_way_to_coalesce_is_named(value: Any) -> None:
     [
         ({}, Coalesce.FLEET),
         ({"ttl": 60}, Coalesce.FLEET),
+        ({"ttl": 1}, Coalesce.FLEET),
         ({"ttl": lambda *_: None}, Coalesce.FLEET),  # nobody knows before the answer
         ({"ttl": 0}, Coalesce.OFF),
         ({"ttl": timedelta(0)}, Coalesce.OFF),
