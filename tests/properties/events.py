@@ -1,0 +1,85 @@
+"""What befalls the database besides lookups and stores."""
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from tests.properties.callers import MODEL, Caller
+from tests.properties.model import Identity
+from tests.properties.policies import TAGS
+from tests.properties.processes import Process
+from tests.properties.world import World
+
+from llm_cache import CachePolicy
+from llm_cache.clearing import reclaim as reclaiming
+from llm_cache.drivers import run
+from llm_cache.errors import StoreError
+from llm_cache.keys import Keyspace, tag_hash
+
+
+def clear(world: World, process: Process, tag: str | None) -> None:
+    failures = world.wire.failures
+    try:
+        process.cache.clear(tag=tag)
+    except StoreError:
+        assert world.wire.failures > failures, "a clear failed without need"
+    for command, _, _ in world.wire.executed:
+        if command[0] == "FLUSHDB":
+            for which in [*world.history.latest]:
+                world.ended(which, process)
+            world.turns.flushed()
+            world.rubbish.clear()
+        key = None if command[0] == "FLUSHDB" else str(command[1])
+        world.history.event(key, world.time.now, process)
+    world.wire.executed.clear()
+
+
+def delete(world: World, process: Process, policy: CachePolicy, prompt: str) -> None:
+    block = world.open(process, policy, CachePolicy(), None)
+    caller = Caller(block, prompt)
+    world.keys[caller.which] = caller.key
+    with suppress(StoreError):
+        block.context.run(process.cache.delete, prompt, MODEL)
+    if world.wire.executed:
+        world.ended(caller.which, process)
+    world.wire.executed.clear()
+    world.close(block)
+
+
+def lose(world: World, key: str) -> None:
+    """Let an epoch be evicted."""
+    world.database.call("DEL", key)
+    world.history.event(key, world.time.now, clear=False)
+
+
+def spoil(world: World, which: Identity, how: Callable[[str], str]) -> None:
+    """Let something else be written in the place of an entry."""
+    stored = world.database.contents().get(world.keys[which])
+    text = how(stored.text if stored else "{}")
+    world.ended(which, None)
+    world.database.call("SET", world.keys[which], text, "EX", 100)
+    world.rubbish.add(world.keys[which])
+
+
+def reclaim(world: World, prefix: str) -> None:
+    """Reclaim a namespace to the end."""
+    before, keys = world.database.contents(), Keyspace(prefix)
+    done = run(reclaiming(keys), lambda command: world.database.call(*command))
+    assert done.complete
+    removed = before.keys() - world.database.contents().keys()
+    removed -= {key for key in removed if ":lease:" in key}  # which expire meanwhile
+    assert all(key.startswith(f"{prefix}:entry:") for key in removed)
+    assert done.removed <= len(removed)
+    now = world.time.now + world.database.drift()
+    for which, answer in [*world.history.latest.items()]:
+        if world.keys[which] in removed:
+            assert world.history.undisturbed(which, now) is None, "freed what is in use"
+            world.ended(which, None)
+        elif which[0] == prefix and world.keys[which] in before:
+            cleared = {event.key for event in world.history.clears(answer)}
+            assert not cleared & freed_by_reclaim(keys), "left what was cleared"
+    world.rubbish -= removed
+
+
+def freed_by_reclaim(keys: Keyspace) -> set[str | None]:
+    """Return the epochs whose clear makes an entry one to free."""
+    return {None, keys.epoch, *(keys.tag_epoch(tag_hash(tag)) for tag in TAGS)}

@@ -1,0 +1,148 @@
+"""A real server whose time the test moves, and the faults between it and the cache."""
+
+import socket
+import time
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from llm_cache.credentials import Credentials
+from llm_cache.errors import StoreRefused, StoreTimeout, StoreUnavailable
+from llm_cache.operations import Command
+from llm_cache.store import UpstashStore
+from local_cloud.redis_server import RedisServer
+from local_cloud.resp import Failure, Parser, pack
+
+# What is left of each key's time is made shorter: to the server, that is time passing.
+ADVANCE = """
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local left = redis.call('PTTL', key)
+  if left >= 0 then redis.call('PEXPIRE', key, left - ARGV[1]) end
+end
+"""
+CONTENTS = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  found[#found + 1] = {key, redis.call('GET', key), redis.call('PTTL', key)}
+end
+return found
+"""
+DRIFT = 0.05  # seconds that the server may be ahead before it is set right
+SLACK = 0.4  # seconds by which what expires may do so late, on a machine that is busy
+REFUSED, LOST, GARBLED = "refused", "lost", "garbled"  # before it ran; after it ran; after it ran
+GARBAGE: tuple[Any, ...] = (None, "<html>", [], 7, [None], {"error": "no"})
+
+
+class Time:
+    """The monotonic time of a run, in the place of the module ``time``."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a key holds, and the milliseconds it has left; -1: for ever."""
+
+    text: str
+    left: int
+
+
+class Database:
+    """One connection to the server, since the commands are many."""
+
+    def __init__(self, server: RedisServer, now: Time) -> None:
+        self.time = now
+        self.changed = True  # whether anything may be otherwise than when it was last looked at
+        self._settled = time.perf_counter()
+        self._socket = socket.create_connection(("127.0.0.1", server.port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._parser = Parser()
+        self.call("AUTH", server.password)
+
+    def call(self, *args: object) -> Any:
+        self.changed |= args[0] != "MGET"
+        if self.drift() > DRIFT or "EX" in args or "EVAL" in args:
+            self._settle(0)  # what expires does so by the time of the test from its beginning on
+        return self._call(*args)
+
+    def _call(self, *args: object) -> Any:
+        self._socket.sendall(pack([str(arg).encode() for arg in args]))
+        while not (replies := list(self._parser.feed(self._socket.recv(65536)))):
+            pass
+        assert not isinstance(replies[0].value, Failure), replies[0].value
+        return _text(replies[0].value)
+
+    def drift(self) -> float:
+        """Return the seconds by which the server is ahead, since its own time passes as well."""
+        return time.perf_counter() - self._settled
+
+    def advance(self, seconds: float) -> None:
+        self.time.now += seconds
+        self.changed = True
+        self._settle(seconds)
+
+    def _settle(self, seconds: float) -> None:
+        """Move the server's time on, and back by what has passed of its own."""
+        passed = int(1000 * self.drift())
+        self._settled += passed / 1000
+        if seconds or passed:
+            self._call("EVAL", ADVANCE, 0, round(1000 * seconds) - passed)
+
+    def contents(self) -> dict[str, Stored]:
+        found = self._call("EVAL", CONTENTS, 0)
+        self.changed = False
+        return {key: Stored(text, left) for key, text, left in found}
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Wire(UpstashStore):
+    """What the caches take for Upstash; ``faults`` says what becomes of the next commands.
+
+    ``executed`` holds what reached the server, with its reply and whether that came through.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(lambda: Credentials("", ""))
+        self.database = database
+        self.faults: deque[str] = deque()
+        self.executed: list[tuple[Command, Any, bool]] = []
+        self.failures = 0
+        self.down = False
+        self._garbage = 0
+
+    def execute(self, command: Command, seconds: float) -> Any:
+        assert seconds > 0
+        fault = self.faults.popleft() if self.faults else ""
+        if self.down:
+            raise StoreUnavailable("down")
+        self.failures += bool(fault)
+        if fault == REFUSED:
+            raise StoreRefused("injected")
+        reply = self.database.call(*command)
+        self.executed.append((command, reply, not fault))
+        if fault == LOST:
+            raise StoreTimeout("injected")
+        if fault == GARBLED:
+            self._garbage += 1
+            return GARBAGE[self._garbage % len(GARBAGE)]
+        return reply
+
+    @contextmanager
+    def faultless(self) -> Iterator[None]:
+        kept, self.faults = self.faults, deque()
+        yield
+        self.faults = kept
+
+
+def _text(value: object) -> object:
+    if isinstance(value, list):
+        return [_text(item) for item in value]
+    return value.decode() if isinstance(value, bytes) else value
