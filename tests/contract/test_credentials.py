@@ -1,9 +1,11 @@
 """Where Upstash is, read from SSM at run time."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import boto3
 import pytest
+from botocore.client import BaseClient
 from langchain_core.outputs import Generation
 from moto import mock_aws
 
@@ -39,6 +41,21 @@ def test_url_and_token_come_from_ssm_on_first_use(ssm: None, upstash: UpstashEnd
     assert cache.lookup("p", "model") is None
     cache.update("p", "model", ANSWER)
     assert cache.lookup("p", "model") == ANSWER
+
+
+def test_one_call_of_ssm_reads_both(
+    ssm: None, upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(upstash.url, upstash.token)
+    called, call = [], BaseClient._make_api_call
+
+    def noted(client: Any, operation: str, parameters: Any) -> Any:
+        called.append(operation)
+        return call(client, operation, parameters)
+
+    monkeypatch.setattr(BaseClient, "_make_api_call", noted)
+    UpstashRedisCache.from_env(NAMES).lookup("p", "model")
+    assert called == ["GetParameters"]  # the one action that the template allows
 
 
 def test_without_the_parameters_every_lookup_is_a_miss_that_says_why(ssm: None) -> None:

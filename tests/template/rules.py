@@ -51,6 +51,34 @@ def named_parameters_may_be_read(template: Template) -> Iterator[str]:
                 yield f"{function} may not read the parameter that {variable} names"
 
 
+# What each function calls. Converse is allowed as InvokeModel.
+CALLS = {
+    "AskFunction": {"ssm:GetParameters", "bedrock:InvokeModel"},
+    "FlushCacheFunction": {"ssm:GetParameters"},
+}
+
+
+def only_what_is_called_is_allowed(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        allowed = {action for statement in statements(properties) for action in actions(statement)}
+        if allowed != CALLS.get(function, set()):
+            yield f"{function} is allowed {sorted(allowed)}"
+
+
+def no_function_reads_anothers_secret(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        variables = environment(properties).items()
+        named = [value for variable, value in variables if variable.endswith("_PARAMETER")]
+        resources_ = [
+            statement.get("Resource")
+            for statement in statements(properties)
+            if any("ssm:" in action for action in actions(statement))
+        ]
+        for name in set(references(resources_)) - set(references(named)):
+            if not name.startswith("AWS::"):
+                yield f"{function} may read the parameter that {name} names"
+
+
 def statements(properties: Properties) -> Iterator[dict[str, Any]]:
     """Every IAM statement of a function, both sides of a condition included."""
     for policy in _policies(properties):
@@ -224,6 +252,8 @@ RULES: tuple[Rule, ...] = (
     no_secret_stands_in_an_environment,
     named_parameters_may_be_read,
     no_permission_is_open,
+    only_what_is_called_is_allowed,
+    no_function_reads_anothers_secret,
     a_new_layer_reaches_the_alias,
     everything_is_built_for_one_target,
     every_package_is_built_by_its_makefile,

@@ -23,7 +23,7 @@ def at(path: str, value: Any) -> Callable[[Template], None]:
         for part in parents:
             place = place[int(part) if part.isdigit() else part]
         if value is ABSENT:
-            del place[last]
+            del place[int(last) if last.isdigit() else last]
         else:
             place[int(last) if last.isdigit() else last] = value
 
@@ -64,6 +64,18 @@ BREACHES: list[tuple[rules.Rule, str, Any]] = [
         {"Fn::Sub": "arn:${AWS::Partition}:bedrock:*:*:inference-profile/*"},
     ),
     (rules.no_permission_is_open, f"{ASK}/Policies/0", "AmazonBedrockFullAccess"),
+    (rules.only_what_is_called_is_allowed, f"{FIRST_STATEMENT}/Action", "ssm:GetParameter"),
+    (rules.only_what_is_called_is_allowed, f"{FLUSH}/Policies/0/Statement/0", ABSENT),
+    (
+        rules.no_function_reads_anothers_secret,
+        f"{FIRST_STATEMENT}/Resource/1",
+        {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${UpstashFlushTokenParameter}"},
+    ),
+    (
+        rules.no_function_reads_anothers_secret,
+        f"{FLUSH}/Environment/Variables/LLM_CACHE_TOKEN_PARAMETER",
+        {"Ref": "UpstashFlushTokenParameter"},
+    ),
     (rules.a_new_layer_reaches_the_alias, f"{SHARED}/AutoPublishAlias", ABSENT),
     (rules.a_new_layer_reaches_the_alias, f"{ASK}/AutoPublishAliasAllProperties", ABSENT),
     (rules.a_new_layer_reaches_the_alias, f"{FLUSH}/AutoPublishAliasAllProperties", False),
