@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from llm_cache.errors import (
         CacheMiss,
         CircuitOpen,
+        ForgedEntry,
         InvalidPolicy,
         InvalidSettings,
         LlmCacheError,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from llm_cache.namespace import CacheNamespace
     from llm_cache.policy import CachePolicy, Coalesce, Mode
     from llm_cache.scope import Outcome, Report, Status
+    from llm_cache.seal import Encryption, Signing
     from llm_cache.settings import Settings
     from llm_cache.streaming import cached
 
@@ -44,6 +46,8 @@ _HOMES = {
     "Circuit": "breaker",
     "CircuitOpen": "errors",
     "Coalesce": "policy",
+    "Encryption": "seal",
+    "ForgedEntry": "errors",
     "InvalidPolicy": "errors",
     "InvalidSettings": "errors",
     "Junk": "junk",
@@ -54,6 +58,7 @@ _HOMES = {
     "Reclaimed": "clearing",
     "Report": "scope",
     "Settings": "settings",
+    "Signing": "seal",
     "Status": "scope",
     "StoreError": "errors",
     "StoreGarbled": "errors",
@@ -74,6 +79,8 @@ __all__ = [
     "Circuit",
     "CircuitOpen",
     "Coalesce",
+    "Encryption",
+    "ForgedEntry",
     "InvalidPolicy",
     "InvalidSettings",
     "Junk",
@@ -84,6 +91,7 @@ __all__ = [
     "Reclaimed",
     "Report",
     "Settings",
+    "Signing",
     "Status",
     "StoreError",
     "StoreGarbled",

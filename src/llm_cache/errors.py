@@ -6,6 +6,7 @@ LlmCacheError
 │   └── InvalidSettings             what the operator configured makes no sense
 ├── CacheMiss                       nothing to return, and the policy wants no model call
 ├── UnreadableEntry                 stored bytes that are not an entry of this version
+│   └── ForgedEntry                 an entry that no key of the cache has sealed, or not for its key
 └── StoreError                      Upstash did not do what it was asked
     ├── StoreTimeout                no answer within the time allowed
     ├── StoreUnavailable            no connection, or it broke
@@ -49,6 +50,10 @@ class CacheMiss(LlmCacheError):
 
 class UnreadableEntry(LlmCacheError):
     """Stored text that does not decode to an entry: foreign, damaged, or of another version."""
+
+
+class ForgedEntry(UnreadableEntry):
+    """An entry that was altered, moved to another key, or never sealed, where seals are wanted."""
 
 
 class StoreError(LlmCacheError):
