@@ -26,6 +26,7 @@ from llm_cache.ttl import TtlBounds
 
 Answer: TypeAlias = list[Generation]
 COLLAPSED, FROM_MEMORY = "collapsed", "memory"
+TOO_LATE = "may be older than a clear"
 RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the cache
 
 
@@ -53,6 +54,7 @@ class Answers:
         if asked.policy.effective_mode is Mode.BYPASS:
             return None
         try:
+            asked = yield from asked.unlocked()
             found = yield from self._find(asked, may_wait=may_wait)
         except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
             scope.remember(asked.identity, Seen(Unseen.LOOKUP_FAILED))
@@ -78,15 +80,16 @@ class Answers:
             yield from self._disclaim(asked, seen.claim)
 
     def _find(self, asked: Question, *, may_wait: bool) -> Operation[Answer | Write[Answer]]:
-        wanted = Wanted(asked.keys, asked.hashed, asked.policy, self.clock, generations.read)
+        wanted = Wanted(
+            asked.keys, asked.hashed, asked.policy, self.clock, generations.read, asked.seal
+        )
         if hit := self._in_memory(asked, wanted):
             return self._served(asked, hit, FROM_MEMORY)
         asked_at = self.memory.clock() if self.memory else 0.0
         found = yield from operations.lookup(wanted)
         if isinstance(found, Hit):
             if self.memory:
-                tags = asked.policy.tag_hashes
-                self.memory.put(asked.key, tags, found.text, asked_at=asked_at)
+                self.memory.put(asked.key, asked.tags, found.text, asked_at=asked_at)
             return self._served(asked, found)
         if asked.policy.effective_coalesce is Coalesce.OFF:
             return Write(found)
@@ -99,9 +102,7 @@ class Answers:
 
     def _in_memory(self, asked: Question, wanted: Wanted[Answer]) -> Hit[Answer] | None:
         reads = self.memory and asked.policy.effective_mode.reads
-        text = (
-            self.memory.get(asked.key, asked.policy.tag_hashes) if self.memory and reads else None
-        )
+        text = self.memory.get(asked.key, asked.tags) if self.memory and reads else None
         with suppress(UnreadableEntry):
             found = operations.judge(wanted, (), text) if text else None
             return found if isinstance(found, Hit) else None
@@ -132,8 +133,13 @@ class Answers:
     def _keep(
         self, asked: Question, answer: Sequence[Generation], seen: Seen
     ) -> Operation[Outcome]:
-        now = self.clock()
-        storable = self._storable(asked, answer, now)
+        mode = asked.policy.effective_mode
+        if not mode.stores:
+            return asked.skipped(f"mode {mode}")
+        if seen.epochs is Unseen.LOOKUP_FAILED:
+            return asked.skipped(TOO_LATE)
+        asked = yield from asked.unlocked()
+        storable = self._storable(asked, answer, self.clock())
         if isinstance(storable, Outcome):
             return storable
         ttl, body = storable
@@ -145,7 +151,7 @@ class Answers:
                 asked.hashed,
                 body=body,
                 ttl=self.ttl.kept(ttl, asked.policy.kept_beyond),
-                tags=asked.policy.tag_hashes,
+                tags=asked.tags,
                 epochs=seen.epochs,
                 token=secrets.token_hex(8),
                 lease=seen.claim.flight.lease if seen.claim else None,
@@ -153,15 +159,12 @@ class Answers:
         finally:  # after the command, so that the entry it has replaced does not come back
             if self.memory:
                 self.memory.discard(asked.key)
-        return asked.stored(ttl) if stored else asked.skipped("may be older than a clear")
+        return asked.stored(ttl) if stored else asked.skipped(TOO_LATE)
 
     def _storable(
         self, asked: Question, answer: Sequence[Generation], now: float
     ) -> tuple[int, str] | Outcome:
         """Return the TTL and the entry's body, or why the answer is not stored."""
-        mode = asked.policy.effective_mode
-        if not mode.stores:
-            return asked.skipped(f"mode {mode}")
         if found := {kind for one in answer for kind in junk(one)} & self.do_not_store:
             return asked.skipped(", ".join(sorted(found)))
         ttl = self.ttl.resolve(asked.policy.ttl, answer, now)
@@ -170,7 +173,7 @@ class Answers:
         texts = generations.serialize(answer)
         if texts is None:
             return asked.skipped("would not come back as it is")
-        body = entry.body(now, ttl, texts)
+        body = asked.body(now, ttl, texts)
         if not entry.fits(body, self.max_bytes):
             return asked.skipped("larger than max_bytes")
         return ttl, body

@@ -22,10 +22,11 @@ from llm_cache.errors import InvalidSettings, StoreTimeout
 from llm_cache.junk import Junk
 from llm_cache.keys import Keyspace
 from llm_cache.memory import MemoryTier
-from llm_cache.operations import Command, Operation
+from llm_cache.operations import Operation, Request, unlocked
 from llm_cache.policy import CachePolicy
 from llm_cache.question import Question
 from llm_cache.scope import LambdaContext, Report
+from llm_cache.seal import PendingSeal, Seal, sealing
 from llm_cache.settings import (
     DEFAULT_LEASE,
     DEFAULT_MAX_BYTES,
@@ -70,6 +71,8 @@ class UpstashRedisCache(BaseCache):
     - ``memory``: a first tier in the process, off by default
     - ``breaker``: when an Upstash that fails is left alone; None: after 5 failures in a row, for 30
       seconds. Clearing and deleting ask all the same.
+    - ``seal``: ``Signing(keys)`` or ``Encryption(keys)``, so that what is in Redis can be neither
+      altered unseen, nor, of the second, read; off by default
     - ``clock``: the time, in Unix seconds
 
     ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
@@ -94,6 +97,7 @@ class UpstashRedisCache(BaseCache):
         lease: float = DEFAULT_LEASE,
         memory: MemoryTier | None = None,
         breaker: Breaker | None = None,
+        seal: Seal | PendingSeal | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
@@ -102,6 +106,7 @@ class UpstashRedisCache(BaseCache):
         self._breaker = breaker or Breaker(slow=max(self._timeout / 2, 0.5))
         self._canonical_keys = canonical_keys
         self._memory = memory
+        self._seal = seal
         default = DEFAULT_TTL if ttl is None else ttl
         self._answers = Answers(
             ttl=TtlBounds(default, ttl_floor, ttl_ceiling, ttl_jitter),
@@ -122,8 +127,10 @@ class UpstashRedisCache(BaseCache):
         Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``.
         """
         settings = Settings.from_env(environ)
+        make = sealing(encrypts=settings.encrypts)
+        store = UpstashStore(lambda: fetch(settings, make))
         return cls(
-            UpstashStore(lambda: fetch(settings)),
+            store,
             ttl=settings.ttl.default,
             namespace=settings.namespace,
             ttl_floor=settings.ttl.floor,
@@ -133,6 +140,7 @@ class UpstashRedisCache(BaseCache):
             max_bytes=settings.max_bytes,
             lease=settings.lease,
             memory=MemoryTier(seconds=settings.memory) if settings.memory else None,
+            seal=store.seal if settings.seals else None,
         )
 
     @property
@@ -204,13 +212,15 @@ class UpstashRedisCache(BaseCache):
             if self._keys.namespace is None and tag is None:
                 yield from clearing.flush_database(asynchronous=asynchronous)
             else:
-                yield from clearing.clear(self._keys, token=secrets.token_hex(8), tag=tag)
+                seal = yield from unlocked(self._seal if tag is not None else None)
+                keys = self._keys.under(seal.names) if seal else self._keys
+                yield from clearing.clear(keys, token=secrets.token_hex(8), tag=tag)
         finally:  # after the command, so that no entry read before it comes back
             if self._memory:
                 self._memory.clear()
 
     def _delete(self, prompt: str, llm_string: str) -> Operation[bool]:
-        asked = self._question(prompt, llm_string)
+        asked = yield from self._question(prompt, llm_string).unlocked()
         try:
             return (yield from clearing.delete(asked.keys, asked.hashed))
         finally:
@@ -222,23 +232,24 @@ class UpstashRedisCache(BaseCache):
 
     def _question(self, prompt: str, llm_string: str) -> Question:
         as_written = not self._canonical_keys
-        return Question.of(self._number, self._keys, prompt, llm_string, as_written=as_written)
+        asked = Question.of(self._number, self._keys, prompt, llm_string, as_written=as_written)
+        return asked.under(self._seal)
 
-    def _execute(self, command: Command) -> Any:
+    def _execute(self, step: Request) -> Any:
         seconds = _allowed(self._timeout)
         with self._breaker.guard(fair=seconds >= self._timeout):
-            return self._store.execute(command, seconds)
+            return self._store.execute(step, seconds)
 
-    async def _aexecute(self, command: Command) -> Any:
+    async def _aexecute(self, step: Request) -> Any:
         seconds = _allowed(self._timeout)
         with self._breaker.guard(fair=seconds >= self._timeout):
-            return await self._store.aexecute(command, seconds)
+            return await self._store.aexecute(step, seconds)
 
-    def _execute_clear(self, command: Command) -> Any:
-        return self._store.execute(command, CLEAR_TIMEOUT)
+    def _execute_clear(self, step: Request) -> Any:
+        return self._store.execute(step, CLEAR_TIMEOUT)
 
-    async def _aexecute_clear(self, command: Command) -> Any:
-        return await self._store.aexecute(command, CLEAR_TIMEOUT)
+    async def _aexecute_clear(self, step: Request) -> Any:
+        return await self._store.aexecute(step, CLEAR_TIMEOUT)
 
 
 def _kinds(names: Collection[Junk | str]) -> frozenset[Junk]:

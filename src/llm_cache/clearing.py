@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from llm_cache import entry as entries
 from llm_cache import replies
 from llm_cache.errors import InvalidPolicy
-from llm_cache.keys import MAX_TAGS, Keyspace, tag_hash
+from llm_cache.keys import MAX_TAGS, Keyspace
 from llm_cache.operations import CLEARED, Command, Operation
 from llm_cache.policy import MAX_TEXT
 
@@ -27,7 +27,7 @@ def _epoch(keys: Keyspace, tag: str | None) -> str:
         return keys.epoch
     if not isinstance(tag, str) or not 0 < len(tag) <= MAX_TEXT:
         raise InvalidPolicy("tag", tag, f"text of 1 to {MAX_TEXT} characters")
-    return keys.tag_epoch(tag_hash(tag))
+    return keys.tag_epoch(keys.tag(tag))
 
 
 def delete(keys: Keyspace, hashed: str) -> Operation[bool]:

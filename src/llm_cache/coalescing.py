@@ -63,7 +63,7 @@ def take_turn(wanted: Wanted[T], missed: Miss[T], turn: Turn) -> Operation[Hit[T
     In the process: no command. Across the fleet: one to take the lease; while another has it, one
     for every look at what has become of it, after pauses that double from 50 ms to a second.
     """
-    about = (wanted.keys.entry(wanted.hashed), wanted.policy.tag_hashes, _clears(missed.epochs))
+    about = (wanted.key, wanted.tags, _clears(missed.epochs))
     while True:
         joined = turn.flights.join(about, turn.lease, turn.mine)
         if isinstance(joined, Claim):
@@ -144,7 +144,7 @@ def give_back(
 def _told(reply: object, wanted: Wanted[T]) -> tuple[int, list[str | None]]:
     """Return the state of the lease; and the epochs, followed by the entry."""
     state, *values = reply if isinstance(reply, list) and reply else [None]
-    return number(state), texts(values, len(wanted.policy.tag_hashes) + 2)
+    return number(state), texts(values, len(wanted.tags) + 2)
 
 
 def _pauses() -> Iterator[float]:
@@ -155,8 +155,8 @@ def _pauses() -> Iterator[float]:
 
 
 def _take(wanted: Wanted[T], turn: Turn) -> Command:
-    epochs = wanted.keys.epochs(wanted.policy.tag_hashes)
-    names = (wanted.keys.lease(wanted.hashed), *epochs, wanted.keys.entry(wanted.hashed))
+    epochs = wanted.keys.epochs(wanted.tags)
+    names = (wanted.keys.lease(wanted.hashed), *epochs, wanted.key)
     milliseconds = max(1, int(turn.lease * 1000))
     return ("EVAL", TAKE, len(names), *names, turn.token, milliseconds)
 

@@ -1,37 +1,47 @@
-"""Where Upstash is and the token it wants, fetched when first needed.
+"""Where Upstash is, the token it wants, and the keys of a seal, fetched when first needed.
 
 Never at import and never kept in the environment: neither a snapshot nor a template holds them.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from llm_cache.errors import StoreUnavailable
+from llm_cache.keyring import Keyring
 from llm_cache.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The address of an Upstash database and a token for it."""
+    """The address of an Upstash database, a token for it, and what seals the entries there."""
 
     url: str
     token: str = field(repr=False)
+    seal: Any = field(default=None, repr=False)
 
 
-def fetch(settings: Settings) -> Credentials:
-    """Return the credentials that ``settings`` point at.
+def fetch(settings: Settings, seal: Callable[[Keyring], Any]) -> Credentials:
+    """Return the credentials that ``settings`` point at; ``seal`` is made of the keys, if any.
 
     At most one call of SSM's ``GetParameters``; what the settings hold themselves needs none.
-    Raises ``StoreUnavailable`` when SSM does not give them.
+    Raises ``StoreUnavailable`` when SSM does not give them, ``InvalidSettings`` for keys that are
+    none.
     """
-    named = [name for name in (settings.url_parameter, settings.token_parameter) if name]
+    variable, keys, parameter = settings.seal_key
+    wanted = (settings.url_parameter, settings.token_parameter, parameter)
+    named = [name for name in wanted if name]
     values = _from_ssm(named) if named else {}
     url = values.get(settings.url_parameter or "", settings.url)
     token = values.get(settings.token_parameter or "", settings.token)
     if not url or not token:
         raise StoreUnavailable("no URL or no token for Upstash is configured")
-    return Credentials(url.strip().rstrip("/"), token.strip())
+    keys = values.get(parameter or "", keys)
+    told = f"{variable}_PARAMETER ({parameter})" if parameter else variable
+    made = seal(Keyring.parse(told, keys or "")) if settings.seals else None
+    return Credentials(url.strip().rstrip("/"), token.strip(), made)
 
 
 def _from_ssm(names: list[str]) -> dict[str, str]:

@@ -14,12 +14,12 @@ from contextvars import copy_context
 from typing import Any, TypeVar
 
 from llm_cache.errors import StoreError
-from llm_cache.operations import Command, Operation, Pause
+from llm_cache.operations import Operation, Pause, Request
 
 T = TypeVar("T")
 
 
-def run(operation: Operation[T], execute: Callable[[Command], Any]) -> T:
+def run(operation: Operation[T], execute: Callable[[Request], Any]) -> T:
     """Run ``operation`` to its end and return its result."""
     try:
         step = next(operation)
@@ -35,7 +35,7 @@ def run(operation: Operation[T], execute: Callable[[Command], Any]) -> T:
         return result
 
 
-async def arun(operation: Operation[T], execute: Callable[[Command], Awaitable[Any]]) -> T:
+async def arun(operation: Operation[T], execute: Callable[[Request], Awaitable[Any]]) -> T:
     """Run ``operation`` to its end on the running event loop and return its result."""
     try:
         step = next(operation)
@@ -60,7 +60,7 @@ def on_a_loop() -> bool:
     return True
 
 
-def finish(operation: Operation[None], execute: Callable[[Command], Any]) -> None:
+def finish(operation: Operation[None], execute: Callable[[Request], Any]) -> None:
     """Run what nobody waits for and whose failure nobody minds; beside the event loop if on one."""
 
     def work() -> None:

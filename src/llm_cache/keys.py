@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import hmac
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from llm_cache.errors import InvalidSettings
 
@@ -30,17 +31,26 @@ def digest(*parts: str) -> str:
     return sha.hexdigest()
 
 
+def keyed(hashed: str, secret: bytes | None) -> str:
+    """Hash a hash once more, with a secret if there is one: a guess then cannot be tested."""
+    return hashed if secret is None else hmac.digest(secret, hashed.encode(), "sha256").hex()
+
+
 @functools.lru_cache(maxsize=1024)  # a lookup and its update ask for each tag several times
-def tag_hash(tag: str) -> str:
+def tag_hash(tag: str, secret: bytes | None = None) -> str:
     """Hash the name of a tag to 32 hexadecimal digits: neither keys nor entries show the name."""
-    return digest("tag", tag)[:32]
+    return keyed(digest("tag", tag), secret)[:32]
 
 
 @dataclass(frozen=True, slots=True)
 class Keyspace:
-    """The keys of one namespace; ``None`` is the whole database, as the drop-in form has it."""
+    """The keys of one namespace; ``None`` is the whole database, as the drop-in form has it.
+
+    With a ``secret`` (see ``Seal.names``) nobody who lacks it can tell what the keys stand for.
+    """
 
     namespace: str | None = None
+    secret: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.namespace is None:
@@ -55,6 +65,10 @@ class Keyspace:
         """What every key of the namespace begins with."""
         return self.namespace or DEFAULT_PREFIX
 
+    def under(self, secret: bytes | None) -> Keyspace:
+        """Return the same namespace with its names keyed."""
+        return replace(self, secret=secret)
+
     @property
     def epoch(self) -> str:
         """The key of the namespace's epoch, the token that a clear replaces."""
@@ -63,6 +77,14 @@ class Keyspace:
     def tag_epoch(self, tag: str) -> str:
         """Return the key of the epoch of a tag, given the tag's hash."""
         return f"{self.prefix}:epoch:{tag}"
+
+    def tag(self, name: str) -> str:
+        """Return the hash of a tag."""
+        return tag_hash(name, self.secret)
+
+    def tags(self, names: Sequence[str] | None) -> tuple[str, ...]:
+        """Return the hashes of tags, in one order however they were given."""
+        return tuple(sorted(map(self.tag, names or ())))
 
     def epochs(self, tags: Sequence[str]) -> tuple[str, ...]:
         """Return the keys of the namespace's epoch and of the tags', given their hashes."""

@@ -6,6 +6,7 @@ import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from llm_cache import clearing
 from llm_cache.clearing import Reclaimed
@@ -13,7 +14,8 @@ from llm_cache.credentials import fetch
 from llm_cache.drivers import run
 from llm_cache.errors import InvalidSettings
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Command
+from llm_cache.operations import Request, unlocked
+from llm_cache.seal import Names, PendingSeal
 from llm_cache.settings import Settings
 from llm_cache.store import UpstashStore
 
@@ -23,12 +25,20 @@ COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here
 class CacheNamespace:
     """One namespace of the cache, to be cleared and its memory reclaimed.
 
-    Its methods raise ``StoreError``: who asks for a clear is told the truth.
+    Its methods raise ``StoreError``: who asks for a clear is told the truth. ``seal`` is the
+    cache's, which keys the names of tags.
     """
 
-    def __init__(self, store: UpstashStore, namespace: str) -> None:
+    def __init__(
+        self,
+        store: UpstashStore,
+        namespace: str,
+        *,
+        seal: Names | PendingSeal | None = None,
+    ) -> None:
         self._store = store
         self._keys = Keyspace(namespace)
+        self._seal = seal
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> CacheNamespace:
@@ -36,7 +46,8 @@ class CacheNamespace:
         settings = Settings.from_env(environ)
         if settings.namespace is None:
             raise InvalidSettings("LLM_CACHE_NAMESPACE", None, "the namespace to clear")
-        return cls(UpstashStore(lambda: fetch(settings)), settings.namespace)
+        store = UpstashStore(lambda: fetch(settings, lambda keyring: keyring))
+        return cls(store, settings.namespace, seal=store.seal if settings.seals else None)
 
     @property
     def name(self) -> str:
@@ -49,7 +60,8 @@ class CacheNamespace:
         Raises ``InvalidPolicy`` for a tag that no answer can have. The memory comes back as the
         answers expire, or by ``reclaim``.
         """
-        run(clearing.clear(self._keys, token=secrets.token_hex(8), tag=tag), self._execute)
+        keys = self._knowing(tag)
+        run(clearing.clear(keys, token=secrets.token_hex(8), tag=tag), self._execute)
 
     def reclaim(self, *, seconds: float, cursor: str = "0", dry_run: bool = False) -> Reclaimed:
         """Free the memory of cleared answers for about ``seconds``.
@@ -66,11 +78,17 @@ class CacheNamespace:
 
         That includes what earlier clears left. Costs, resumes and raises as they do.
         """
-        work = clearing.preview(self._keys, tag=tag, cursor=cursor, proceed=_for(seconds))
+        keys = self._knowing(tag)
+        work = clearing.preview(keys, tag=tag, cursor=cursor, proceed=_for(seconds))
         return run(work, self._execute)
 
-    def _execute(self, command: Command) -> object:
-        return self._store.execute(command, COMMAND_TIMEOUT)
+    def _knowing(self, tag: str | None) -> Keyspace:
+        """Return keys that know the name of ``tag``; without one, no secret is needed."""
+        seal = None if tag is None else run(unlocked(self._seal), self._execute)
+        return self._keys.under(seal.names) if seal else self._keys
+
+    def _execute(self, step: Request) -> Any:
+        return self._store.execute(step, COMMAND_TIMEOUT)
 
 
 def _for(seconds: float) -> Callable[[], bool]:

@@ -1,9 +1,9 @@
 """What the cache does, step by step, with no I/O of its own.
 
-Each operation is a generator: it yields the Redis command it wants run, or a pause, receives the
-reply, and returns its result. A driver (``drivers.run`` or ``drivers.arun``) runs it against a
-store; a test drives it by hand, with no server and no clock. A command that failed is thrown in as
-a ``StoreError``.
+Each operation is a generator: it yields the Redis command it wants run, a pause, or a seal whose
+keys it wants fetched, receives the reply, and returns its result. A driver (``drivers.run`` or
+``drivers.arun``) runs it against a store; a test drives it by hand, with no server and no clock. A
+command that failed is thrown in as a ``StoreError``.
 
 A hit is one command. A miss is one command, the store that follows is another.
 """
@@ -19,9 +19,10 @@ from typing import Any, Generic, TypeAlias, TypeVar
 from llm_cache import entry as entries
 from llm_cache import replies
 from llm_cache.entry import Entry
-from llm_cache.errors import UnreadableEntry
+from llm_cache.errors import ForgedEntry, UnreadableEntry
 from llm_cache.keys import Keyspace
 from llm_cache.policy import CachePolicy
+from llm_cache.seal import Names, PendingSeal, Seal
 
 T = TypeVar("T")
 Command: TypeAlias = tuple[str | int, ...]
@@ -35,7 +36,9 @@ class Pause:
     until: Future[Any] | None = None
 
 
-Operation: TypeAlias = Generator[Command | Pause, Any, T]
+Request: TypeAlias = Command | PendingSeal
+"""What a store is asked to do."""
+Operation: TypeAlias = Generator[Request | Pause, Any, T]
 
 Epochs: TypeAlias = tuple[str | None, ...]
 """The epochs of a namespace and of tags, in the order of their keys; None: there is none yet."""
@@ -56,6 +59,8 @@ class Absence(StrEnum):
     """What is stored has outlived its TTL."""
     UNREADABLE = "unreadable"
     """What was stored could not be read, and was deleted."""
+    FORGED = "forged"
+    """What was stored was altered, moved or not sealed by a key of the cache, and was deleted."""
     NOT_READ = "not_read"
     """The policy asked not to read."""
 
@@ -87,7 +92,7 @@ class Wanted(Generic[T]):
     """Which answer is wanted, what makes it acceptable, and how it is read.
 
     ``clock`` tells the time in Unix seconds. ``read`` turns an entry into the caller's answer and
-    raises ``UnreadableEntry`` if it cannot.
+    raises ``UnreadableEntry`` if it cannot. ``seal`` is what entries must be under, if anything.
     """
 
     keys: Keyspace
@@ -95,6 +100,21 @@ class Wanted(Generic[T]):
     policy: CachePolicy
     clock: Callable[[], float]
     read: Callable[[Entry], T]
+    seal: Seal | None = None
+
+    @property
+    def key(self) -> str:
+        """The key of the entry."""
+        return self.keys.entry(self.hashed)
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The hashes of the policy's tags."""
+        return self.keys.tags(self.policy.tags)
+
+    def decode(self, text: object) -> Entry:
+        """Read an entry; raise ``UnreadableEntry`` for what the cache has not written."""
+        return self.seal.decode(self.key, text) if self.seal else entries.decode(text)
 
 
 def lookup(wanted: Wanted[T]) -> Operation[Hit[T] | Miss[T]]:
@@ -103,10 +123,10 @@ def lookup(wanted: Wanted[T]) -> Operation[Hit[T] | Miss[T]]:
     One command; one more if the entry has tags that the policy did not name, and one more to
     delete an entry that cannot be read.
     """
-    epochs = wanted.keys.epochs(wanted.policy.tag_hashes)
+    epochs = wanted.keys.epochs(wanted.tags)
     if not wanted.policy.effective_mode.reads:
         return Miss(Absence.NOT_READ, tuple((yield from _mget(*epochs))))
-    *seen, text = yield from _mget(*epochs, wanted.keys.entry(wanted.hashed))
+    *seen, text = yield from _mget(*epochs, wanted.key)
     return (yield from examine(wanted, tuple(seen), text))
 
 
@@ -119,15 +139,16 @@ def examine(wanted: Wanted[T], seen: Epochs, text: str | None) -> Operation[Hit[
     if text is None:
         return Miss(Absence.UNKNOWN, seen)
     try:
-        found = entries.decode(text)
-        current = dict(zip(("", *wanted.policy.tag_hashes), seen, strict=True))
+        found = wanted.decode(text)
+        current = dict(zip(("", *wanted.tags), seen, strict=True))
         if why := (yield from _cleared(wanted.keys, found, current)):
             return Miss(why, seen)
         return _of_age(wanted, seen, text, found)
-    except UnreadableEntry:
+    except UnreadableEntry as error:
         if wanted.policy.effective_mode.stores:
-            yield ("UNLINK", wanted.keys.entry(wanted.hashed))
-        return Miss(Absence.UNREADABLE, seen)
+            yield ("UNLINK", wanted.key)
+        forged = isinstance(error, ForgedEntry)
+        return Miss(Absence.FORGED if forged else Absence.UNREADABLE, seen)
 
 
 def _cleared(
@@ -144,7 +165,7 @@ def _cleared(
 
 def judge(wanted: Wanted[T], seen: Epochs, text: str) -> Hit[T] | Miss[T]:
     """Judge an entry that no clear has reached; raise ``UnreadableEntry``. No command."""
-    return _of_age(wanted, seen, text, entries.decode(text))
+    return _of_age(wanted, seen, text, wanted.decode(text))
 
 
 def _of_age(wanted: Wanted[T], seen: Epochs, text: str, found: Entry) -> Hit[T] | Miss[T]:
@@ -157,6 +178,11 @@ def _of_age(wanted: Wanted[T], seen: Epochs, text: str, found: Entry) -> Hit[T] 
     if not policy.tolerates_on_error(remaining):
         return Miss(Absence.EXPIRED, seen)
     return Miss(Absence.EXPIRED, seen, Hit(wanted.read(found), age, remaining, text))
+
+
+def unlocked(seal: Names | PendingSeal | None) -> Operation[Any]:
+    """Return the seal, its keys fetched if they were not. No command."""
+    return (yield seal) if isinstance(seal, PendingSeal) else seal
 
 
 class Unseen(Enum):

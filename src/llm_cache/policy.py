@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from llm_cache.cache_control import delta_seconds, directives
 from llm_cache.errors import InvalidPolicy, InvalidSettings
-from llm_cache.keys import MAX_TAGS, Keyspace, tag_hash
+from llm_cache.keys import MAX_TAGS, Keyspace
 from llm_cache.ttl import MAX_SECONDS, Seconds, Ttl, in_seconds, seconds
 
 
@@ -165,11 +165,6 @@ class CachePolicy:
             mode=mode,
             tags=(*(self.tags or ()), *(other.tags or ())) or None,
         )
-
-    @property
-    def tag_hashes(self) -> tuple[str, ...]:
-        """The hashes of the tags, in one order however they were given."""
-        return tuple(sorted(map(tag_hash, self.tags or ())))
 
     @property
     def effective_mode(self) -> Mode:

@@ -4,28 +4,36 @@ from __future__ import annotations
 
 import logging
 import time
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
-from llm_cache import scope
+from llm_cache import entry, scope
 from llm_cache.canonical import KEY_VERSION, canonical
 from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError
-from llm_cache.keys import Keyspace, digest
-from llm_cache.operations import Hit
+from llm_cache.keys import Keyspace, digest, keyed
+from llm_cache.operations import Hit, Operation, unlocked
 from llm_cache.policy import CachePolicy, Mode
 from llm_cache.scope import Outcome, Report, Scope, Status
+from llm_cache.seal import PendingSeal, Seal
 
 logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A prompt and a model's settings, hashed, within the policy and the report around the call."""
+    """A prompt and a model's settings, hashed, within the policy and the report around the call.
 
-    cache: int
+    ``identity`` is what a lookup's memory for its update goes by, in this process alone. While it
+    is ``locked``, for want of the keys of its seal, its own key in Redis is not known.
+    """
+
+    identity: scope.Lookup
     keys: Keyspace
     hashed: str
     within: Scope
+    seal: Seal | None = None
+    locked: PendingSeal | None = None
     began: float = field(default_factory=time.perf_counter)
 
     @classmethod
@@ -38,7 +46,22 @@ class Question:
         rules, asked = _asked(policy.key, prompt, llm_string, as_written=as_written)
         hashed = digest(rules, policy.tenant or "", policy.salt or "", *asked)
         keys = keys if policy.namespace is None else Keyspace(policy.namespace)
-        return cls(cache, keys, hashed, within)
+        identity = (cache, keys.entry(hashed), tuple(sorted(policy.tags or ())))
+        return cls(identity, keys, hashed, within)
+
+    def under(self, seal: Seal | PendingSeal | None) -> Question:
+        """Return the question with its names keyed, or locked, if there is a seal."""
+        if isinstance(seal, PendingSeal):
+            known = seal.known()
+            return self.under(known) if known else replace(self, locked=seal)
+        if seal is None:
+            return self
+        keys, hashed = self.keys.under(seal.names), keyed(self.hashed, seal.names)
+        return replace(self, keys=keys, hashed=hashed, seal=seal, locked=None)
+
+    def unlocked(self) -> Operation[Question]:
+        """Return the question with its names known."""
+        return self.under((yield from unlocked(self.locked))) if self.locked else self
 
     @property
     def policy(self) -> CachePolicy:
@@ -52,13 +75,19 @@ class Question:
 
     @property
     def key(self) -> str:
-        """The key of the answer in Redis."""
-        return self.keys.entry(self.hashed)
+        """The key of the answer in Redis; empty while it is not known."""
+        return "" if self.locked else self.keys.entry(self.hashed)
 
     @property
-    def identity(self) -> scope.Lookup:
-        """What a lookup's memory for its update goes by."""
-        return (self.cache, self.key, self.policy.tag_hashes)
+    def tags(self) -> tuple[str, ...]:
+        """The hashes of the policy's tags."""
+        return self.keys.tags(self.policy.tags)
+
+    def body(self, created: float, ttl: int, answer: Sequence[str]) -> str:
+        """Return the text of an entry after its epochs, sealed if it is to be."""
+        if self.seal:
+            return self.seal.body(self.key, created, ttl, answer)
+        return entry.body(created, ttl, answer)
 
     def allow_a_model_call(self, why: str) -> None:
         """Raise ``CacheMiss`` where the policy does not want the model asked."""

@@ -8,10 +8,12 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from llm_cache.errors import InvalidSettings, InvalidValue
+from llm_cache.keyring import Keyring
 from llm_cache.keys import Keyspace
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds, share
 
 T = TypeVar("T")
+SIGNING_KEY, ENCRYPTION_KEY = "LLM_CACHE_SIGNING_KEY", "LLM_CACHE_ENCRYPTION_KEY"
 DEFAULT_TIMEOUT = 1.0
 DEFAULT_LEASE = 30.0
 DEFAULT_MAX_BYTES = 900_000  # Upstash's smaller limit of a request is 1 MB; key and tags need 20 KB
@@ -22,14 +24,19 @@ class Settings:
     """The operator's configuration.
 
     Where Upstash is comes either from ``url`` and ``token``, or from the names of two SSM
-    SecureString parameters, ``url_parameter`` and ``token_parameter``, read on first use. Times
-    are seconds.
+    SecureString parameters, ``url_parameter`` and ``token_parameter``, read on first use. So do the
+    keys of a seal; beside those to encrypt with, those to sign with are not used. Times are
+    seconds.
     """
 
     url: str | None = None
     token: str | None = field(default=None, repr=False)
     url_parameter: str | None = None
     token_parameter: str | None = None
+    signing_key: str | None = field(default=None, repr=False)
+    signing_key_parameter: str | None = None
+    encryption_key: str | None = field(default=None, repr=False)
+    encryption_key_parameter: str | None = None
     namespace: str | None = None
     ttl: TtlBounds = field(default_factory=TtlBounds)
     timeout: float = DEFAULT_TIMEOUT
@@ -44,6 +51,9 @@ class Settings:
         - ``LLM_CACHE_URL_PARAMETER``, ``LLM_CACHE_TOKEN_PARAMETER``: names of SSM parameters; or
           ``UPSTASH_REDIS_REST_URL``, ``UPSTASH_REDIS_REST_TOKEN``: the values, where no AWS is at
           hand
+        - ``LLM_CACHE_SIGNING_KEY_PARAMETER`` or ``LLM_CACHE_ENCRYPTION_KEY_PARAMETER``, as names
+          too, or the values in ``LLM_CACHE_SIGNING_KEY``, ``LLM_CACHE_ENCRYPTION_KEY``: see
+          ``Signing`` and ``Encryption``; empty: neither
         - ``LLM_CACHE_NAMESPACE``: what the keys begin with; empty: the whole database
         - ``LLM_CACHE_TTL``, ``LLM_CACHE_TTL_FLOOR``, ``LLM_CACHE_TTL_CEILING``: seconds
         - ``LLM_CACHE_TTL_JITTER``: the share by which a TTL may be shortened at random
@@ -57,6 +67,10 @@ class Settings:
             token=environ.get("UPSTASH_REDIS_REST_TOKEN"),
             url_parameter=environ.get("LLM_CACHE_URL_PARAMETER"),
             token_parameter=environ.get("LLM_CACHE_TOKEN_PARAMETER"),
+            signing_key=_keys(environ, SIGNING_KEY),
+            signing_key_parameter=environ.get(f"{SIGNING_KEY}_PARAMETER"),
+            encryption_key=_keys(environ, ENCRYPTION_KEY),
+            encryption_key_parameter=environ.get(f"{ENCRYPTION_KEY}_PARAMETER"),
             namespace=_read(environ, "LLM_CACHE_NAMESPACE", _namespace, None),
             ttl=TtlBounds(
                 _read(environ, "LLM_CACHE_TTL", _seconds, DEFAULT_TTL),
@@ -71,6 +85,23 @@ class Settings:
         )
         settings.require_location()
         return settings
+
+    @property
+    def encrypts(self) -> bool:
+        """Whether answers are to be encrypted."""
+        return bool(self.encryption_key or self.encryption_key_parameter)
+
+    @property
+    def seals(self) -> bool:
+        """Whether entries are to be encrypted or signed."""
+        return self.encrypts or bool(self.signing_key or self.signing_key_parameter)
+
+    @property
+    def seal_key(self) -> tuple[str, str | None, str | None]:
+        """The variable of the keys to use, their value, and the parameter that is read instead."""
+        if self.encrypts:
+            return ENCRYPTION_KEY, self.encryption_key, self.encryption_key_parameter
+        return SIGNING_KEY, self.signing_key, self.signing_key_parameter
 
     def require_location(self) -> None:
         """Raise ``InvalidSettings`` unless it is known where Upstash's URL and token are."""
@@ -96,6 +127,14 @@ def _read(environ: Mapping[str, str], name: str, parse: Callable[[str], T], defa
         raise InvalidSettings(name, text, error.accepted) from error
     except ValueError as error:
         raise InvalidSettings(name, text, "a number of seconds") from error
+
+
+def _keys(environ: Mapping[str, str], name: str) -> str | None:
+    """Return keys that can be read; no part of them that is in a message is theirs."""
+    text = environ.get(name, "").strip()
+    if text:
+        Keyring.parse(name, text)
+    return text or None
 
 
 def _seconds(text: str) -> float:

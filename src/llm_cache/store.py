@@ -27,13 +27,15 @@ from llm_cache import network
 from llm_cache.credentials import Credentials
 from llm_cache.errors import (
     InvalidSettings,
+    LlmCacheError,
     StoreError,
     StoreGarbled,
     StoreRefused,
     StoreTimeout,
     StoreUnavailable,
 )
-from llm_cache.operations import Command
+from llm_cache.operations import Request
+from llm_cache.seal import PendingSeal
 
 KEEPALIVE = 60.0  # seconds; a warm function is often idle for longer than httpx' own five
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
@@ -68,32 +70,36 @@ class UpstashStore:
         credentials = Credentials(redis_._url, redis_._headers["Authorization"].split()[-1])
         return cls(lambda: credentials)
 
-    def execute(self, command: Command, seconds: float) -> Any:
-        """Run ``command`` in one request of at most ``seconds``; raise ``StoreError``.
+    def execute(self, step: Request, seconds: float) -> Any:
+        """Run a command in one request of at most ``seconds``; raise ``StoreError``.
 
         The first call also finds out where Upstash is, which has a bound of its own.
         """
+        if isinstance(step, PendingSeal):
+            return step.fetch()
         try:
             client = self._connected()
             network.allow(seconds)
             try:
-                return client.execute(list(command))
+                return client.execute(list(step))
             except _DROPPED:  # a pooled connection that died while idle: once more, at once
-                return client.execute(list(command))
+                return client.execute(list(step))
         except Exception as error:
             raise _as_store_error(error) from error
 
-    async def aexecute(self, command: Command, seconds: float) -> Any:
-        """Run ``command`` in one request of at most ``seconds``; raise ``StoreError``."""
+    async def aexecute(self, step: Request, seconds: float) -> Any:
+        """Run a command in one request of at most ``seconds``; raise ``StoreError``."""
+        if isinstance(step, PendingSeal):
+            return await asyncio.to_thread(step.fetch)
         try:
             client = self._async_client
             if client is None:
                 client = await asyncio.to_thread(self._connected_async)
             async with asyncio.timeout(seconds):
                 try:
-                    return await client.execute(list(command))
+                    return await client.execute(list(step))
                 except _DROPPED:
-                    return await client.execute(list(command))
+                    return await client.execute(list(step))
         except Exception as error:
             raise _as_store_error(error) from error
 
@@ -104,13 +110,31 @@ class UpstashStore:
         after a snapshot was restored, whose connections are dead.
         """
         self._lock = threading.Lock()
+        self.at: Credentials | None = None
         self._client: Redis | None = None
         self._async_client: AsyncRedis | None = None
+
+    def locate(self) -> Credentials:
+        """Find out where Upstash is, if that is not known, and return it; raise ``StoreError``."""
+        with self._lock:
+            return self._found()
+
+    @property
+    def seal(self) -> PendingSeal:
+        """The seal whose keys are fetched together with where Upstash is."""
+        return PendingSeal(
+            known=lambda: self.at.seal if self.at else None, fetch=lambda: self.locate().seal
+        )
+
+    def _found(self) -> Credentials:
+        if self.at is None:
+            self.at = self._locate()
+        return self.at
 
     def _connected(self) -> Redis:
         with self._lock:
             if self._client is None:
-                at = self._locate()
+                at = self._found()
                 self._client = Redis(at.url, at.token, **_PLAIN)
                 self._client._http._client.close()
                 self._client._http._client = _blocking_http()
@@ -121,7 +145,7 @@ class UpstashStore:
     def _connected_async(self) -> AsyncRedis:
         with self._lock:
             if self._async_client is None:
-                at = self._locate()
+                at = self._found()
                 self._async_client = AsyncRedis(at.url, at.token, **_PLAIN)
                 self._async_client._http._client = cast(httpx.AsyncClient, _HttpPerLoop())
             return self._async_client
@@ -204,10 +228,10 @@ class _Held:
     holder: AsyncIterator[httpx.AsyncClient]  # a generator that nobody holds is finished at once
 
 
-def _as_store_error(error: Exception) -> StoreError:
+def _as_store_error(error: Exception) -> LlmCacheError:
     """Map whatever the client raised, most specific first; no address or value is in it."""
     match error:
-        case StoreError():
+        case StoreError() | InvalidSettings():
             return error
         case UpstashError():
             return StoreRefused(str(error))

@@ -22,7 +22,7 @@ from llm_cache.coalescing import TAKE
 from llm_cache.credentials import Credentials
 from llm_cache.drivers import run
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Command, Epochs, Operation, Pause
+from llm_cache.operations import Epochs, Operation, Pause
 from llm_cache.question import Question
 from llm_cache.store import UpstashStore
 
@@ -160,7 +160,7 @@ class World:
         self.all = ("MGET", self.lease_key, KEYS.epoch, KEYS.entry(hashed))
         self.run(("FLUSHDB",))
 
-    def run(self, command: Command) -> object:
+    def run(self, command: Any) -> object:
         """Run a command, and read all there is: the lease, the epoch, the entry."""
         reply, self.state = self.server.pipeline([command, self.all])
         return reply

@@ -9,7 +9,7 @@ from botocore.client import BaseClient
 from langchain_core.outputs import Generation
 from moto import mock_aws
 
-from llm_cache import CachePolicy, Settings, StoreUnavailable, UpstashRedisCache
+from llm_cache import CachePolicy, Settings, Signing, StoreUnavailable, UpstashRedisCache
 from llm_cache.cli import main
 from llm_cache.credentials import Credentials, fetch
 from local_cloud.upstash import UpstashEndpoint
@@ -82,7 +82,7 @@ def test_parameters_put_later_are_found_by_the_next_call(
 def test_an_empty_parameter_is_no_credential() -> None:
     settings = Settings(url="https://x.upstash.io", token="")
     with pytest.raises(StoreUnavailable, match="no URL or no token"):
-        fetch(settings)
+        fetch(settings, Signing)
 
 
 def test_credentials_do_not_show_their_token() -> None:

@@ -7,7 +7,7 @@ younger than every clear that has happened.
 
 import itertools
 from collections.abc import Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 from tests.contract.connection import Connection
@@ -17,7 +17,7 @@ from llm_cache.clearing import clear
 from llm_cache.drivers import run
 from llm_cache.entry import Entry, body
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Hit, Miss, Operation, Wanted, lookup, store
+from llm_cache.operations import Hit, Miss, Operation, Request, Wanted, lookup, store
 from local_cloud.redis_server import RedisServer
 
 KEYS = Keyspace("race")
@@ -48,7 +48,11 @@ class World:
 
     def once(self, operation: Operation[T]) -> T:
         """Run an operation to its end."""
-        return run(operation, lambda command: self.server.call(*command))
+        return run(operation, self.ask)
+
+    def ask(self, step: Request) -> Any:
+        assert isinstance(step, tuple)
+        return self.server.call(*step)
 
     def read(self, policy: CachePolicy) -> Hit[int] | Miss[int]:
         def answer(entry: Entry) -> int:
@@ -63,7 +67,7 @@ class World:
         assert isinstance(missed, Miss)
         yield
         text = body(0.0, 60, [str(began)])
-        tags = self.policy.tag_hashes
+        tags = KEYS.tags(self.policy.tags)
         seen = missed.epochs
         self.once(store(KEYS, HASH, body=text, ttl=60, tags=tags, epochs=seen, token=token))
         yield

@@ -15,7 +15,7 @@ from llm_cache import CacheNamespace, UpstashRedisCache
 from llm_cache.clearing import PAGE, reclaim
 from llm_cache.drivers import run
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Command
+from llm_cache.operations import Request
 from llm_cache.store import UpstashStore
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
@@ -86,7 +86,7 @@ def test_a_reclaim_that_is_killed_is_gone_on_with_from_the_start(
     cache.clear()
     left = commands
 
-    def execute(command: Command) -> object:
+    def execute(command: Request) -> object:
         nonlocal left
         left -= 1
         if left < 0:

@@ -1,5 +1,7 @@
 """Which answers are stored and under which epochs, decided by a script in a real server."""
 
+from typing import Any
+
 import pytest
 from upstash_redis import Redis
 
@@ -19,7 +21,11 @@ def keep(redis: Redis, epochs: Epochs | Unseen, lease: str | None = None) -> boo
     operation = store(
         KEYS, "a" * 64, body=BODY, ttl=60, tags=[RED], epochs=epochs, token="new", lease=lease
     )
-    return run(operation, lambda command: redis.execute([*command]))
+
+    def execute(command: Any) -> Any:
+        return redis.execute([*command])
+
+    return run(operation, execute)
 
 
 def having(redis: Redis, *epochs: str | None) -> Redis:

@@ -61,3 +61,10 @@ def test_an_impossible_namespace_is_named_in_the_error(namespace: str) -> None:
     assert str(raised.value).startswith(
         f"namespace={namespace!r} is not accepted: None, or 1 to 200 printable"
     )
+
+
+def test_the_hashes_of_tags_are_in_one_order_however_they_were_given() -> None:
+    keys = Keyspace("ns")
+    assert keys.tags(["a", "b", "c"]) == keys.tags(["c", "b", "a"])
+    assert keys.tags(["a", "b", "c"]) == tuple(sorted(map(tag_hash, "abc")))
+    assert keys.tags(None) == ()

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from llm_cache import CachePolicy, Coalesce, InvalidPolicy, InvalidSettings, Mode
-from llm_cache.keys import tag_hash
 from llm_cache.ttl import MAX_SECONDS, TtlBounds
 
 BOUNDS = TtlBounds(default=600, floor=10, ceiling=3600)
@@ -344,12 +343,6 @@ def test_eight_tags_and_texts_of_a_thousand_characters_are_accepted() -> None:
     tags = [f"{number}".ljust(1000, "x") for number in range(8)]
     policy = CachePolicy(tags=tags, tenant="x" * 1000, salt="x")
     assert policy.tags == tuple(tags)
-
-
-def test_the_hashes_of_tags_are_in_one_order_however_they_were_given() -> None:
-    one, other = CachePolicy(tags=["a", "b", "c"]), CachePolicy(tags=["c", "b", "a", "a"])
-    assert one.tag_hashes == other.tag_hashes == tuple(sorted(map(tag_hash, "abc")))
-    assert CachePolicy().tag_hashes == ()
 
 
 @pytest.mark.parametrize("field", ["tenant", "namespace", "key"])
