@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from layers import package
 from tests.template import rules
-from tests.template.loader import ROOT, Template, load
+from tests.template.loader import ROOT, Template, environment, functions, load
 
 TEMPLATE = load()
 ABSENT = object()
@@ -54,6 +54,11 @@ BREACHES: list[tuple[rules.Rule, str, Any]] = [
         rules.named_parameters_may_be_read,
         f"{FIRST_STATEMENT}/Resource/1",
         {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${UpstashUrlParameter}"},
+    ),
+    (
+        rules.named_parameters_may_be_read,
+        f"{FIRST_STATEMENT}/Resource/3/Fn::If/1",
+        {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${SigningKeyParameter}"},
     ),
     (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Resource", "*"),
     (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Action", "ssm:*"),
@@ -147,6 +152,33 @@ def test_rule_objects_to_a_broken_template(rule: rules.Rule, path: str, value: A
 
 def test_every_rule_has_been_seen_to_object() -> None:
     assert {rule for rule, _, _ in BREACHES} == set(rules.RULES)
+
+
+@pytest.mark.parametrize("function", ["AskFunction", "FlushCacheFunction"])
+@pytest.mark.parametrize(
+    ("condition", "parameter", "variable"),
+    [
+        ("Signs", "SigningKeyParameter", "LLM_CACHE_SIGNING_KEY_PARAMETER"),
+        ("Encrypts", "EncryptionKeyParameter", "LLM_CACHE_ENCRYPTION_KEY_PARAMETER"),
+    ],
+)
+def test_a_key_that_is_off_is_neither_named_nor_readable(
+    function: str, condition: str, parameter: str, variable: str
+) -> None:
+    def only_if(value: Any) -> Any:
+        return {"Fn::If": [condition, value, {"Ref": "AWS::NoValue"}]}
+
+    properties = functions(TEMPLATE)[function]
+    (statement,) = (
+        one for one in rules.statements(properties) if "ssm:GetParameters" in rules.actions(one)
+    )
+    arn = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter"
+    assert TEMPLATE["Parameters"][parameter]["Default"] == ""
+    assert TEMPLATE["Conditions"][condition] == {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]
+    }
+    assert environment(properties)[variable] == only_if({"Ref": parameter})
+    assert only_if({"Fn::Sub": f"{arn}${{{parameter}}}"}) in statement["Resource"]
 
 
 def test_there_is_a_makefile_for_every_target_and_no_other() -> None:
