@@ -163,7 +163,7 @@ def test_a_refresh_reads_the_epoch_alone() -> None:
 
 
 def test_why_there_was_no_answer_is_told_in_words_that_stay() -> None:
-    told = "unknown cleared not_tagged too_old expired unreadable not_read"
+    told = "unknown cleared not_tagged too_old expired unreadable forged not_read"
     assert [*Absence] == told.split()
 
 
