@@ -24,4 +24,4 @@ def delta_seconds(directive: str, text: str) -> float:
     """Return a directive's number; one too large counts as the largest (section 1.2.2)."""
     if not (text.isascii() and text.isdigit()):
         raise InvalidPolicy(f"Cache-Control {directive}", text, "a whole number of seconds")
-    return float(min(int(text[:12]), MAX_SECONDS))
+    return float(min(int(text.lstrip("0")[:12] or 0), MAX_SECONDS))
