@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llm_cache import UnreadableEntry
 from llm_cache import entry as entries
-from llm_cache.entry import COMPRESS_ABOVE, HEAD, Entry, before_tag, body, decode, fits
+from llm_cache.entry import HEAD, Entry, before_tag, body, decode, fits
 
 NINE = ",".join(f'"{number:032x}":"e"' for number in range(9))
 TOO_MANY_TAGS = f'{{"v":1,"epochs":{{"":"e",{NINE}}},"created":1,"ttl":1,"answer":[1]}}'
@@ -109,7 +109,7 @@ def test_a_long_answer_is_stored_compressed_and_comes_back() -> None:
     assert json.loads(text).keys() == {"v", "epochs", "created", "ttl", "z"}
 
 
-@pytest.mark.parametrize(("length", "compressed"), [(COMPRESS_ABOVE, False), (2_049, True)])
+@pytest.mark.parametrize(("length", "compressed"), [(2_048, False), (2_049, True)])
 def test_a_short_answer_is_stored_as_it_is(length: int, compressed: bool) -> None:
     text = stored(["a" * (length - 4)])  # two brackets and two quotes
     assert ("z" in json.loads(text)) == compressed

@@ -284,7 +284,15 @@ def test_epochs_that_are_not_those_of_the_tags_are_not_stored(epochs: Epochs) ->
 
 
 @pytest.mark.parametrize(
-    "value", [KEYS, wanted(), Pause(1), Hit("hi", 5, 55), Miss(Absence.UNKNOWN, ())]
+    "value",
+    [
+        KEYS,
+        wanted(),
+        Entry({"": "e"}, 1.0, 60, ("hi",)),
+        Pause(1),
+        Hit("hi", 5, 55),
+        Miss(Absence.UNKNOWN, ()),
+    ],
 )
 def test_what_an_operation_is_given_and_gives_stays_as_it_is(value: Any) -> None:
     with pytest.raises(FrozenInstanceError):
