@@ -80,8 +80,11 @@ def test_jitter_never_leaves_the_bounds_and_never_unstores(
 
 @pytest.mark.parametrize("jitter", [-0.1, 1, 1.5, float("nan"), "0.1", False, None])
 def test_a_jitter_that_is_no_share_is_refused_by_name(jitter: Any) -> None:
-    with pytest.raises(InvalidSettings, match="ttl_jitter="):
+    with pytest.raises(InvalidSettings) as raised:
         TtlBounds(60, jitter=jitter)
+    assert str(raised.value).startswith(
+        f"ttl_jitter={jitter!r} is not accepted: a share: 0 or more"
+    )
 
 
 @pytest.mark.parametrize(
@@ -93,10 +96,33 @@ def test_the_ceiling_holds_for_what_is_kept_beyond_its_ttl(
     assert BOUNDS.kept(ttl, beyond) == kept
 
 
-@pytest.mark.parametrize("bounds", [(0, 10), (20, 10), (1, MAX_SECONDS + 1)])
+def test_the_ceiling_counts_as_whole_seconds_too() -> None:
+    assert TtlBounds(60, ceiling=99.5).kept(60, 60) == 100
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kept"), [(None, 2_592_000), (0.1, 1), (MAX_SECONDS + 1, 315_360_000)]
+)
+def test_by_default_an_answer_is_kept_for_a_month_and_none_longer_than_ten_years(
+    wanted: float | None, kept: int
+) -> None:
+    assert TtlBounds().resolve(wanted, "answer", 0.0) == kept
+    assert TtlBounds(ceiling=MAX_SECONDS, floor=MAX_SECONDS).resolve(wanted, "", 0) == 315_360_000
+
+
+@pytest.mark.parametrize("bounds", [(0, 10), (20, 10), (1, MAX_SECONDS + 1), (-1, 10)])
 def test_bounds_that_exclude_everything_are_refused(bounds: tuple[float, float]) -> None:
-    with pytest.raises(InvalidSettings, match="floor and ceiling"):
+    with pytest.raises(InvalidSettings) as raised:
         TtlBounds(60, *bounds)
+    assert str(raised.value).startswith(
+        f"ttl floor and ceiling={bounds!r} is not accepted: 0 < floor <= ceiling <= 315360000"
+    )
+
+
+@pytest.mark.parametrize("default", [-1, "60", None, MAX_SECONDS + 1])
+def test_a_default_ttl_that_is_no_time_is_refused(default: Any) -> None:
+    with pytest.raises(InvalidPolicy, match=r"^ttl="):
+        TtlBounds(default)
 
 
 @pytest.mark.parametrize(
