@@ -75,7 +75,9 @@ def cases(redis: Redis) -> list[Case]:
     ]
 
 
-def measure(upstash: UpstashEndpoint) -> list[Case]:
+def measure(
+    upstash: UpstashEndpoint, cases: Callable[[Redis], list[Case]], rounds: int
+) -> list[Case]:
     with Redis(upstash.url, upstash.token) as redis:
         measured = cases(redis)
         for case in measured:  # warm connections, and what one run costs
@@ -85,7 +87,7 @@ def measure(upstash: UpstashEndpoint) -> list[Case]:
             reading = upstash.meter.read()
             sizes = f"{reading.bytes_in:>6} {reading.bytes_out:>6}"
             case.cost = f"{reading.commands:>4} {reading.requests:>4} {sizes}"
-        for number in range(ROUNDS):
+        for number in range(rounds):
             for case in measured:
                 key = f"{case.name} {number}"
                 case.prepare(key)
@@ -101,9 +103,13 @@ def main() -> None:
         RedisServer.start() as redis,
         UpstashEndpoint.spawn(redis, log=Path(folder) / "log") as upstash,
     ):
-        measured = measure(upstash)
-    by_name = {case.name: case for case in measured}
+        measured = measure(upstash, cases, ROUNDS)
     print(f"One operation, median of {ROUNDS} rounds in turns; cmds, reqs and bytes of one run\n")
+    show(measured)
+
+
+def show(measured: list[Case]) -> None:
+    by_name = {case.name: case for case in measured}
     print(f"{'':<24}{'ms':>7}  cmds reqs   sent   rcvd   ratio")
     for case in measured:
         ratio = case.median / by_name[case.beside].median if case.beside else 1
