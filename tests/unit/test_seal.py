@@ -50,12 +50,10 @@ def test_an_entry_under_another_key_is_forged(kind: Callable[[str], Seal], key: 
         kind(NEW).decode(key, stored(kind(NEW)))
 
 
-@kinds
-def test_no_trick_with_delimiters_moves_an_entry(kind: Callable[[str], Seal]) -> None:
-    text = stored(kind(NEW), key="k")
-    moved = '"created":1000.500'
-    with pytest.raises(UnreadableEntry):
-        kind(NEW).decode("k" + moved, text.replace(moved, "", 1))
+def test_no_trick_with_delimiters_moves_an_entry() -> None:
+    text, moved = stored(Signing(NEW), key="k"), '"created":1000.500'
+    with pytest.raises(ForgedEntry):
+        Signing(NEW).decode("k" + moved, text.replace(moved, "", 1))
 
 
 def altered(text: str, field: str, value: object) -> str:
