@@ -64,6 +64,7 @@ NO_TIMES = ["NaN", "Infinity", "-Infinity", HUGE, -1, 10**11 + 1]
         "an answer in plain text",
         '{"v":2,"epochs":{"":"e"},"created":1,"ttl":1,"answer":[1]}',
         '{"v":1,"created":1,"ttl":1,"answer":[1]}',
+        '{"v":1,"epochs":{},"created":1,"ttl":1,"answer":[1]}',
         '{"v":1,"epochs":{"00ff":"e"},"created":1,"ttl":1,"answer":[1]}',
         '{"v":1,"epochs":{"":7},"created":1,"ttl":1,"answer":[1]}',
         '{"v":1,"epochs":{"":"e","any key":"e"},"created":1,"ttl":1,"answer":[1]}',
