@@ -216,6 +216,17 @@ def test_no_text_makes_decoding_fail_in_another_way(
         kind(NEW).decode(KEY, text)
 
 
+@kinds
+@pytest.mark.parametrize("letter", ["é", "\ud800"])
+def test_an_entry_with_what_no_entry_holds_is_forged(
+    kind: Callable[[str], Seal], letter: str
+) -> None:
+    text = stored(kind(NEW))
+    at = text.rindex('"')
+    with pytest.raises(ForgedEntry):
+        kind(NEW).decode(KEY, text[: at - 1] + letter + text[at:])
+
+
 SEALED = {kind: stored(kind(NEW), "hi", {"n": 1}) for kind in KINDS}
 SEALS = {kind: kind(NEW) for kind in KINDS}
 
