@@ -11,7 +11,7 @@ from tests.properties.model import Answer, identity
 from tests.properties.policies import LEASE
 from tests.properties.processes import Block
 
-from llm_cache import CacheMiss
+from llm_cache import CacheMiss, scope
 from llm_cache.answers import Answers
 from llm_cache.coalescing import GIVE_BACK, TAKE
 from llm_cache.errors import StoreError
@@ -102,6 +102,11 @@ class Caller:
         """Begin an update."""
         self.answer = answer
         self._start(self._answers.update(self.question(), answer.generations))
+
+    def is_waited_for_by(self, other: "Caller") -> bool:
+        claim = self.context.run(scope.claim_on, self.question().identity)
+        waits = other.running and isinstance(other.wants, Pause) and other.wants.until
+        return bool(claim and waits is claim.flight.landed)
 
     def forget(self) -> None:
         """Let the context of the call be gone, and all that it held."""

@@ -28,8 +28,10 @@ def clear(world: World, process: Process, tag: str | None) -> None:
                 world.ended(which, process)
             world.turns.flushed()
             world.rubbish.clear()
-        key = None if command[0] == "FLUSHDB" else str(command[1])
-        world.history.event(key, world.time.now, process)
+        keys = Keyspace(process.setup.namespace)
+        key = keys.epoch if tag is None else keys.tag_epoch(tag_hash(tag))
+        all_of_it = process.setup.namespace is None and tag is None
+        world.history.event(None if all_of_it else key, world.time.now, process)
     world.wire.executed.clear()
 
 

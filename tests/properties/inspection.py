@@ -1,5 +1,9 @@
 """What is looked at after every step: the database, and what one sees who looks."""
 
+from collections.abc import Iterator
+from typing import Any
+
+from tests.properties.model import Answer
 from tests.properties.processes import Process
 from tests.properties.wire import SLACK
 from tests.properties.world import World
@@ -28,13 +32,29 @@ def check_database(world: World) -> None:
 
 
 def check_by_looking(world: World, watcher: Process) -> None:
-    """Check what one sees who takes whatever is there, be it expired."""
+    """Check what one sees who looks with the policies that just accept it, or just do not."""
     with world.wire.faultless():
         for which, answer in [*world.history.latest.items()][-1:]:
+            fields = [{"max_stale": 1000}, *_at_the_edge(answer, watcher.clock())]
             policy = CachePolicy(
-                mode="read_only", namespace=which[0], max_stale=1000,
-                tenant=which[1] or None, salt=which[2] or None, tags=sorted(answer.tags)[:1],
-            )  # fmt: skip
-            block = world.open(watcher, policy, CachePolicy(), None)
+                **fields[world.history.at % len(fields)],
+                mode="read_only",
+                namespace=which[0],
+                tags=sorted(answer.tags)[:1],
+                tenant=which[1] or None,
+                salt=which[2] or None,
+            )
+            process = [watcher, *world.processes][world.history.at % (1 + len(world.processes))]
+            block = world.open(process, policy, CachePolicy(), None)
             world.run(world.ask(block, which[3]))
             world.close(block)
+
+
+def _at_the_edge(answer: Answer, now: float) -> Iterator[dict[str, Any]]:
+    """Yield policies by which the answer is just good enough, and is just not so."""
+    assert answer.ttl is not None
+    age = now - answer.created
+    for off in (0, 0.25):
+        yield {"max_age": max(0, age - off)}
+        yield {"min_fresh": max(0, answer.ttl - age + off)}
+        yield {"max_stale": max(0, age - answer.ttl - off)}

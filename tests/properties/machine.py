@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.properties import events, inspection, policies
 from tests.properties.callers import Caller
-from tests.properties.policies import PROMPTS, TAGS, Setup, of, seldom
+from tests.properties.policies import LEASE, PROMPTS, TAGS, Setup, of, seldom
 from tests.properties.processes import Process
 from tests.properties.wire import GARBLED, LOST, REFUSED, Database
 from tests.properties.world import Kind, World
@@ -26,6 +26,7 @@ mostly = st.sampled_from((True, True, True, False))
 hows = of("asked", "plainly", "unasked")
 faults = st.lists(of("", REFUSED, LOST, GARBLED), min_size=1, max_size=3)
 hears = of("answer at once", "answer at once", "answer", "answer", "fail", "again")
+MEANWHILE = ("a clear", "another asks", "a clear of a tag", "a lost epoch", "the lease of another")
 BEFALLS = (
     "commands fail",
     "commands fail",
@@ -100,10 +101,11 @@ class Machine(RuleBasedStateMachine):
         return [caller for caller in self.world.callers if caller.ready]
 
     @precondition(lambda self: any(not caller.running for caller in self.world.callers))
-    @rule(who=some, kind=policies.answers, how=hears)
-    def hear(self, who: int, kind: Kind, how: str) -> None:
+    @rule(who=some, kind=policies.answers, how=hears, meanwhile=of("", "", *MEANWHILE))
+    def hear(self, who: int, kind: Kind, how: str, meanwhile: str) -> None:
         """Let the model answer or fail one who has asked it, or be asked again."""
         caller = pick([one for one in self.world.callers if not one.running], who)
+        self._happen(meanwhile, caller)
         if how.startswith("answer"):
             self.world.answer(caller, kind)
             if how == "answer at once" and caller.running:
@@ -112,6 +114,29 @@ class Machine(RuleBasedStateMachine):
             self.world.fail(caller)
         else:
             self.world.ask_again(caller)
+
+    def _happen(self, what: str, caller: Caller) -> None:
+        """Let something happen while the model is at work for a caller."""
+        tags = caller.policy.tags or ()
+        if what == "a clear":
+            events.clear(self.world, caller.process, None)
+        elif what == "a clear of a tag" and tags:
+            events.clear(self.world, caller.process, tags[0])
+        elif what == "a lost epoch":
+            events.lose(self.world, Keyspace(caller.which[0]).epoch)
+        elif what == "the lease of another":
+            self.world.database.advance(LEASE + 1)
+        if what in MEANWHILE[:2] or what == "the lease of another":
+            self._ask_as_well(caller, pick(self.policies, self.world.history.at))
+
+    def _ask_as_well(self, caller: Caller, policy: CachePolicy) -> None:
+        """Let another ask the same, and go on as far as it comes without waiting."""
+        policy = replace(policy, tags=caller.policy.tags)
+        process = pick([caller.process, *self.world.processes], self.world.history.at)
+        block = self.world.open(process, policy, CachePolicy(), None)
+        other = self.world.ask(block, caller.prompt)
+        while other.ready:
+            self.world.step(other)
 
     @precondition(lambda self: self._closable())
     @rule(who=some)

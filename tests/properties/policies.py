@@ -61,7 +61,7 @@ setups = st.builds(
     ttl=of(None, 4, 10, until_the_next_ten),
     floor=of(1.0, 1.0, 3.0),
     ceiling=of(float(MAX_SECONDS), 6.0),
-    memory=of(0.0, 2.0),
+    memory=of(0.0, 2.0, 2.0),
     ahead=of(0.0, 0.0, 1.5, -1.0),
 )
 

@@ -49,6 +49,12 @@ class Turns:
             caller.takes_turn().token = token
             self._owners[token] = caller
 
+    def held(self, command: Any, reply: Any) -> None:
+        """Check that a lease for which one has to wait is for an answer that it may have."""
+        last = self._leases.get(command[3])
+        assert last, "waits for nobody"
+        assert last.under == tuple(reply[1:-1]), "waits for what a clear has reached"
+
     def told(self, caller: Caller, history: History) -> None:
         """Check that it was for this caller to ask the model."""
         turn, now = caller.takes_turn(), self._time.now
@@ -125,6 +131,11 @@ class Turns:
 
     def check(self, leases: dict[str, Stored]) -> None:
         """Check that each lease that stands has an owner whose call is not over."""
+        soon = self._time.now + self._database.drift()
+        for key, granted in self._leases.items():
+            if granted.active and granted.until > soon:
+                assert key in leases, "a lease has gone before its time"
+                assert leases[key].text.startswith(f"{granted.token}:"), "a lease is another's"
         for lease in leases.values():
             assert 0 <= lease.left <= 1000 * (LEASE + SLACK), "a lease that does not end in time"
             owner = self._owners.get(lease.text.split(":", 1)[0])

@@ -23,7 +23,7 @@ from tests.properties.turns import Turns
 from tests.properties.wire import Database, Wire
 
 from llm_cache import CachePolicy
-from llm_cache.coalescing import TAKE, TAKEN
+from llm_cache.coalescing import HELD, TAKE, TAKEN
 from llm_cache.operations import STORE_UNDER_EPOCHS
 from llm_cache.policy import Mode
 
@@ -122,8 +122,10 @@ class World:
 
     def fail(self, caller: Caller) -> None:
         """Let the model fail, and the context of the call be gone."""
+        waiting = [one for one in self.callers if caller.is_waited_for_by(one)]
         self.turns.abandoned(caller)
         self._left(caller)
+        assert all(one.ready for one in waiting), "waits for who has failed"
 
     def _left(self, caller: Caller) -> None:
         self.callers.remove(caller)
@@ -186,6 +188,8 @@ class World:
             sight.latest = self.history.latest.get(caller.which)
             sight.expected = self.history.undisturbed(caller.which, now)
             sight.rubbish = key in self.rubbish
+        if taking and reply[0] == HELD:
+            self.turns.held(command, reply)
         if taking and reply[0] == TAKEN:
             self.turns.taken(caller, command, reply, delivered=delivered)
         if delivered:
