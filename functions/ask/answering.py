@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ BUSY = {
     "TooManyRequestsException",
 }
 SLOW = {"ModelTimeoutException"}
+for _name in ("botocore", "langchain_aws"):  # at DEBUG they log prompts and answers
+    logging.getLogger(_name).setLevel(logging.INFO)
 COALESCE = CachePolicy(coalesce="fleet")  # unless the caller says otherwise
 
 

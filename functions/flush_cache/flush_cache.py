@@ -9,6 +9,7 @@ from typing import Any
 from aws_lambda_powertools import Logger
 
 from llm_cache import CacheNamespace, InvalidPolicy
+from llm_cache.keys import tag_hash
 
 logger = Logger()
 RESERVE = 5.0  # seconds kept to report what was done
@@ -38,7 +39,7 @@ class Flush:
     def from_event(cls, event: object) -> Flush:
         """Read an event; raise ``InvalidPolicy`` naming what is wrong: no guess clears too much."""
         if not isinstance(event, dict):
-            raise InvalidPolicy("event", event, "an object")
+            raise InvalidPolicy("event", event, "an object", withheld=True)
         envelope = ENVELOPE if event.get("detail-type") == SCHEDULED else ()
         fields = {name: value for name, value in event.items() if name not in envelope}
         return cls(**{name: _checked(name, value) for name, value in fields.items()})
@@ -55,7 +56,8 @@ def _checked(name: str, value: Any) -> Any:
             return value
         case "cursor", str() | int() if re.fullmatch("[0-9]{1,20}", str(value)):
             return str(int(value))
-    raise InvalidPolicy(name, value, ACCEPTED.get(name, f"one of {', '.join(ACCEPTED)}"))
+    accepted = ACCEPTED.get(name, f"one of {', '.join(ACCEPTED)}")
+    raise InvalidPolicy(name, value, accepted, withheld=name not in {"dry_run", "cursor"})
 
 
 def handler(event: object, context: Any) -> dict[str, Any]:
@@ -84,5 +86,6 @@ def handler(event: object, context: Any) -> dict[str, Any]:
         "cursor": reclaimed.cursor,
         "complete": reclaimed.complete,
     }
-    logger.info("flushed", extra=result)
+    hashed = tag_hash(asked.tag) if asked.tag else None  # as Redis shows it: it may name a person
+    logger.info("flushed", extra={**result, "tag": hashed})
     return result

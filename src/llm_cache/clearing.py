@@ -26,7 +26,8 @@ def _epoch(keys: Keyspace, tag: str | None) -> str:
     if tag is None:
         return keys.epoch
     if not isinstance(tag, str) or not 0 < len(tag) <= MAX_TEXT:
-        raise InvalidPolicy("tag", tag, f"text of 1 to {MAX_TEXT} characters")
+        accepted = f"text of 1 to {MAX_TEXT} characters"
+        raise InvalidPolicy("tag", tag, accepted, withheld=True)
     return keys.tag_epoch(keys.tag(tag))
 
 

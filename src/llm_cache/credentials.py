@@ -5,6 +5,7 @@ Never at import and never kept in the environment: neither a snapshot nor a temp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,15 +13,23 @@ from typing import Any
 from llm_cache.errors import StoreUnavailable
 from llm_cache.keyring import Keyring
 from llm_cache.settings import Settings
+from llm_cache.unlogged import unlogged
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """The address of an Upstash database, a token for it, and what seals the entries there."""
+    """The address of an Upstash database, less a user and a password in it, and a token for it.
+
+    ``seal`` is what seals the entries there, if anything does.
+    """
 
     url: str
     token: str = field(repr=False)
     seal: Any = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        # httpx logs them with the address, and would send them in the place of the token.
+        object.__setattr__(self, "url", re.sub(r"^(.*?//)?.*@", r"\1", self.url, flags=re.DOTALL))
 
 
 def fetch(settings: Settings, seal: Callable[[Keyring], Any]) -> Credentials:
@@ -51,9 +60,10 @@ def _from_ssm(names: list[str]) -> dict[str, str]:
     # botocore's own defaults wait 60 seconds, five times: longer than any invocation has.
     config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
     try:
-        found = SSMProvider(boto_config=config).get_parameters_by_name(
-            {name: {} for name in names}, decrypt=True, raise_on_error=True
-        )
+        with unlogged("botocore.parsers"):  # at DEBUG it logs the reply, and the token in it
+            found = SSMProvider(boto_config=config).get_parameters_by_name(
+                {name: {} for name in names}, decrypt=True, raise_on_error=True
+            )
     except Exception as error:
         kind = type(error).__name__
         raise StoreUnavailable(f"SSM did not give {', '.join(names)}: {kind}") from error

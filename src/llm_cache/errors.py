@@ -27,13 +27,24 @@ class LlmCacheError(Exception):
 
 
 class InvalidValue(LlmCacheError, ValueError):
-    """Say what is wrong, its value, and what is accepted."""
+    """Say what is wrong, its value, and what is accepted.
 
-    def __init__(self, name: str, value: object, accepted: str) -> None:
-        super().__init__(f"{name}={value!r} is not accepted: {accepted}")
+    An error ends in a log: of a ``withheld`` value, which may name a person or hold a prompt, the
+    message tells no more than the kind and the length.
+    """
+
+    def __init__(self, name: str, value: object, accepted: str, *, withheld: bool = False) -> None:
+        shown = _outline(value) if withheld else repr(value)
+        super().__init__(f"{name}={shown} is not accepted: {accepted}")
         self.name = name
         self.value = value
         self.accepted = accepted
+
+
+def _outline(value: object) -> str:
+    if value is None or value == "" or isinstance(value, int | float):
+        return repr(value)
+    return f"<{len(value)} characters>" if isinstance(value, str) else f"<{type(value).__name__}>"
 
 
 class InvalidPolicy(InvalidValue):

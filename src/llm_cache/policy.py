@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
+from typing import Any
 
 from llm_cache.cache_control import delta_seconds, directives
 from llm_cache.errors import InvalidPolicy, InvalidSettings
@@ -69,7 +70,8 @@ NOT_THE_CALLERS = ("key", "tenant", "namespace")
 
 def _text(field: str, value: object) -> None:
     if value is not None and not (isinstance(value, str) and 0 < len(value) <= MAX_TEXT):
-        raise InvalidPolicy(field, value, f"text of 1 to {MAX_TEXT} characters")
+        accepted = f"text of 1 to {MAX_TEXT} characters"
+        raise InvalidPolicy(field, value, accepted, withheld=True)
 
 
 def _namespace(value: str) -> None:
@@ -86,10 +88,16 @@ def _one_of(field: str, kind: type[StrEnum], value: object) -> None:
 
 def _tags(value: object) -> tuple[str, ...]:
     if isinstance(value, str) or not isinstance(value, Sequence) or len(value) > MAX_TAGS:
-        raise InvalidPolicy("tags", value, f"a list of at most {MAX_TAGS} texts")
+        accepted = f"a list of at most {MAX_TAGS} texts"
+        raise InvalidPolicy("tags", value, accepted, withheld=True)
     for tag in value:
         _text("tags", tag)
     return tuple(dict.fromkeys(value))
+
+
+def _withheld() -> Any:
+    """Return a field that no representation shows, for it may name a person."""
+    return field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,11 +132,11 @@ class CachePolicy:
     stale_if_error: Seconds | None = None
     mode: Mode | str | None = None
     coalesce: Coalesce | str | None = None
-    tags: Sequence[str] | None = None
-    tenant: str | None = None
-    salt: str | None = None
+    tags: Sequence[str] | None = _withheld()
+    tenant: str | None = _withheld()
+    salt: str | None = _withheld()
     namespace: str | None = None
-    key: str | None = None
+    key: str | None = _withheld()
 
     def __post_init__(self) -> None:
         for name in ("tenant", "salt", "key"):
@@ -209,11 +217,12 @@ class CachePolicy:
         caller's to choose: join them with ``CachePolicy(tenant=…)``.
         """
         if not isinstance(fields_of_event, Mapping):
-            raise InvalidPolicy("cache", fields_of_event, "an object")
+            raise InvalidPolicy("cache", fields_of_event, "an object", withheld=True)
         known = [field.name for field in fields(cls) if field.name not in NOT_THE_CALLERS]
         for name, value in fields_of_event.items():
             if name not in known:
-                raise InvalidPolicy(str(name), value, "one of the fields " + ", ".join(known))
+                accepted = "one of the fields " + ", ".join(known)
+                raise InvalidPolicy(str(name), value, accepted, withheld=True)
         return cls(**fields_of_event)
 
     @classmethod

@@ -55,7 +55,7 @@ class Report:
     """What the cache did inside one ``with cache.policy(...)`` block, in the order it happened."""
 
     outcomes: list[Outcome] = field(default_factory=list)
-    spare: tuple[Outcome, Any] | None = None
+    spare: tuple[Outcome, Any] | None = field(default=None, repr=False)
     """The last expired answer that may be served should the model fail."""
 
     def add(self, outcome: Outcome) -> None:
@@ -142,7 +142,8 @@ def entered(policy: CachePolicy, context: LambdaContext | None) -> Iterator[Repo
     if context is not None:
         milliseconds = getattr(context, "get_remaining_time_in_millis", None)
         if milliseconds is None:
-            raise InvalidPolicy("context", context, "the context that Lambda gives the handler")
+            accepted = "the context that Lambda gives the handler"
+            raise InvalidPolicy("context", context, accepted, withheld=True)
         remaining = functools.partial(_seconds_of, milliseconds)
     scope = Scope(policy.within(outer.policy), Report(), remaining)
     token = _scope.set(scope)

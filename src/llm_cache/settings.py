@@ -29,7 +29,7 @@ class Settings:
     seconds.
     """
 
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)  # somebody may have put a password in it
     token: str | None = field(default=None, repr=False)
     url_parameter: str | None = None
     token_parameter: str | None = None

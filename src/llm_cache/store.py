@@ -11,6 +11,7 @@ import asyncio
 import functools
 import logging
 import os
+import re
 import ssl
 import threading
 import weakref
@@ -84,6 +85,8 @@ class UpstashStore:
                 return client.execute(list(step))
             except _DROPPED:  # a pooled connection that died while idle: once more, at once
                 return client.execute(list(step))
+        except UpstashError as error:
+            raise _refused(error) from None
         except Exception as error:
             raise _as_store_error(error) from error
 
@@ -100,6 +103,8 @@ class UpstashStore:
                     return await client.execute(list(step))
                 except _DROPPED:
                     return await client.execute(list(step))
+        except UpstashError as error:
+            raise _refused(error) from None
         except Exception as error:
             raise _as_store_error(error) from error
 
@@ -228,13 +233,20 @@ class _Held:
     holder: AsyncIterator[httpx.AsyncClient]  # a generator that nobody holds is finished at once
 
 
+_ARGUMENTS = re.compile(r""", with args|["\[{\n]""")
+_MAX_ERROR = 200  # characters of Redis's own words
+
+
+def _refused(error: UpstashError) -> StoreRefused:
+    """Say what Upstash said, up to where it may repeat what it was sent: an answer, say."""
+    return StoreRefused(_ARGUMENTS.split(str(error), maxsplit=1)[0][:_MAX_ERROR].strip())
+
+
 def _as_store_error(error: Exception) -> LlmCacheError:
     """Map whatever the client raised, most specific first; no address or value is in it."""
     match error:
         case StoreError() | InvalidSettings():
             return error
-        case UpstashError():
-            return StoreRefused(str(error))
         case httpx.TimeoutException() | TimeoutError():
             return StoreTimeout("no answer from Upstash in time")
         case httpx.DecodingError():

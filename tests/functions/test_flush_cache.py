@@ -122,10 +122,10 @@ def test_a_cursor_of_zero_begins_anew(filled: UpstashRedisCache, cursor: object)
 @pytest.mark.parametrize(
     ("event", "named"),
     [
-        ({"tags": ["red"]}, "tags=['red'] is not accepted: one of tag, dry_run, cursor"),
+        ({"tags": ["red"]}, "tags=<list> is not accepted: one of tag, dry_run, cursor"),
         ({"tag": None}, "tag=None is not accepted: text"),
         ({"tag": ""}, "tag='' is not accepted: text"),
-        ({"tag": ["red"]}, "tag=['red'] "),
+        ({"tag": ["red"]}, "tag=<list> "),
         ({"dry_run": "yes"}, "dry_run='yes' is not accepted: true or false"),
         ({"dry_run": 1}, "dry_run=1 "),
         ({"dry_run": None}, "dry_run=None "),
@@ -134,9 +134,9 @@ def test_a_cursor_of_zero_begins_anew(filled: UpstashRedisCache, cursor: object)
         ({"cursor": -1}, "cursor=-1 "),
         ({"cursor": "7; FLUSHALL"}, "cursor='7; FLUSHALL' "),
         ({"cursor": 1.5}, "cursor=1.5 "),
-        ({"source": "aws.scheduler"}, "source='aws.scheduler' "),
-        ({**SCHEDULED, "tags": "red"}, "tags='red' "),
-        ([], "event=[] is not accepted: an object"),
+        ({"source": "aws.scheduler"}, "source=<13 characters> "),
+        ({**SCHEDULED, "tags": "red"}, "tags=<3 characters> "),
+        ([], "event=<list> is not accepted: an object"),
         (None, "event=None "),
     ],
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 from tests.properties.callers import MODEL, Caller
 from tests.properties.model import Identity
@@ -65,7 +66,11 @@ def spoil(world: World, which: Identity, how: Callable[[str], str]) -> None:
 def reclaim(world: World, prefix: str) -> None:
     """Reclaim a namespace to the end."""
     before, keys = world.database.contents(), Keyspace(prefix)
-    done = run(reclaiming(keys), lambda command: world.database.call(*command))
+
+    def execute(command: Any) -> Any:
+        return world.database.call(*command)
+
+    done = run(reclaiming(keys), execute)
     assert done.complete
     removed = before.keys() - world.database.contents().keys()
     removed -= {key for key in removed if ":lease:" in key}  # which expire meanwhile

@@ -349,16 +349,16 @@ def test_a_raising_ttl_callable_is_not_swallowed_here() -> None:
 @pytest.mark.parametrize(
     ("fields", "named"),
     [
-        ({"tags": "abc"}, "tags='abc' is not accepted: a list of at most 8 texts"),
-        ({"tags": {"a"}}, "tags={'a'}"),
+        ({"tags": "abc"}, "tags=<3 characters> is not accepted: a list of at most 8 texts"),
+        ({"tags": {"a"}}, "tags="),
         ({"tags": 7}, "tags=7"),
-        ({"tags": ["a"] * 9}, "tags=['a', "),
+        ({"tags": ["a"] * 9}, "tags="),
         ({"tags": ["a", ""]}, "tags='' is not accepted: text of 1 to 1000 characters"),
         ({"tags": [7]}, "tags=7"),
         ({"tenant": ""}, "tenant=''"),
-        ({"salt": "x" * 1001}, "salt='xxx"),
-        ({"namespace": "a\n"}, "namespace='a\\n' is not accepted: None, or 1 to 200 printable"),
-        ({"namespace": ""}, "namespace=''"),
+        ({"salt": "x" * 1001}, "salt=<1001 characters> is not accepted: text of 1 to 1000"),
+        ({"namespace": "a\n"}, "namespace="),
+        ({"namespace": ""}, "namespace="),
         ({"key": ""}, "key=''"),
     ],
 )

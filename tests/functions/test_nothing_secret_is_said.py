@@ -1,0 +1,166 @@
+"""What the functions log, at DEBUG, and what they tell their callers, holds no secret."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from tests.faults.witness import Witness, witness
+from tests.functions.asking import call, cold
+from tests.functions.bedrock import Bedrock
+from tests.functions.events import Context, signed_by
+
+import ask
+import flush_cache
+from local_cloud.redis_server import RedisServer
+from local_cloud.upstash import UpstashEndpoint
+
+TOKEN, TENANT, PROMPT, SALT, TAG = (
+    "mark-token",
+    "mark-tenant",
+    "mark-prompt",
+    "mark-salt",
+    "mark-tag",
+)
+MARK = "mark-"
+SECRET = (TOKEN, "mark-user", "mark-password", TENANT, TAG)  # of a reply: the rest is the caller's
+WHO = signed_by(f"AROAROLE:{TENANT}")
+QUESTION: dict[str, Any] = {
+    "question": PROMPT,
+    "system": PROMPT,
+    "messages": [{"role": "user", "content": PROMPT}],
+    "cache": {"salt": SALT, "tags": [TAG]},
+}
+
+
+@pytest.fixture(scope="module")
+def endpoint(redis_server: RedisServer) -> Iterator[UpstashEndpoint]:
+    with UpstashEndpoint.start(redis_server, token=TOKEN) as started:
+        yield started
+
+
+@pytest.fixture
+def heard(
+    model: Bedrock, endpoint: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Witness]:
+    monkeypatch.setenv(
+        "UPSTASH_REDIS_REST_URL", endpoint.url.replace("//", "//mark-user:mark-password@")
+    )
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", TOKEN)
+    with witness() as listening:
+        yield listening
+
+
+def asked(body: object = QUESTION, **headers: Any) -> str:
+    reply = call(body, iam=WHO, **headers)
+    return json.dumps([reply.status, reply.body, reply.headers])
+
+
+def nothing_is_told(heard: Witness, *replies: str) -> None:
+    assert heard.leaks(MARK) == []
+    assert [mark for mark in SECRET if mark in " ".join(replies)] == []
+
+
+def test_an_answer_and_a_hit(heard: Witness) -> None:
+    replies = [asked(), asked(), asked(cache_control="no-cache")]
+    assert '"hit"' in replies[1]
+    assert "answered" in heard.text
+    assert "Answer 1." not in heard.text
+    nothing_is_told(heard, *replies)
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [(429, "ThrottlingException"), (400, "ValidationException"), (500, PROMPT), (200, "")],
+)
+def test_a_model_that_fails(heard: Witness, model: Bedrock, status: int, error: str) -> None:
+    model.status, model.error = status, error
+    reply = asked({**QUESTION, "cache": {"mode": "only_if_cached"}} if status == 200 else QUESTION)
+    assert "no answer" in heard.text
+    nothing_is_told(heard, reply)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("UPSTASH_REDIS_REST_TOKEN", TOKEN + "-wrong"),
+        ("UPSTASH_REDIS_REST_URL", "http://mark-user:mark-password@127.0.0.1:9"),
+        ("UPSTASH_REDIS_REST_URL", "https://mark-user:mark/password@x:port"),
+    ],
+)
+def test_a_cache_that_fails(
+    heard: Witness, monkeypatch: pytest.MonkeyPatch, name: str, value: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    cold()
+    reply = asked()
+    assert '"error"' in reply
+    nothing_is_told(heard, reply)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        PROMPT,
+        {"question": [PROMPT]},
+        {**QUESTION, PROMPT: PROMPT},
+        {**QUESTION, "cache": {"tenant": PROMPT}},
+        {**QUESTION, "cache": {"salt": [PROMPT]}},
+        {**QUESTION, "cache": {"mode": PROMPT}},
+        {**QUESTION, "cache": PROMPT},
+    ],
+)
+def test_a_wrong_request(heard: Witness, body: object) -> None:
+    reply = asked(body)
+    assert "invalid" in reply
+    nothing_is_told(heard, reply)
+
+
+def test_a_request_of_nobody(heard: Witness) -> None:
+    reply = call(QUESTION, iam={"callerId": TENANT})
+    assert reply.status == 403
+    nothing_is_told(heard, json.dumps(reply.body))
+
+
+def test_a_caller_whose_id_is_too_long(heard: Witness) -> None:
+    reply = call(QUESTION, iam=signed_by(TENANT * 200))
+    assert reply.status == 500
+    nothing_is_told(heard, json.dumps(reply.body))
+
+
+def test_a_failure_of_our_own(heard: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cache_status.body", lambda *_: 1 / 0)
+    reply = asked()
+    assert "ZeroDivisionError" in heard.text
+    nothing_is_told(heard, reply)
+
+
+def test_a_log_of_the_function_itself_is_heard(heard: Witness) -> None:
+    ask.logger.warning(MARK)
+    flush_cache.logger.warning(MARK)
+    assert len(heard.leaks(MARK)) == 2
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        {},
+        {"tag": TAG},
+        {"tag": TAG, "dry_run": True},
+        {"tag": [TAG]},
+        {"tags": [TAG]},
+        {"cursor": "0", "question": PROMPT},
+        [TAG],
+    ],
+)
+def test_a_flush(heard: Witness, event: Any) -> None:
+    heard.hear(lambda: flush_cache.handler(event, Context()))
+    assert "flushed" in heard.text or "is not accepted" in heard.text
+    nothing_is_told(heard)
+
+
+def test_a_flush_that_fails(heard: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", TOKEN + "-wrong")
+    heard.hear(lambda: flush_cache.handler({"tag": TAG}, Context()))
+    assert "WRONGPASS" in heard.text
+    nothing_is_told(heard)
