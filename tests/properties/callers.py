@@ -77,6 +77,7 @@ class Caller:
     again: bool = False
     operation: Operation[Any] | None = None
     wants: Any = None
+    reply: Callable[[], Any] | None = None
     resumes_at: float = 0.0
     commands: int = 0
     failed: int = 0
@@ -110,7 +111,7 @@ class Caller:
 
     def forget(self) -> None:
         """Let the context of the call be gone, and all that it held."""
-        self.context, self.operation, self.wants = Context(), None, None
+        self.context, self.operation, self.wants, self.reply = Context(), None, None, None
 
     @property
     def _answers(self) -> Answers:
@@ -131,16 +132,25 @@ class Caller:
     @property
     def ready(self) -> bool:
         """Whether it can go on: what it waits for is there, or the wait is over."""
-        if not self.running or not isinstance(self.wants, Pause):
+        if not self.running or self.reply or not isinstance(self.wants, Pause):
             return self.running
         landed = self.wants.until is not None and self.wants.until.done()
         return landed or self.process.time.now >= self.resumes_at
 
-    def step(self) -> None:
-        """Run one command, or end one pause, and go on to the next."""
+    def step(self, *, slow: bool = False) -> None:
+        """Run one command, or end one pause, and go on; ``slow``: the reply comes a step later."""
         assert self.operation is not None
+        if self.reply is None:
+            self.reply = self._run(self.operation)
+            if slow:
+                return
+        resume, self.reply = self.reply, None
+        self._advance(resume)
+
+    def _run(self, operation: Operation[Any]) -> Callable[[], Any]:
+        """Run what is wanted; return what goes on with what came of it."""
         if isinstance(self.wants, Pause):
-            return self._advance(partial(self.operation.send, None))
+            return partial(operation.send, None)
         self.commands += 1
         failures = self.process.wire.failures
         try:
@@ -148,10 +158,10 @@ class Caller:
         except StoreError as error:
             self.failed += GIVE_BACK not in self.wants
             self.faulted = True
-            return self._advance(partial(self.operation.throw, error))
+            return partial(operation.throw, error)
         if self.process.wire.failures > failures:
             self.faulted = self.block.garbled = True
-        return self._advance(partial(self.operation.send, reply))
+        return partial(operation.send, reply)
 
     def _advance(self, resume: Callable[[], Any]) -> None:
         if self.wants is None or GIVE_BACK not in _words(self.wants):

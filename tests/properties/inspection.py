@@ -35,7 +35,8 @@ def check_by_looking(world: World, watcher: Process) -> None:
     """Check what one sees who looks with the policies that just accept it, or just do not."""
     with world.wire.faultless():
         for which, answer in [*world.history.latest.items()][-1:]:
-            fields = [{"max_stale": 1000}, *_at_the_edge(answer, watcher.clock())]
+            process = [watcher, *world.processes][world.history.at % (1 + len(world.processes))]
+            fields = [{"max_stale": 1000}, *_at_the_edge(answer, process.clock())]
             policy = CachePolicy(
                 **fields[world.history.at % len(fields)],
                 mode="read_only",
@@ -44,7 +45,6 @@ def check_by_looking(world: World, watcher: Process) -> None:
                 tenant=which[1] or None,
                 salt=which[2] or None,
             )
-            process = [watcher, *world.processes][world.history.at % (1 + len(world.processes))]
             block = world.open(process, policy, CachePolicy(), None)
             world.run(world.ask(block, which[3]))
             world.close(block)
@@ -54,7 +54,10 @@ def _at_the_edge(answer: Answer, now: float) -> Iterator[dict[str, Any]]:
     """Yield policies by which the answer is just good enough, and is just not so."""
     assert answer.ttl is not None
     age = now - answer.created
+    late = age - answer.ttl
     for off in (0, 0.25):
-        yield {"max_age": max(0, age - off)}
-        yield {"min_fresh": max(0, answer.ttl - age + off)}
-        yield {"max_stale": max(0, age - answer.ttl - off)}
+        if late >= 0:
+            yield {"max_stale": max(0, late - off)}
+        else:
+            yield {"max_age": max(0, age - off)}
+            yield {"min_fresh": off - late}

@@ -85,9 +85,9 @@ class Machine(RuleBasedStateMachine):
         self.world.ask(pick(self.world.blocks, where), prompt, may_wait=may_wait)
 
     @precondition(lambda self: self._ready())
-    @rule(who=some)
-    def step(self, who: int) -> None:
-        self.world.step(pick(self._ready(), who))
+    @rule(who=some, slow=st.booleans())
+    def step(self, who: int, slow: bool) -> None:
+        self.world.step(pick(self._ready(), who), slow=slow)
 
     @precondition(lambda self: self._ready())
     @rule(who=some)
@@ -110,6 +110,8 @@ class Machine(RuleBasedStateMachine):
             self.world.answer(caller, kind)
             if how == "answer at once" and caller.running:
                 self.world.run(caller)
+                for other in self._ready():
+                    self.world.step(other)
         elif how == "fail":
             self.world.fail(caller)
         else:

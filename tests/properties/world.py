@@ -131,9 +131,9 @@ class World:
         self.callers.remove(caller)
         caller.forget()
 
-    def step(self, caller: Caller) -> None:
+    def step(self, caller: Caller, *, slow: bool = False) -> None:
         failures = self.wire.failures
-        caller.step()
+        caller.step(slow=slow)
         self._note_faults(caller.process, failures)
         self._after(caller)
 
