@@ -233,7 +233,7 @@ class _Held:
     holder: AsyncIterator[httpx.AsyncClient]  # a generator that nobody holds is finished at once
 
 
-_ARGUMENTS = re.compile(r""", with args|["\[{\n]""")
+_ARGUMENTS = re.compile(r'["\[{\n]')
 _MAX_ERROR = 200  # characters of Redis's own words
 
 

@@ -1,5 +1,7 @@
 """Servers that misbehave on purpose, at the socket."""
 
+import json
+import re
 import socket
 import threading
 import time
@@ -69,3 +71,29 @@ def answering(status: str, body: bytes) -> Misbehaviour:
             connection.sendall(head.encode() + body)
 
     return answer
+
+
+def command_of(connection: socket.socket) -> list[str]:
+    """Read one request to its end, and return the command it asks for; empty: there is none."""
+    head, body = b"", b""
+    while not head or len(body) < int(_LENGTH.findall(head)[0]):
+        if not (part := connection.recv(65536)):
+            return []
+        body += part
+        if not head and b"\r\n\r\n" in body:
+            head, _, body = body.partition(b"\r\n\r\n")
+    command: list[str] = json.loads(body)
+    return command
+
+
+_LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
+
+
+def repeating(connection: socket.socket) -> None:
+    """Know no answer, and refuse each other command with an error in which it stands."""
+    while command := command_of(connection):
+        missing = {"result": ["ZWE=", *[None] * (len(command) - 2)]}
+        refusal = {"error": f"ERR not accepted: {command[2]}"}
+        told = json.dumps(missing if command[0] == "MGET" else refusal).encode()
+        head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(told)}\r\n\r\n"
+        connection.sendall(head.encode() + told)

@@ -1,6 +1,5 @@
 """No secret and no content is in a log line, an error, a representation or the output."""
 
-import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -21,6 +20,7 @@ from llm_cache import (
     InvalidPolicy,
     MemoryTier,
     Settings,
+    Status,
     UpstashRedisCache,
 )
 from llm_cache.cli import main
@@ -114,24 +114,26 @@ def test_nothing_is_said_when_all_goes_well(heard: Witness, endpoint: UpstashEnd
     assert heard.leaks(MARK) == []
 
 
-def echo(connection: Any) -> None:
-    """Answer every request with an error in which it stands."""
-    while request := connection.recv(65536):
-        body = request.partition(b"\r\n\r\n")[2].decode("latin-1")
-        text = body.replace("\\", "").replace('"', "'")
-        for error in (f"ERR what is {body!r}", f"ERR unknown command, with args: {text}"):
-            told = json.dumps({"error": error}).encode()
-        head = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(told)}\r\n\r\n"
-        connection.sendall(head.encode() + told)
+def test_an_error_of_upstash_that_repeats_an_answer_does_not_say_it(heard: Witness) -> None:
+    with servers.serving(servers.repeating) as url:
+        cache = UpstashRedisCache(UpstashStore(lambda: Credentials(url, TOKEN)), namespace="n")
+        with cache.policy() as report:
+            cache.lookup(PROMPT, LLM)
+            cache.update(PROMPT, LLM, ANSWERS)
+        update = ("SET", "n:entry:1", f'{{"answer": "{ANSWER}"}}')
+        heard.hear(lambda: cache._store.execute(update, 1))
+        heard.hear(lambda: cache._store.aexecute(update, 1))
+    assert [outcome.why for outcome in report.having(Status.ERROR)] == ["ERR not accepted:"]
+    heard.said.append(repr(report))
+    assert heard.leaks(MARK) == []
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, "echo"])
+@pytest.mark.parametrize("fault", FAULTS)
 def test_nothing_is_said_when_upstash_fails(
     heard: Witness, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick(monkeypatch)
-    misbehave = echo if fault == "echo" else FAULTS[fault][0]
-    with servers.serving(misbehave) as url:
+    with servers.serving(FAULTS[fault][0]) as url:
         tell_all(heard, url)
     assert "failed" in heard.text
     assert heard.leaks(MARK) == []
