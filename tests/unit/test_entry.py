@@ -22,9 +22,11 @@ def test_an_entry_comes_back_as_it_was_stored() -> None:
     assert decode(text) == Entry({"": "ab12"}, 1000.5, 60, ({"a": "é"}, 2))
 
 
-def test_an_entry_carries_the_epochs_of_its_tags() -> None:
-    text = HEAD + "ab12" + before_tag("0f" * 16) + "cd34" + body(1.0, 60, ["1"])
-    assert decode(text).epochs == {"": "ab12", "0f" * 16: "cd34"}
+@pytest.mark.parametrize("count", [1, 8])
+def test_an_entry_carries_the_epochs_of_its_tags(count: int) -> None:
+    tags = {f"{number:032x}": f"e{number}" for number in range(count)}
+    told = "".join(before_tag(tag) + epoch for tag, epoch in tags.items())
+    assert decode(HEAD + "ab12" + told + body(1.0, 60, ["1"])).epochs == {"": "ab12", **tags}
 
 
 def test_a_stored_entry_is_ascii_that_begins_with_its_epoch() -> None:

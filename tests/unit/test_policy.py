@@ -193,8 +193,13 @@ def test_a_readers_cache_control_is_read_as_rfc_9111_means_it(
 
 @pytest.mark.parametrize("age", ["-1", "1.5", "soon", "", " 60", "٣"])
 def test_a_max_age_that_is_no_number_is_named(age: str) -> None:
-    with pytest.raises(InvalidPolicy, match="Cache-Control max-age"):
+    with pytest.raises(InvalidPolicy, match=r"^Cache-Control max-age=.*: a whole number of sec"):
         CachePolicy.from_cache_control(f"max-age={age}")
+
+
+def test_a_directive_that_is_no_number_is_shown() -> None:
+    with pytest.raises(InvalidPolicy, match=r"^Cache-Control min-fresh='1m' is not accepted"):
+        CachePolicy.from_cache_control("no-cache, min-fresh=1m")
 
 
 def test_an_inner_policy_wins_field_by_field() -> None:
