@@ -119,6 +119,11 @@ def test_bounds_that_exclude_everything_are_refused(bounds: tuple[float, float])
     )
 
 
+@pytest.mark.parametrize("default", [60, timedelta(minutes=1), lambda _answer, _now: 60])
+def test_a_default_ttl_is_any_that_a_policy_may_have(default: Any) -> None:
+    assert TtlBounds(default, jitter=0).resolve(None, "answer", 0.0) == 60
+
+
 @pytest.mark.parametrize("default", [-1, "60", None, MAX_SECONDS + 1])
 def test_a_default_ttl_that_is_no_time_is_refused(default: Any) -> None:
     with pytest.raises(InvalidPolicy, match=r"^ttl="):
