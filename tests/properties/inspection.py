@@ -5,30 +5,27 @@ from typing import Any
 
 from tests.properties.model import Answer
 from tests.properties.processes import Process
-from tests.properties.wire import SLACK
+from tests.properties.wire import DRIFT
 from tests.properties.world import World
 
 from llm_cache import CachePolicy
-
-LATE = 1000 * SLACK
 
 
 def check_database(world: World) -> None:
     """Check that every entry and lease ends in time, and who has left one behind."""
     contents = world.database.contents()
-    early = 1000 * world.database.drift() + 1
     leases = {key: stored for key, stored in contents.items() if ":lease:" in key}
     world.turns.check(leases)
     for which, answer in world.history.latest.items():
         if stored := contents.pop(world.keys[which], None):
             left = 1000 * (answer.kept_until - world.time.now)
-            assert left - early <= stored.left <= left + LATE, (
+            assert left - 1000 * DRIFT <= stored.left <= left, (
                 "kept for too long or too short a time"
             )
     for key, stored in contents.items():
         epoch = ":epoch" in key
         assert epoch or key in leases or key in world.rubbish, f"left behind: {key}"
-        assert stored.left == -1 if epoch else stored.left >= 0
+        assert (stored.left < 0) == epoch, "an entry that never expires"
 
 
 def check_by_looking(world: World, watcher: Process) -> None:

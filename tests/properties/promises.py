@@ -4,6 +4,7 @@ import re
 
 from tests.properties.callers import Caller
 from tests.properties.model import Answer, Event, History, reads
+from tests.properties.wire import DRIFT
 
 from llm_cache.scope import Outcome, Status
 
@@ -67,10 +68,10 @@ def _check_entitled(history: History, caller: Caller, answer: Answer, *, from_me
 
 def check_not_served(history: History, caller: Caller) -> None:
     """Check that a lookup that returned nothing had nothing that it must return."""
-    expected, database = caller.sight.expected, caller.process.wire.database
+    expected, now = caller.sight.expected, caller.process.time.now
     if caller.faulted or expected is None:
         return
-    if expected is history.undisturbed(caller.which, database.time.now + database.drift()):
+    if expected is history.undisturbed(caller.which, now + DRIFT):
         tagged = tags_of(caller) <= expected.tags
         accepted = expected.acceptable(caller.policy, caller.sight.judged)
         assert not (tagged and accepted), "there was an answer"

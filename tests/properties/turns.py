@@ -8,7 +8,7 @@ from tests.properties.model import History, coalesces
 from tests.properties.policies import LEASE
 from tests.properties.processes import Block, Process
 from tests.properties.promises import answer_of
-from tests.properties.wire import SLACK, Database, Stored
+from tests.properties.wire import DRIFT, Stored, Time
 
 from llm_cache import scope
 from llm_cache.policy import Coalesce
@@ -28,9 +28,8 @@ class Lease:
 class Turns:
     """The leases granted and the callers that compute."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
-        self._time = database.time
+    def __init__(self, time: Time) -> None:
+        self._time = time
         self._leases: dict[str, Lease] = {}
         self._owners: dict[str, Caller] = {}
         self._computing: list[Caller] = []
@@ -43,7 +42,7 @@ class Turns:
         under, now = tuple(reply[1:-1]), self._time.now
         last = self._leases.get(key)
         if last and last.active and last.under == under:
-            assert last.until <= now + self._database.drift(), "two hold the same lease"
+            assert last.until <= now + DRIFT, "two hold the same lease"
         self._leases[key] = Lease(caller, token, under, now + milliseconds / 1000, delivered)
         if delivered:
             caller.takes_turn().token = token
@@ -131,13 +130,13 @@ class Turns:
 
     def check(self, leases: dict[str, Stored]) -> None:
         """Check that each lease that stands has an owner whose call is not over."""
-        soon = self._time.now + self._database.drift()
+        soon = self._time.now + DRIFT
         for key, granted in self._leases.items():
             if granted.active and granted.until > soon:
                 assert key in leases, "a lease has gone before its time"
                 assert leases[key].text.startswith(f"{granted.token}:"), "a lease is another's"
         for lease in leases.values():
-            assert 0 <= lease.left <= 1000 * (LEASE + SLACK), "a lease that does not end in time"
+            assert 0 <= lease.left <= 1000 * LEASE, "a lease that does not end in time"
             owner = self._owners.get(lease.text.split(":", 1)[0])
             # one whose time is over by the clock of its process leaves the rest to the server's
             if owner and owner.turn and not owner.again and not self._late(owner.turn):

@@ -1,16 +1,16 @@
 """A real server whose time the test moves, and the faults between it and the cache."""
 
 import socket
-import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from llm_cache.coalescing import TAKE
 from llm_cache.credentials import Credentials
 from llm_cache.errors import StoreRefused, StoreTimeout, StoreUnavailable
-from llm_cache.operations import Command
+from llm_cache.operations import STORE_UNDER_EPOCHS, Command
 from llm_cache.store import UpstashStore
 from local_cloud.redis_server import RedisServer
 from local_cloud.resp import Failure, Parser, pack
@@ -29,8 +29,10 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
 end
 return found
 """
-DRIFT = 0.05  # seconds that the server may be ahead before it is set right
-SLACK = 0.4  # seconds by which what expires may do so late, on a machine that is busy
+# To the server a second of the test is this many seconds: what passes of its own time while a run
+# lasts is next to nothing, on a busy machine too, and the same steps always end the same.
+SCALE = 1000
+DRIFT = 0.1  # seconds of the test by which the server may be ahead; a run of 100 seconds
 REFUSED, LOST, GARBLED = "refused", "lost", "garbled"  # before it ran; after it ran; after it ran
 GARBAGE: tuple[Any, ...] = (None, "<html>", [], 7, [None], {"error": "no"})
 
@@ -47,10 +49,10 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a key holds, and the milliseconds it has left; -1: for ever."""
+    """What a key holds, and the milliseconds it has left; less than 0: for ever."""
 
     text: str
-    left: int
+    left: float
 
 
 class Database:
@@ -59,7 +61,6 @@ class Database:
     def __init__(self, server: RedisServer, now: Time) -> None:
         self.time = now
         self.changed = True  # whether anything may be otherwise than when it was last looked at
-        self._settled = time.perf_counter()
         self._socket = socket.create_connection(("127.0.0.1", server.port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._parser = Parser()
@@ -67,37 +68,20 @@ class Database:
 
     def call(self, *args: object) -> Any:
         self.changed |= args[0] != "MGET"
-        if self.drift() > DRIFT or "EX" in args or "EVAL" in args:
-            self._settle(0)  # what expires does so by the time of the test from its beginning on
-        return self._call(*args)
-
-    def _call(self, *args: object) -> Any:
         self._socket.sendall(pack([str(arg).encode() for arg in args]))
         while not (replies := list(self._parser.feed(self._socket.recv(65536)))):
             pass
         assert not isinstance(replies[0].value, Failure), replies[0].value
         return _text(replies[0].value)
 
-    def drift(self) -> float:
-        """Return the seconds by which the server is ahead, since its own time passes as well."""
-        return time.perf_counter() - self._settled
-
     def advance(self, seconds: float) -> None:
         self.time.now += seconds
-        self.changed = True
-        self._settle(seconds)
-
-    def _settle(self, seconds: float) -> None:
-        """Move the server's time on, and back by what has passed of its own."""
-        passed = int(1000 * self.drift())
-        self._settled += passed / 1000
-        if seconds or passed:
-            self._call("EVAL", ADVANCE, 0, round(1000 * seconds) - passed)
+        self.call("EVAL", ADVANCE, 0, round(SCALE * 1000 * seconds))
 
     def contents(self) -> dict[str, Stored]:
-        found = self._call("EVAL", CONTENTS, 0)
+        found = self.call("EVAL", CONTENTS, 0)
         self.changed = False
-        return {key: Stored(text, left) for key, text, left in found}
+        return {key: Stored(text, left / SCALE) for key, text, left in found}
 
     def close(self) -> None:
         self._socket.close()
@@ -126,7 +110,7 @@ class Wire(UpstashStore):
         self.failures += bool(fault)
         if fault == REFUSED:
             raise StoreRefused("injected")
-        reply = self.database.call(*command)
+        reply = self.database.call(*_scaled(command))
         self.executed.append((command, reply, not fault))
         if fault == LOST:
             raise StoreTimeout("injected")
@@ -140,6 +124,21 @@ class Wire(UpstashStore):
         kept, self.faults = self.faults, deque()
         yield
         self.faults = kept
+
+
+def _scaled(command: Command) -> Command:
+    """Return the command with its time to live by the server's time."""
+    scaled = list(command)
+    if command[0] == "SET" and "EX" in command:
+        at = command.index("EX") + 1
+    elif command[1] == STORE_UNDER_EPOCHS:
+        at = 3 + int(command[2]) + 1  # its second argument
+    elif command[1] == TAKE:
+        at = len(command) - 1
+    else:
+        return command
+    scaled[at] = int(command[at]) * SCALE
+    return tuple(scaled)
 
 
 def _text(value: object) -> object:

@@ -20,7 +20,7 @@ from tests.properties.model import (
 from tests.properties.policies import JUNK, STORABLE, Setup, broken
 from tests.properties.processes import Block, Process
 from tests.properties.turns import Turns
-from tests.properties.wire import Database, Wire
+from tests.properties.wire import DRIFT, Database, Wire
 
 from llm_cache import CachePolicy
 from llm_cache.coalescing import HELD, TAKE, TAKEN
@@ -40,7 +40,7 @@ class World:
         database.call("FLUSHDB")
         self.wire = Wire(database)
         self.history = History()
-        self.turns = Turns(database)
+        self.turns = Turns(self.time)
         self.processes: list[Process] = []
         self.blocks: list[Block] = []
         self.callers: list[Caller] = []
@@ -184,7 +184,7 @@ class World:
         if not taking and command[:2] != ("MGET", f"{prefix}:epoch"):
             return
         if reads(caller.policy):
-            now = self.time.now + self.database.drift()
+            now = self.time.now + DRIFT
             sight.latest = self.history.latest.get(caller.which)
             sight.expected = self.history.undisturbed(caller.which, now)
             sight.rubbish = key in self.rubbish
