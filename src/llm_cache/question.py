@@ -10,7 +10,7 @@ from typing import Any
 
 from llm_cache import entry, scope
 from llm_cache.canonical import KEY_VERSION, canonical
-from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError
+from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError, StoreUnavailable
 from llm_cache.keys import Keyspace, digest, keyed
 from llm_cache.operations import Hit, Operation, unlocked
 from llm_cache.policy import CachePolicy, Mode
@@ -85,6 +85,8 @@ class Question:
 
     def body(self, created: float, ttl: int, answer: Sequence[str]) -> str:
         """Return the text of an entry after its epochs, sealed if it is to be."""
+        if self.locked:  # what is to be sealed is never stored in clear
+            raise StoreUnavailable("the keys of the seal are not known")
         if self.seal:
             return self.seal.body(self.key, created, ttl, answer)
         return entry.body(created, ttl, answer)

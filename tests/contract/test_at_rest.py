@@ -26,6 +26,7 @@ from llm_cache import (
     MemoryTier,
     Settings,
     Signing,
+    StoreUnavailable,
     UpstashRedisCache,
     credentials,
 )
@@ -389,6 +390,26 @@ def test_keys_come_from_the_environment(
 
 
 @kinds
+async def test_an_answer_stored_before_any_lookup_is_sealed_too(
+    kind: Callable[[str], Seal], upstash: UpstashEndpoint, redis: Redis
+) -> None:
+    environ = plainly(upstash, **{VARIABLES[kind]: NEW})
+    one, other = UpstashRedisCache.from_env(environ), UpstashRedisCache.from_env(environ)
+    one.update("p", "model", ANSWER)
+    await other.aupdate("q", "model", ANSWER)
+    stored = [json.loads(redis.get(key) or "") for key in redis.keys("*:entry:*")]
+    assert [("by" in fields) for fields in stored] == [True, True]
+    cache = UpstashRedisCache(redis, namespace="shop", seal=kind(NEW))
+    assert cache.lookup("p", "model") == cache.lookup("q", "model") == ANSWER
+
+
+def test_a_locked_question_has_no_text_to_store(upstash: UpstashEndpoint) -> None:
+    cache = UpstashRedisCache.from_env(plainly(upstash, LLM_CACHE_SIGNING_KEY=NEW))
+    with pytest.raises(StoreUnavailable, match="keys of the seal"):
+        cache._question("p", "model").body(1.0, 60, ['"hi"'])
+
+
+@kinds
 async def test_keys_come_from_ssm_on_first_use(
     kind: Callable[[str], Seal], ssm: None, redis: Redis
 ) -> None:
@@ -537,12 +558,12 @@ async def test_a_tag_is_cleared_before_anything_was_looked_up(
     kind: Callable[[str], Seal], upstash: UpstashEndpoint
 ) -> None:
     environ = plainly(upstash, **{VARIABLES[kind]: NEW})
-    cache = UpstashRedisCache.from_env(environ)
+    cache, clearing, deleting = (UpstashRedisCache.from_env(environ) for _ in range(3))
     keep(cache, policy=CachePolicy(tags=("red",)))
-    await UpstashRedisCache.from_env(environ).aclear(tag="red")
+    await clearing.aclear(tag="red")
     assert told(cache) == "cleared"
     keep(cache)
-    assert await UpstashRedisCache.from_env(environ).adelete("p", "model")
+    assert await deleting.adelete("p", "model")
 
 
 def test_bypassing_the_cache_asks_for_no_key(upstash: UpstashEndpoint) -> None:
