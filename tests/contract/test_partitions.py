@@ -124,3 +124,13 @@ async def test_one_answer_of_a_tenant_can_be_deleted(cache: UpstashRedisCache) -
     with cache.policy(CachePolicy(tenant="a")):
         assert await cache.adelete("p", "model")
     assert (hit(cache), hit(cache, CachePolicy(tenant="a"))) == (True, False)
+
+
+def test_what_a_lookup_saw_under_other_tags_says_nothing_to_an_update(
+    cache: UpstashRedisCache,
+) -> None:
+    assert not hit(cache, CachePolicy(tags=("a",)))
+    cache.clear(tag="b")
+    with cache.policy(CachePolicy(tags=("b",))) as report:
+        cache.update("p", "model", ANSWER)
+    assert report.stored == 1
