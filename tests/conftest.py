@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.clock import Clock
 from upstash_redis import Redis
 
 from local_cloud.redis_server import RedisServer
@@ -40,6 +41,11 @@ def redis(upstash: UpstashEndpoint) -> Iterator[Redis]:
     """The published client, as a user makes it."""
     with Redis(upstash.url, upstash.token) as client:
         yield client
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
 
 
 @pytest.fixture(scope="session")

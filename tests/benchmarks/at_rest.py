@@ -2,17 +2,14 @@
 
 import base64
 import secrets
-import tempfile
-from pathlib import Path
 
 from langchain_core.outputs import Generation
+from tests.benchmarks.serving import served
 from tests.benchmarks.wire import Case, measure, show
 from upstash_redis import Redis
 
 from llm_cache import Encryption, Signing, UpstashRedisCache
 from llm_cache.seal import Seal
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
 
 ROUNDS = 100
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
@@ -59,11 +56,7 @@ def of_size(redis: Redis, size: int) -> list[Case]:
 
 
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        RedisServer.start() as redis,
-        UpstashEndpoint.spawn(redis, log=Path(folder) / "log") as upstash,
-    ):
+    with served() as (_, upstash):
         measured = measure(upstash, cases, ROUNDS)
     print(f"\nAt rest, median of {ROUNDS} rounds in turns\n")
     show(measured)

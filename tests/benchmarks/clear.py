@@ -1,19 +1,16 @@
 """What a clear costs at one answer and at very many, beside a PING over the same client."""
 
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from langchain_core.outputs import Generation
+from tests.benchmarks.serving import served
 from tests.contract.connection import Connection
 from tests.contract.filling import fill
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
 
 ROUNDS = 200
 SIZES = (1, 100_000)
@@ -39,9 +36,7 @@ def main() -> None:
     print(f"\nClear, median of {ROUNDS} rounds in turns with a PING\n")
     print(f"{'':<24}{'ms':>7}  ratio to PING")
     with (
-        tempfile.TemporaryDirectory() as folder,
-        RedisServer.start() as server,
-        UpstashEndpoint.spawn(server, log=Path(folder) / "log") as upstash,
+        served() as (server, upstash),
         Redis(upstash.url, upstash.token) as redis,
     ):
         cache = UpstashRedisCache(redis, namespace="bench")

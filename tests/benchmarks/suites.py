@@ -4,17 +4,14 @@ import asyncio
 import contextlib
 import inspect
 import io
-import tempfile
-from pathlib import Path
 
 from langchain_core.caches import BaseCache
 from langchain_tests.integration_tests.cache import AsyncCacheTestSuite, SyncCacheTestSuite
+from tests.benchmarks.serving import served
 from tests.benchmarks.wire import Replaced
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
 
 
 def passes(suite: type, name: str, cache: BaseCache) -> bool:
@@ -43,9 +40,7 @@ def count(redis: Redis, kind: type) -> tuple[int, int]:
 
 def main() -> None:
     with (
-        tempfile.TemporaryDirectory() as folder,
-        RedisServer.start() as server,
-        UpstashEndpoint.spawn(server, log=Path(folder) / "log") as upstash,
+        served() as (_, upstash),
         Redis(upstash.url, upstash.token) as redis,
     ):
         print("\nLangChain's own cache suites\n")

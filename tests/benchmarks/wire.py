@@ -5,18 +5,16 @@ machine whose speed drifts slows all of them alike: trust the ratios.
 """
 
 import statistics
-import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from langchain_core.outputs import Generation
+from tests.benchmarks.serving import served
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache
-from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
 
 with warnings.catch_warnings():
@@ -98,11 +96,7 @@ def measure(
 
 
 def main() -> None:
-    with (
-        tempfile.TemporaryDirectory() as folder,
-        RedisServer.start() as redis,
-        UpstashEndpoint.spawn(redis, log=Path(folder) / "log") as upstash,
-    ):
+    with served() as (_, upstash):
         measured = measure(upstash, cases, ROUNDS)
     print(f"One operation, median of {ROUNDS} rounds in turns; cmds, reqs and bytes of one run\n")
     show(measured)

@@ -1,9 +1,17 @@
 """Very many answers in one namespace, put there without asking for each."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from langchain_core.outputs import Generation
 from tests.contract.connection import Connection
+from upstash_redis import Redis
 
+from llm_cache import UpstashRedisCache
 from llm_cache.keys import Keyspace, digest
+from local_cloud.redis_server import RedisServer
 
+ANSWER = [Generation(text="an answer")]
 BATCH = 10_000
 
 
@@ -15,3 +23,17 @@ def fill(server: Connection, namespace: str, like: str, count: int) -> None:
         server.pipeline(
             ("SET", keys.entry(digest(str(number))), text, "EX", 3600) for number in batch
         )
+
+
+@contextmanager
+def among_many(
+    server: RedisServer, redis: Redis, count: int
+) -> Iterator[tuple[UpstashRedisCache, Connection]]:
+    """Make a cache with a hit among ``count`` answers, beside another namespace with one answer."""
+    cache = UpstashRedisCache(redis, namespace="shop")
+    for each in (cache, UpstashRedisCache(redis, namespace="other")):
+        each.update("p", "model", ANSWER)
+    connection = Connection(server)
+    fill(connection, "shop", cache._question("p", "model").key, count - 1)
+    yield cache, connection
+    connection.close()

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
+from tests.clock import Clock
 from upstash_redis import Redis
 from upstash_redis.asyncio import Redis as AsyncRedis
 
@@ -33,19 +34,6 @@ ANSWER = [Generation(text="an answer")]
 def noise(length: int) -> str:
     """Return text of four thirds of ``length`` that compression would not shorten much."""
     return base64.b64encode(random.Random(1).randbytes(length)).decode()
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -291,30 +292,39 @@ def test_nobody_takes_a_lease_for_what_policy_forbids(
         assert redis.keys("*:lease:*") == []
 
 
-def test_a_dead_writer_is_waited_for_no_longer_than_its_lease(
-    upstash: UpstashEndpoint, redis: Redis
-) -> None:
-    dead = UpstashRedisCache(redis, namespace="shop", lease=0.8)
-    alive = UpstashRedisCache(redis, namespace="shop", lease=5)
-    fleet = CachePolicy(coalesce="fleet")
+@contextmanager
+def hanging(cache: UpstashRedisCache, policy: CachePolicy) -> Iterator[None]:
+    """Have another thread look the answer up and compute it until the block ends: for ever."""
     holding, done = threading.Event(), threading.Event()
 
     def hang() -> None:
-        with dead.policy(fleet):
-            dead.lookup("p", "model")
+        with cache.policy(policy):
+            cache.lookup("p", "model")
             holding.set()
             done.wait()
 
     thread = threading.Thread(target=hang)
     thread.start()
     holding.wait()
-    began = time.monotonic()
-    with alive.policy(fleet) as report:
-        assert alive.lookup("p", "model") is None
-        alive.update("p", "model", ANSWER)
-    waited = time.monotonic() - began
-    done.set()
-    thread.join()
+    try:
+        yield
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_dead_writer_is_waited_for_no_longer_than_its_lease(
+    upstash: UpstashEndpoint, redis: Redis
+) -> None:
+    dead = UpstashRedisCache(redis, namespace="shop", lease=0.8)
+    alive = UpstashRedisCache(redis, namespace="shop", lease=5)
+    fleet = CachePolicy(coalesce="fleet")
+    with hanging(dead, fleet):
+        began = time.monotonic()
+        with alive.policy(fleet) as report:
+            assert alive.lookup("p", "model") is None
+            alive.update("p", "model", ANSWER)
+        waited = time.monotonic() - began
     assert 0.4 < waited < 2.5
     assert report.stored == 1
 
@@ -324,13 +334,7 @@ def test_of_those_who_wait_for_a_dead_writer_one_takes_over(
 ) -> None:
     """They all gave up at the moment at which its lease ended, and each asked the model."""
     shared = UpstashRedisCache(redis, namespace="shop", lease=1.0)
-    holding, done, computed = threading.Event(), threading.Event(), []
-
-    def hang() -> None:
-        with shared.policy(policy):
-            shared.lookup("p", "model")
-            holding.set()
-            done.wait()
+    computed = []
 
     def ask() -> None:
         own = UpstashRedisCache(redis, namespace="shop", lease=1.0)
@@ -341,12 +345,8 @@ def test_of_those_who_wait_for_a_dead_writer_one_takes_over(
                 time.sleep(SLOW)
                 cache.update("p", "model", ANSWER)
 
-    thread = threading.Thread(target=hang)
-    thread.start()
-    holding.wait()
-    together(*[ask] * 6)
-    done.set()
-    thread.join()
+    with hanging(shared, policy):
+        together(*[ask] * 6)
     assert computed == ["p"]
 
 
@@ -363,23 +363,11 @@ class Context:
 def test_a_wait_leaves_half_of_the_invocation_to_the_model(
     cache: UpstashRedisCache, policy: CachePolicy
 ) -> None:
-    holding, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with cache.policy(policy):
-            cache.lookup("p", "model")
-            holding.set()
-            done.wait()
-
-    thread = threading.Thread(target=hold)
-    thread.start()
-    holding.wait()
-    context = Context(2.25)
-    with cache.policy(policy, context=context):
-        assert cache.lookup("p", "model") is None
-    left = context.get_remaining_time_in_millis()
-    done.set()
-    thread.join()
+    with hanging(cache, policy):
+        context = Context(2.25)
+        with cache.policy(policy, context=context):
+            assert cache.lookup("p", "model") is None
+        left = context.get_remaining_time_in_millis()
     assert 700 < left < 1500
 
 

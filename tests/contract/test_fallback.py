@@ -7,7 +7,7 @@ import pytest
 from langchain_core.language_models import FakeListLLM
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatResult
-from tests.contract.test_cache import Clock
+from tests.clock import Clock
 from tests.contract.test_langchain import Model
 from upstash_redis import Redis
 
@@ -36,11 +36,6 @@ class FlakyText(FakeListLLM):
         if self.broken:
             raise RuntimeError("throttled")
         return super()._call(*args, **kwargs)
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.tracers import LangChainTracer
-from tests.contract.test_cache import Clock
+from tests.clock import Clock
 from tests.contract.test_conversations import Provider, converse
 from tests.contract.test_fallback import KEEP, Flaky
 from tests.contract.test_streaming import USAGE, Model, astream, whole
@@ -36,11 +36,6 @@ WAYS: dict[str, Ask] = {
         asyncio.run(astream(cached(model), "q", config=config))
     ),
 }
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@
 from collections.abc import Iterator
 
 import pytest
-from langchain_core.outputs import Generation
-from tests.contract.connection import Connection
-from tests.contract.filling import fill
+from tests.contract.filling import ANSWER, among_many
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, UpstashRedisCache
@@ -22,7 +20,6 @@ from local_cloud.upstash import UpstashEndpoint
 
 MANY = 10_000
 PAGES = 2 * MANY // PAGE  # a SCAN may return half of what it is asked for
-ANSWER = [Generation(text="an answer")]
 
 
 @pytest.fixture
@@ -33,13 +30,8 @@ def store(redis: Redis) -> UpstashStore:
 @pytest.fixture
 def cache(redis_server: RedisServer, redis: Redis) -> Iterator[UpstashRedisCache]:
     """A cache with a hit among many, and another beside it."""
-    cache = UpstashRedisCache(redis, namespace="shop")
-    for each in (cache, UpstashRedisCache(redis, namespace="other")):
-        each.update("p", "model", ANSWER)
-    connection = Connection(redis_server)
-    fill(connection, "shop", cache._question("p", "model").key, MANY - 1)
-    yield cache
-    connection.close()
+    with among_many(redis_server, redis, MANY) as (cache, _):
+        yield cache
 
 
 def test_a_clear_of_many_is_one_command_and_takes_effect_at_once(

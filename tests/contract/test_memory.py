@@ -2,12 +2,12 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
+from tests.clock import Clock
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, MemoryTier, Report, UpstashRedisCache
@@ -16,19 +16,6 @@ from local_cloud.upstash import UpstashEndpoint
 
 OLD, NEW = [Generation(text="old")], [Generation(text="new")]
 SECONDS = 10
-
-
-@dataclass
-class Clock:
-    now: float = 1_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -2,12 +2,13 @@
 
 import socket
 import struct
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
+
+from tests.faults.servers import serving
 
 Forward = Callable[[], bytes]
 Fault = Callable[[socket.socket, Forward], None]
@@ -27,14 +28,13 @@ class Proxy:
     spare: int = 0
     faulty: int = 0
     """How many requests met the fault."""
-    connections: list[socket.socket] = field(default_factory=list)
 
     def heal(self) -> None:
         """Serve well from now on."""
         self.fault, self.spare = None, 0
 
     def handle(self, connection: socket.socket) -> None:
-        with suppress(OSError):
+        with closing(connection):
             while request := _request(connection):
                 fault = self.fault
                 if fault is None or self.spare > 0:
@@ -43,7 +43,6 @@ class Proxy:
                     continue
                 self.faulty += 1
                 fault(connection, partial(self.forward, request))
-        connection.close()
 
     def forward(self, request: bytes) -> bytes:
         with socket.create_connection(self.target) as upstream:
@@ -77,26 +76,8 @@ def proxying(url: str) -> Iterator[Proxy]:
     assert parts.hostname
     assert parts.port
     proxy = Proxy((parts.hostname, parts.port))
-    listener = socket.create_server(("127.0.0.1", 0))
-    proxy.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-    def accept() -> None:
-        while True:
-            try:
-                connection, _ = listener.accept()
-            except OSError:
-                return
-            proxy.connections.append(connection)
-            threading.Thread(target=proxy.handle, args=(connection,), daemon=True).start()
-
-    threading.Thread(target=accept, daemon=True).start()
-    try:
+    with serving(proxy.handle) as proxy.url:
         yield proxy
-    finally:
-        listener.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts
-        listener.close()
-        for connection in proxy.connections:
-            connection.close()
 
 
 def reset(connection: socket.socket) -> None:

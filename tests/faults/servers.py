@@ -13,7 +13,10 @@ Misbehaviour = Callable[[socket.socket], None]
 
 @contextmanager
 def serving(misbehave: Misbehaviour) -> Iterator[str]:
-    """Accept connections on a loopback port and hand each to ``misbehave``; yield the address."""
+    """Accept connections on a loopback port and hand each to ``misbehave``; yield the address.
+
+    Each connection stays open until ``misbehave`` closes it, or the test is over.
+    """
     listener = socket.create_server(("127.0.0.1", 0))
     open_connections: list[socket.socket] = []
 

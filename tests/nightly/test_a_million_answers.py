@@ -5,9 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from langchain_core.outputs import Generation
-from tests.contract.connection import Connection
-from tests.contract.filling import fill
+from tests.contract.filling import ANSWER, among_many
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, UpstashRedisCache
@@ -18,20 +16,14 @@ from local_cloud.upstash import UpstashEndpoint
 
 MILLION = 1_000_000
 ROUNDS = 101
-ANSWER = [Generation(text="an answer")]
 
 
 @pytest.fixture
 def cache(redis_server: RedisServer, redis: Redis) -> Iterator[UpstashRedisCache]:
     """A cache with a hit among a million; the other namespace has one answer."""
-    cache = UpstashRedisCache(redis, namespace="shop")
-    for each in (cache, UpstashRedisCache(redis, namespace="other")):
-        each.update("p", "model", ANSWER)
-    connection = Connection(redis_server)
-    fill(connection, "shop", cache._question("p", "model").key, MILLION - 1)
-    yield cache
-    connection.call("FLUSHDB", "SYNC")
-    connection.close()
+    with among_many(redis_server, redis, MILLION) as (cache, connection):
+        yield cache
+        connection.call("FLUSHDB", "SYNC")
 
 
 def took(work: Callable[[], object]) -> float:

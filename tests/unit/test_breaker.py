@@ -6,22 +6,10 @@ import math
 from typing import Any
 
 import pytest
+from tests.clock import Clock
 
 from llm_cache import Breaker, Circuit, CircuitOpen, InvalidSettings
 from llm_cache.errors import StoreRefused, StoreTimeout
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def clock() -> Clock:
-    return Clock()
 
 
 @pytest.fixture

@@ -1,27 +1,19 @@
 """What the first tier keeps, for how long, and what goes first; the clock is a number."""
 
 import threading
-from dataclasses import dataclass
 from typing import Any
 
 import pytest
+from tests.clock import Clock
 
 from llm_cache import InvalidSettings, MemoryTier
 
 TAGS = ("t",)
 
 
-@dataclass
-class Clock:
-    now: float = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(now=100.0)
 
 
 def tier(clock: Clock, **bounds: Any) -> MemoryTier:

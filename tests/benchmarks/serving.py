@@ -1,0 +1,20 @@
+"""The endpoint that everything is measured against, in a process of its own."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from local_cloud.redis_server import RedisServer
+from local_cloud.upstash import UpstashEndpoint
+
+
+@contextmanager
+def served() -> Iterator[tuple[RedisServer, UpstashEndpoint]]:
+    """Start a Redis and the endpoint before it."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RedisServer.start() as server,
+        UpstashEndpoint.spawn(server, log=Path(folder) / "log") as upstash,
+    ):
+        yield server, upstash
