@@ -4,6 +4,7 @@ Everything runs against one endpoint in a process of its own. The operations tak
 machine whose speed drifts slows all of them alike: trust the ratios.
 """
 
+import gc
 import statistics
 import time
 import warnings
@@ -85,6 +86,9 @@ def measure(
             reading = upstash.meter.read()
             sizes = f"{reading.bytes_in:>6} {reading.bytes_out:>6}"
             case.cost = f"{reading.commands:>4} {reading.requests:>4} {sizes}"
+        # Every round allocates alike, so that one and the same operation would pay for collecting
+        # what all of them leave: off, as timeit has it.
+        gc.disable()
         for number in range(rounds):
             for case in measured:
                 key = f"{case.name} {number}"
@@ -92,6 +96,7 @@ def measure(
                 began = time.perf_counter()
                 case.run(key)
                 case.times.append(time.perf_counter() - began)
+        gc.enable()
     return measured
 
 
