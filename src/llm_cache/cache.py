@@ -260,8 +260,8 @@ def _kinds(names: Collection[Junk | str]) -> frozenset[Junk]:
 
 def _allowed(timeout: float) -> float:
     """Return the seconds a command may take; raise ``StoreTimeout`` when none are left."""
-    remaining = scope.current().remaining
-    seconds = timeout if remaining is None else min(timeout, remaining() - RESERVE)
+    left = scope.time_left()
+    seconds = timeout if left is None else min(timeout, left - RESERVE)
     if seconds <= 0:
         raise StoreTimeout("the invocation has no time left for the cache")
     return seconds

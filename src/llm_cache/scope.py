@@ -114,11 +114,14 @@ class LambdaContext(Protocol):
         """Return the milliseconds the invocation has left."""
 
 
+_NOTHING_ASKED = CachePolicy()
+
+
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What holds around one model call."""
 
-    policy: CachePolicy = field(default_factory=CachePolicy)
+    policy: CachePolicy = _NOTHING_ASKED
     report: Report = field(default_factory=Report)
     remaining: Callable[[], float] | None = None
     """Seconds the invocation has left; None outside one."""
@@ -132,6 +135,12 @@ _scope: ContextVar[Scope | None] = ContextVar("llm_cache_scope", default=None)
 def current() -> Scope:
     """Return the innermost scope; outside of any, an empty one whose report nobody reads."""
     return _scope.get() or Scope()
+
+
+def time_left() -> float | None:
+    """Return the seconds the invocation has left; None outside one."""
+    within = _scope.get()
+    return within.remaining() if within and within.remaining else None
 
 
 @contextmanager
