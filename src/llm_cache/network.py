@@ -1,25 +1,31 @@
-"""What httpx leaves open: how long a call takes as a whole, and how much is read.
+"""What httpx leaves open: how long a call takes as a whole, how much is read, and what is left.
 
 httpx bounds each wait by itself, so whoever sends a byte now and then, or resolves a name slowly,
-holds its caller for as long as it likes; and it reads, and decompresses, whatever comes.
+holds its caller for as long as it likes; it reads, and decompresses, whatever comes; and an
+asynchronous handshake that is given up leaves its socket open.
 """
 
 from __future__ import annotations
 
+import asyncio
+import socket
 import ssl
 import threading
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import ContextVar
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import httpcore
 import httpx
 
 MAX_REPLY = 20_000_000  # bytes; Upstash's own limit of a request, in base64, and half as much again
+NEXT_ADDRESS = 0.25  # seconds until another address is tried; RFC 8305, section 8
 PLAIN = {"accept-encoding": "identity"}  # headers: a few bytes may then not become a great many
 
+T = TypeVar("T")
 _deadline: ContextVar[float] = ContextVar("llm_cache_network_deadline")
 
 
@@ -28,11 +34,16 @@ def allow(seconds: float) -> None:
     _deadline.set(time.monotonic() + seconds)
 
 
-def bound(client: httpx.Client) -> None:
-    """Have a client's sockets keep to the deadline, those of its proxies too."""
+def bound(client: httpx.Client | httpx.AsyncClient) -> None:
+    """Have a client's sockets keep to the deadline, those of its proxies too.
+
+    An asynchronous client's caller cancels it at the deadline: its sockets are closed then.
+    """
     for transport in (client._transport, *client._mounts.values()):
         if isinstance(transport, httpx.HTTPTransport):
             transport._pool._network_backend = _Backend()
+        elif isinstance(transport, httpx.AsyncHTTPTransport):
+            transport._pool._network_backend = _AsyncBackend()
 
 
 def check(response: httpx.Response) -> None:
@@ -105,23 +116,33 @@ class _Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect in a thread: nothing else bounds the resolver, or a name of many addresses."""
         seconds = _left(httpcore.ConnectTimeout)
-        connecting: Future[httpcore.NetworkStream] = Future()
-
-        def connect() -> None:
-            backend = httpcore.SyncBackend()
-            try:
-                stream = backend.connect_tcp(host, port, seconds, local_address, socket_options)
-            except Exception as error:  # noqa: BLE001  it is raised where the caller waits
-                connecting.set_exception(error)
-            else:
-                connecting.set_result(stream)
-
-        threading.Thread(target=connect, daemon=True).start()
+        connecting = _beside(
+            lambda: httpcore.SyncBackend().connect_tcp(
+                host, port, seconds, local_address, socket_options
+            )
+        )
         try:
             return _Stream(connecting.result(seconds))
         except TimeoutError:
             connecting.add_done_callback(_close)
             raise httpcore.ConnectTimeout("no connection in time") from None
+
+
+def _beside(work: Callable[[], T]) -> Future[T]:
+    """Do what cannot be given up in a thread that nobody waits for, not even at the exit."""
+    done: Future[T] = Future()
+    done.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            result = work()
+        except Exception as error:  # noqa: BLE001  it is raised where the caller waits
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    threading.Thread(target=run, daemon=True).start()
+    return done
 
 
 def _close(connecting: Future[httpcore.NetworkStream]) -> None:
@@ -158,3 +179,67 @@ class _Stream(httpcore.NetworkStream):
 
 
 _PIECE = 65_536  # bytes
+
+
+class _AsyncBackend(httpcore.AsyncNetworkBackend):
+    def __init__(self) -> None:
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109, ARG002  the caller's bounds the whole
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Resolve in a thread: asyncio's own resolver is waited for when the loop ends."""
+
+        async def connect(address: str, seconds: float | None) -> httpcore.AsyncNetworkStream:
+            backend = self._backend
+            return await backend.connect_tcp(address, port, seconds, local_address, socket_options)
+
+        *others, last = await _resolved(host, port)
+        for address in others:
+            with suppress(httpcore.ConnectError, httpcore.ConnectTimeout):
+                return _AsyncStream(await connect(address, NEXT_ADDRESS))
+        return _AsyncStream(await connect(last, None))
+
+
+async def _resolved(host: str, port: int) -> list[str]:
+    resolving = _beside(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    try:
+        found = await asyncio.wrap_future(resolving)
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    return list(dict.fromkeys(str(address[0]) for *_, address in found))
+
+
+class _AsyncStream(httpcore.AsyncNetworkStream):
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        return await self._stream.read(max_bytes, timeout)
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        """Close the socket of a handshake that is given up; httpcore 1.0 leaves it open."""
+        try:
+            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+        except BaseException:
+            await self._stream.aclose()
+            raise
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)

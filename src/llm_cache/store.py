@@ -220,6 +220,7 @@ class _HttpPerLoop:
         # asyncio.timeout bounds the whole call
         hooks = {"response": [network.acheck]}
         client = httpx.AsyncClient(**_HTTP, verify=_tls(), event_hooks=hooks)
+        network.bound(client)
         try:
             yield client
         finally:

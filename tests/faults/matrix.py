@@ -1,29 +1,30 @@
 """Each fault at each operation: what the caller gets, how long it takes, what is left, what next.
 
-``python -m tests.faults`` prints it as a table.
+``make faults`` writes it down as the table that is kept beside this.
 """
 
 import asyncio
+import base64
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from langchain_core.outputs import Generation
-from tests.faults.proxy import Proxy, proxying
-from tests.faults.wire import WIRE
+from tests.faults.breaks import FAULTS
+from tests.faults.line import Line
 
-from llm_cache import CacheNamespace, CachePolicy, StoreError, UpstashRedisCache
+from llm_cache import CacheNamespace, CachePolicy, Encryption, StoreError, UpstashRedisCache
 from llm_cache import cache as cache_module
 from llm_cache import namespace as namespace_module
-from llm_cache.credentials import Credentials
 from llm_cache.store import UpstashStore
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
 
-TIMEOUT = 0.25
+TIMEOUT = 0.4
+PATIENCE = 10.0  # seconds one command may take while nothing is wrong, on a busy machine
 ANSWER = [Generation(text="paid for")]
 OTHER = [Generation(text="another")]
+KEY = base64.b64encode(bytes(32)).decode()
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -32,122 +33,208 @@ class Cell:
 
     got: str
     seconds: float
-    requests: int
-    """How many requests met the fault, and so how often the caller may have waited."""
+    met: int
+    """How many requests, connections and resolutions met the fault."""
     left: list[str]
     """Keys in Redis that should not be there: those without an expiry, but for epochs."""
+    known: str
+    """What a lookup of what had been stored gave once the fault was over."""
     after: str
-    """What the next lookup, update and lookup gave once the fault was over."""
+    """What a lookup, an update and a lookup gave then."""
+    may_be_known: frozenset[str]
+    """What may have become of what had been stored."""
+
+    @property
+    def well(self) -> bool:
+        """Whether nothing is left behind, and all is as if nothing had been."""
+        return self.left == [] and self.after == "miss, hit" and self.known in self.may_be_known
 
 
-@dataclass
 class Bench:
-    """One cache whose requests go through the proxy."""
+    """One cache behind the line, asked in one of two ways: blocking, or on an event loop."""
 
-    proxy: Proxy
-    server: RedisServer
-    cache: UpstashRedisCache
-    namespace: CacheNamespace
+    def __init__(self, line: Line, *, blocking: bool) -> None:
+        store = UpstashStore(lambda: line.at)
+        self.line = line
+        self.blocking = blocking
+        self.cache = UpstashRedisCache(store, namespace="n", timeout=TIMEOUT, lease=5)
+        self.namespace = CacheNamespace(store, "n")
+        self.sealing = UpstashRedisCache(
+            store, namespace="n", timeout=TIMEOUT, seal=Encryption(KEY)
+        )
 
-    def lookup(self) -> str:
-        return _told(self.cache.lookup("known", "model"))
+    def allow(self, seconds: float) -> None:
+        """Let each command take so long."""
+        self.cache._timeout = self.sealing._timeout = seconds
 
-    def update(self) -> str:
-        self.proxy.spare = 1
-        self.cache.lookup("new", "model")
-        self.cache.update("new", "model", ANSWER)
-        return "nothing raised"
-
-    def lease(self) -> str:
-        self.proxy.spare = 1
-        with self.cache.policy(CachePolicy(coalesce="fleet")):
-            found = self.cache.lookup("new", "model")
-            self.cache.update("new", "model", ANSWER)
-        return _told(found)
-
-    def clear(self) -> str:
-        return _raised(self.cache.clear)
-
-    def reclaim(self) -> str:
-        return _raised(lambda: self.namespace.reclaim(seconds=1))
-
-    async def alookup(self) -> str:
-        return _told(await self.cache.alookup("known", "model"))
-
-    async def aupdate(self) -> str:
-        self.proxy.spare = 1
-        await self.cache.alookup("new", "model")
-        await self.cache.aupdate("new", "model", ANSWER)
-        return "nothing raised"
-
-    async def alease(self) -> str:
-        self.proxy.spare = 1
-        with self.cache.policy(CachePolicy(coalesce="fleet")):
-            found = await self.cache.alookup("new", "model")
-            await self.cache.aupdate("new", "model", ANSWER)
-        return _told(found)
-
-    async def aclear(self) -> str:
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run an operation to its end, and without an event loop if it is a blocking one."""
+        if not self.blocking:
+            return asyncio.run(work)
         try:
-            await self.cache.aclear()
-        except StoreError as error:
-            return type(error).__name__
-        return "cleared"
+            work.send(None)
+        except StopIteration as done:
+            result: T = done.value
+            return result
+        raise AssertionError("a blocking operation has waited")
 
-    def left(self) -> list[str]:
-        """Return what lies in Redis for ever, or for longer than it may."""
-        names = [str(name, "ascii") for name in _listed(self.server.call("KEYS", "*"))]
-        lasting = [name for name in names if self.server.call("TTL", name) == -1]
-        return [name for name in lasting if ":epoch" not in name]
+    async def lookup(self, question: str, cache: UpstashRedisCache | None = None) -> str:
+        cache = cache or self.cache
+        found = await self._call(cache.lookup, cache.alookup, question, "model")
+        return "miss" if found is None else "hit" if found in (ANSWER, OTHER) else f"wrong: {found}"
 
-    def after(self) -> str:
-        """Use the cache as if nothing had been."""
-        first = self.cache.lookup("after", "model")
-        self.cache.update("after", "model", OTHER)
-        return f"{_told(first)}, {_told(self.cache.lookup('after', 'model'))}"
+    async def update(
+        self, question: str, answer: list[Generation], cache: UpstashRedisCache | None = None
+    ) -> None:
+        cache = cache or self.cache
+        await self._call(cache.update, cache.aupdate, question, "model", answer)
+
+    async def _call(
+        self, blocking: Callable[..., Any], other: Callable[..., Awaitable[Any]], *args: Any
+    ) -> Any:
+        return blocking(*args) if self.blocking else await other(*args)
 
 
-def _told(found: object) -> str:
-    return "miss" if found is None else "hit" if found in (ANSWER, OTHER) else f"wrong: {found!r}"
+async def lookup(bench: Bench) -> str:
+    return await bench.lookup("known")
 
 
-def _raised(work: Callable[[], object]) -> str:
+async def update(bench: Bench) -> str:
+    await bench.lookup("new")
+    await bench.update("new", ANSWER)
+    return "nothing raised"
+
+
+async def lease(bench: Bench) -> str:
+    with bench.cache.policy(CachePolicy(coalesce="fleet")):
+        found = await bench.lookup("new")
+        await bench.update("new", ANSWER)
+    return found
+
+
+async def sealed(bench: Bench) -> str:
+    await bench.lookup("new", bench.sealing)
+    await bench.update("new", ANSWER, bench.sealing)
+    return "nothing raised"
+
+
+async def clear(bench: Bench) -> str:
+    return await _told(bench._call(bench.cache.clear, bench.cache.aclear))
+
+
+async def delete(bench: Bench) -> str:
+    return await _told(
+        bench._call(bench.cache.delete, bench.cache.adelete, "known", "model"), "deleted"
+    )
+
+
+async def reclaim(bench: Bench) -> str:
+    async def work() -> None:
+        bench.namespace.reclaim(seconds=1)
+
+    return await _told(work(), "freed")
+
+
+async def _told(work: Awaitable[object], told: str = "done") -> str:
     try:
-        work()
+        await work
     except StoreError as error:
         return type(error).__name__
-    return "done"
-
-
-def _listed(value: Any) -> list[bytes]:
-    assert isinstance(value, list)
-    return value
-
-
-OPERATIONS = ("lookup", "update", "lease", "clear", "reclaim")
-ASYNC = ("alookup", "aupdate", "alease", "aclear")
-
-
-def cell(fault: str, operation: str, upstash: UpstashEndpoint, server: RedisServer) -> Cell:
-    """Let one operation meet one fault."""
-    with proxying(upstash.url) as proxy:
-        store = UpstashStore(lambda: Credentials(proxy.url, upstash.token))
-        cache = UpstashRedisCache(store, namespace="n", timeout=TIMEOUT, lease=5)
-        bench = Bench(proxy, server, cache, CacheNamespace(store, "n"))
-        cache.update("known", "model", ANSWER)
-        proxy.fault = WIRE[fault]
-        began = time.monotonic()
-        work = getattr(bench, operation)
-        got = asyncio.run(_run(work)) if operation in ASYNC else work()
-        seconds = time.monotonic() - began
-        met = proxy.faulty
-        proxy.heal()
-        return Cell(got, seconds, met, bench.left(), bench.after())
-
-
-async def _run(work: Callable[[], Any]) -> str:
-    told: str = await work()
     return told
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One column of the matrix."""
+
+    work: Callable[[Bench], Coroutine[Any, Any, str]]
+    before: int = 0
+    """How many requests go well before the fault begins."""
+    waits: int = 1
+    """How often the caller may wait for one command."""
+    blocking: bool = field(default=True, kw_only=True)
+
+
+_EACH = {
+    "lookup": (lookup, 0, 1),
+    "update": (update, 1, 1),
+    "lease": (lease, 1, 2),  # for the lease, and to store
+    "sealed": (sealed, 1, 1),
+    "clear": (clear, 0, 1),
+    "delete": (delete, 0, 1),
+}
+OPERATIONS = {
+    **{name: Operation(work, before, n) for name, (work, before, n) in _EACH.items()},
+    "reclaim": Operation(reclaim),
+    **{
+        f"a{name}": Operation(work, before, n, blocking=False)
+        for name, (work, before, n) in _EACH.items()
+    },
+}
+TELL = {"clear", "aclear", "delete", "adelete", "reclaim"}
+"""Those that say when they could not do what they were asked; who is told so, cannot be sure."""
+READABLE = {"Redis: full", "Redis: read only", "Redis: no right to write"}
+DELETABLE = {"Redis: full"}  # and so it can be made room in
+LOSE_ALL = {"Redis: gone", "Redis: killed mid-command", "Redis: killed mid-command and restarted"}
+ERRORS = {"StoreTimeout", "StoreUnavailable", "StoreRefused", "StoreGarbled"}
+
+
+def promised(fault: str, operation: str) -> set[str]:
+    """Return what the caller may get."""
+    if operation in TELL:
+        return {"deleted", "freed"} if fault in DELETABLE and "clear" not in operation else ERRORS
+    if operation.endswith("lookup"):
+        return {"hit"} if fault in READABLE else {"miss"}
+    return {"miss"} if operation.endswith("lease") else {"nothing raised"}
+
+
+def budget(operation: str) -> float:
+    """Return the seconds that it may take."""
+    return OPERATIONS[operation].waits * TIMEOUT
+
+
+def cell(fault: str, operation: str, line: Line) -> Cell:
+    """Let one operation meet one fault."""
+    asked = OPERATIONS[operation]
+    bench = Bench(line, blocking=asked.blocking)
+
+    async def meet() -> tuple[str, float]:
+        bench.allow(PATIENCE)
+        await bench.update("cleared", ANSWER)
+        bench.namespace.clear()
+        await bench.update("known", ANSWER)
+        bench.allow(TIMEOUT)
+        line.begin(FAULTS[fault], after=asked.before)
+        began = time.monotonic()
+        return await asked.work(bench), time.monotonic() - began
+
+    async def afterwards() -> tuple[str, str]:
+        bench.allow(PATIENCE)
+        known, first = await bench.lookup("known"), await bench.lookup("after")
+        await bench.update("after", OTHER)
+        return known, f"{first}, {await bench.lookup('after')}"
+
+    got, seconds = bench.run(meet())
+    met = line.met
+    line.end()
+    left = _left(line)
+    known, after = bench.run(afterwards())
+    return Cell(got, seconds, met, left, known, after, _may_be_known(fault, operation, got))
+
+
+def _may_be_known(fault: str, operation: str, got: str) -> frozenset[str]:
+    if got in ("done", "deleted") or fault in LOSE_ALL:
+        return frozenset({"miss"})
+    return frozenset({"hit", "miss"} if operation in TELL else {"hit"})
+
+
+def _left(line: Line) -> list[str]:
+    """Return what lies in Redis for ever; an epoch may."""
+    keys = line.server.call("KEYS", "*")
+    assert isinstance(keys, list)
+    names = [key.decode() for key in keys if isinstance(key, bytes)]
+    lasting = [name for name in names if line.server.call("TTL", name) == -1]
+    return [name for name in lasting if ":epoch" not in name]
 
 
 def shorten_what_nobody_waits_for() -> None:

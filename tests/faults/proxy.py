@@ -2,47 +2,79 @@
 
 import socket
 import struct
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
 from functools import partial
 from urllib.parse import urlsplit
 
 from tests.faults.servers import serving
 
 Forward = Callable[[], bytes]
-Fault = Callable[[socket.socket, Forward], None]
+Misbehaviour = Callable[[socket.socket, Forward], None]
 """Is given a connection on which a request has come, and what has the request served."""
+Greeting = Callable[[socket.socket], socket.socket]
+"""Is given a connection that has just been made, and returns it, secured maybe."""
 
 
 @dataclass
 class Proxy:
-    """Serves each request from the endpoint, but for those that ``fault`` is for.
-
-    ``spare`` is how many requests are still served well before the fault begins.
-    """
+    """Serves each request from the endpoint, but for what it is told to do instead."""
 
     target: tuple[str, int]
+    greet: Greeting = field(default=lambda connection: connection)
     url: str = ""
-    fault: Fault | None = None
-    spare: int = 0
-    faulty: int = 0
-    """How many requests met the fault."""
+    misbehave: Misbehaviour | None = None
+    met: int = 0
+    """How many connections and requests have come so far."""
+    after: int = 0
+    begin: Callable[[], None] | None = None
+    """Called when ``after`` more requests were served, before the last of them is answered."""
+    _idle: set[socket.socket] = field(default_factory=set)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _hung_up: int = 0
 
-    def heal(self) -> None:
-        """Serve well from now on."""
-        self.fault, self.spare = None, 0
+    @property
+    def port(self) -> int:
+        port = urlsplit(self.url).port
+        assert port
+        return port
 
-    def handle(self, connection: socket.socket) -> None:
-        with closing(connection):
-            while request := _request(connection):
-                fault = self.fault
-                if fault is None or self.spare > 0:
-                    self.spare = max(self.spare - 1, 0)
-                    connection.sendall(self.forward(request))
+    def handle(self, raw: socket.socket) -> None:
+        self.met += 1
+        with closing(self.greet(raw)) as connection:
+            hung_up = self._hung_up
+            while self._hung_up == hung_up and (request := self._wait(connection)):
+                self.met += 1
+                if misbehave := self.misbehave:
+                    misbehave(connection, partial(self.forward, request))
                     continue
-                self.faulty += 1
-                fault(connection, partial(self.forward, request))
+                reply = self.forward(request)
+                self._count_down()
+                connection.sendall(reply)
+
+    def hang_up(self) -> None:
+        """Close the connections that are open; one that is being served, after its reply."""
+        with self._lock:
+            self._hung_up += 1
+            for connection in self._idle:
+                with suppress(OSError):
+                    connection.shutdown(socket.SHUT_RDWR)
+
+    def _count_down(self) -> None:
+        self.after -= 1
+        if self.begin and self.after == 0:
+            self.begin()
+
+    def _wait(self, connection: socket.socket) -> bytes:
+        with self._lock:
+            self._idle.add(connection)
+        try:
+            return _request(connection)
+        finally:
+            with self._lock:
+                self._idle.discard(connection)
 
     def forward(self, request: bytes) -> bytes:
         with socket.create_connection(self.target) as upstream:

@@ -25,7 +25,7 @@ from local_cloud.children import free_port
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
 
-TIMEOUT = 0.3
+TIMEOUT = 0.6
 MARGIN = 0.5  # seconds that a busy machine may add
 ANSWER = [Generation(text="paid for")]
 HTML = b"<html><body>502 Bad Gateway</body></html>"

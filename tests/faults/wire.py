@@ -5,7 +5,7 @@ import json
 import socket
 import threading
 
-from tests.faults.proxy import Fault, Forward, reset
+from tests.faults.proxy import Forward, Misbehaviour, reset
 
 BETWEEN = 0.02  # seconds between two bytes of a drip: never long enough for a read to time out
 _over = threading.Event()  # what hangs, hangs on this; nothing ever sets it
@@ -82,7 +82,7 @@ def gzip_bomb(connection: socket.socket, forward: Forward) -> None:
 _BOMB = gzip.compress(b'{"result":"' + b" " * 100_000_000 + b'"}')
 
 
-def replying(status: str, body: object, *headers: str) -> Fault:
+def replying(status: str, body: object, *headers: str) -> Misbehaviour:
     """Answer with a reply of its own: bytes as they are, anything else as JSON."""
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
 
@@ -104,7 +104,7 @@ def _until_hung_up(connection: socket.socket) -> None:
 
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 
-WIRE: dict[str, Fault] = {
+WIRE: dict[str, Misbehaviour] = {
     "silent": silent,
     "silent after it ran": silent_after_it_ran,
     "hanging up": hanging_up,
@@ -129,8 +129,5 @@ WIRE: dict[str, Fault] = {
     "a redirect": replying("302 Found", b"", "Location: http://127.0.0.1:9/"),
     "401": replying("401 Unauthorized", {"error": "WRONGPASS invalid or missing auth token"}),
     "429": replying("429 Too Many Requests", {"error": "ERR max requests limit exceeded"}),
-    "no permission": replying("400 Bad Request", {"error": "NOPERM this user has no permissions"}),
     "loading": replying("400 Bad Request", {"error": "LOADING Redis is loading the dataset"}),
-    "full": replying("400 Bad Request", {"error": "OOM command not allowed"}),
-    "read only": replying("400 Bad Request", {"error": "READONLY You can't write"}),
 }

@@ -1,0 +1,60 @@
+"""Certificates for servers on loopback, right but for what a test wants wrong."""
+
+import datetime as dt
+import secrets
+import ssl
+from dataclasses import dataclass
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+DAY = dt.timedelta(days=1)
+
+
+@dataclass(frozen=True)
+class Authority:
+    """Signs certificates; whoever has its ``file`` in SSL_CERT_FILE trusts them."""
+
+    directory: Path
+    key: ec.EllipticCurvePrivateKey
+    file: Path
+
+    @classmethod
+    def made(cls, directory: Path) -> "Authority":
+        """Make one that nobody knows yet."""
+        key, name = ec.generate_private_key(ec.SECP256R1()), _named("an authority of the tests")
+        builder = _builder(name, name, key.public_key(), DAY)
+        basic = x509.BasicConstraints(ca=True, path_length=0)
+        certificate = builder.add_extension(basic, critical=True).sign(key, hashes.SHA256())
+        file = directory / "authority.pem"
+        file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+        return cls(directory, key, file)
+
+    def serving(self, host: str, *, expires: dt.timedelta = DAY) -> ssl.SSLContext:
+        """Return what a server of a certificate for ``host`` wraps its connections with."""
+        key, issuer = ec.generate_private_key(ec.SECP256R1()), _named("an authority of the tests")
+        builder = _builder(issuer, _named(host), key.public_key(), expires)
+        names = x509.SubjectAlternativeName([x509.DNSName(host)])
+        certificate = builder.add_extension(names, critical=False).sign(self.key, hashes.SHA256())
+        pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()
+        private = key.private_bytes(pem, serialization.PrivateFormat.PKCS8, plain)
+        file = self.directory / f"{secrets.token_hex(8)}.pem"
+        file.write_bytes(private + certificate.public_bytes(pem))
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(file)
+        return context
+
+
+def _named(name: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
+
+
+def _builder(
+    issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePublicKey, expires: dt.timedelta
+) -> x509.CertificateBuilder:
+    made = x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
+    now = dt.datetime.now(dt.UTC)
+    return made.not_valid_before(now - 2 * DAY).not_valid_after(now + expires)
