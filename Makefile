@@ -36,7 +36,7 @@ build: .venv/.ready .tools/sam/.ready ## Build for AWS: sam build (PARAMETERS="A
 bench: setup ## Measure hit, miss, store, clear and cold imports beside the replaced class
 	@$(VENV)/python -m tests.benchmarks
 
-faults: setup ## Print what each fault of Upstash does to each operation, as a table
+faults: setup ## Run each operation into each fault, and write what came of it to tests/faults/README.md
 	@$(VENV)/python -m tests.faults
 
 check: setup ## Lint, format, types, template
