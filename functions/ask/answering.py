@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache
-from typing import Any
 
 from botocore.config import Config
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from langchain_aws import ChatBedrockConverse
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages.ai import UsageMetadata
 
-from llm_cache import CacheMiss, CachePolicy, Report, UpstashRedisCache
+from llm_cache import CacheMiss, CachePolicy, UpstashRedisCache
 from problems import Problem, model_timeout
 
 BUSY = {
@@ -28,15 +27,6 @@ SLOW = {"ModelTimeoutException"}
 for _name in ("botocore", "langchain_aws"):  # at DEBUG they log prompts and answers
     logging.getLogger(_name).setLevel(logging.INFO)
 COALESCE = CachePolicy(coalesce="fleet")  # unless the caller says otherwise
-
-
-@dataclass(frozen=True)
-class Answer:
-    """What the caller gets; ``report`` tells how much of it came from the cache."""
-
-    text: str
-    usage: dict[str, int]
-    report: Report
 
 
 @cache
@@ -58,23 +48,18 @@ def model() -> ChatBedrockConverse:
     )
 
 
-def answer(prompt: Sequence[BaseMessage], policy: CachePolicy, context: Any = None) -> Answer:
-    """Ask the model under ``policy``; raise a ``Problem`` when it does not answer."""
-    with answers().policy(policy.within(COALESCE), context=context) as report:
-        try:
-            message = model().invoke(list(prompt))
-        except Exception as error:
-            raise _as_problem(error) from error
-    usage: Mapping[str, Any] = message.usage_metadata or {}  # of a hit: zeros
-    return Answer(
-        text=str(message.text),
-        usage={
-            "input_tokens": usage.get("input_tokens", 0),
-            "output_tokens": usage.get("output_tokens", 0),
-            "saved_tokens": report.tokens_saved,
-        },
-        report=report,
-    )
+def answer(prompt: Sequence[BaseMessage]) -> AIMessage:
+    """Ask the model, or the cache; raise a ``Problem`` when there is no answer."""
+    try:
+        return model().invoke(list(prompt))
+    except Exception as error:
+        raise _as_problem(error) from error
+
+
+def usage(message: AIMessage) -> dict[str, int]:
+    """Return the tokens that this answer took: of a hit, none."""
+    told = message.usage_metadata or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
+    return {name: told[name] for name in ("input_tokens", "output_tokens")}
 
 
 def _as_problem(error: Exception) -> Problem:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 import anyio
 from aws_lambda_powertools import Logger
+from langchain_core.messages import AIMessage
 from mangum import Mangum
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -12,46 +17,57 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import cache_status
-from answering import Answer, answer
-from llm_cache import CachePolicy
+from answering import COALESCE, answer, answers, usage
+from llm_cache import CacheMetrics, CachePolicy, Report
 from problems import Problem, model_timeout
 from question import Question
 from tenant import sharing, tenant_of
 
-logger = Logger()
+logger, metrics = Logger(), CacheMetrics.from_env()
 sharing()  # a wrong setting fails here, at the start, and not a caller's request
 RESERVE = 1.0  # seconds kept to tell the caller that the model was too slow
 
 
 async def ask(request: Request) -> JSONResponse:
     """Answer a question, from the cache if the caller accepts what is there."""
+    context = request.scope.get("aws.context")
     try:
         tenant = tenant_of(request.scope.get("aws.event"))
         question = Question.from_json(await request.body())
         accepted = question.policy(",".join(request.headers.getlist("cache-control")))
-        policy = CachePolicy(tenant=tenant).within(accepted)
-        answered = await _within_deadline(question, policy, request.scope.get("aws.context"))
+        policy = CachePolicy(tenant=tenant).within(accepted).within(COALESCE)
+        with counted(policy, context) as report:
+            message = await _within_deadline(question, context)
     except Problem as problem:
         cause = type(problem.__cause__).__name__
         logger.warning("no answer", extra={"code": problem.code, "cause": cause})
         return problem.response()
-    told = cache_status.body(answered.report, policy)
-    logger.info("answered", extra={"cache": told, "usage": answered.usage})
+    told = cache_status.body(report, policy)
+    used = {**usage(message), "saved_tokens": report.tokens_saved}
+    logger.info("answered", extra={"cache": told, "usage": used})
     return JSONResponse(
-        {"answer": answered.text, "cache": told, "usage": answered.usage},
-        headers=cache_status.headers(answered.report, policy),
+        {"answer": str(message.text), "cache": told, "usage": used},
+        headers=cache_status.headers(report, policy),
     )
 
 
-async def _within_deadline(question: Question, policy: CachePolicy, context: object) -> Answer:
+@contextmanager
+def counted(policy: CachePolicy, context: Any) -> Iterator[Report]:
+    """Use ``policy``, and count what the cache did even where there is no answer."""
+    with answers().policy(policy, context=context) as report:
+        try:
+            yield report
+        finally:
+            metrics.write(report)
+
+
+async def _within_deadline(question: Question, context: object) -> AIMessage:
     """Run the blocking model call in a thread, and give up on it while there is time to say so."""
     remaining = getattr(context, "get_remaining_time_in_millis", None)
     seconds = remaining() / 1000 - RESERVE if remaining else None
     try:
         with anyio.fail_after(seconds):
-            return await anyio.to_thread.run_sync(
-                answer, question.prompt(), policy, context, abandon_on_cancel=True
-            )
+            return await anyio.to_thread.run_sync(answer, question.prompt(), abandon_on_cancel=True)
     except TimeoutError:
         raise model_timeout() from None
 

@@ -37,9 +37,11 @@ if TYPE_CHECKING:
     from llm_cache.seal import Encryption, Signing
     from llm_cache.settings import Settings
     from llm_cache.streaming import cached
+    from llm_cache.telemetry import CacheMetrics
 
 _HOMES = {
     "Breaker": "breaker",
+    "CacheMetrics": "telemetry",
     "CacheMiss": "errors",
     "CacheNamespace": "namespace",
     "CachePolicy": "policy",
@@ -73,6 +75,7 @@ _HOMES = {
 
 __all__ = [
     "Breaker",
+    "CacheMetrics",
     "CacheMiss",
     "CacheNamespace",
     "CachePolicy",

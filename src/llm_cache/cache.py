@@ -156,7 +156,7 @@ class UpstashRedisCache(BaseCache):
         Blocks nest: an inner policy's fields win. ``context`` is Lambda's: no wait for the cache
         then outlasts the invocation. Costs nothing.
         """
-        return scope.entered(policy or CachePolicy(), context)
+        return scope.entered(policy or CachePolicy(), context, lambda: self.circuit)
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return the stored answer, or None. One command."""

@@ -17,6 +17,7 @@ from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
 from llm_cache.hits import unmarked
 from llm_cache.parsed import unparsed
+from llm_cache.scope import Tokens
 
 PLAIN = {kind.__name__: kind for kind in (Generation, GenerationChunk)}
 CHAT = {kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)}
@@ -46,11 +47,11 @@ def read(entry: Entry) -> list[Generation]:
         raise UnreadableEntry(f"not generations: {type(error).__name__}") from error
 
 
-def tokens(generations: Sequence[Generation]) -> int:
-    """Return the tokens that computing ``generations`` took, 0 where the model did not say."""
+def tokens(generations: Sequence[Generation]) -> Tokens:
+    """Return the tokens that computing ``generations`` took, none where the model did not say."""
     messages = (g.message for g in generations if isinstance(g, ChatGeneration))
-    usages = (m.usage_metadata for m in messages if isinstance(m, AIMessage))
-    return sum(usage["total_tokens"] for usage in usages if usage)
+    told = [m.usage_metadata for m in messages if isinstance(m, AIMessage) and m.usage_metadata]
+    return Tokens(sum(u["input_tokens"] for u in told), sum(u["output_tokens"] for u in told))
 
 
 def _dumped(generation: Generation) -> dict[str, Any]:

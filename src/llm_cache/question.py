@@ -14,7 +14,7 @@ from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError, StoreUnavail
 from llm_cache.keys import Keyspace, digest, keyed
 from llm_cache.operations import Hit, Operation, unlocked
 from llm_cache.policy import CachePolicy, Mode
-from llm_cache.scope import Outcome, Report, Scope, Status
+from llm_cache.scope import Outcome, Report, Scope, Status, Tokens
 from llm_cache.seal import PendingSeal, Seal
 
 logger = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ class Question:
         if self.policy.effective_mode is Mode.ONLY_IF_CACHED:
             raise CacheMiss(f"no acceptable answer is stored: {why}")
 
-    def served(self, status: Status, found: Hit[Any], tokens: int, why: str = "") -> Outcome:
+    def served(self, status: Status, found: Hit[Any], tokens: Tokens, why: str = "") -> Outcome:
         """Tell of a stored answer."""
         age, ttl = found.age, found.remaining
         return self._told(status, why=why, age=age, ttl=ttl, tokens=tokens)

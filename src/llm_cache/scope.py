@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
+from llm_cache.breaker import Circuit
 from llm_cache.errors import InvalidPolicy
 from llm_cache.flights import Claim
 from llm_cache.operations import Epochs, Unseen
@@ -32,6 +33,21 @@ class Status(StrEnum):
     ERROR = "error"
 
 
+class Tokens(NamedTuple):
+    """Tokens of a model, which prices those it reads and those it writes each by itself."""
+
+    input: int = 0
+    output: int = 0
+
+    @property
+    def total(self) -> int:
+        """Of both kinds."""
+        return self.input + self.output
+
+
+NO_TOKENS = Tokens()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """One lookup or update: its key in Redis, seconds of age and of life left, and why.
@@ -46,7 +62,7 @@ class Outcome:
     why: str = ""
     age: float = 0.0
     ttl: float | None = None
-    tokens: int = 0
+    tokens: Tokens = NO_TOKENS
     seconds: float = 0.0
 
 
@@ -57,6 +73,8 @@ class Report:
     outcomes: list[Outcome] = field(default_factory=list)
     spare: tuple[Outcome, Any] | None = field(default=None, repr=False)
     """The last expired answer that may be served should the model fail."""
+    breaker: Callable[[], Circuit] = field(default=lambda: Circuit.CLOSED, repr=False)
+    """Tells the state of the circuit breaker of the cache whose block it is."""
 
     def add(self, outcome: Outcome) -> None:
         """Note what became of one lookup or update."""
@@ -97,9 +115,20 @@ class Report:
         return self.outcomes[-1] if self.outcomes else None
 
     @property
-    def tokens_saved(self) -> int:
+    def saved(self) -> Tokens:
         """Tokens of the model that hits made unnecessary, as counted when they were computed."""
-        return sum(outcome.tokens for outcome in self.having(Status.HIT))
+        hits = self.having(Status.HIT)
+        return Tokens(sum(hit.tokens.input for hit in hits), sum(hit.tokens.output for hit in hits))
+
+    @property
+    def tokens_saved(self) -> int:
+        """Those of both kinds."""
+        return self.saved.total
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether the cache is asked now, or left alone after failures."""
+        return self.breaker()
 
     @property
     def milliseconds(self) -> float:
@@ -144,7 +173,11 @@ def time_left() -> float | None:
 
 
 @contextmanager
-def entered(policy: CachePolicy, context: LambdaContext | None) -> Iterator[Report]:
+def entered(
+    policy: CachePolicy,
+    context: LambdaContext | None,
+    breaker: Callable[[], Circuit] = lambda: Circuit.CLOSED,
+) -> Iterator[Report]:
     """Lay ``policy`` over the scope around it for as long as the block runs."""
     outer = current()
     remaining = outer.remaining
@@ -154,7 +187,7 @@ def entered(policy: CachePolicy, context: LambdaContext | None) -> Iterator[Repo
             accepted = "the context that Lambda gives the handler"
             raise InvalidPolicy("context", context, accepted, withheld=True)
         remaining = functools.partial(_seconds_of, milliseconds)
-    scope = Scope(policy.within(outer.policy), Report(), remaining)
+    scope = Scope(policy.within(outer.policy), Report(breaker=breaker), remaining)
     token = _scope.set(scope)
     try:
         yield scope.report

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -168,6 +169,18 @@ def positive_bytes(name: str, value: int) -> int:
 
 def _positive_bytes(text: str) -> int:
     return positive_bytes("bytes", int(text) if text.isdecimal() else 0)
+
+
+def price(environ: Mapping[str, str], name: str) -> float:
+    """Return the dollars that a variable says, 0 without it; raise ``InvalidSettings``."""
+    text = environ.get(name, "").strip() or "0"
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise InvalidSettings(name, text, "dollars for a million tokens, 0 or more")
+    return value
 
 
 def _namespace(text: str) -> str | None:

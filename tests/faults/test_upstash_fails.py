@@ -221,7 +221,7 @@ def test_an_upstash_that_hangs_is_left_alone_after_a_few_calls(
             for _ in range(20):
                 assert call(cache) is None
         assert time.monotonic() - began < MARGIN
-    assert cache.circuit is Circuit.OPEN
+    assert cache.circuit is report.circuit is Circuit.OPEN
     assert report.errors == 20
     assert "left alone" in report.outcomes[0].why
     assert len([one for one in caplog.records if "circuit" in one.getMessage()]) == 1

@@ -275,3 +275,15 @@ def test_other_routes_and_methods_are_told_in_json(
     reply = call(QUESTION, method=method, path=path)
     assert (reply.status, reply.body["error"]["code"]) == (status, "http")
     assert ("allow" in reply.headers) == (status == 405)
+
+
+def test_each_question_writes_one_line_of_metrics_an_unanswered_one_too(
+    model: Bedrock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    call(QUESTION), call(QUESTION)
+    model.status, model.error = 400, "ValidationException"
+    assert call({"question": "Another?"}).status == 502
+    call(method="GET", path="/health")
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    told = [(line["CacheHits"], line["CacheMisses"], line["TokensSaved"]) for line in lines]
+    assert told == [([0], [1], [0]), ([1], [0], [14]), ([0], [1], [0])]

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from llm_cache import UnreadableEntry
 from llm_cache.entry import Entry
 from llm_cache.generations import read, serialize, tokens
+from llm_cache.scope import Tokens
 
 USAGE: Any = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 FULL = AIMessage(
@@ -320,5 +321,5 @@ def test_anything_else_is_unreadable(value: Any) -> None:
 
 def test_tokens_are_those_the_model_reported() -> None:
     counted = ChatGeneration(message=FULL)
-    assert tokens([counted, counted, Generation(text="a")]) == 14
-    assert tokens([ChatGeneration(message=AIMessage("no usage"))]) == 0
+    assert tokens([counted, counted, Generation(text="a")]) == Tokens(6, 8)
+    assert tokens([ChatGeneration(message=AIMessage("no usage"))]) == Tokens()

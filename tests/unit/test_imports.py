@@ -24,6 +24,7 @@ EDGES = {
     "parsed": {"langchain_core", "pydantic"},
     "network": {"httpcore", "httpx"},
     "streaming": {"langchain_core"},
+    "telemetry": {"aws_lambda_powertools"},
 }
 
 

@@ -4,7 +4,7 @@ from contextvars import copy_context
 
 from llm_cache import CachePolicy, Mode, Outcome, Status
 from llm_cache.operations import Unseen
-from llm_cache.scope import Seen, current, entered, recall, remember
+from llm_cache.scope import Seen, Tokens, current, entered, recall, remember
 
 
 class Context:
@@ -29,7 +29,7 @@ def test_an_inner_block_keeps_the_outer_blocks_deadline() -> None:
 
 
 def test_an_outer_report_holds_what_happened_inside_inner_blocks() -> None:
-    hit = Outcome(status=Status.HIT, key="k", tokens=7)
+    hit = Outcome(status=Status.HIT, key="k", tokens=Tokens(4, 3))
     with entered(CachePolicy(), None) as outer:
         with entered(CachePolicy(), None) as inner:
             current().report.add(hit)

@@ -1,0 +1,76 @@
+"""What the cache did, as metrics of CloudWatch: in the line that Powertools writes anyway (EMF)."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from llm_cache.breaker import Circuit
+from llm_cache.operations import Absence
+from llm_cache.scope import Report, Status
+from llm_cache.settings import price
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools import Metrics
+
+NAMESPACE = "LlmCache"
+
+
+@dataclass(frozen=True, slots=True)
+class CacheMetrics:
+    """Adds what a report says to ``metrics``, or writes it by itself.
+
+    - ``CacheHits``, ``CacheMisses``, ``CacheStored``, ``CacheErrors``: how many
+    - ``CacheForged``: entries that were altered in Redis; each was a miss
+    - ``CacheMilliseconds``: what lookups and updates took in all
+    - ``CircuitOpen``: 1 while the cache is left alone after failures, otherwise 0
+    - ``TokensSaved``: of the model, by hits
+    - ``DollarsSaved``: at ``input_price`` and ``output_price``, dollars for a million tokens that
+      the model reads and writes; without either there is no such metric
+
+    Costs no request: Powertools writes one line of log for all metrics of an invocation.
+    """
+
+    metrics: Metrics
+    input_price: float = 0.0
+    output_price: float = 0.0
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] = os.environ) -> CacheMetrics:
+        """Return what the environment describes; raise ``InvalidSettings``.
+
+        - ``POWERTOOLS_METRICS_NAMESPACE``, by default ``LlmCache``, and ``POWERTOOLS_SERVICE_NAME``
+        - ``LLM_CACHE_INPUT_PRICE``, ``LLM_CACHE_OUTPUT_PRICE``: the prices, by default 0
+        """
+        from aws_lambda_powertools import Metrics  # noqa: PLC0415  who has metrics needs it not
+
+        metrics = Metrics(namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE)
+        read, written = "LLM_CACHE_INPUT_PRICE", "LLM_CACHE_OUTPUT_PRICE"
+        return cls(metrics, price(environ, read), price(environ, written))
+
+    def write(self, report: Report) -> None:
+        """Add one report, and write the line: where nothing else does, at the end of a block."""
+        self.add(report)
+        self.metrics.flush_metrics()
+
+    def add(self, report: Report) -> None:
+        """Add one report, a block's, to what ``metrics.log_metrics`` writes in the end."""
+        forged = [miss for miss in report.having(Status.MISS) if miss.why == Absence.FORGED]
+        counts = {
+            "CacheHits": report.hits,
+            "CacheMisses": report.misses,
+            "CacheStored": report.stored,
+            "CacheErrors": report.errors,
+            "CacheForged": len(forged),
+            "CircuitOpen": int(report.circuit is not Circuit.CLOSED),
+            "TokensSaved": report.tokens_saved,
+        }
+        for name, value in counts.items():
+            self.metrics.add_metric(name, "Count", value)
+        self.metrics.add_metric("CacheMilliseconds", "Milliseconds", report.milliseconds)
+        if self.input_price or self.output_price:
+            saved = report.saved
+            dollars = saved.input * self.input_price + saved.output * self.output_price
+            self.metrics.add_metric("DollarsSaved", "None", dollars / 1_000_000)
