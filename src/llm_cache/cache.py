@@ -232,8 +232,9 @@ class UpstashRedisCache(BaseCache):
 
     def _question(self, prompt: str, llm_string: str) -> Question:
         as_written = not self._canonical_keys
-        asked = Question.of(self._number, self._keys, prompt, llm_string, as_written=as_written)
-        return asked.under(self._seal)
+        return Question.of(
+            self._number, self._keys, self._seal, prompt, llm_string, as_written=as_written
+        )
 
     def _execute(self, step: Request) -> Any:
         seconds = _allowed(self._timeout)

@@ -25,7 +25,9 @@ class Question:
     """A prompt and a model's settings, hashed, within the policy and the report around the call.
 
     ``identity`` is what a lookup's memory for its update goes by, in this process alone. While it
-    is ``locked``, for want of the keys of its seal, its own key in Redis is not known.
+    is ``locked``, for want of the keys of its seal, its own key in Redis is not known; nor is that
+    of one that could not be hashed, whose ``fault`` is raised when its key is first needed: by then
+    whoever asks is guarded.
     """
 
     identity: scope.Lookup
@@ -34,20 +36,34 @@ class Question:
     within: Scope
     seal: Seal | None = None
     locked: PendingSeal | None = None
+    fault: Exception | None = None
     began: float = field(default_factory=time.perf_counter)
 
     @classmethod
     def of(
-        cls, cache: int, keys: Keyspace, prompt: str, llm_string: str, *, as_written: bool
+        cls,
+        cache: int,
+        keys: Keyspace,
+        seal: Seal | PendingSeal | None,
+        prompt: str,
+        llm_string: str,
+        *,
+        as_written: bool,
     ) -> Question:
-        """Read what holds around the call; ``as_written``: without the rules of ``canonical``."""
+        """Read what holds around the call; ``as_written``: without the rules of ``canonical``.
+
+        Never raises: what fails is the question's ``fault``.
+        """
         within = scope.current()
         policy = within.policy
-        rules, asked = _asked(policy.key, prompt, llm_string, as_written=as_written)
-        hashed = digest(rules, policy.tenant or "", policy.salt or "", *asked)
-        keys = keys if policy.namespace is None else Keyspace(policy.namespace)
-        identity = (cache, keys.entry(hashed), tuple(sorted(policy.tags or ())))
-        return cls(identity, keys, hashed, within)
+        try:
+            rules, asked = _asked(policy.key, prompt, llm_string, as_written=as_written)
+            hashed = digest(rules, policy.tenant or "", policy.salt or "", *asked)
+            keys = keys if policy.namespace is None else Keyspace(policy.namespace)
+            identity = (cache, keys.entry(hashed), tuple(sorted(policy.tags or ())))
+            return cls(identity, keys, hashed, within).under(seal)
+        except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
+            return cls((cache, "", ()), keys, "", within, fault=error)
 
     def under(self, seal: Seal | PendingSeal | None) -> Question:
         """Return the question with its names keyed, or locked, if there is a seal."""
@@ -60,7 +76,9 @@ class Question:
         return replace(self, keys=keys, hashed=hashed, seal=seal, locked=None)
 
     def unlocked(self) -> Operation[Question]:
-        """Return the question with its names known."""
+        """Return the question with its names known; raise its ``fault``."""
+        if self.fault:
+            raise self.fault
         return self.under((yield from unlocked(self.locked))) if self.locked else self
 
     @property
@@ -76,7 +94,7 @@ class Question:
     @property
     def key(self) -> str:
         """The key of the answer in Redis; empty while it is not known."""
-        return "" if self.locked else self.keys.entry(self.hashed)
+        return "" if self.locked or self.fault else self.keys.entry(self.hashed)
 
     @property
     def tags(self) -> tuple[str, ...]:

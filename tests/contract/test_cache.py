@@ -25,6 +25,7 @@ from llm_cache import (
 )
 from llm_cache.keys import MAX_NAMESPACE, MAX_TAGS
 from llm_cache.operations import Command
+from llm_cache.seal import PendingSeal
 from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
 
@@ -448,6 +449,58 @@ def test_a_context_that_is_not_lambdas_is_refused_before_the_call(cache: Upstash
     context: Any = {"aws_request_id": "1"}
     with pytest.raises(InvalidPolicy, match="context="), cache.policy(context=context):
         pass
+
+
+def broken(*_: object) -> Any:
+    raise RuntimeError("injected")
+
+
+@pytest.fixture(params=["the canonical form", "the key", "the seal", "a prompt that is no text"])
+def unasked(
+    request: pytest.FixtureRequest,
+    cache: UpstashRedisCache,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Any:
+    """A prompt of which no question can be made."""
+    match request.param:
+        case "the canonical form":
+            monkeypatch.setattr("llm_cache.question.canonical", broken)
+        case "the key":
+            monkeypatch.setattr("llm_cache.question.digest", broken)
+        case "the seal":
+            monkeypatch.setattr(cache, "_seal", PendingSeal(known=broken, fetch=broken))
+        case _:
+            return 7
+    return "p"
+
+
+def test_a_question_that_cannot_be_made_fails_no_call(
+    cache: UpstashRedisCache, unasked: Any, redis: Redis
+) -> None:
+    with cache.policy() as report:
+        assert cache.lookup(unasked, "model") is None
+        cache.update(unasked, "model", ANSWER)
+        assert asyncio.run(cache.alookup(unasked, "model")) is None
+        asyncio.run(cache.aupdate(unasked, "model", ANSWER))
+    assert (report.errors, report.hits, report.misses, report.stored) == (3, 0, 0, 0)
+    assert (report.outcomes[0].key, report.outcomes[1].why) == ("", "may be older than a clear")
+    assert redis.keys("*") == []
+
+
+def test_a_question_that_cannot_be_made_is_not_asked_of_the_model_where_none_is_wanted(
+    cache: UpstashRedisCache, unasked: Any
+) -> None:
+    with cache.policy(CachePolicy(mode="only_if_cached")) as report:
+        with pytest.raises(CacheMiss, match="failed"):
+            cache.lookup(unasked, "model")
+        with pytest.raises(CacheMiss, match="failed"):
+            asyncio.run(cache.alookup(unasked, "model"))
+    assert report.errors == 2
+
+
+def test_who_deletes_what_cannot_be_asked_is_told(cache: UpstashRedisCache, unasked: Any) -> None:
+    with pytest.raises((RuntimeError, AttributeError, TypeError)):
+        cache.delete(unasked, "model")
 
 
 def test_a_context_that_fails_is_a_miss(cache: UpstashRedisCache) -> None:
