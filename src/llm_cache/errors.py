@@ -34,11 +34,18 @@ class InvalidValue(LlmCacheError, ValueError):
     """
 
     def __init__(self, name: str, value: object, accepted: str, *, withheld: bool = False) -> None:
-        shown = _outline(value) if withheld else repr(value)
+        shown = _shown(value, withheld=withheld)
         super().__init__(f"{name}={shown} is not accepted: {accepted}")
         self.name = name
         self.value = value
         self.accepted = accepted
+
+
+def _shown(value: object, *, withheld: bool) -> str:
+    try:
+        return _outline(value) if withheld else repr(value)
+    except Exception:  # noqa: BLE001  an integer too long to write, lists too deep, code of any kind
+        return f"<{type(value).__name__}>"
 
 
 def _outline(value: object) -> str:

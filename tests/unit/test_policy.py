@@ -159,6 +159,29 @@ def test_a_wrong_field_of_an_event_is_named(fields: dict[str, Any], named: str) 
     assert raised.value.name == named.partition("=")[0]
 
 
+def nested(depth: int) -> list[Any]:
+    found: list[Any] = []
+    for _ in range(depth):
+        found = [found]
+    return found
+
+
+class Unshown:
+    def __repr__(self) -> str:
+        raise KeyError("of a caller's own")
+
+
+@pytest.mark.parametrize("field", ["ttl", "mode", "tags", "salt", "unknown"])
+@pytest.mark.parametrize(
+    "value",
+    [10**5000, nested(10_000), Unshown()],
+    ids=["long", "deep", "own"],
+)
+def test_a_value_that_cannot_be_shown_is_refused_all_the_same(field: str, value: Any) -> None:
+    with pytest.raises(InvalidPolicy, match=f"^{field}=<(int|list|Unshown)> is not accepted"):
+        CachePolicy.from_event({field: value})
+
+
 def test_an_event_field_that_is_no_object_is_refused() -> None:
     with pytest.raises(InvalidPolicy, match=r"^cache=<list> is .*: an object$"):
         CachePolicy.from_event([("ttl", 60)])
