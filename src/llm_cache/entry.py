@@ -123,7 +123,7 @@ def deflated(text: str) -> bytes:
 
 def inflated(data: bytes) -> str:
     """Return what ``deflated`` was given; raise ``UnreadableEntry``. No zlib stream begins so."""
-    return data.decode() if data.startswith(b"[") else _decompressed(data)
+    return _decoded(data) if data.startswith(b"[") else _decompressed(data)
 
 
 def _packed(text: str) -> str | None:
@@ -147,12 +147,19 @@ def _unpacked(packed: object) -> Any:
 def _decompressed(stream: bytes) -> str:
     unpacking = zlib.decompressobj()
     try:
-        text = unpacking.decompress(stream, MAX_ANSWER).decode()
-    except (ValueError, zlib.error) as error:
+        data = unpacking.decompress(stream, MAX_ANSWER)
+    except zlib.error as error:
         raise UnreadableEntry("not a compressed answer") from error
     if not unpacking.eof or unpacking.unused_data:
         raise UnreadableEntry("a compressed answer cut short, too long, or followed by more")
-    return text
+    return _decoded(data)
+
+
+def _decoded(data: bytes) -> str:
+    try:
+        return data.decode()
+    except ValueError as error:
+        raise UnreadableEntry("not UTF-8") from error
 
 
 def _are_epochs(epochs: Mapping[str, object]) -> bool:

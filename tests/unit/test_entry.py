@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from llm_cache import UnreadableEntry
 from llm_cache import entry as entries
-from llm_cache.entry import HEAD, Entry, before_tag, body, decode, fits
+from llm_cache.entry import HEAD, Entry, before_tag, body, decode, fits, inflated
 
 NINE = ",".join(f'"{number:032x}":"e"' for number in range(9))
 TOO_MANY_TAGS = f'{{"v":1,"epochs":{{"":"e",{NINE}}},"created":1,"ttl":1,"answer":[1]}}'
@@ -200,6 +200,12 @@ def test_a_compressed_answer_is_read_up_to_a_bound(
     else:
         with pytest.raises(UnreadableEntry, match="too long"):
             decode(holding(z))
+
+
+@pytest.mark.parametrize("data", [b'["\xff"]', zlib.compress(b'["\xff"]'), b"", b"?"])
+def test_what_was_no_text_before_it_was_encrypted_is_unreadable(data: bytes) -> None:
+    with pytest.raises(UnreadableEntry):
+        inflated(data)
 
 
 def test_a_bomb_is_refused_before_it_fills_the_memory() -> None:
