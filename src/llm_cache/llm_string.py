@@ -97,6 +97,11 @@ def _items(text: str) -> list[str]:
     return items
 
 
+def _is_clear(text: str) -> bool:
+    """Whether strings explain all quotes; else a search from each would take quadratic time."""
+    return all(token[0] not in "'\"" for token in _TOKEN.finditer(text))
+
+
 def _passes(name: str, value: str) -> bool:
     """Whether a setting concerns the transport alone."""
     return name in TRANSPORT or (name in HEADERS and not STEERING.search(value.lower()))
@@ -109,10 +114,11 @@ def _without_address(match: re.Match[str]) -> str:
 def _by_schema(match: re.Match[str]) -> str:
     try:
         found: Any = _loaded(match[1]) if match[1] else None
-        if repr(found) != match[0]:
+        # Of another object the repr is code that may do anything: builtins.license opens files.
+        if not isinstance(found, type) or repr(found) != match[0]:
             return match[0]
         # Not sorted: a model answers in the order of the fields.
-        return f"<schema {json.dumps(found.model_json_schema())}>"
+        return f"<schema {json.dumps(found.model_json_schema())}>"  # type: ignore[attr-defined]
     except Exception:  # noqa: BLE001  a schema is made by code of any kind
         return match[0]
 
@@ -140,7 +146,7 @@ def _is(value: Any, kind: str) -> bool:
 def _addressless(node: dict[str, Any]) -> dict[str, Any]:
     """Take the addresses of functions out of an object that langchain-core cannot serialise."""
     text = node.get("repr") if _is(node, "not_implemented") else None
-    if isinstance(text, str):
+    if isinstance(text, str) and _is_clear(text):
         node["repr"] = _FUNCTION.sub(_without_address, text)
     return node
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from functools import cache
 from types import ModuleType
 from typing import Any
@@ -421,6 +422,30 @@ def test_the_address_in_a_nested_object_does_not_enter() -> None:
 
     assert canonical("q", text("1")) == canonical("q", text("2"))
     assert "<function f at 0x0>" in canonical("q", text("1"))[1]
+
+
+def test_quotes_without_end_are_left_alone_in_bounded_time() -> None:
+    quotes = "'" + "\\'" * 50_000
+    began = time.process_time()
+    _, found = canonical(
+        "q", serialised({"x": {"lc": 1, "type": "not_implemented", "repr": quotes}})
+    )
+    assert time.process_time() - began < 5
+    assert json.loads(found.partition("---")[0])["kwargs"]["x"]["repr"] == quotes
+
+
+def test_nothing_but_a_class_is_asked_for_its_text(module: ModuleType) -> None:
+    asked = []
+
+    class Speaks:
+        def __repr__(self) -> str:
+            asked.append(self)
+            return "anything"
+
+    vars(module)["speaks"] = Speaks()
+    named = f"[('f', <class '{module.__name__}.speaks'>)]"
+    assert canonical("q", named)[1] == named
+    assert asked == []
 
 
 def test_what_only_looks_like_an_object_stays() -> None:
