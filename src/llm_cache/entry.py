@@ -30,6 +30,7 @@ EPOCHS = rf'\{{"v":{VERSION},"epochs":\{{"":"[^"\\]*"(?:,"[0-9a-f]{{32}}":"[^"\\
 COMPRESS_ABOVE = 2_048  # characters
 WORTHWHILE = 0.8  # of the plain text; random text, such as an image in base64, stays as it is
 MAX_ANSWER = 16_000_000  # bytes; otherwise 100 KB could decompress to 100 MB
+MAX_VALUES = 1_000_000  # of JSON, with some 110 bytes each at most; 21 KB could hold five million
 LATEST = 10**11  # Unix seconds, in the year 5138
 
 
@@ -109,10 +110,27 @@ def decode(text: object) -> Entry:
 
 
 def _parsed(text: object) -> Any:
+    if isinstance(text, str) and _values(text) > MAX_VALUES:
+        raise UnreadableEntry("too many values")
     try:
         return json.loads(text)  # type: ignore[arg-type]
     except (TypeError, ValueError, RecursionError) as error:
         raise UnreadableEntry("not JSON") from error
+
+
+def readable(answer: Sequence[str]) -> bool:
+    """Whether JSON texts hold few enough values for ``decode``, together with what is around them.
+
+    Commas and brackets within strings count too: to tell them apart takes longer than to parse.
+    """
+    return sum(map(_values, answer)) + len(answer) <= MAX_VALUES - _AROUND
+
+
+_AROUND = 100  # values in the envelope: its fields, and the epochs of at most ``MAX_TAGS`` tags
+
+
+def _values(text: str) -> int:
+    return text.count(",") + text.count("[") + text.count("{")
 
 
 def deflated(text: str) -> bytes:

@@ -13,7 +13,8 @@ from typing import Any
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-from llm_cache.entry import Entry
+from llm_cache.bounds import bounded, few
+from llm_cache.entry import Entry, readable
 from llm_cache.errors import UnreadableEntry
 from llm_cache.hits import unmarked
 from llm_cache.parsed import unparsed
@@ -33,16 +34,16 @@ def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
     answer = [unparsed(unmarked(generation)) for generation in generations]
     try:
         texts = tuple(json.dumps(_dumped(generation)) for generation in answer)
-        revived = [_revived(json.loads(text)) for text in texts]
+        revived = [_revived(json.loads(text)) for text in few(texts)]
     except (TypeError, ValueError, RecursionError, KeyError):
         return None
-    return texts if texts and revived == answer else None
+    return texts if texts and revived == answer and readable(texts) else None
 
 
 def read(entry: Entry) -> list[Generation]:
     """Return the generations of a stored entry; raise ``UnreadableEntry`` for anything else."""
     try:
-        return [_revived(value) for value in entry.answer]
+        return [_revived(value) for value in few(entry.answer)]
     except Exception as error:
         raise UnreadableEntry(f"not generations: {type(error).__name__}") from error
 
@@ -68,5 +69,6 @@ def _revived(value: Any) -> Generation:
     kind, info = value["kind"], value["info"]
     if kind in PLAIN:
         return PLAIN[kind](text=value["text"], generation_info=info)
-    message = MESSAGES[value["message"]["kind"]].model_validate(value["message"]["fields"])
+    of = value["message"]["kind"]
+    message = MESSAGES[of].model_validate(bounded(of, value["message"]["fields"]))
     return CHAT[kind].model_validate({"message": message, "generation_info": info})
