@@ -1,0 +1,33 @@
+"""An Upstash that says what a test wants, with no network between."""
+
+from typing import Any
+
+from llm_cache.credentials import Credentials
+from llm_cache.store import UpstashStore
+
+EPOCH = "e1"
+NOTHING = object()
+
+
+class Canned(UpstashStore):
+    """Every epoch is ``EPOCH``, every entry ``text``; or every reply is ``reply``."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda: Credentials("", ""))
+        self.text: Any = None
+        self.reply: Any = NOTHING
+        self.stored: list[str] = []
+
+    def execute(self, step: Any, seconds: float) -> Any:
+        if self.reply is not NOTHING:
+            return self.reply
+        match step:
+            case ("MGET", *keys):
+                return [self.text if ":entry:" in key else EPOCH for key in keys]
+            case ("SET", _, str() as text, *_):
+                self.stored.append(text)
+                return "OK"
+        return 1
+
+    async def aexecute(self, step: Any, seconds: float) -> Any:
+        return self.execute(step, seconds)
