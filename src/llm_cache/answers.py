@@ -14,7 +14,7 @@ from langchain_core.outputs import Generation
 
 from llm_cache import coalescing, entry, generations, hits, operations, scope
 from llm_cache.coalescing import Turn, Write
-from llm_cache.errors import StoreError, UnreadableEntry
+from llm_cache.errors import UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.junk import Junk, junk
 from llm_cache.memory import MemoryTier
@@ -182,7 +182,7 @@ class Answers:
         """Let those who wait go: there will be no answer that they may have."""
         self.flights.land(claim.flight, NotShared.EACH_FOR_ITSELF)
         if lease := claim.flight.lease:
-            with suppress(StoreError):  # the lease ends by itself
+            with suppress(Exception):  # the lease ends by itself
                 yield from coalescing.give_back(
                     asked.keys, asked.hashed, lease, each_for_itself=True
                 )

@@ -13,7 +13,6 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from llm_cache.errors import StoreError
 from llm_cache.operations import Operation, Pause, Request
 
 T = TypeVar("T")
@@ -64,7 +63,7 @@ def finish(operation: Operation[None], execute: Callable[[Request], Any]) -> Non
     """Run what nobody waits for and whose failure nobody minds; beside the event loop if on one."""
 
     def work() -> None:
-        with suppress(StoreError):
+        with suppress(Exception):
             run(operation, execute)
 
     if on_a_loop():

@@ -439,6 +439,25 @@ def test_the_callers_client_is_left_as_it_was(redis: Redis) -> None:
     assert http.timeout.read is None
 
 
+@pytest.mark.parametrize("said", [ANSWER, CUT, None], ids=["an answer", "junk", "nothing"])
+def test_a_lease_that_cannot_be_given_back_is_not_the_callers_failure(
+    cache: UpstashRedisCache, said: list[Generation] | None
+) -> None:
+    class Breaks:
+        broken = False
+
+        def get_remaining_time_in_millis(self) -> int:
+            return broken() if self.broken else 60_000
+
+    context = Breaks()
+    with cache.policy(CachePolicy(coalesce="fleet"), context=context) as report:
+        assert cache.lookup("p", "model") is None
+        context.broken = True
+        if said:
+            cache.update("p", "model", said)
+    assert report.errors == (said is ANSWER)
+
+
 @pytest.mark.parametrize("timeout", [0, -1, float("nan"), "1", True])
 def test_a_timeout_that_is_no_time_is_refused(redis: Redis, timeout: float) -> None:
     with pytest.raises(InvalidSettings, match="timeout="):
