@@ -108,9 +108,12 @@ def _addressless(value: Any) -> Any:
     return [_addressless(item) for item in value] if isinstance(value, list) else value
 
 
+_TIMEOUT = re.compile(r"""\('timeout', (?:[^'"()\[\]{}]|<class '[\w.]+'>)*\)""")  # of any value
+
+
 def _asked(text: str) -> str:
     """Return the parameters that are written out, less those of the transport."""
-    plain = re.sub(r"\('timeout', [^'\"()\[\]{}]*\)", "('timeout', None)", text)  # of any value
+    plain = _TIMEOUT.sub("('timeout', None)", text)
     try:
         pairs = ast.literal_eval(plain.removeprefix("---"))
     except (ValueError, SyntaxError):  # it holds an object
