@@ -108,7 +108,9 @@ def _addressless(value: Any) -> Any:
     return [_addressless(item) for item in value] if isinstance(value, list) else value
 
 
-_TIMEOUT = re.compile(r"""\('timeout', (?:[^'"()\[\]{}]|<class '[\w.]+'>)*\)""")  # of any value
+_FLAT = r"""[^'"()\[\]{}]|'[^'\\]*'"""
+_NESTED = rf"{_FLAT}|\((?:{_FLAT})*\)|\[(?:{_FLAT})*\]|{{(?:{_FLAT})*}}"
+_TIMEOUT = re.compile(rf"\('timeout', (?:{_NESTED}|\((?:{_NESTED})*\))*\)")  # of any value
 
 
 def _asked(text: str) -> str:
