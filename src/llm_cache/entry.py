@@ -31,6 +31,7 @@ COMPRESS_ABOVE = 2_048  # characters
 WORTHWHILE = 0.8  # of the plain text; random text, such as an image in base64, stays as it is
 MAX_ANSWER = 16_000_000  # bytes; otherwise 100 KB could decompress to 100 MB
 MAX_VALUES = 1_000_000  # of JSON, with some 110 bytes each at most; 21 KB could hold five million
+ASKED = 16  # hexadecimal digits: enough to tell by mistake, and none is told on purpose
 LATEST = 10**11  # Unix seconds, in the year 5138
 
 
@@ -41,12 +42,15 @@ class Entry:
     ``epochs`` holds the namespace's epoch under ``""``, and those of its tags under their hashes.
     ``created`` is in Unix seconds and ``ttl`` in seconds, both by the writer's clock: with them a
     hit knows its age and the time it has left without asking Redis. ``answer`` holds JSON values.
+    ``asked`` is what the question's hash begins with, where it is told: a reply that was meant for
+    another request then answers none.
     """
 
     epochs: Mapping[str, str]
     created: float
     ttl: int
     answer: tuple[Any, ...]
+    asked: str | None = None
 
     def age(self, now: float) -> float:
         """Return the seconds since the answer was stored, 0 when clocks disagree."""
@@ -62,12 +66,13 @@ def before_tag(tag: str) -> str:
     return f'","{tag}":"'
 
 
-def body(created: float, ttl: int, answer: Sequence[str]) -> str:
+def body(created: float, ttl: int, answer: Sequence[str], asked: str | None = None) -> str:
     """Return the text that follows the last epoch; ``answer`` is JSON text already."""
     texts = array(answer)
     packed = _packed(texts) if len(texts) > COMPRESS_ABOVE else None
     field = f'"answer":{texts}' if packed is None else f'"z":"{packed}"'
-    return f"{AFTER_EPOCHS}{times(created, ttl)},{field}}}"
+    told = "" if asked is None else f'"asked":"{asked[:ASKED]}",'
+    return f"{AFTER_EPOCHS}{told}{times(created, ttl)},{field}}}"
 
 
 def times(created: float, ttl: int) -> str:
@@ -98,14 +103,15 @@ def decode(text: object) -> Entry:
     if not isinstance(fields, dict) or fields.get("v") != VERSION:
         raise UnreadableEntry(f"not an entry of version {VERSION}")
     answer = _unpacked(fields["z"]) if "z" in fields else fields.get("answer")
-    match {**fields, "answer": answer}:
+    match {"asked": None, **fields, "answer": answer}:
         case {
             "epochs": {"": str()} as epochs,
+            "asked": str() | None as asked,
             "created": int() | float() as created,
             "ttl": int() as ttl,
             "answer": [_, *_] as answer,
         } if _are_epochs(epochs) and _is_time(created) and _is_time(ttl):
-            return Entry(epochs, created, ttl, tuple(answer))
+            return Entry(epochs, created, ttl, tuple(answer), asked)
     raise UnreadableEntry("a field is missing or of the wrong type")
 
 

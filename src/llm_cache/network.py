@@ -1,8 +1,9 @@
-"""What httpx leaves open: how long a call takes as a whole, how much is read, and what is left.
+"""What httpx leaves open: how long a call takes as a whole, and what may come back.
 
 httpx bounds each wait by itself, so whoever sends a byte now and then, or resolves a name slowly,
 holds its caller for as long as it likes; it reads, and decompresses, whatever comes; and an
-asynchronous handshake that is given up leaves its socket open.
+asynchronous handshake that is given up leaves its socket open. It also takes what follows a reply
+for the reply to the next request.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import httpcore
 import httpx
 
 MAX_REPLY = 20_000_000  # bytes; Upstash's own limit of a request, in base64, and half as much again
+MAX_VALUES = 100_000  # of JSON: text comes in base64, and the longest list is a page of keys
 NEXT_ADDRESS = 0.25  # seconds until another address is tried; RFC 8305, section 8
 PLAIN = {"accept-encoding": "identity"}  # headers: a few bytes may then not become a great many
 
@@ -34,28 +36,41 @@ def allow(seconds: float) -> None:
     _deadline.set(time.monotonic() + seconds)
 
 
-def bound(client: httpx.Client | httpx.AsyncClient) -> None:
-    """Have a client's sockets keep to the deadline, those of its proxies too.
+def bound(client: httpx.Client) -> None:
+    """Have a client's sockets keep to the deadline, those of its proxies too, and check replies."""
+    transports = [client._transport, *client._mounts.values()]
+    pools = [one._pool for one in transports if isinstance(one, httpx.HTTPTransport)]
+    for pool in pools:
+        pool._network_backend = _Backend()
 
-    An asynchronous client's caller cancels it at the deadline: its sockets are closed then.
+    def check(response: httpx.Response) -> None:
+        _refuse_encoded(response)
+        response.stream = _Counted(cast("httpx.SyncByteStream", response.stream), pools)
+
+    client.event_hooks = {"response": [check]}
+
+
+def abound(client: httpx.AsyncClient) -> None:
+    """Do the same for one whose callers cancel it at the deadline: its sockets are closed then."""
+    transports = [client._transport, *client._mounts.values()]
+    pools = [one._pool for one in transports if isinstance(one, httpx.AsyncHTTPTransport)]
+    for pool in pools:
+        pool._network_backend = _AsyncBackend()
+
+    async def check(response: httpx.Response) -> None:
+        _refuse_encoded(response)
+        response.stream = _AsyncCounted(cast("httpx.AsyncByteStream", response.stream), pools)
+
+    client.event_hooks = {"response": [check]}
+
+
+def _out_of_step(connections: Iterable[Any]) -> list[Any]:
+    """Return those that hold more than the reply: it would pass for the reply to what comes next.
+
+    What comes later than the reply, httpcore notices itself.
     """
-    for transport in (client._transport, *client._mounts.values()):
-        if isinstance(transport, httpx.HTTPTransport):
-            transport._pool._network_backend = _Backend()
-        elif isinstance(transport, httpx.AsyncHTTPTransport):
-            transport._pool._network_backend = _AsyncBackend()
-
-
-def check(response: httpx.Response) -> None:
-    """Refuse a reply that is encoded, or too long, before it is read; a hook of httpx."""
-    _refuse_encoded(response)
-    response.stream = _Counted(cast("httpx.SyncByteStream", response.stream))
-
-
-async def acheck(response: httpx.Response) -> None:
-    """Refuse a reply as ``check`` does."""
-    _refuse_encoded(response)
-    response.stream = _AsyncCounted(cast("httpx.AsyncByteStream", response.stream))
+    states = ((one, getattr(one._connection, "_h11_state", None)) for one in connections)
+    return [one for one, state in states if state and one.is_idle() and state.trailing_data[0]]
 
 
 def _refuse_encoded(response: httpx.Response) -> None:
@@ -63,38 +78,53 @@ def _refuse_encoded(response: httpx.Response) -> None:
         raise httpx.DecodingError("an encoding that was not asked for")
 
 
-def _count(so_far: int, chunk: bytes) -> int:
-    if so_far + len(chunk) > MAX_REPLY:
-        raise httpx.DecodingError("a reply without end")
-    return so_far + len(chunk)
+class _Measure:
+    """Counts what has been read of a reply."""
+
+    def __init__(self) -> None:
+        self._bytes = self._values = 0
+
+    def take(self, chunk: bytes) -> bytes:
+        """Return ``chunk``; raise ``DecodingError`` if it makes the reply more than one can be."""
+        self._bytes += len(chunk)
+        self._values += chunk.count(b",") + chunk.count(b"[") + chunk.count(b"{")
+        if self._bytes > MAX_REPLY or self._values > MAX_VALUES:
+            raise httpx.DecodingError("a reply without end")
+        return chunk
 
 
 class _Counted(httpx.SyncByteStream):
-    def __init__(self, stream: httpx.SyncByteStream) -> None:
-        self._stream = stream
+    def __init__(self, stream: httpx.SyncByteStream, pools: list[httpcore.ConnectionPool]) -> None:
+        self._stream, self._pools = stream, pools
 
     def __iter__(self) -> Iterator[bytes]:
-        read = 0
+        measure = _Measure()
         for chunk in self._stream:
-            read = _count(read, chunk)
-            yield chunk
+            yield measure.take(chunk)
 
     def close(self) -> None:
         self._stream.close()
+        for pool in self._pools:
+            for connection in _out_of_step(pool.connections):
+                connection.close()
 
 
 class _AsyncCounted(httpx.AsyncByteStream):
-    def __init__(self, stream: httpx.AsyncByteStream) -> None:
-        self._stream = stream
+    def __init__(
+        self, stream: httpx.AsyncByteStream, pools: list[httpcore.AsyncConnectionPool]
+    ) -> None:
+        self._stream, self._pools = stream, pools
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        read = 0
+        measure = _Measure()
         async for chunk in self._stream:
-            read = _count(read, chunk)
-            yield chunk
+            yield measure.take(chunk)
 
     async def aclose(self) -> None:
         await self._stream.aclose()
+        for pool in self._pools:
+            for connection in _out_of_step(pool.connections):
+                await connection.aclose()
 
 
 def _left(late: type[Exception]) -> float:
@@ -155,7 +185,7 @@ class _Stream(httpcore.NetworkStream):
         self._stream = stream
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ARG002
-        return self._stream.read(max_bytes, _left(httpcore.ReadTimeout))
+        return self._stream.read(min(max_bytes, _PIECE), _left(httpcore.ReadTimeout))
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ARG002
         """Write, a piece at a time, since a reader may take them one byte at a time."""
@@ -178,7 +208,7 @@ class _Stream(httpcore.NetworkStream):
         return self._stream.get_extra_info(info)
 
 
-_PIECE = 65_536  # bytes
+_PIECE = 16_384  # bytes: what is read at once is parsed at once, with no look at the clock
 
 
 class _AsyncBackend(httpcore.AsyncNetworkBackend):
@@ -220,7 +250,10 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
         self._stream = stream
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        return await self._stream.read(max_bytes, timeout)
+        data = await self._stream.read(min(max_bytes, _PIECE), timeout)
+        if len(data) == _PIECE:  # there may be more at hand: let the loop look at the clock
+            await asyncio.sleep(0)
+        return data
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         await self._stream.write(buffer, timeout)
@@ -236,10 +269,11 @@ class _AsyncStream(httpcore.AsyncNetworkStream):
     ) -> httpcore.AsyncNetworkStream:
         """Close the socket of a handshake that is given up; httpcore 1.0 leaves it open."""
         try:
-            return await self._stream.start_tls(ssl_context, server_hostname, timeout)
+            stream = await self._stream.start_tls(ssl_context, server_hostname, timeout)
         except BaseException:
             await self._stream.aclose()
             raise
+        return _AsyncStream(stream)
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

@@ -114,7 +114,12 @@ class Wanted(Generic[T]):
 
     def decode(self, text: object) -> Entry:
         """Read an entry; raise ``UnreadableEntry`` for what the cache has not written."""
-        return self.seal.decode(self.key, text) if self.seal else entries.decode(text)
+        if self.seal:
+            return self.seal.decode(self.key, text)
+        found = entries.decode(text)
+        if found.asked not in (None, self.hashed[: entries.ASKED]):
+            raise UnreadableEntry("the answer of another question")
+        return found
 
 
 def lookup(wanted: Wanted[T]) -> Operation[Hit[T] | Miss[T]]:

@@ -107,7 +107,7 @@ class Question:
             raise StoreUnavailable("the keys of the seal are not known")
         if self.seal:
             return self.seal.body(self.key, created, ttl, answer)
-        return entry.body(created, ttl, answer)
+        return entry.body(created, ttl, answer, self.hashed)
 
     def allow_a_model_call(self, why: str) -> None:
         """Raise ``CacheMiss`` where the policy does not want the model asked."""

@@ -191,7 +191,7 @@ def _tls() -> ssl.SSLContext:
 
 def _blocking_http() -> httpx.Client:
     """Return a client that bounds a request as a whole, where httpx bounds each read by itself."""
-    client = httpx.Client(**_HTTP, verify=_tls(), event_hooks={"response": [network.check]})
+    client = httpx.Client(**_HTTP, verify=_tls())
     network.bound(client)
     return client
 
@@ -218,9 +218,8 @@ class _HttpPerLoop:
 
     async def _hold(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[httpx.AsyncClient]:
         # asyncio.timeout bounds the whole call
-        hooks = {"response": [network.acheck]}
-        client = httpx.AsyncClient(**_HTTP, verify=_tls(), event_hooks=hooks)
-        network.bound(client)
+        client = httpx.AsyncClient(**_HTTP, verify=_tls())
+        network.abound(client)
         try:
             yield client
         finally:

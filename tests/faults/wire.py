@@ -66,6 +66,25 @@ def dripping_body(connection: socket.socket, forward: Forward) -> None:
         connection.sendall(b" ")
 
 
+def repeating_itself(connection: socket.socket, forward: Forward) -> None:
+    """Answer each request twice, and so the next one with what was meant for this one."""
+    reply = forward()
+    connection.sendall(reply + reply)
+
+
+def resetting_in_the_body(connection: socket.socket, forward: Forward) -> None:
+    """Run the command, send half of its reply, and then a RST."""
+    reply = forward()
+    connection.sendall(reply[: len(reply) - 8])
+    reset(connection)
+
+
+def informing_without_end(connection: socket.socket, forward: Forward) -> None:
+    """Say that the answer is on its way (103), for ever."""
+    while True:
+        connection.sendall(b"HTTP/1.1 103 Early Hints\r\n\r\n" * 100)
+
+
 def endless_body(connection: socket.socket, forward: Forward) -> None:
     """Send a body without end, as fast as it is read."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -112,6 +131,9 @@ WIRE: dict[str, Misbehaviour] = {
     "a reset": resetting,
     "half a reply": half_a_reply,
     "hanging in the body": hanging_in_the_body,
+    "a reset in the body": resetting_in_the_body,
+    "each reply twice": repeating_itself,
+    "early hints without end": informing_without_end,
     "dripping headers": dripping_head,
     "a dripping body": dripping_body,
     "a body without end": endless_body,
@@ -126,6 +148,9 @@ WIRE: dict[str, Misbehaviour] = {
     "a result that is too short": replying("200 OK", {"result": []}),
     "numbers for a result": replying("200 OK", {"result": [1, 2, 3, 4]}),
     "wrong base64": replying("200 OK", {"result": ["!", "!"]}),
+    "headers without end": replying("200 OK", {}, *(f"X-{n}: {n}" for n in range(20_000))),
+    "very many values": replying("200 OK", {"result": [[]] * 3_000_000}),
+    "very deep": replying("200 OK", b'{"result": ' + b"[" * 5_000_000),
     "a redirect": replying("302 Found", b"", "Location: http://127.0.0.1:9/"),
     "401": replying("401 Unauthorized", {"error": "WRONGPASS invalid or missing auth token"}),
     "429": replying("429 Too Many Requests", {"error": "ERR max requests limit exceeded"}),

@@ -76,6 +76,7 @@ NO_TIMES = ["NaN", "Infinity", "-Infinity", HUGE, -1, 10**11 + 1]
         '{"v":1,"epochs":{"":"e"},"created":1,"ttl":null,"answer":[1]}',
         '{"v":1,"epochs":{"":"e"},"created":1,"ttl":1,"answer":[]}',
         '{"v":1,"epochs":{"":"e"},"created":1,"ttl":1,"answer":"text"}',
+        '{"v":1,"epochs":{"":"e"},"asked":7,"created":1,"ttl":1,"answer":[1]}',
         "[" * 100_000,
     ],
 )

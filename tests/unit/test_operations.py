@@ -139,13 +139,25 @@ def test_an_entry_that_no_clear_has_reached_is_judged_by_age(created: float, jud
     assert isinstance(found, Miss) or found.text == text
 
 
-@pytest.mark.parametrize("text", ["rubbish", HEAD + "e1" + body(NOW, 60, ['"bye"'])])
+UNREADABLE = [
+    "rubbish",
+    HEAD + "e1" + body(NOW, 60, ['"bye"']),
+    HEAD + "e1" + body(NOW, 60, ['"hi"'], "b" * 64),  # another question's
+]
+
+
+def test_an_entry_that_tells_its_question_is_found_by_it() -> None:
+    asked = HEAD + "e1" + body(NOW, 60, ['"hi"'], HASH)
+    assert isinstance(judge(wanted(), ("e1",), asked), Hit)
+
+
+@pytest.mark.parametrize("text", UNREADABLE)
 def test_an_unreadable_entry_is_not_judged(text: str) -> None:
     with pytest.raises(UnreadableEntry):
         judge(wanted(), ("e1",), text)
 
 
-@pytest.mark.parametrize("text", ["rubbish", HEAD + "e1" + body(NOW, 60, ['"bye"'])])
+@pytest.mark.parametrize("text", UNREADABLE)
 def test_an_unreadable_entry_is_a_miss_and_is_deleted(text: str) -> None:
     commands, result = drive(looking(), ["e1", text], 1)
     assert commands == [MGET, ("UNLINK", f"ns:entry:{HASH}")]
