@@ -6,12 +6,41 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
 from urllib.parse import urlsplit
 
 from tests.faults.servers import serving
 
-Forward = Callable[[], bytes]
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """Has a request served by the endpoint."""
+
+    target: tuple[str, int]
+    request: bytes
+
+    def __call__(self) -> bytes:
+        """Send the whole request and return the reply."""
+        head, _, body = self.request.partition(b"\r\n\r\n")
+        lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"conn")]
+        reply = self._sent(b"\r\n".join([*lines, b"Connection: close", b"", body]))
+        head, _, body = reply.partition(b"\r\n\r\n")
+        kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"conn")]
+        return b"\r\n".join([*kept, b"", body])
+
+    def half(self) -> None:
+        """Send the head and half of the body, and hang up, as a client does that dies."""
+        head, _, body = self.request.partition(b"\r\n\r\n")
+        self._sent(head + b"\r\n\r\n" + body[: len(body) // 2], hang_up=True)
+
+    def _sent(self, request: bytes, *, hang_up: bool = False) -> bytes:
+        """Send bytes and return what comes until the endpoint closes."""
+        with socket.create_connection(self.target) as upstream:
+            upstream.sendall(request)
+            if hang_up:
+                upstream.shutdown(socket.SHUT_WR)
+            return b"".join(iter(lambda: upstream.recv(65536), b""))
+
+
 Misbehaviour = Callable[[socket.socket, Forward], None]
 """Is given a connection on which a request has come, and what has the request served."""
 Greeting = Callable[[socket.socket], socket.socket]
@@ -48,9 +77,9 @@ class Proxy:
             while self._hung_up == hung_up and (request := self._wait(connection)):
                 self.met += 1
                 if misbehave := self.misbehave:
-                    misbehave(connection, partial(self.forward, request))
+                    misbehave(connection, Forward(self.target, request))
                     continue
-                reply = self.forward(request)
+                reply = Forward(self.target, request)()
                 self._count_down()
                 connection.sendall(reply)
 
@@ -75,16 +104,6 @@ class Proxy:
         finally:
             with self._lock:
                 self._idle.discard(connection)
-
-    def forward(self, request: bytes) -> bytes:
-        with socket.create_connection(self.target) as upstream:
-            head, _, body = request.partition(b"\r\n\r\n")
-            lines = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"conn")]
-            upstream.sendall(b"\r\n".join([*lines, b"Connection: close", b"", body]))
-            reply = b"".join(iter(lambda: upstream.recv(65536), b""))
-        head, _, body = reply.partition(b"\r\n\r\n")
-        kept = [line for line in head.split(b"\r\n") if not line.lower().startswith(b"conn")]
-        return b"\r\n".join([*kept, b"", body])
 
 
 def _request(connection: socket.socket) -> bytes:
