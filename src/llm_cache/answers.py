@@ -128,7 +128,8 @@ class Answers:
         until = time.monotonic() + waits
         mine = scope.claim_on(asked.identity)
         token = secrets.token_hex(8)
-        return Turn(self.flights, lease, token, lambda: until - time.monotonic(), mine)
+        leave = partial(self._leave, asked)
+        return Turn(self.flights, lease, token, lambda: until - time.monotonic(), leave, mine)
 
     def _keep(
         self, asked: Question, answer: Sequence[Generation], seen: Seen
@@ -188,7 +189,7 @@ class Answers:
                 )
 
     def _leave(self, asked: Question, flight: Flight) -> None:
-        """Give back what no update has used: the model has failed."""
+        """Give back what no update has used: the model has failed, or the lookup was cancelled."""
         if lease := self.flights.leave(flight):
             self.finish(coalescing.give_back(asked.keys, asked.hashed, lease))
 

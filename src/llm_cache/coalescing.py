@@ -37,14 +37,16 @@ class Turn:
     """How one lookup takes its turn.
 
     ``lease`` is the seconds after which a writer is given up on, ``token`` what this one would
-    write under; ``patience`` tells the seconds it may still wait, ``mine`` is a claim from an
-    earlier try in the same context.
+    write under; ``patience`` tells the seconds it may still wait, ``leave`` ends a flight whose
+    lookup was cancelled and gives its lease back; ``mine`` is a claim from an earlier try in the
+    same context.
     """
 
     flights: Flights
     lease: float
     token: str
     patience: Callable[[], float]
+    leave: Callable[[Flight], object]
     mine: Claim | None = None
 
 
@@ -109,6 +111,10 @@ def _across_the_fleet(
             found = yield from examine(wanted, tuple(seen), text)
         except StoreError as error:
             return Write(missed, claim, error)
+        except GeneratorExit:  # cancelled; whether the command has run is not known
+            claim.flight.take(turn.token, turn.lease)
+            turn.leave(claim.flight)
+            raise
         if isinstance(found, Hit):
             yield from _shared(wanted, turn, claim, found)
             return found

@@ -1,6 +1,7 @@
 """Run an operation against a store: once blocking, once on the event loop.
 
-The two must stay the same but for ``await``; every rule lives in the operation.
+The two must stay the same but for ``await``; every rule lives in the operation. One that is
+cancelled, or interrupted, is closed at once: it may have something to give back.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ import asyncio
 import concurrent.futures
 import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
@@ -20,34 +21,36 @@ T = TypeVar("T")
 
 def run(operation: Operation[T], execute: Callable[[Request], Any]) -> T:
     """Run ``operation`` to its end and return its result."""
-    try:
-        step = next(operation)
-        while True:
-            try:
-                reply = _pause(step) if isinstance(step, Pause) else execute(step)
-            except Exception as error:  # noqa: BLE001  the operation knows what a failure means
-                step = operation.throw(error)
-            else:
-                step = operation.send(reply)
-    except StopIteration as done:
-        result: T = done.value
-        return result
+    with closing(operation):
+        try:
+            step = next(operation)
+            while True:
+                try:
+                    reply = _pause(step) if isinstance(step, Pause) else execute(step)
+                except Exception as error:  # noqa: BLE001  the operation knows what a failure means
+                    step = operation.throw(error)
+                else:
+                    step = operation.send(reply)
+        except StopIteration as done:
+            result: T = done.value
+            return result
 
 
 async def arun(operation: Operation[T], execute: Callable[[Request], Awaitable[Any]]) -> T:
     """Run ``operation`` to its end on the running event loop and return its result."""
-    try:
-        step = next(operation)
-        while True:
-            try:
-                reply = await (_apause(step) if isinstance(step, Pause) else execute(step))
-            except Exception as error:  # noqa: BLE001  the operation knows what a failure means
-                step = operation.throw(error)
-            else:
-                step = operation.send(reply)
-    except StopIteration as done:
-        result: T = done.value
-        return result
+    with closing(operation):
+        try:
+            step = next(operation)
+            while True:
+                try:
+                    reply = await (_apause(step) if isinstance(step, Pause) else execute(step))
+                except Exception as error:  # noqa: BLE001  the operation knows what a failure means
+                    step = operation.throw(error)
+                else:
+                    step = operation.send(reply)
+        except StopIteration as done:
+            result: T = done.value
+            return result
 
 
 def on_a_loop() -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from llm_cache import CachePolicy, StoreError, UnreadableEntry
 from llm_cache.coalescing import GIVE_BACK, TAKE, Turn, Write, give_back, take_turn
-from llm_cache.entry import HEAD, Entry, body
+from llm_cache.entry import HEAD, Entry, before_tag, body
 from llm_cache.errors import StoreTimeout
 from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.keys import Keyspace, tag_hash
@@ -50,7 +50,8 @@ def wanted(coalesce: str, **fields: Any) -> Wanted[str]:
 @pytest.fixture
 def turn() -> Turn:
     """The turn of one who waits for as long as anybody flies."""
-    return Turn(Flights(), 30.0, TOKEN, lambda: 60.0)
+    flights = Flights()
+    return Turn(flights, 30.0, TOKEN, lambda: 60.0, flights.leave)
 
 
 def patient(*seconds: float) -> Callable[[], float]:
@@ -376,6 +377,31 @@ def test_one_who_is_cancelled_on_the_way_leaves_no_flight_behind(
     second.operation.close()
     gc.collect()
     assert not turn.flights._current
+
+
+@pytest.mark.parametrize(
+    ("replies", "given_back"), [((), [TOKEN]), ((HELD,), []), ((HELD, None), [TOKEN])]
+)
+def test_one_who_is_cancelled_while_asking_for_the_lease_gives_it_back(
+    turn: Turn, replies: tuple[Any, ...], given_back: list[str]
+) -> None:
+    left: list[str | None] = []
+    leaving = replace(turn, leave=lambda flight: left.append(turn.flights.leave(flight)))
+    first = taking(leaving, "fleet")
+    for reply in replies:
+        first.advance(reply)
+    first.operation.close()
+    assert left == given_back
+
+
+def test_one_who_is_cancelled_with_the_lease_while_asking_for_more_gives_it_back(
+    turn: Turn,
+) -> None:
+    first = taking(turn, "fleet")
+    tagged = HEAD + "e1" + before_tag(tag_hash("t")) + "t1" + body(NOW, 60, ['"hi"'])
+    assert first.advance([1, "e1", tagged]) == ("MGET", f"ns:epoch:{tag_hash('t')}")
+    first.operation.close()
+    assert taking(turn, "fleet").step == TAKING
 
 
 @pytest.mark.parametrize("state", [0, 1])
