@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from langchain_core.outputs import Generation
@@ -32,11 +33,11 @@ async def test_a_lookup_cancelled_while_it_takes_the_lease_gives_it_back(
     with proxying(upstash.url) as proxy:
         store = UpstashStore(lambda: Credentials(proxy.url, upstash.token))
         cache = UpstashRedisCache(store, namespace="shop", lease=LEASE, timeout=LEASE)
-        proxy.fault, proxy.spare = silent_after_it_ran, before
+        proxy.begin, proxy.after = partial(setattr, proxy, "misbehave", silent_after_it_ran), before
         with cache.policy(CachePolicy(coalesce="fleet")):
             asking = asyncio.create_task(cache.alookup("p", "model"))
-            await until(lambda: proxy.faulty == 1 and leases(redis) == 1)
-            proxy.heal()
+            await until(lambda: leases(redis) == 1)
+            proxy.misbehave = None
             asking.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await asking
