@@ -22,7 +22,8 @@ EDGES = {
     "hits": {"langchain_core"},
     "seal": {"cryptography"},
     "parsed": {"langchain_core", "pydantic"},
-    "network": {"httpcore", "httpx"},
+    "network": {"httpx"},
+    "sockets": {"httpcore"},
     "streaming": {"langchain_core"},
     "telemetry": {"aws_lambda_powertools"},
 }
@@ -59,6 +60,10 @@ def test_clearing_never_loads_langchain() -> None:
     loaded = loaded_by("from llm_cache import CacheNamespace; import llm_cache.cli")
     assert "upstash_redis" in loaded
     assert not {"langchain_core", "pydantic", "langsmith"} & loaded
+
+
+def test_who_has_not_connected_has_not_loaded_what_connects() -> None:
+    assert "httpcore" not in loaded_by("from llm_cache import CacheNamespace, UpstashRedisCache")
 
 
 def test_the_cache_itself_does_not_load_what_language_models_need() -> None:
