@@ -107,6 +107,7 @@ def _start(name: str, arguments: list[str], base: Mapping[str, str], folder: Pat
     env = kept | {
         "PYTHON": sys.executable,  # builds the layer and the functions
         "PACKAGE_FOR": "lambda" if sys.platform == "linux" else "host",
+        "UV_PYTHON_DOWNLOADS": "never",  # this Python compiles for itself
         "SAM_CLI_TELEMETRY": "0",
         "SAM_CLI_POLL_DELAY": "0.5",
         "__SAM_CLI_APP_DIR": str(folder),

@@ -33,7 +33,11 @@ HOST = Target(
     "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64",
     f"python{sys.version_info.major}.{sys.version_info.minor}",
 )
-CROSS = Target("x86_64" if HOST.architecture == "arm64" else "arm64", "python3.13")
+# Of the same Python, so that it has bytecode here too; `make nightly` builds every target.
+CROSS = Target("x86_64" if HOST.architecture == "arm64" else "arm64", HOST.runtime)
+
+
+ELF_MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,14 @@ def sam(*arguments: str) -> subprocess.CompletedProcess[str]:
     return run([str(SAM), *arguments], ROOT)
 
 
-def run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+def run(command: list[str], folder: Path, **extra: str) -> subprocess.CompletedProcess[str]:
     """Run what may call make, and let nothing of the make that started the tests reach it."""
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))
     }
-    environ = {**kept, "SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable}
+    # What compiles is this Python or none: tests fetch no other.
+    ours = {"SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
+    environ = {**kept, **ours, **extra}
     return subprocess.run(
         command, cwd=folder, env=environ, capture_output=True, text=True, check=False
     )

@@ -5,9 +5,9 @@ import marshal
 from pathlib import Path
 
 import pytest
-from tests.layer.artifacts import HOST, Artifacts
+from layers.package import elf
+from tests.layer.artifacts import ELF_MACHINES, Artifacts
 
-ELF_MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 UNCHECKED_HASH = 0b01
 # The runtime has these, or a function brings them.
 NOT_IN_THE_LAYER = {
@@ -34,7 +34,7 @@ def modules(package: Path) -> set[str]:
 
 def test_native_libraries_are_of_the_architecture_asked_for(artifacts: Artifacts) -> None:
     libraries = [library for package in artifacts.packages for library in package.rglob("*.so*")]
-    machines = {int.from_bytes(library.read_bytes()[18:20], "little") for library in libraries}
+    machines = {elf.machine(library.read_bytes()) for library in libraries}
     assert machines == {ELF_MACHINES[artifacts.target.architecture]}
 
 
@@ -68,11 +68,17 @@ def test_bytecode_never_goes_stale(host: Artifacts) -> None:
             assert int.from_bytes(header[4:], "little") == UNCHECKED_HASH
 
 
-def test_bytecode_is_of_the_runtime_or_absent(artifacts: Artifacts) -> None:
+def test_every_module_has_bytecode_of_the_runtime_and_of_no_other(artifacts: Artifacts) -> None:
     tag = artifacts.target.runtime.replace("python", "cpython-").replace(".", "")
-    compiled = [file for package in artifacts.packages for file in package.rglob("*.pyc")]
-    assert all(f".{tag}." in file.name for file in compiled)
-    assert compiled or artifacts.target != HOST
+    for package in artifacts.packages:
+        sources = {str(file.relative_to(package)) for file in package.rglob("*.py")}
+        compiled = {str(file.relative_to(package)) for file in package.rglob("*.pyc")}
+        assert compiled == {cached(source, tag) for source in sources}
+
+
+def cached(source: str, tag: str) -> str:
+    file = Path(source)
+    return str(file.parent / "__pycache__" / f"{file.stem}.{tag}.pyc")
 
 
 def test_bytecode_names_the_place_it_is_mounted_at(host: Artifacts) -> None:

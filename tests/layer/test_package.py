@@ -1,11 +1,10 @@
-"""How layers/package.py chooses what goes into a package."""
+"""How layers/package chooses what goes into a package."""
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
-from layers import package
+from layers.package import locks, wheels
 from packaging.markers import Marker
 from tests.layer.artifacts import ROOT, run, sam
 
@@ -26,49 +25,38 @@ numpy==2.4.0 ; python_full_version >= '3.12' \\
 def test_lock_is_read_entry_by_entry_with_its_hashes(tmp_path: Path) -> None:
     lock = tmp_path / "requirements.txt"
     lock.write_text(LOCK)
-    found = package.entries(lock)
+    found = locks.entries(lock)
     assert list(found) == ["boto3==1.43.64", "numpy==2.3.0", "numpy==2.4.0"]
     assert found["numpy==2.3.0"].endswith("--hash=sha256:cc")
 
 
 def test_what_the_layer_has_is_left_out() -> None:
     wanted = {"boto3==1": "boto3", "requests==2": "requests", "numpy==3": "numpy"}
-    left = package.subtract(wanted, {"requests==2": "requests"}, {"numpy"})
+    left = locks.subtract(wanted, {"requests==2": "requests"}, {"numpy"})
     assert left == {"boto3==1": "boto3"}
 
 
 def test_another_version_than_the_layer_s_fails_the_build() -> None:
     with pytest.raises(SystemExit, match=r"another version of requests==2: run `make lock`"):
-        package.subtract({"requests==2": ""}, {"requests==3": ""}, set())
+        locks.subtract({"requests==2": ""}, {"requests==3": ""}, set())
 
 
 def test_no_wheel_asks_for_a_newer_glibc_than_the_runtime_has() -> None:
     # Amazon Linux 2, under python3.11, has glibc 2.26; a manylinux_2_28 wheel does not load there.
-    assert "manylinux_2_28_aarch64" not in package.platforms("arm64", "3.11")
-    assert "manylinux_2_28_aarch64" in package.platforms("arm64", "3.12")
-
-
-def test_interpreter_that_exists_but_does_not_run_is_not_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    shim = tmp_path / "python3.99"
-    shim.write_text("#!/bin/sh\necho 'pyenv: python3.99: command not found' >&2\nexit 127\n")
-    shim.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert package.interpreter("3.99") is None
-    assert package.interpreter(f"3.{sys.version_info.minor}") == sys.executable
+    assert "manylinux_2_28_aarch64" not in wheels.platforms("arm64", "3.11")
+    assert "manylinux_2_28_aarch64" in wheels.platforms("arm64", "3.12")
 
 
 @pytest.mark.parametrize("lock", [LAYER, ASK], ids=["layer", "ask"])
 def test_lock_names_no_index_and_hashes_every_entry(lock: Path) -> None:
     assert "://" not in lock.read_text()
-    assert all("--hash=sha256:" in entry for entry in package.entries(lock).values())
+    assert all("--hash=sha256:" in entry for entry in locks.entries(lock).values())
 
 
 def test_host_and_target_agree_on_every_marker() -> None:
     # pip evaluates markers for the host it runs on, so none may depend on what the target is.
-    layer = package.entries(LAYER)
-    shipped = layer | package.subtract(package.entries(ASK), layer, {"numpy"})
+    layer = locks.entries(LAYER)
+    shipped = layer | locks.subtract(locks.entries(ASK), layer, {"numpy"})
     for pin, entry in shipped.items():
         marker = re.search(r";([^\\\n]*)", entry)
         answers = (
@@ -86,7 +74,7 @@ def machines() -> list[dict[str, str]]:
             "sys_platform": system,
             "platform_system": {"linux": "Linux", "darwin": "Darwin"}[system],
         }
-        for version in package.GLIBC
+        for version in wheels.GLIBC
         for machine in ("x86_64", "aarch64", "arm64")
         for system in ("linux", "darwin")
     ]
@@ -111,7 +99,8 @@ def test_wheels_are_the_targets_unless_a_build_is_for_the_host(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, build_for: str, names_platforms: bool
 ) -> None:
     commands: list[list[str]] = []
-    monkeypatch.setattr(package, "run", commands.append)
+    monkeypatch.setattr(wheels, "run", commands.append)
     monkeypatch.setenv("PACKAGE_FOR", build_for)
-    package.install({"a==1": "a==1"}, tmp_path, "arm64", "3.13")
+    wheels.install({"a==1": "a==1"}, tmp_path, "arm64", "3.13")
     assert any("--platform" in part for part in commands[0]) == names_platforms
+    assert ("--python-version" in commands[0]) == names_platforms

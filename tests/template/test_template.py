@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from layers import package
+from layers.package import wheels
 from tests.template import rules
 from tests.template.loader import ROOT, Template, environment, functions, load
 
@@ -205,7 +205,7 @@ def variables(makefile: str) -> dict[str, str]:
 
 def test_builder_knows_every_target() -> None:
     parameters = TEMPLATE["Parameters"]
-    assert list(package.MACHINES) == parameters["Architecture"]["AllowedValues"]
-    assert [f"python{version}" for version in package.GLIBC] == parameters["Runtime"][
+    assert list(wheels.MACHINES) == parameters["Architecture"]["AllowedValues"]
+    assert [f"python{version}" for version in wheels.GLIBC] == parameters["Runtime"][
         "AllowedValues"
     ]
