@@ -30,9 +30,9 @@ def compile_for(runtime: str, site: Path, mounted: str) -> str:
     # SAM dates every file 1980-01-01, which makes bytecode that is checked by date stale at once.
     mode = ["--invalidation-mode", "unchecked-hash"]
     where = ["-s", str(site), "-p", mounted]
-    # Sets are ordered by hash, and compiled code holds sets. Nothing else of the host's settings
-    # (PYTHONOPTIMIZE, PYTHONPYCACHEPREFIX, …) may reach into it either.
-    environment = {"PYTHONHASHSEED": "0", "PATH": os.environ.get("PATH", "")}
+    # No setting of the host (PYTHONOPTIMIZE, PYTHONPYCACHEPREFIX, …) may reach into it. The seed of
+    # hashes need not be fixed: from 3.11 on, Python writes the sets of compiled code in one order.
+    environment = {"PATH": os.environ.get("PATH", "")}
     command = [executable, "-S", "-m", "compileall", "-q", *mode, *where, str(site)]
     if subprocess.run(command, env=environment, check=False).returncode:
         sys.exit(f"python{runtime} could not compile {site}.")

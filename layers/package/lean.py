@@ -33,8 +33,8 @@ RULES = (
     Rule("plugins of mypy", ("pydantic/mypy.py", "pydantic/v1/mypy.py"), "mypy alone imports them"),
     Rule(
         "LangSmith beside tracing",
-        ("langsmith/sandbox", "langsmith/integrations", "langsmith/testing"),
-        "LangChain imports its client and its traces; these run sandboxes, trace other SDKs, test",
+        ("langsmith/sandbox", "langsmith/integrations"),
+        "LangChain imports its client and its traces; these run sandboxes and trace other SDKs",
     ),
     Rule(
         "zstandard's second backend",
