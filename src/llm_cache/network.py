@@ -11,12 +11,9 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import httpx
-
-if TYPE_CHECKING:
-    import httpcore
 
 MAX_REPLY = 20_000_000  # bytes; Upstash's own limit of a request, in base64, and half as much again
 MAX_VALUES = 100_000  # of JSON: text comes in base64, and the longest list is a page of keys
@@ -100,7 +97,7 @@ class _Measure:
 
 
 class _Counted(httpx.SyncByteStream):
-    def __init__(self, stream: httpx.SyncByteStream, pools: list[httpcore.ConnectionPool]) -> None:
+    def __init__(self, stream: httpx.SyncByteStream, pools: list[Any]) -> None:
         self._stream, self._pools = stream, pools
 
     def __iter__(self) -> Iterator[bytes]:
@@ -116,9 +113,7 @@ class _Counted(httpx.SyncByteStream):
 
 
 class _AsyncCounted(httpx.AsyncByteStream):
-    def __init__(
-        self, stream: httpx.AsyncByteStream, pools: list[httpcore.AsyncConnectionPool]
-    ) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, pools: list[Any]) -> None:
         self._stream, self._pools = stream, pools
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
