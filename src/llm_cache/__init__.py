@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from llm_cache.memory import MemoryTier
     from llm_cache.namespace import CacheNamespace
     from llm_cache.policy import CachePolicy, Coalesce, Mode
+    from llm_cache.responses import ResponseCache
     from llm_cache.scope import Outcome, Report, Status
     from llm_cache.seal import Encryption, Signing
     from llm_cache.settings import Settings
@@ -59,6 +60,7 @@ _HOMES = {
     "Outcome": "scope",
     "Reclaimed": "clearing",
     "Report": "scope",
+    "ResponseCache": "responses",
     "Settings": "settings",
     "Signing": "seal",
     "Status": "scope",
@@ -93,6 +95,7 @@ __all__ = [
     "Outcome",
     "Reclaimed",
     "Report",
+    "ResponseCache",
     "Settings",
     "Signing",
     "Status",

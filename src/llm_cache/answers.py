@@ -1,56 +1,71 @@
-"""What one cache does with LangChain's two calls, step by step: a lookup, and its update."""
+"""What one cache does, step by step, at a lookup and at the update that follows it."""
 
 from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeAlias
+from typing import Any, Generic, Protocol, TypeVar
 
-from langchain_core.outputs import Generation
-
-from llm_cache import coalescing, entry, generations, hits, operations, scope
+from llm_cache import coalescing, entry, operations, scope
 from llm_cache.coalescing import Turn, Write
 from llm_cache.errors import UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
-from llm_cache.junk import Junk, junk
 from llm_cache.memory import MemoryTier
 from llm_cache.operations import Hit, Operation, Unseen, Wanted
 from llm_cache.policy import Coalesce, Mode
 from llm_cache.question import Question
-from llm_cache.scope import Outcome, Seen, Status
+from llm_cache.scope import Outcome, Seen, Status, Tokens
 from llm_cache.ttl import TtlBounds
 
-Answer: TypeAlias = list[Generation]
+A = TypeVar("A")
 COLLAPSED, FROM_MEMORY = "collapsed", "memory"
 TOO_LATE = "may be older than a clear"
 RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the cache
 
 
+class Kind(Protocol[A]):
+    """What the answers of a cache are."""
+
+    def serialize(self, answer: Any) -> tuple[str, ...] | None:
+        """Return an answer as texts of JSON, or None when it would not come back as it is now."""
+
+    def read(self, entry: entry.Entry) -> A:
+        """Return the answer of an entry; raise ``UnreadableEntry`` if it has none."""
+
+    def unwanted(self, answer: Any) -> str:
+        """Say why an answer is not worth keeping; empty: it is."""
+
+    def tokens(self, answer: A) -> Tokens:
+        """Return the tokens that computing it took."""
+
+    def served(self, answer: A, outcome: Outcome) -> A:
+        """Return it as a hit is served."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answers:
-    """The rules of one cache.
+class Answers(Generic[A]):
+    """The rules of one cache, whose answers are of a ``kind``.
 
     ``max_bytes`` is what an answer may take of a request that stores it. ``lease`` is the seconds
     after which a writer that others wait for is given up on. ``finish`` runs an operation that
     nobody waits for.
     """
 
+    kind: Kind[A]
     ttl: TtlBounds
-    do_not_store: frozenset[Junk]
     max_bytes: int
     clock: Callable[[], float]
     lease: float
     memory: MemoryTier | None
-    mark_hits: bool
     finish: Callable[[Operation[None]], None]
     flights: Flights = field(default_factory=Flights)
 
-    def lookup(self, asked: Question, *, may_wait: bool) -> Operation[Answer | None]:
-        """Return the stored answer, or None: LangChain then asks the model."""
+    def lookup(self, asked: Question, *, may_wait: bool) -> Operation[A | None]:
+        """Return the stored answer, or None: the caller then asks the model."""
         if asked.policy.effective_mode is Mode.BYPASS:
             return None
         try:
@@ -64,11 +79,11 @@ class Answers:
         if not isinstance(found, Write):
             return found
         scope.remember(asked.identity, Seen(found.missed.epochs, found.claim))
-        _tell(asked, found)
+        self._tell(asked, found)
         asked.allow_a_model_call(found.missed.why)
         return None
 
-    def update(self, asked: Question, answer: Sequence[Generation]) -> Operation[None]:
+    def update(self, asked: Question, answer: Any) -> Operation[None]:
         """Store what the model said, if the policy and the answer itself allow it."""
         seen = scope.recall(asked.identity)
         try:
@@ -79,9 +94,9 @@ class Answers:
         if seen.claim and seen.claim.flight.flying:
             yield from self._disclaim(asked, seen.claim)
 
-    def _find(self, asked: Question, *, may_wait: bool) -> Operation[Answer | Write[Answer]]:
+    def _find(self, asked: Question, *, may_wait: bool) -> Operation[A | Write[A]]:
         wanted = Wanted(
-            asked.keys, asked.hashed, asked.policy, self.clock, generations.read, asked.seal
+            asked.keys, asked.hashed, asked.policy, self.clock, self.kind.read, asked.seal
         )
         if hit := self._in_memory(asked, wanted):
             return self._served(asked, hit, FROM_MEMORY)
@@ -100,7 +115,7 @@ class Answers:
             asked.within.at_exit.append(partial(self._leave, asked, taken.claim.flight))
         return taken
 
-    def _in_memory(self, asked: Question, wanted: Wanted[Answer]) -> Hit[Answer] | None:
+    def _in_memory(self, asked: Question, wanted: Wanted[A]) -> Hit[A] | None:
         reads = self.memory and asked.policy.effective_mode.reads
         text = self.memory.get(asked.key, asked.tags) if self.memory and reads else None
         with suppress(UnreadableEntry):
@@ -108,10 +123,10 @@ class Answers:
             return found if isinstance(found, Hit) else None
         return None
 
-    def _served(self, asked: Question, found: Hit[Answer], why: str = "") -> Answer:
-        outcome = _outcome(asked, Status.HIT, found, why)
+    def _served(self, asked: Question, found: Hit[A], why: str = "") -> A:
+        outcome = self._outcome(asked, Status.HIT, found, why)
         asked.report.add(outcome)
-        return hits.marked(found.answer, outcome) if self.mark_hits else found.answer
+        return self.kind.served(found.answer, outcome)
 
     def _turn(self, asked: Question, *, may_wait: bool) -> Turn:
         """Bound the wait: by two leases, and by half of what time the invocation has left.
@@ -131,9 +146,7 @@ class Answers:
         leave = partial(self._leave, asked)
         return Turn(self.flights, lease, token, lambda: until - time.monotonic(), leave, mine)
 
-    def _keep(
-        self, asked: Question, answer: Sequence[Generation], seen: Seen
-    ) -> Operation[Outcome]:
+    def _keep(self, asked: Question, answer: Any, seen: Seen) -> Operation[Outcome]:
         mode = asked.policy.effective_mode
         if not mode.stores:
             return asked.skipped(f"mode {mode}")
@@ -162,16 +175,14 @@ class Answers:
                 self.memory.discard(asked.key)
         return asked.stored(ttl) if stored else asked.skipped(TOO_LATE)
 
-    def _storable(
-        self, asked: Question, answer: Sequence[Generation], now: float
-    ) -> tuple[int, str] | Outcome:
+    def _storable(self, asked: Question, answer: Any, now: float) -> tuple[int, str] | Outcome:
         """Return the TTL and the entry's body, or why the answer is not stored."""
-        if found := {kind for one in answer for kind in junk(one)} & self.do_not_store:
-            return asked.skipped(", ".join(sorted(found)))
+        if why := self.kind.unwanted(answer):
+            return asked.skipped(why)
         ttl = self.ttl.resolve(asked.policy.ttl, answer, now)
         if ttl is None:
             return asked.skipped("ttl 0")
-        texts = generations.serialize(answer)
+        texts = self.kind.serialize(answer)
         if texts is None:
             return asked.skipped("would not come back as it is")
         body = asked.body(now, ttl, texts)
@@ -193,16 +204,14 @@ class Answers:
         if lease := self.flights.leave(flight):
             self.finish(coalescing.give_back(asked.keys, asked.hashed, lease))
 
+    def _tell(self, asked: Question, written: Write[A]) -> None:
+        missed = written.missed
+        asked.report.add(asked.missed(missed.why))
+        if written.failure:
+            asked.report.add(asked.failed("lease", written.failure))
+        if missed.stale:
+            outcome = self._outcome(asked, Status.STALE, missed.stale)
+            asked.report.spare = outcome, missed.stale.answer
 
-def _tell(asked: Question, written: Write[Answer]) -> None:
-    missed = written.missed
-    asked.report.add(asked.missed(missed.why))
-    if written.failure:
-        asked.report.add(asked.failed("lease", written.failure))
-    if missed.stale:
-        outcome = _outcome(asked, Status.STALE, missed.stale)
-        asked.report.spare = outcome, missed.stale.answer
-
-
-def _outcome(asked: Question, status: Status, found: Hit[Answer], why: str = "") -> Outcome:
-    return asked.served(status, found, generations.tokens(found.answer), why)
+    def _outcome(self, asked: Question, status: Status, found: Hit[A], why: str = "") -> Outcome:
+        return asked.served(status, found, self.kind.tokens(found.answer), why)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -16,9 +17,10 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from llm_cache.bounds import bounded, few
 from llm_cache.entry import Entry, readable
 from llm_cache.errors import UnreadableEntry
-from llm_cache.hits import unmarked
+from llm_cache.hits import marked, unmarked
+from llm_cache.junk import Junk, junk
 from llm_cache.parsed import unparsed
-from llm_cache.scope import Tokens
+from llm_cache.scope import Outcome, Tokens
 
 PLAIN = {kind.__name__: kind for kind in (Generation, GenerationChunk)}
 CHAT = {kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)}
@@ -53,6 +55,30 @@ def tokens(generations: Sequence[Generation]) -> Tokens:
     messages = (g.message for g in generations if isinstance(g, ChatGeneration))
     told = [m.usage_metadata for m in messages if isinstance(m, AIMessage) and m.usage_metadata]
     return Tokens(sum(u["input_tokens"] for u in told), sum(u["output_tokens"] for u in told))
+
+
+@dataclass(frozen=True, slots=True)
+class Generations:
+    """Answers of LangChain's models: which are not stored, and whether a hit says that it is one.
+
+    ``read`` raises ``UnreadableEntry`` for anything else.
+    """
+
+    do_not_store: frozenset[Junk] = frozenset(Junk)
+    mark_hits: bool = True
+
+    serialize = staticmethod(serialize)
+    read = staticmethod(read)
+    tokens = staticmethod(tokens)
+
+    def unwanted(self, answer: Sequence[Generation]) -> str:
+        """Name the kinds of junk that an answer is, of those that are not stored."""
+        found = {kind for one in answer for kind in junk(one)} & self.do_not_store
+        return ", ".join(sorted(found))
+
+    def served(self, answer: list[Generation], outcome: Outcome) -> list[Generation]:
+        """Return the answer of a hit, marked if hits are."""
+        return marked(answer, outcome) if self.mark_hits else answer
 
 
 def _dumped(generation: Generation) -> dict[str, Any]:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llm_cache import entry, scope
-from llm_cache.canonical import KEY_VERSION, canonical
 from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError, StoreUnavailable
 from llm_cache.keys import Keyspace, digest, keyed
 from llm_cache.operations import Hit, Operation, unlocked
@@ -19,10 +18,13 @@ from llm_cache.seal import PendingSeal, Seal
 
 logger = logging.getLogger(__name__)
 
+Asked = Callable[[str | None], tuple[str, ...]]
+"""Given the policy's ``key``, returns by which rules a question is told apart, and what it is."""
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A prompt and a model's settings, hashed, within the policy and the report around the call.
+    """What is asked, hashed, within the policy and the report around the call.
 
     ``identity`` is what a lookup's memory for its update goes by, in this process alone. While it
     is ``locked``, for want of the keys of its seal, its own key in Redis is not known; nor is that
@@ -45,20 +47,14 @@ class Question:
         cache: int,
         keys: Keyspace,
         seal: Seal | PendingSeal | None,
-        prompt: str,
-        llm_string: str,
-        *,
-        as_written: bool,
+        asked: Asked,
     ) -> Question:
-        """Read what holds around the call; ``as_written``: without the rules of ``canonical``.
-
-        Never raises: what fails is the question's ``fault``.
-        """
+        """Read what holds around the call. Never raises: what fails is the question's ``fault``."""
         within = scope.current()
         policy = within.policy
         try:
-            rules, asked = _asked(policy.key, prompt, llm_string, as_written=as_written)
-            hashed = digest(rules, policy.tenant or "", policy.salt or "", *asked)
+            rules, *parts = asked(policy.key)
+            hashed = digest(rules, policy.tenant or "", policy.salt or "", *parts)
             keys = keys if policy.namespace is None else Keyspace(policy.namespace)
             identity = (cache, keys.entry(hashed), tuple(sorted(policy.tags or ())))
             return cls(identity, keys, hashed, within).under(seal)
@@ -141,14 +137,3 @@ class Question:
     def _told(self, status: Status, **details: Any) -> Outcome:
         seconds = time.perf_counter() - self.began
         return Outcome(status=status, key=self.key, seconds=seconds, **details)
-
-
-def _asked(
-    key: str | None, prompt: str, llm_string: str, *, as_written: bool
-) -> tuple[str, tuple[str, ...]]:
-    """Return by which rules a question is told apart from others, and what it is by them."""
-    if key is not None:
-        return "by its own key", (key,)
-    if as_written:
-        return "as written", (prompt, llm_string)
-    return f"canonical {KEY_VERSION}", canonical(prompt, llm_string)

@@ -16,7 +16,7 @@ from langchain_core.outputs import Generation
 from tests.contract.connection import Connection
 
 from llm_cache import CachePolicy, UpstashRedisCache, scope
-from llm_cache.answers import Answer, Answers
+from llm_cache.answers import Answers
 from llm_cache.clearing import clear
 from llm_cache.coalescing import TAKE
 from llm_cache.credentials import Credentials
@@ -48,7 +48,9 @@ class Process:
         store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", ""))
         self.cache = UpstashRedisCache(store, namespace="race", lease=3600)
         self.left: list[Operation[None]] = []
-        self.answers: Answers = replace(self.cache._answers, finish=self.left.append)
+        self.answers: Answers[list[Generation]] = replace(
+            self.cache._answers, finish=self.left.append
+        )
 
 
 @dataclass
@@ -214,7 +216,7 @@ class World:
             assert any(other.ends is Ends.NOT_STORED for other in self.callers)
         return self.steps
 
-    def served(self, caller: Caller, found: Answer) -> None:
+    def served(self, caller: Caller, found: list[Generation]) -> None:
         """Note that a caller has its answer from another, begun after every clear that it saw.
 
         A clear that comes after its last look is not one that it could have seen.

@@ -15,7 +15,7 @@ from tests.faults.breaks import FAULTS
 from tests.faults.line import Line
 
 from llm_cache import CacheNamespace, CachePolicy, Encryption, StoreError, UpstashRedisCache
-from llm_cache import cache as cache_module
+from llm_cache import core as core_module
 from llm_cache import namespace as namespace_module
 from llm_cache.store import UpstashStore
 
@@ -242,5 +242,5 @@ def _left(line: Line) -> list[str]:
 
 def shorten_what_nobody_waits_for() -> None:
     """Bound what may take its time in production as everything else is here."""
-    cache_module.CLEAR_TIMEOUT = TIMEOUT
+    core_module.CLEAR_TIMEOUT = TIMEOUT
     namespace_module.COMMAND_TIMEOUT = TIMEOUT

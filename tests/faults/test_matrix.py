@@ -28,7 +28,7 @@ def free() -> Iterator[SimpleQueue[Station]]:
 
 @pytest.fixture(autouse=True)
 def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_cache.cache.CLEAR_TIMEOUT", TIMEOUT)
+    monkeypatch.setattr("llm_cache.core.CLEAR_TIMEOUT", TIMEOUT)
     monkeypatch.setattr("llm_cache.namespace.COMMAND_TIMEOUT", TIMEOUT)
 
 

@@ -103,7 +103,7 @@ def tell_all(heard: Witness, url: str, token: str = TOKEN) -> None:
 
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_cache.cache.CLEAR_TIMEOUT", 0.2)
+    monkeypatch.setattr("llm_cache.core.CLEAR_TIMEOUT", 0.2)
     monkeypatch.setattr("llm_cache.namespace.COMMAND_TIMEOUT", 0.2)
 
 

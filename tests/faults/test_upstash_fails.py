@@ -188,7 +188,7 @@ def test_a_clear_tells_the_truth(fault: str, monkeypatch: pytest.MonkeyPatch) ->
     misbehave, error = FAULTS[fault]
     with servers.serving(misbehave) as url:
         cache = cache_at(url)
-        monkeypatch.setattr("llm_cache.cache.CLEAR_TIMEOUT", TIMEOUT)
+        monkeypatch.setattr("llm_cache.core.CLEAR_TIMEOUT", TIMEOUT)
         with pytest.raises(error), within_budget():
             cache.clear()
         with pytest.raises(error), within_budget():

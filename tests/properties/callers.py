@@ -114,7 +114,7 @@ class Caller:
         self.context, self.operation, self.wants, self.reply = Context(), None, None, None
 
     @property
-    def _answers(self) -> Answers:
+    def _answers(self) -> Answers[list[Generation]]:
         return self.process.cache._answers
 
     def question(self) -> Question:

@@ -11,7 +11,6 @@ import llm_cache
 
 PACKAGE = Path(llm_cache.__file__).parent
 EDGES = {
-    "answers": {"langchain_core"},
     "store": {"httpx", "snapshot_restore_py", "upstash_redis"},
     "credentials": {"aws_lambda_powertools", "botocore"},
     "cache": {"langchain_core"},
@@ -70,6 +69,12 @@ def test_the_cache_itself_does_not_load_what_language_models_need() -> None:
     loaded = loaded_by("from llm_cache import UpstashRedisCache")
     assert "langchain_core" in loaded
     assert not {"langsmith", "tenacity", "boto3"} & loaded
+
+
+def test_a_response_is_cached_without_langchain() -> None:
+    loaded = loaded_by("from llm_cache import ResponseCache, CachePolicy, CacheMetrics")
+    assert "upstash_redis" in loaded
+    assert not {"langchain_core", "pydantic", "langsmith", "boto3"} & loaded
 
 
 def test_every_public_name_is_there_and_sorted() -> None:

@@ -1,0 +1,254 @@
+"""What every cache is over one database: its bounds, its policy, its clears.
+
+It imports no LangChain, so that a function whose answers are not LangChain's starts without it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Generic, TypedDict, TypeVar
+
+from llm_cache import clearing, scope
+from llm_cache.answers import RESERVE, Answers, Kind
+from llm_cache.breaker import Breaker, Circuit
+from llm_cache.credentials import fetch
+from llm_cache.drivers import arun, finish, on_a_loop, run
+from llm_cache.errors import StoreTimeout
+from llm_cache.keys import Keyspace
+from llm_cache.memory import MemoryTier
+from llm_cache.operations import Operation, Request, unlocked
+from llm_cache.policy import CachePolicy
+from llm_cache.question import Asked, Question
+from llm_cache.scope import LambdaContext, Report
+from llm_cache.seal import PendingSeal, Seal, sealing
+from llm_cache.settings import (
+    DEFAULT_LEASE,
+    DEFAULT_MAX_BYTES,
+    DEFAULT_TIMEOUT,
+    Settings,
+    positive,
+    positive_bytes,
+)
+from llm_cache.store import UpstashStore
+from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds
+
+CLEAR_TIMEOUT = 30.0  # seconds; a FLUSHDB SYNC of a large database takes its time
+_numbers = itertools.count()
+
+A = TypeVar("A")
+
+
+class Bounds(TypedDict, total=False):
+    """What the operator decides of a cache; ``Cache`` says what each is."""
+
+    ttl: Ttl | None
+    namespace: str | None
+    ttl_floor: float
+    ttl_ceiling: float
+    ttl_jitter: float
+    timeout: float
+    max_bytes: int
+    lease: float
+    memory: MemoryTier | None
+    breaker: Breaker | None
+    seal: Seal | PendingSeal | None
+    clock: Callable[[], float]
+
+
+class Cache(Generic[A]):
+    """Answers of one kind in Upstash Redis, within the operator's bounds.
+
+    - ``redis_``: an ``upstash_redis.Redis``; it is left as it is and serves the asynchronous
+      methods too
+    - ``ttl``: how long answers live unless an invocation says otherwise; None: 30 days. Every entry
+      expires.
+    - ``namespace``: what the keys begin with, so that a clear touches nothing else. None: the whole
+      database, as the replaced class has it.
+    - ``ttl_floor``, ``ttl_ceiling``: seconds; what an invocation asks for is clamped between them
+    - ``ttl_jitter``: the share, less than 1, by which a TTL may be shortened at random, so that
+      answers born together do not die together
+    - ``timeout``: the seconds one command may take
+    - ``max_bytes``: the bytes an answer may take in the request that stores it; a larger one is not
+      stored. Upstash refuses requests above 1 MB, or 10 MB, by plan.
+    - ``lease``: the seconds after which nobody waits any longer for who computes an answer (see
+      ``CachePolicy.coalesce``)
+    - ``memory``: a first tier in the process, off by default
+    - ``breaker``: when an Upstash that fails is left alone; None: after 5 failures in a row, for 30
+      seconds. Clearing and deleting ask all the same.
+    - ``seal``: ``Signing(keys)`` or ``Encryption(keys)``, so that what is in Redis can be neither
+      altered unseen, nor, of the second, read; off by default
+    - ``clock``: the time, in Unix seconds
+
+    Constructing raises ``InvalidSettings`` or ``InvalidPolicy``, clearing and deleting raise
+    ``StoreError``.
+    """
+
+    def __init__(
+        self,
+        redis_: object,
+        kind: Kind[A],
+        *,
+        ttl: Ttl | None = None,
+        namespace: str | None = None,
+        ttl_floor: float = 1.0,
+        ttl_ceiling: float = float(MAX_SECONDS),
+        ttl_jitter: float = 0.0,
+        timeout: float = DEFAULT_TIMEOUT,
+        max_bytes: int = DEFAULT_MAX_BYTES,
+        lease: float = DEFAULT_LEASE,
+        memory: MemoryTier | None = None,
+        breaker: Breaker | None = None,
+        seal: Seal | PendingSeal | None = None,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
+        self._keys = Keyspace(namespace)
+        self._timeout = positive("timeout", timeout)
+        self._breaker = breaker or Breaker(slow=max(self._timeout / 2, 0.5))
+        self._memory = memory
+        self._seal = seal
+        default = DEFAULT_TTL if ttl is None else ttl
+        self._answers = Answers(
+            kind=kind,
+            ttl=TtlBounds(default, ttl_floor, ttl_ceiling, ttl_jitter),
+            max_bytes=positive_bytes("max_bytes", max_bytes),
+            clock=clock,
+            lease=positive("lease", lease),
+            memory=memory,
+            finish=self._finish,
+        )
+        self._number = next(_numbers)
+
+    @property
+    def circuit(self) -> Circuit:
+        """Whether this process asks Upstash: ``closed`` means that it does."""
+        return self._breaker.state
+
+    def policy(
+        self, policy: CachePolicy | None = None, *, context: LambdaContext | None = None
+    ) -> AbstractContextManager[Report]:
+        """Use ``policy`` for every model call inside a ``with`` block, and report what came of it.
+
+        Blocks nest: an inner policy's fields win. ``context`` is Lambda's: no wait for the cache
+        then outlasts the invocation. Costs nothing.
+        """
+        return scope.entered(policy or CachePolicy(), context, lambda: self.circuit)
+
+    def clear(self, *, asynchronous: bool = False, tag: str | None = None, **unknown: Any) -> None:
+        """Make every answer, or those under a tag, a miss; raise ``StoreError`` if it failed.
+
+        One command, instant at any size; the memory comes back as entries expire, or by
+        ``CacheNamespace.reclaim``. Without a namespace and a tag it deletes the **whole database**,
+        in the background when ``asynchronous``, as the class it replaces does. A tag that no answer
+        can have raises ``InvalidPolicy``.
+        """
+        _refuse(unknown)
+        run(self._clear(asynchronous, tag), self._execute_clear)
+
+    async def aclear(
+        self, *, asynchronous: bool = False, tag: str | None = None, **unknown: Any
+    ) -> None:
+        """Make every answer, or those under a tag, a miss, as ``clear`` does."""
+        _refuse(unknown)
+        await arun(self._clear(asynchronous, tag), self._aexecute_clear)
+
+    def _lookup(self, asked: Question) -> A | None:
+        return run(self._answers.lookup(asked, may_wait=not on_a_loop()), self._execute)
+
+    async def _alookup(self, asked: Question) -> A | None:
+        return await arun(self._answers.lookup(asked, may_wait=True), self._aexecute)
+
+    def _update(self, asked: Question, answer: Any) -> None:
+        run(self._answers.update(asked, answer), self._execute)
+
+    async def _aupdate(self, asked: Question, answer: Any) -> None:
+        await arun(self._answers.update(asked, answer), self._aexecute)
+
+    def _delete(self, asked: Question) -> bool:
+        return run(self._deletion(asked), self._execute_clear)
+
+    async def _adelete(self, asked: Question) -> bool:
+        return await arun(self._deletion(asked), self._aexecute_clear)
+
+    def _clear(self, asynchronous: bool, tag: str | None) -> Operation[None]:
+        try:
+            if self._keys.namespace is None and tag is None:
+                yield from clearing.flush_database(asynchronous=asynchronous)
+            else:
+                seal = yield from unlocked(self._seal if tag is not None else None)
+                keys = self._keys.under(seal.names) if seal else self._keys
+                yield from clearing.clear(keys, token=secrets.token_hex(8), tag=tag)
+        finally:  # after the command, so that no entry read before it comes back
+            if self._memory:
+                self._memory.clear()
+
+    def _deletion(self, asked: Question) -> Operation[bool]:
+        asked = yield from asked.unlocked()
+        try:
+            return (yield from clearing.delete(asked.keys, asked.hashed))
+        finally:
+            if self._memory:
+                self._memory.clear()
+
+    def _finish(self, operation: Operation[None]) -> None:
+        finish(operation, self._execute)
+
+    def _about(self, asked: Asked) -> Question:
+        return Question.of(self._number, self._keys, self._seal, asked)
+
+    def _execute(self, step: Request) -> Any:
+        seconds = _allowed(self._timeout)
+        with self._breaker.guard(fair=seconds >= self._timeout):
+            return self._store.execute(step, seconds)
+
+    async def _aexecute(self, step: Request) -> Any:
+        seconds = _allowed(self._timeout)
+        with self._breaker.guard(fair=seconds >= self._timeout):
+            return await self._store.aexecute(step, seconds)
+
+    def _execute_clear(self, step: Request) -> Any:
+        return self._store.execute(step, CLEAR_TIMEOUT)
+
+    async def _aexecute_clear(self, step: Request) -> Any:
+        return await self._store.aexecute(step, CLEAR_TIMEOUT)
+
+
+def configured(environ: Mapping[str, str]) -> tuple[UpstashStore, Bounds]:
+    """Return what the environment describes: where the database is, and what the operator decides.
+
+    Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``.
+    """
+    settings = Settings.from_env(environ)
+    make = sealing(encrypts=settings.encrypts)
+    store = UpstashStore(lambda: fetch(settings, make))
+    return store, Bounds(
+        ttl=settings.ttl.default,
+        namespace=settings.namespace,
+        ttl_floor=settings.ttl.floor,
+        ttl_ceiling=settings.ttl.ceiling,
+        ttl_jitter=settings.ttl.jitter,
+        timeout=settings.timeout,
+        max_bytes=settings.max_bytes,
+        lease=settings.lease,
+        memory=MemoryTier(seconds=settings.memory) if settings.memory else None,
+        seal=store.seal if settings.seals else None,
+    )
+
+
+def _allowed(timeout: float) -> float:
+    """Return the seconds a command may take; raise ``StoreTimeout`` when none are left."""
+    left = scope.time_left()
+    seconds = timeout if left is None else min(timeout, left - RESERVE)
+    if seconds <= 0:
+        raise StoreTimeout("the invocation has no time left for the cache")
+    return seconds
+
+
+def _refuse(unknown: Mapping[str, Any]) -> None:
+    """Refuse what ``BaseCache.clear(**kwargs)`` would let pass: clearing too much is no answer."""
+    if unknown:
+        raise TypeError(f"clear() takes asynchronous and tag alone, not {', '.join(unknown)}")

@@ -1,0 +1,173 @@
+"""What a function returns, behind the cache: JSON, found before LangChain is even imported."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Awaitable, Callable, Mapping
+from inspect import iscoroutinefunction
+from typing import Any, TypeVar, Unpack, cast, overload
+
+from llm_cache import scope
+from llm_cache.core import Bounds, Cache, configured
+from llm_cache.entry import Entry
+from llm_cache.errors import UnreadableEntry
+from llm_cache.policy import CachePolicy, Mode
+from llm_cache.question import Question
+from llm_cache.scope import NO_TOKENS, Outcome, Tokens
+
+Response = dict[str, Any]
+Answering = Callable[[Any], Response]
+AsyncAnswering = Callable[[Any], Awaitable[Response]]
+T = TypeVar("T")
+
+
+class ResponseCache(Cache[Response]):
+    """Keep what a function returns: a ``dict`` of JSON, for a request that is JSON too.
+
+    A hit needs no LangChain, no client of the model and no prompt, and so costs a cold start none
+    of their imports. Policies, tags, tenants and clears are those of ``UpstashRedisCache`` over the
+    same namespace: one clear clears both. ``Cache`` has the other arguments.
+
+    - ``version``: enters the key; what changes an answer beside the request, such as the model's id
+      and settings, and the version of the code
+
+    The ``usage`` of a response, where it has ``input_tokens`` and ``output_tokens`` as LangChain's
+    ``usage_metadata`` has, is what a hit saves.
+    """
+
+    def __init__(self, redis_: object, *, version: str, **bounds: Unpack[Bounds]) -> None:
+        super().__init__(redis_, Responses(), **bounds)
+        self._version = version
+
+    @classmethod
+    def from_env(cls, *, version: str, environ: Mapping[str, str] = os.environ) -> ResponseCache:
+        """Build what the environment describes, as ``UpstashRedisCache.from_env`` does."""
+        store, bounds = configured(environ)
+        return cls(store, version=version, **bounds)
+
+    def lookup(self, request: object) -> Response | None:
+        """Return the stored response, or None. One command."""
+        return self._lookup(self._question(request))
+
+    async def alookup(self, request: object) -> Response | None:
+        """Return the stored response, or None. One command."""
+        return await self._alookup(self._question(request))
+
+    def update(self, request: object, response: Response) -> None:
+        """Store a response, unless the policy forbids it. One command."""
+        self._update(self._question(request), response)
+
+    async def aupdate(self, request: object, response: Response) -> None:
+        """Store a response, unless the policy forbids it. One command."""
+        await self._aupdate(self._question(request), response)
+
+    @overload
+    def cached(self, answer: AsyncAnswering) -> AsyncAnswering: ...
+    @overload
+    def cached(self, answer: Answering) -> Answering: ...
+    def cached(self, answer: Any) -> Any:
+        """Put a function of one request, blocking or asynchronous, behind the cache: a decorator.
+
+        What LangChain's cache would keep of the same question is not kept twice: models that are
+        called inside see ``mode="bypass"``. Without this line their own cache answers. Where the
+        policy has ``stale_if_error``, an expired response stands in for one that fails.
+        """
+        if iscoroutinefunction(answer):
+            return self._cached_async(answer)
+        return self._cached(cast("Answering", answer))
+
+    def _cached(self, answer: Answering) -> Answering:
+        @functools.wraps(answer)
+        def answered(request: Any) -> Response:
+            if scope.current().policy.effective_mode is Mode.BYPASS:
+                return answer(request)
+            if (found := self.lookup(request)) is not None:
+                return found
+            try:
+                with self.policy(COMPUTING):
+                    response = answer(request)
+            except Exception:
+                if (spare := _spare()) is None:
+                    raise
+                return spare
+            self.update(request, response)
+            return response
+
+        return answered
+
+    def _cached_async(self, answer: AsyncAnswering) -> AsyncAnswering:
+        @functools.wraps(answer)
+        async def answered(request: Any) -> Response:
+            if scope.current().policy.effective_mode is Mode.BYPASS:
+                return await answer(request)
+            if (found := await self.alookup(request)) is not None:
+                return found
+            try:
+                with self.policy(COMPUTING):
+                    response = await answer(request)
+            except Exception:
+                if (spare := _spare()) is None:
+                    raise
+                return spare
+            await self.aupdate(request, response)
+            return response
+
+        return answered
+
+    def _question(self, request: object) -> Question:
+        def asked(key: str | None) -> tuple[str, ...]:
+            if key is not None:
+                return "response, by its own key", key
+            text = json.dumps(request, sort_keys=True, separators=(",", ":"), allow_nan=False)
+            return "response", self._version, text
+
+        return self._about(asked)
+
+
+COMPUTING = CachePolicy(mode=Mode.BYPASS)
+
+
+def _spare() -> Response | None:
+    report = scope.current().report
+    if report.spare is None:
+        return None
+    outcome, response = report.spare
+    report.add(outcome)
+    return cast("Response", response)
+
+
+class Responses:
+    """Answers that are one ``dict`` of JSON."""
+
+    def serialize(self, answer: Any) -> tuple[str, ...] | None:
+        """Return it as text, or None when it would come back as something else."""
+        try:
+            text = json.dumps(answer, allow_nan=False)
+            same = isinstance(answer, dict) and json.loads(text) == answer
+        except (TypeError, ValueError, RecursionError):
+            return None
+        return (text,) if same else None
+
+    def read(self, entry: Entry) -> Response:
+        """Return it; raise ``UnreadableEntry`` for what is no such answer."""
+        match entry.answer:
+            case (dict() as response,):
+                return response
+        raise UnreadableEntry("not a response")
+
+    def unwanted(self, answer: Any) -> str:
+        """Keep every response: who returns one, rather than raise, wants it seen."""
+        return "" if answer else "empty"
+
+    def tokens(self, answer: Response) -> Tokens:
+        """Return the tokens of its ``usage``."""
+        match answer.get("usage"):
+            case {"input_tokens": int() as read, "output_tokens": int() as written}:
+                return Tokens(read, written)
+        return NO_TOKENS
+
+    def served(self, answer: Response, outcome: Outcome) -> Response:  # noqa: ARG002
+        """Return it as it was stored: the report tells that it was."""
+        return answer
