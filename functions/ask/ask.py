@@ -17,7 +17,8 @@ from starlette.responses import JSONResponse
 from starlette.routing import Route
 
 import cache_status
-from answering import COALESCE, answer, answers, usage
+from answering import answer
+from bedrock.model import COALESCE, answers, usage
 from llm_cache import CacheMetrics, CachePolicy, Report
 from problems import Problem, model_timeout
 from question import Question

@@ -13,9 +13,9 @@ from starlette.types import Receive, Scope, Send
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context, function_url
 
-import answering
 import ask
 import tenant
+from bedrock import model
 
 QUESTION = {"question": "What is the capital of France?"}
 
@@ -37,8 +37,8 @@ class Reply:
 
 def cold() -> None:
     """Forget what a warm environment keeps."""
-    answering.model.cache_clear()
-    answering.answers.cache_clear()
+    model.model.cache_clear()
+    model.answers.cache_clear()
     tenant.sharing.cache_clear()
 
 

@@ -11,7 +11,7 @@ from tests.functions.bedrock import Bedrock
 from tests.functions.events import function_url
 from upstash_redis import Redis
 
-import answering
+from bedrock.model import model as made
 from local_cloud.children import wait_until
 from local_cloud.upstash import UpstashEndpoint
 
@@ -244,7 +244,7 @@ def test_an_upstash_that_hangs_costs_its_timeout_once(
     call(QUESTION)
     with servers.serving(servers.silent) as url:
         unreachable(monkeypatch, url)
-        answering.model()  # the start of a cold model is no part of what the cache costs
+        made()  # the start of a cold model is no part of what the cache costs
         began = time.monotonic()
         reply = call(QUESTION)
         assert (reply.status, reply.body["answer"]) == (200, "Answer 2.")

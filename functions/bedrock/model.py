@@ -1,0 +1,43 @@
+"""The model and its cache, as the environment describes them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import cache
+
+from botocore.config import Config
+from langchain_aws import ChatBedrockConverse
+from langchain_core.messages import AIMessage
+from langchain_core.messages.ai import UsageMetadata
+
+from llm_cache import CachePolicy, UpstashRedisCache
+
+for _name in ("botocore", "langchain_aws"):  # at DEBUG they log prompts and answers
+    logging.getLogger(_name).setLevel(logging.INFO)
+COALESCE = CachePolicy(coalesce="fleet")  # unless the caller says otherwise
+
+
+@cache
+def answers() -> UpstashRedisCache:
+    """Return the cache that the environment describes; it connects on first use."""
+    return UpstashRedisCache.from_env()
+
+
+@cache
+def model() -> ChatBedrockConverse:
+    """Return the model, made on first use: a snapshot then holds no connection and no secret."""
+    config = Config(connect_timeout=3, read_timeout=300, retries={"total_max_attempts": 2})
+    return ChatBedrockConverse(
+        model=os.environ["MODEL_ID"],
+        max_tokens=int(os.environ["MODEL_MAX_TOKENS"]),
+        temperature=0,
+        config=config,
+        cache=answers(),
+    )
+
+
+def usage(message: AIMessage) -> dict[str, int]:
+    """Return the tokens that this answer took: of a hit, none."""
+    told = message.usage_metadata or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
+    return {name: told[name] for name in ("input_tokens", "output_tokens")}
