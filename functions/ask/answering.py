@@ -1,28 +1,68 @@
-"""From a question to an answer."""
+"""From a request to a response: from the cache, else from the model, and in time."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache, partial
+from typing import Any
 
-from langchain_core.messages import AIMessage, BaseMessage
+import anyio
 
-from bedrock.failures import Cause, Failure
-from bedrock.model import model
+from llm_cache import CacheMetrics, CacheMiss, CachePolicy, Report, ResponseCache
 from problems import Problem, model_timeout
 
-STATUS = {Cause.NOT_CACHED: 504, Cause.BUSY: 503, Cause.FAILED: 502}  # 504: RFC 9111, 5.2.1.7
+CODE = 1  # enters the keys: raise it when the model is asked another thing for the same request
+RESERVE = 1.0  # seconds kept to tell the caller that the model was too slow
+metrics = CacheMetrics.from_env()
 
 
-def answer(prompt: Sequence[BaseMessage]) -> AIMessage:
-    """Ask the model, or the cache; raise a ``Problem`` when there is no answer."""
+@cache
+def responses() -> ResponseCache:
+    """Return the cache that the environment describes; it connects on first use."""
+    told = [os.environ[name] for name in ("MODEL_ID", "MODEL_MAX_TOKENS")]
+    return ResponseCache.from_env(version=f"ask {CODE} {told}")
+
+
+def answer(request: dict[str, Any]) -> dict[str, Any]:
+    """Return ``{"answer", "usage"}``; raise a ``Problem`` when there is no answer.
+
+    A hit is found before LangChain and the model's client are imported. Without one
+    line, the model's own cache answers.
+    """
+    ask: Callable[[dict[str, Any]], dict[str, Any]] = by_the_model
+    ask = responses().cached(ask)  # this one
     try:
-        return model().invoke(list(prompt))
-    except Exception as error:
-        raise _as_problem(Failure.of(error)) from error
+        return ask(request)
+    except CacheMiss as error:  # RFC 9111, section 5.2.1.7
+        raise Problem(504, "not_cached", str(error)) from error
 
 
-def _as_problem(failure: Failure) -> Problem:
-    if failure.cause is Cause.TIMEOUT:
-        return model_timeout()
-    status = STATUS[failure.cause]
-    return Problem(status, failure.cause, failure.message, retry_after=failure.retry_after)
+def by_the_model(request: dict[str, Any]) -> dict[str, Any]:
+    """Ask the model."""
+    from asking import ask_the_model  # noqa: PLC0415  here, since a hit does without
+
+    return ask_the_model(request)
+
+
+@contextmanager
+def under(policy: CachePolicy, context: Any) -> Iterator[Report]:
+    """Use ``policy``, and count what the cache did even where there is no answer."""
+    with responses().policy(policy, context=context) as report:
+        try:
+            yield report
+        finally:
+            metrics.write(report)
+
+
+async def answer_in_time(request: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer in a thread, and give up on it while there is time to say so."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
+    seconds = remaining() / 1000 - RESERVE if remaining else None
+    try:
+        with anyio.fail_after(seconds):
+            asked = partial(answer, request)
+            return await anyio.to_thread.run_sync(asked, abandon_on_cancel=True)
+    except TimeoutError:
+        raise model_timeout() from None

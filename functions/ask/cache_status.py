@@ -23,7 +23,8 @@ def body(report: Report, policy: CachePolicy) -> dict[str, Any]:
     status = _status(report, policy)
     if last is None:
         return {"status": status, "age": None, "ttl": None, "key": None}
-    age = int(last.age) if report.hits else None
+    served = last.status in (Status.HIT, Status.STALE)
+    age = int(last.age) if served else None
     ttl = None if last.ttl is None else int(last.ttl)
     return {"status": status, "age": age, "ttl": ttl, "key": last.key}
 
@@ -33,6 +34,9 @@ def headers(report: Report, policy: CachePolicy) -> dict[str, str]:
     last = report.last
     if _collapsed(last):  # section 2.7
         return {"Cache-Status": f'{NAME}; fwd=uri-miss; collapsed; key="{_hash(last.key)}"'}
+    if last is not None and last.status is Status.STALE:  # RFC 9211, section 2.4: a negative ttl
+        stale = f'{NAME}; hit; ttl={int(last.ttl or 0)}; key="{_hash(last.key)}"'
+        return {"Cache-Status": f"{stale}; detail=stale-if-error", "Age": str(int(last.age))}
     if last is not None and report.hits:
         told = {"Cache-Status": f'{NAME}; hit; ttl={int(last.ttl or 0)}; key="{_hash(last.key)}"'}
         return {**told, "Age": str(int(last.age))}
@@ -49,6 +53,8 @@ def _status(report: Report, policy: CachePolicy) -> str:
     last = report.last
     if _collapsed(last):
         return "collapsed"
+    if last is not None and last.status is Status.STALE:
+        return "stale"
     if report.hits:
         return "hit"
     if report.errors:

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 MAX_TEXT = 300  # characters of a reply that may be the caller's own, and so of any length
@@ -41,3 +45,19 @@ def invalid(field: str, message: str) -> Problem:
 def model_timeout() -> Problem:
     """Return the 504 of a model that did not answer in time."""
     return Problem(504, "model_timeout", "the model did not answer in time")
+
+
+async def http_error(_: Request, error: Exception) -> JSONResponse:
+    """Tell of 404 and 405 in JSON, like everything else."""
+    assert isinstance(error, HTTPException)  # noqa: S101  Starlette sends it nothing else
+    response = Problem(error.status_code, "http", error.detail).response()
+    response.headers.update(error.headers or {})
+    return response
+
+
+async def unexpected(_: Request, __: Exception) -> JSONResponse:
+    """Tell nothing of the inside; Mangum logs it."""
+    return Problem(500, "internal", "the request failed").response()
+
+
+HANDLERS: dict[Any, Any] = {HTTPException: http_error, Exception: unexpected}

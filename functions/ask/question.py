@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+import os
+from typing import Annotated, Any, Literal
 
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from llm_cache import CachePolicy, InvalidPolicy
 from problems import Problem, invalid
@@ -13,6 +13,8 @@ from problems import Problem, invalid
 MAX_BYTES = 2_000_000
 MAX_CHARACTERS = 20_000
 MAX_TURNS = 40
+MAX_STOPS = 4
+MAX_STOP = 100  # characters
 
 
 class Turn(BaseModel):
@@ -24,6 +26,28 @@ class Turn(BaseModel):
     content: str = Field(min_length=1, max_length=MAX_CHARACTERS)
 
 
+Text = Annotated[str, Field(min_length=1, max_length=MAX_STOP)]
+
+
+class Parameters(BaseModel):
+    """What of the model a caller may set; the operator bounds the length of an answer."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    temperature: float | None = Field(default=None, ge=0, le=1)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1)
+    stop: list[Text] | None = Field(default=None, min_length=1, max_length=MAX_STOPS)
+
+    @field_validator("max_tokens")
+    @classmethod
+    def _at_most_what_the_operator_allows(cls, value: int | None) -> int | None:
+        most = int(os.environ["MODEL_MAX_TOKENS"])
+        if value is not None and value > most:
+            raise ValueError(f"at most {most}")
+        return value
+
+
 class Question(BaseModel):
     """The body of ``POST /ask``."""
 
@@ -32,6 +56,7 @@ class Question(BaseModel):
     question: str = Field(min_length=1, max_length=MAX_CHARACTERS)
     system: str | None = Field(default=None, min_length=1, max_length=MAX_CHARACTERS)
     messages: list[Turn] = Field(default=[], max_length=MAX_TURNS)
+    parameters: Parameters = Parameters()
     cache: dict[str, Any] = {}
 
     @classmethod
@@ -57,9 +82,6 @@ class Question(BaseModel):
             field = error.name if header or error.name == "cache" else f"cache.{error.name}"
             raise invalid(field, f"{error.value!r} is not accepted: {error.accepted}") from None
 
-    def prompt(self) -> list[BaseMessage]:
-        """Return the conversation as LangChain's messages."""
-        kinds = {"user": HumanMessage, "assistant": AIMessage}
-        system = [SystemMessage(self.system)] if self.system else []
-        earlier = [kinds[turn.role](turn.content) for turn in self.messages]
-        return [*system, *earlier, HumanMessage(self.question)]
+    def request(self) -> dict[str, Any]:
+        """Return what is asked, without what is not given: equal ones are one question."""
+        return self.model_dump(exclude={"cache"}, exclude_defaults=True)

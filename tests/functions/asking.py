@@ -13,7 +13,9 @@ from starlette.types import Receive, Scope, Send
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context, function_url
 
+import answering
 import ask
+import defaults
 import tenant
 from bedrock import model
 
@@ -40,6 +42,8 @@ def cold() -> None:
     model.model.cache_clear()
     model.answers.cache_clear()
     tenant.sharing.cache_clear()
+    answering.responses.cache_clear()
+    defaults.defaults.cache_clear()
 
 
 def call(
@@ -59,7 +63,8 @@ def call(
 def handle(event: dict[str, Any], seconds: float = 60) -> Reply:
     """Hand over an event, and read the reply."""
     reply: Any = ask.handler(event, cast(Any, Context(seconds)))
-    return Reply(reply["statusCode"], json.loads(reply["body"]), reply["headers"])
+    body = json.loads(reply["body"]) if reply["body"] else None
+    return Reply(reply["statusCode"], body, reply["headers"])
 
 
 async def at_once(model: Bedrock, events: Sequence[dict[str, Any]], calls: int) -> list[Any]:

@@ -1,0 +1,37 @@
+"""What the model is asked for a request. Imports LangChain: only who asks the model does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
+
+from bedrock.failures import Cause, Failure
+from bedrock.model import model, usage
+from problems import Problem, model_timeout
+
+ROLES = {"user": HumanMessage, "assistant": AIMessage}
+STATUS = {Cause.NOT_CACHED: 504, Cause.BUSY: 503, Cause.FAILED: 502}
+
+
+def ask_the_model(request: dict[str, Any]) -> dict[str, Any]:
+    """Return ``{"answer", "usage"}``; raise a ``Problem`` when the model does not answer."""
+    try:
+        message: AIMessage = model().invoke(prompt(request), **request.get("parameters", {}))
+    except Exception as error:
+        raise _as_problem(Failure.of(error)) from error
+    return {"answer": str(message.text), "usage": usage(message)}
+
+
+def prompt(request: dict[str, Any]) -> list[BaseMessage]:
+    """Return the conversation as LangChain's messages."""
+    system = [SystemMessage(request["system"])] if "system" in request else []
+    earlier = [ROLES[turn["role"]](turn["content"]) for turn in request.get("messages", [])]
+    return [*system, *earlier, HumanMessage(request["question"])]
+
+
+def _as_problem(failure: Failure) -> Problem:
+    if failure.cause is Cause.TIMEOUT:
+        return model_timeout()
+    status = STATUS[failure.cause]
+    return Problem(status, failure.cause, failure.message, retry_after=failure.retry_after)

@@ -1,0 +1,64 @@
+"""A question asked before is answered by a cold environment that imports no LangChain."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from tests.functions.asking import QUESTION, call
+from tests.functions.bedrock import Bedrock
+from tests.functions.events import function_url
+
+from llm_cache import ResponseCache
+
+COLD = """
+import asyncio, json, sys
+asyncio.set_event_loop(asyncio.new_event_loop())
+import ask
+from tests.functions.events import Context
+reply = ask.handler(json.load(sys.stdin), Context())
+print(json.dumps([reply["statusCode"], json.loads(reply["body"]), sorted(sys.modules)]))
+"""
+HEAVY = {"langchain_core", "langchain_aws", "langsmith", "boto3", "botocore.client", "bedrock"}
+
+
+def cold(question: object, checkout: Path) -> tuple[int, dict[str, object], set[str]]:
+    """Ask in a process of its own, as a cold environment does."""
+    folders = [checkout, checkout / "src", checkout / "functions/ask"]
+    script = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}\n{COLD}"
+    event = json.dumps(function_url("POST", "/ask", question))
+    done = subprocess.run(
+        [sys.executable, "-c", script], input=event, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    status, body, loaded = json.loads(done.stdout.splitlines()[-1])
+    return status, body, set(loaded)
+
+
+def test_a_cold_hit_imports_neither_langchain_nor_the_models_client(
+    model: Bedrock, checkout: Path
+) -> None:
+    first = call(QUESTION)
+    status, body, loaded = cold(QUESTION, checkout)
+    assert (status, body["answer"]) == (200, first.body["answer"])
+    assert body["cache"]["status"] == "hit"  # type: ignore[index]
+    assert not loaded & HEAVY
+    assert len(model.requests) == 1
+
+
+def test_a_cold_miss_does(model: Bedrock, checkout: Path) -> None:
+    status, _, loaded = cold(QUESTION, checkout)
+    assert status == 200
+    assert loaded >= HEAVY - {"langsmith"}
+    assert len(model.requests) == 1
+
+
+def test_without_its_line_the_models_own_cache_answers(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ResponseCache, "cached", lambda _, answer: answer)
+    first, again = call(QUESTION), call(QUESTION)
+    assert (first.cache, again.cache) == ("miss", "hit")
+    assert again.body["usage"] == {"input_tokens": 0, "output_tokens": 0, "saved_tokens": 14}
+    assert len(model.requests) == 1

@@ -1,0 +1,117 @@
+"""What else a caller may ask of ``ask``: parameters, conditions, a stale answer, a description."""
+
+import json
+from typing import Any
+
+import pytest
+from tests.functions.asking import QUESTION, call, cold
+from tests.functions.bedrock import Bedrock
+
+import defaults
+from llm_cache import InvalidSettings
+
+MODEL = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 100, "stop": ["END"]}
+
+
+def test_parameters_reach_the_model_and_enter_the_key(model: Bedrock) -> None:
+    first, other = call({**QUESTION, "parameters": MODEL}), call(QUESTION)
+    assert (first.cache, other.cache) == ("miss", "miss")
+    assert model.requests[0]["inferenceConfig"] == {
+        "temperature": 0.5,
+        "topP": 0.9,
+        "maxTokens": 100,
+        "stopSequences": ["END"],
+    }
+    assert model.requests[1]["inferenceConfig"] == {"maxTokens": 512, "temperature": 0.0}
+    assert call({**QUESTION, "parameters": MODEL}).cache == "hit"
+    assert call({**QUESTION, "parameters": {}}).cache == "hit"
+
+
+@pytest.mark.parametrize(
+    ("parameters", "field"),
+    [
+        ({"temperature": 2}, "parameters.temperature"),
+        ({"top_p": -0.1}, "parameters.top_p"),
+        ({"max_tokens": 513}, "parameters.max_tokens"),
+        ({"max_tokens": 0}, "parameters.max_tokens"),
+        ({"stop": []}, "parameters.stop"),
+        ({"stop": ["a"] * 5}, "parameters.stop"),
+        ({"stop": ["a" * 101]}, "parameters.stop.0"),
+        ({"model": "a dearer one"}, "parameters.model"),
+        ({"system": "x"}, "parameters.system"),
+    ],
+)
+def test_a_parameter_that_is_not_allowed_is_named(
+    model: Bedrock, parameters: dict[str, Any], field: str
+) -> None:
+    reply = call({**QUESTION, "parameters": parameters})
+    assert (reply.status, reply.body["error"]["field"]) == (422, field)
+    assert model.requests == []
+
+
+@pytest.mark.parametrize("known", ["{}", "W/{}", '"other", {}', "*"])
+def test_who_has_an_answer_is_not_sent_it_again(model: Bedrock, known: str) -> None:
+    tag = call(QUESTION).headers["etag"]
+    again = call(QUESTION, if_none_match=known.format(tag))
+    assert (again.status, again.body) == (304, None)
+    assert again.headers["etag"] == tag
+    assert again.headers["cache-status"].startswith("llm-cache; hit")
+    assert again.headers["age"] == "0"
+
+
+def test_who_has_another_answer_is_sent_this_one(model: Bedrock) -> None:
+    tag = call(QUESTION).headers["etag"]
+    other = call({"question": "Another?"}, if_none_match=tag)
+    assert (other.status, other.body["answer"]) == (200, "Answer 2.")
+    assert other.headers["etag"] != tag
+
+
+def throttled(model: Bedrock) -> None:
+    model.status, model.error = 429, "ThrottlingException"
+
+
+def test_an_expired_answer_stands_in_for_a_model_that_throttles(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STALE_IF_ERROR", "600")
+    monkeypatch.setenv("LLM_CACHE_TTL_FLOOR", "0.001")
+    cold()
+    first = call({**QUESTION, "cache": {"ttl": 0.001}})
+    throttled(model)
+    stale = until_expired(QUESTION)
+    assert (stale.status, stale.body["answer"]) == (200, first.body["answer"])
+    assert stale.body["cache"]["status"] == "stale"
+    assert stale.body["usage"] == {"input_tokens": 0, "output_tokens": 0, "saved_tokens": 0}
+    assert "; hit; ttl=" in stale.headers["cache-status"]
+    assert stale.headers["cache-status"].endswith("; detail=stale-if-error")
+    assert int(stale.headers["age"]) >= 1
+    assert call({"question": "Another?"}).status == 503
+
+
+def until_expired(question: object) -> Any:
+    while (reply := call(question)).cache == "hit":
+        pass
+    return reply
+
+
+def test_a_wrong_setting_of_stale_answers_fails_at_the_start(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for wrong in ("soon", "-1", "nan"):
+        monkeypatch.setenv("STALE_IF_ERROR", wrong)
+        defaults.defaults.cache_clear()
+        with pytest.raises(InvalidSettings, match=f"STALE_IF_ERROR='{wrong}' is not accepted"):
+            defaults.defaults()
+
+
+def test_the_description_is_whole_and_of_what_is_checked(model: Bedrock) -> None:
+    told = call(method="GET", path="/openapi.json")
+    assert told.status == 200
+    schemas = told.body["components"]["schemas"]
+    assert set(schemas["Question"]["properties"]) == {
+        *("question", "system", "messages", "parameters", "cache")
+    }
+    assert schemas["Question"]["additionalProperties"] is False
+    text = json.dumps(told.body)
+    named = {part.split('"')[0] for part in text.split("#/components/schemas/")[1:]}
+    assert named == set(schemas)
