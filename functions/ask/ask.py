@@ -32,7 +32,7 @@ async def ask(request: Request) -> Response:
         accepted = question.policy(",".join(request.headers.getlist("cache-control")))
         policy = CachePolicy(tenant=tenant).within(accepted).within(defaults())
         with under(policy, context) as report:
-            answered = await answer_in_time(question.request(), context)
+            answered = await answer_in_time(question.request, context)
     except Problem as problem:
         cause = type(problem.__cause__).__name__
         logger.warning("no answer", extra={"code": problem.code, "cause": cause})

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import SchemaValidator, ValidationError
+from pydantic_core import core_schema as schema
 
 from llm_cache import CachePolicy, InvalidPolicy
 from problems import Problem, invalid
@@ -16,48 +18,61 @@ MAX_TURNS = 40
 MAX_STOPS = 4
 MAX_STOP = 100  # characters
 
-
-class Turn(BaseModel):
-    """One earlier turn of a conversation."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    role: Literal["user", "assistant"]
-    content: str = Field(min_length=1, max_length=MAX_CHARACTERS)
+# pydantic's own validator, without its classes: to build those takes longer than a cold hit has.
+TEXT = schema.str_schema(min_length=1, max_length=MAX_CHARACTERS)
+SHARE = schema.float_schema(ge=0, le=1)
 
 
-Text = Annotated[str, Field(min_length=1, max_length=MAX_STOP)]
+def _fields(*required: str, **fields: schema.CoreSchema) -> schema.TypedDictSchema:
+    """Describe an object; a field that is not required may be null, too, and that is no value."""
+    return schema.typed_dict_schema(
+        {
+            name: schema.typed_dict_field(
+                field if name in required else schema.nullable_schema(field),
+                required=name in required,
+            )
+            for name, field in fields.items()
+        },
+        extra_behavior="forbid",
+        config={"strict": True},
+    )
 
 
-class Parameters(BaseModel):
-    """What of the model a caller may set; the operator bounds the length of an answer."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    temperature: float | None = Field(default=None, ge=0, le=1)
-    top_p: float | None = Field(default=None, ge=0, le=1)
-    max_tokens: int | None = Field(default=None, ge=1)
-    stop: list[Text] | None = Field(default=None, min_length=1, max_length=MAX_STOPS)
-
-    @field_validator("max_tokens")
-    @classmethod
-    def _at_most_what_the_operator_allows(cls, value: int | None) -> int | None:
-        most = int(os.environ["MODEL_MAX_TOKENS"])
-        if value is not None and value > most:
-            raise ValueError(f"at most {most}")
-        return value
+def _at_most_what_the_operator_allows(value: int) -> int:
+    most = int(os.environ["MODEL_MAX_TOKENS"])
+    if value > most:
+        raise ValueError(f"at most {most}")
+    return value
 
 
-class Question(BaseModel):
-    """The body of ``POST /ask``."""
+TURN = _fields("role", "content", role=schema.literal_schema(["user", "assistant"]), content=TEXT)
+PARAMETERS = _fields(
+    temperature=SHARE,
+    top_p=SHARE,
+    max_tokens=schema.no_info_after_validator_function(
+        _at_most_what_the_operator_allows, schema.int_schema(ge=1)
+    ),
+    stop=schema.list_schema(
+        schema.str_schema(min_length=1, max_length=MAX_STOP), min_length=1, max_length=MAX_STOPS
+    ),
+)
+QUESTION = _fields(
+    "question",
+    question=TEXT,
+    system=TEXT,
+    messages=schema.list_schema(TURN, max_length=MAX_TURNS),
+    parameters=PARAMETERS,
+    cache=schema.dict_schema(schema.str_schema(), schema.any_schema()),
+)
+VALIDATOR = SchemaValidator(QUESTION)
 
-    model_config = ConfigDict(extra="forbid", strict=True)
 
-    question: str = Field(min_length=1, max_length=MAX_CHARACTERS)
-    system: str | None = Field(default=None, min_length=1, max_length=MAX_CHARACTERS)
-    messages: list[Turn] = Field(default=[], max_length=MAX_TURNS)
-    parameters: Parameters = Parameters()
-    cache: dict[str, Any] = {}
+@dataclass(frozen=True, slots=True)
+class Question:
+    """The body of ``POST /ask``: what is asked, and what of the cache it accepts."""
+
+    request: dict[str, Any]
+    cache: dict[str, Any]
 
     @classmethod
     def from_json(cls, body: bytes) -> Question:
@@ -65,11 +80,13 @@ class Question(BaseModel):
         if len(body) > MAX_BYTES:
             raise Problem(413, "too_large", f"a body has at most {MAX_BYTES} bytes")
         try:
-            return cls.model_validate_json(body)
+            fields = VALIDATOR.validate_json(body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "body"
             raise invalid(field, first["msg"]) from None
+        cache = fields.pop("cache", None) or {}
+        return cls(_given(fields), cache)
 
     def policy(self, cache_control: str) -> CachePolicy:
         """Return what the body's ``cache`` and the ``Cache-Control`` header both allow."""
@@ -82,6 +99,9 @@ class Question(BaseModel):
             field = error.name if header or error.name == "cache" else f"cache.{error.name}"
             raise invalid(field, f"{error.value!r} is not accepted: {error.accepted}") from None
 
-    def request(self) -> dict[str, Any]:
-        """Return what is asked, without what is not given: equal ones are one question."""
-        return self.model_dump(exclude={"cache"}, exclude_defaults=True)
+
+def _given(fields: dict[str, Any]) -> dict[str, Any]:
+    """Leave out what says nothing, so that equal requests are one question."""
+    parameters = fields.get("parameters") or {}
+    given = {name: value for name, value in parameters.items() if value is not None}
+    return {name: value for name, value in {**fields, "parameters": given}.items() if value}
