@@ -53,7 +53,10 @@ class TtlBounds:
     floor: float = 1.0
     ceiling: float = float(MAX_SECONDS)
     jitter: float = 0.0
-    random: Callable[[], float] = field(default=random.random, repr=False, compare=False)
+    # the kernel's: those restored from one snapshot would all draw alike from Python's own
+    random: Callable[[], float] = field(
+        default=random.SystemRandom().random, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if not 0 < self.floor <= self.ceiling <= MAX_SECONDS:

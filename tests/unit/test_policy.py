@@ -1,3 +1,4 @@
+import random
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError
 from datetime import timedelta
@@ -50,6 +51,13 @@ def test_a_ttl_callable_is_given_the_answer_and_the_time() -> None:
 def test_jitter_shortens_a_ttl_by_at_most_its_share(drawn: float, kept: int) -> None:
     bounds = TtlBounds(default=600, jitter=0.2, random=lambda: drawn)
     assert bounds.resolve(None, "answer", 0.0) == kept
+
+
+def test_environments_restored_from_one_snapshot_draw_differently() -> None:
+    snapshot = random.getstate()
+    first = TtlBounds().random()
+    random.setstate(snapshot)
+    assert TtlBounds().random() != first
 
 
 def test_without_jitter_a_ttl_is_what_was_asked_for() -> None:
