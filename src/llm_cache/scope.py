@@ -8,6 +8,7 @@ executors.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -75,6 +76,12 @@ class Report:
     """The last expired answer that may be served should the model fail."""
     breaker: Callable[[], Circuit] = field(default=lambda: Circuit.CLOSED, repr=False)
     """Tells the state of the circuit breaker of the cache whose block it is."""
+    clock: Callable[[], float] = field(default=time.perf_counter, repr=False, compare=False)
+    began: float = field(init=False, repr=False, compare=False)
+    """When the block was entered, by ``clock``."""
+
+    def __post_init__(self) -> None:
+        self.began = self.clock()
 
     def add(self, outcome: Outcome) -> None:
         """Note what became of one lookup or update."""
@@ -134,6 +141,11 @@ class Report:
     def milliseconds(self) -> float:
         """How long the lookups and updates took in all."""
         return 1000 * sum(outcome.seconds for outcome in self.outcomes)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the block was entered: what the model took, and what the cache took."""
+        return self.clock() - self.began
 
 
 class LambdaContext(Protocol):

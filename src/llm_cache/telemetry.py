@@ -25,6 +25,9 @@ class CacheMetrics:
     - ``CacheHits``, ``CacheMisses``, ``CacheStored``, ``CacheErrors``: how many
     - ``CacheForged``: entries that were altered in Redis; each was a miss
     - ``CacheMilliseconds``: what lookups and updates took in all
+    - ``HitMilliseconds`` or ``MissMilliseconds``: what the block took, the model included, where
+      the cache answered everything or nothing; a block of both says nothing of either, nor does
+      one that made no lookup
     - ``CircuitOpen``: 1 while the cache is left alone after failures, otherwise 0
     - ``TokensSaved``: of the model, by hits
     - ``DollarsSaved``: at ``input_price`` and ``output_price``, dollars for a million tokens that
@@ -70,6 +73,10 @@ class CacheMetrics:
         for name, value in counts.items():
             self.metrics.add_metric(name, "Count", value)
         self.metrics.add_metric("CacheMilliseconds", "Milliseconds", report.milliseconds)
+        asked_the_model = report.misses + report.errors > 0
+        if bool(report.hits) is not asked_the_model:
+            kind = "HitMilliseconds" if report.hits else "MissMilliseconds"
+            self.metrics.add_metric(kind, "Milliseconds", 1000 * report.elapsed)
         if self.input_price or self.output_price:
             saved = report.saved
             dollars = saved.input * self.input_price + saved.output * self.output_price

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from aws_lambda_powertools import Metrics
+from tests.clock import Clock
 
 from llm_cache import CacheMetrics, Circuit, InvalidSettings, Outcome, Report, Status
 from llm_cache.scope import Tokens
@@ -66,6 +67,34 @@ def test_what_was_saved_is_priced_by_what_is_read_and_what_is_written(
 
 def test_a_cache_that_had_no_part_and_is_well_counts_nothing(written: Callable[..., Any]) -> None:
     assert values(written(Report())) == {name: [0] for name in [*COUNTS, "CacheMilliseconds"]}
+
+
+HIT = Outcome(status=Status.HIT, key="a")
+MISS = Outcome(status=Status.MISS, key="b", why="absent")
+STORED = Outcome(status=Status.STORED, key="b")
+ERROR = Outcome(status=Status.ERROR, key="c")
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "timed"),
+    [
+        ([HIT, HIT], {"HitMilliseconds": [2500]}),
+        ([MISS, STORED], {"MissMilliseconds": [2500]}),
+        ([ERROR], {"MissMilliseconds": [2500]}),
+        ([HIT, MISS, STORED], {}),
+        ([HIT, ERROR], {}),
+        ([], {}),
+    ],
+)
+def test_a_block_that_hit_and_one_that_did_not_are_timed_apart(
+    written: Callable[..., Any], outcomes: list[Outcome], timed: dict[str, list[int]]
+) -> None:
+    clock = Clock()
+    report = Report(outcomes, clock=clock)
+    clock.now += 2.5
+    told = written(report)
+    names = {"HitMilliseconds", "MissMilliseconds"} & set(told)
+    assert {name: told[name] for name in names} == timed
 
 
 def test_a_line_is_of_its_namespace_and_holds_one_report(written: Callable[..., Any]) -> None:
