@@ -8,10 +8,11 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from llm_cache import CacheNamespace, InvalidPolicy
+from llm_cache import CacheMetrics, CacheNamespace, InvalidPolicy
+from llm_cache.clearing import Reclaimed
 from llm_cache.keys import tag_hash
 
-logger = Logger()
+logger, metrics = Logger(), CacheMetrics.from_env().metrics
 RESERVE = 5.0  # seconds kept to report what was done
 
 ACCEPTED = {
@@ -49,6 +50,11 @@ class Flush:
         """Whether it begins with a clear, rather than going on after one."""
         return self.cursor == "0" and not self.dry_run
 
+    @property
+    def clears_all(self) -> bool:
+        """Whether it does what the schedule does."""
+        return self.clears and self.tag is None
+
 
 def _checked(name: str, value: Any) -> Any:
     match name, value:
@@ -58,6 +64,20 @@ def _checked(name: str, value: Any) -> Any:
             return str(int(value))
     accepted = ACCEPTED.get(name, f"one of {', '.join(ACCEPTED)}")
     raise InvalidPolicy(name, value, accepted, withheld=name not in {"dry_run", "cursor"})
+
+
+def count(asked: Flush, reclaimed: Reclaimed) -> None:
+    """Write, as one line of metrics, what was done; of a dry run, nothing.
+
+    - ``FlushSucceeded``: 1 when the whole namespace was cleared. One that failed raises instead,
+      which Lambda counts.
+    - ``EntriesReclaimed``: how many were freed
+    """
+    if asked.dry_run:
+        return
+    metrics.add_metric("FlushSucceeded", "Count", int(asked.clears_all))
+    metrics.add_metric("EntriesReclaimed", "Count", reclaimed.removed)
+    metrics.flush_metrics()
 
 
 def handler(event: object, context: Any) -> dict[str, Any]:
@@ -86,6 +106,7 @@ def handler(event: object, context: Any) -> dict[str, Any]:
         "cursor": reclaimed.cursor,
         "complete": reclaimed.complete,
     }
+    count(asked, reclaimed)
     hashed = tag_hash(asked.tag) if asked.tag else None  # as Redis shows it: it may name a person
     logger.info("flushed", extra={**result, "tag": hashed})
     return result

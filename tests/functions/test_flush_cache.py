@@ -1,5 +1,6 @@
 """The flush function, called as Lambda calls it."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -112,6 +113,30 @@ def test_a_dry_run_goes_on_where_it_stopped(tagged: UpstashRedisCache, redis: Re
     assert not first["complete"]
     rest = {"tag": "red", "dry_run": True, "cursor": first["cursor"]}
     assert first["removed"] + flush_cache.handler(rest, Context())["removed"] == 5
+
+
+def counted(capsys: pytest.CaptureFixture[str]) -> list[tuple[list[int], list[int]]]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    return [(told["FlushSucceeded"], told["EntriesReclaimed"]) for told in lines]
+
+
+def test_a_flush_writes_one_line_of_metrics(
+    tagged: UpstashRedisCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flush_cache.handler({"tag": "red"}, Context())
+    flush_cache.handler({}, Context())
+    flush_cache.handler({"cursor": 7}, Context())
+    assert counted(capsys) == [([0], [5]), ([1], [30]), ([0], [0])]
+
+
+def test_a_dry_run_and_a_failure_count_as_no_flush(
+    filled: UpstashRedisCache, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flush_cache.handler({"dry_run": True}, Context())
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", "wrong")
+    with pytest.raises(StoreError):
+        flush_cache.handler({}, Context())
+    assert counted(capsys) == []
 
 
 @pytest.mark.parametrize("cursor", [0, "0", "00"])
