@@ -85,6 +85,25 @@ def references(value: Any) -> Iterator[str]:
             yield from _named_by(key, inner)
 
 
+def parameters_of(template: Template, value: Any) -> set[str]:
+    """The parameters on which a value depends, by the conditions in it too."""
+    found = set(references(value)) | set(references(list(_conditions(template, value))))
+    return found & set(template["Parameters"])
+
+
+def _conditions(template: Template, value: Any) -> Iterator[Any]:
+    """What the conditions say by which a value is chosen, and those that they are made of."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _conditions(template, item)
+    elif isinstance(value, dict):
+        named = value.get("Condition") or (value["Fn::If"][0] if "Fn::If" in value else None)
+        if isinstance(named, str):
+            yield template["Conditions"][named]
+            yield from _conditions(template, template["Conditions"][named])
+        yield from _conditions(template, list(value.values()))
+
+
 def _named_by(key: str, inner: Any) -> Iterator[str]:
     if key == "Ref":
         yield inner

@@ -3,6 +3,8 @@
 They take the template as data, so that a test can break it and see the rule object.
 """
 
+import json
+import math
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -16,6 +18,7 @@ from tests.template.loader import (
     resources,
 )
 
+ABSENT = {"Ref": "AWS::NoValue"}
 Rule = Callable[[Template], Iterator[str]]
 
 RUNTIME = {"Ref": "Runtime"}
@@ -42,7 +45,7 @@ def named_parameters_may_be_read(template: Template) -> Iterator[str]:
     for function, properties in functions(template).items():
         readable = {
             name
-            for statement in statements(properties)
+            for statement in statements(template, properties)
             if any("ssm:GetParameter" in action for action in actions(statement))
             for name in references(statement.get("Resource"))
         }
@@ -60,7 +63,11 @@ CALLS = {
 
 def only_what_is_called_is_allowed(template: Template) -> Iterator[str]:
     for function, properties in functions(template).items():
-        allowed = {action for statement in statements(properties) for action in actions(statement)}
+        allowed = {
+            action
+            for statement in statements(template, properties)
+            for action in actions(statement)
+        }
         if allowed != CALLS.get(function, set()):
             yield f"{function} is allowed {sorted(allowed)}"
 
@@ -71,7 +78,7 @@ def no_function_reads_anothers_secret(template: Template) -> Iterator[str]:
         named = [value for variable, value in variables if variable.endswith("_PARAMETER")]
         resources_ = [
             statement.get("Resource")
-            for statement in statements(properties)
+            for statement in statements(template, properties)
             if any("ssm:" in action for action in actions(statement))
         ]
         for name in set(references(resources_)) - set(references(named)):
@@ -79,16 +86,23 @@ def no_function_reads_anothers_secret(template: Template) -> Iterator[str]:
                 yield f"{function} may read the parameter that {name} names"
 
 
-def statements(properties: Properties) -> Iterator[dict[str, Any]]:
+def statements(template: Template, properties: Properties) -> Iterator[dict[str, Any]]:
     """Every IAM statement of a function, both sides of a condition included."""
-    for policy in _policies(properties):
+    for policy in _policies(template, properties):
         if isinstance(policy, dict):
             yield from _unconditional(policy.get("Statement", []))
 
 
-def _policies(properties: Properties) -> list[Any]:
+def _policies(template: Template, properties: Properties) -> list[Any]:
+    """The policies of a function; of one that the template makes by itself, its document."""
     policies = properties.get("Policies", [])
-    return policies if isinstance(policies, list) else [policies]
+    managed = resources(template, "ManagedPolicy")
+    return [
+        managed[policy["Ref"]]["Properties"]["PolicyDocument"]
+        if isinstance(policy, dict) and policy.get("Ref") in managed
+        else policy
+        for policy in (policies if isinstance(policies, list) else [policies])
+    ]
 
 
 def _unconditional(value: Any) -> Iterator[dict[str, Any]]:
@@ -105,10 +119,10 @@ def actions(statement: dict[str, Any]) -> list[str]:
 
 def no_permission_is_open(template: Template) -> Iterator[str]:
     for function, properties in functions(template).items():
-        for policy in _policies(properties):
+        for policy in _policies(template, properties):
             if not isinstance(policy, dict) or "Statement" not in policy:
                 yield f"{function}: a policy template or a managed policy hides what it allows"
-        for statement in statements(properties):
+        for statement in statements(template, properties):
             if any("*" in action for action in actions(statement)):
                 yield f"{function}: {actions(statement)} is a wildcard"
             yield from _open_resources(function, statement)
@@ -167,12 +181,21 @@ def a_schedule_fails_in_sight(template: Template) -> Iterator[str]:
             yield f"{function}: the name of {event} clashes with that of a second stack"
         if schedule.get("State") != {"Ref": "FlushState"}:
             yield f"{function}: {event} cannot be switched off"
-        if not schedule.get("ScheduleExpressionTimezone"):
+        if schedule.get("ScheduleExpressionTimezone") != {"Ref": "FlushTimezone"}:
             yield f"{function}: {event} does not say in which time zone"
-        if not schedule.get("RetryPolicy"):
-            yield f"{function}: {event} retries for a day, the default"
+        yield from _unbounded(f"{function}: {event}", schedule.get("RetryPolicy", {}))
         if _queue(template, schedule.get("DeadLetterConfig", {}).get("Arn")) is None:
             yield f"{function}: {event} has no dead-letter queue"
+
+
+# The defaults are 185 attempts in a day, of a schedule, and two in six hours, of a function.
+MOST_RETRIES, MOST_SECONDS = 5, 3600
+
+
+def _unbounded(what: str, config: Properties) -> Iterator[str]:
+    retries = config.get("MaximumRetryAttempts", math.inf)
+    if retries > MOST_RETRIES or config.get("MaximumEventAgeInSeconds", math.inf) > MOST_SECONDS:
+        yield f"{what} is tried again and again, up to the next one"
 
 
 def _schedules(template: Template) -> Iterator[tuple[str, str, Properties]]:
@@ -187,12 +210,24 @@ def _queue(template: Template, arn: Any) -> str | None:
     return next((name for name in references(arn) if name in queues), None)
 
 
+A_WEEK = 7 * 86_400
+
+
 def what_a_scheduled_function_raises_is_kept(template: Template) -> Iterator[str]:
     for function, _, _ in _schedules(template):
         config = functions(template)[function].get("EventInvokeConfig", {})
         failure = config.get("DestinationConfig", {}).get("OnFailure", {})
         if _queue(template, failure.get("Destination")) is None:
             yield f"{function} raises into nothing: the scheduler's queue never sees it"
+        yield from _unbounded(function, config)
+
+
+def what_failed_is_kept_for_a_while(template: Template) -> Iterator[str]:
+    for queue, resource in resources(template, "Queue").items():
+        if resource["Properties"].get("MessageRetentionPeriod", 0) < A_WEEK:
+            yield f"{queue} forgets what failed over a holiday"
+        if resource["Properties"].get("SqsManagedSseEnabled") is not True:
+            yield f"{queue} is not encrypted"
 
 
 def no_url_is_public(template: Template) -> Iterator[str]:
@@ -217,8 +252,14 @@ def logs_are_json_and_expire(template: Template) -> Iterator[str]:
 
 def a_new_account_can_deploy(template: Template) -> Iterator[str]:
     for function, properties in functions(template).items():
-        if "ReservedConcurrentExecutions" in properties:
-            yield f"{function} reserves concurrency, which a new account has none to spare of"
+        reserved = properties.get("ReservedConcurrentExecutions", ABSENT)
+        match reserved:
+            case {"Fn::If": ["ReservesConcurrency", {"Ref": parameter}, unless]}:
+                given = template["Parameters"][parameter]["Default"]
+                if given or unless != ABSENT:
+                    yield f"{function} reserves concurrency unasked"
+            case _ if reserved != ABSENT:
+                yield f"{function} reserves concurrency, which a new account has none to spare of"
 
 
 def parameters_explain_themselves(template: Template) -> Iterator[str]:
@@ -229,22 +270,37 @@ def parameters_explain_themselves(template: Template) -> Iterator[str]:
             yield f"{name} has no description"
         if not {"AllowedValues", "AllowedPattern", "MinValue"} & set(parameter):
             yield f"{name} accepts anything"
+        if parameter.get("NoEcho"):
+            yield f"{name} is a secret: it belongs into SSM, and its name here"
         if "Default" not in parameter:
             yield f"{name} has no default, so a plain deployment asks for it"
         if grouped.count(name) != 1:
             yield f"{name} stands in {grouped.count(name)} groups"
 
 
+# What nothing in a template refers to, and what does its work by being there.
+END_IN_THEMSELVES = {
+    "AWS::CloudWatch::Alarm",
+    "AWS::Lambda::LayerVersionPermission",
+    "AWS::SNS::Subscription",
+}
+
+
 def nothing_is_declared_in_vain(template: Template) -> Iterator[str]:
     used = set(references([template["Resources"], template["Outputs"], template["Globals"]]))
     used |= set(references(template["Conditions"]))
-    for name in {**template["Parameters"], **template["Resources"]}:
-        if name not in used:
+    for name, declared in {**template["Parameters"], **template["Resources"]}.items():
+        if name not in used and declared["Type"] not in END_IN_THEMSELVES:
             yield f"{name} is used by nothing"
+    conditions = json.dumps([template["Resources"], template["Globals"], template["Conditions"]])
+    for name in template["Conditions"]:
+        if f'"{name}"' not in conditions.replace(f'"{name}": {{', ""):
+            yield f"nothing depends on the condition {name}"
 
 
 def outputs_have_the_names_others_rely_on(template: Template) -> Iterator[str]:
     relied_on = {"AskUrl", "AskFunctionName", "FlushFunctionName", "CacheNamespace", "LayerArn"}
+    relied_on |= {"LayerArnParameter", "AlarmTopic", "DashboardUrl"}
     yield from (f"no output {name}" for name in sorted(relied_on - set(template["Outputs"])))
 
 
@@ -259,6 +315,7 @@ RULES: tuple[Rule, ...] = (
     every_package_is_built_by_its_makefile,
     a_schedule_fails_in_sight,
     what_a_scheduled_function_raises_is_kept,
+    what_failed_is_kept_for_a_while,
     no_url_is_public,
     logs_are_json_and_expire,
     a_new_account_can_deploy,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 import pytest
 from tests.template import loader
 
-from llm_cache import Settings
+from llm_cache import CacheMetrics, Settings
 from tenant import VARIABLE, Sharing
 
 FUNCTIONS = loader.functions(loader.load())
@@ -34,6 +34,7 @@ def test_every_cache_variable_of_a_function_is_one_that_settings_read(function: 
     values = dict.fromkeys(given, "10") | {"LLM_CACHE_NAMESPACE": "stack"}
     environ = Recording(values)
     Settings.from_env(environ)
+    CacheMetrics.from_env(environ)
     assert {name for name in given if name.startswith("LLM_CACHE_")} <= environ.read
 
 

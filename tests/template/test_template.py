@@ -1,43 +1,31 @@
 """The template keeps every rule, and every rule objects when the template is broken."""
 
-import copy
 import itertools
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from layers.package import wheels
 from tests.template import rules
-from tests.template.loader import ROOT, Template, environment, functions, load
+from tests.template.breaking import (
+    ABSENT,
+    ASK,
+    FLUSH,
+    LAYER,
+    SCHEDULE,
+    SETTINGS,
+    SHARED,
+    TEMPLATE,
+    Breach,
+    broken,
+    objected,
+    titles,
+)
+from tests.template.loader import ROOT, environment, functions
 
-TEMPLATE = load()
-ABSENT = object()
+FIRST_STATEMENT = f"{ASK}/Policies/1/Statement/0"
+SHARED_STATEMENT = f"{SETTINGS}/PolicyDocument/Statement/0"
 
-
-def at(path: str, value: Any) -> Callable[[Template], None]:
-    """Set what stands at a dotted path; a part that is a number is the index of a list."""
-
-    def change(template: Template) -> None:
-        *parents, last = path.split("/")
-        place: Any = template
-        for part in parents:
-            place = place[int(part) if part.isdigit() else part]
-        if value is ABSENT:
-            del place[int(last) if last.isdigit() else last]
-        else:
-            place[int(last) if last.isdigit() else last] = value
-
-    return change
-
-
-ASK = "Resources/AskFunction/Properties"
-FLUSH = "Resources/FlushCacheFunction/Properties"
-LAYER = "Resources/LlmCacheLayer"
-SCHEDULE = f"{FLUSH}/Events/Scheduled/Properties"
-SHARED = "Globals/Function"
-FIRST_STATEMENT = f"{ASK}/Policies/0/Statement/0"
-
-BREACHES: list[tuple[rules.Rule, str, Any]] = [
+BREACHES: list[Breach] = [
     (rules.no_secret_stands_in_an_environment, "Parameters/UpstashTokenParameter/NoEcho", True),
     (
         rules.no_secret_stands_in_an_environment,
@@ -52,28 +40,30 @@ BREACHES: list[tuple[rules.Rule, str, Any]] = [
     (rules.named_parameters_may_be_read, f"{FLUSH}/Policies", []),
     (
         rules.named_parameters_may_be_read,
-        f"{FIRST_STATEMENT}/Resource/1",
+        f"{FIRST_STATEMENT}/Resource",
         {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${UpstashUrlParameter}"},
     ),
     (
         rules.named_parameters_may_be_read,
-        f"{FIRST_STATEMENT}/Resource/3/Fn::If/1",
+        f"{SHARED_STATEMENT}/Resource/2/Fn::If/1",
         {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${SigningKeyParameter}"},
     ),
     (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Resource", "*"),
     (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Action", "ssm:*"),
-    (rules.no_permission_is_open, f"{ASK}/Policies/0/Statement/2/Condition", ABSENT),
+    (rules.no_permission_is_open, f"{SHARED_STATEMENT}/Resource/0", "*"),
+    (rules.no_permission_is_open, f"{ASK}/Policies/1/Statement/2/Condition", ABSENT),
     (
         rules.no_permission_is_open,
-        f"{ASK}/Policies/0/Statement/1/Fn::If/1/Resource",
+        f"{ASK}/Policies/1/Statement/1/Fn::If/1/Resource",
         {"Fn::Sub": "arn:${AWS::Partition}:bedrock:*:*:inference-profile/*"},
     ),
     (rules.no_permission_is_open, f"{ASK}/Policies/0", "AmazonBedrockFullAccess"),
     (rules.only_what_is_called_is_allowed, f"{FIRST_STATEMENT}/Action", "ssm:GetParameter"),
-    (rules.only_what_is_called_is_allowed, f"{FLUSH}/Policies/0/Statement/0", ABSENT),
+    (rules.only_what_is_called_is_allowed, f"{FLUSH}/Policies", []),
+    (rules.only_what_is_called_is_allowed, f"{SHARED_STATEMENT}/Action", "ssm:GetParameter"),
     (
         rules.no_function_reads_anothers_secret,
-        f"{FIRST_STATEMENT}/Resource/1",
+        f"{FIRST_STATEMENT}/Resource",
         {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${UpstashFlushTokenParameter}"},
     ),
     (
@@ -111,16 +101,42 @@ BREACHES: list[tuple[rules.Rule, str, Any]] = [
     (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/State", ABSENT),
     (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/ScheduleExpressionTimezone", ABSENT),
     (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/RetryPolicy", ABSENT),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/RetryPolicy/MaximumRetryAttempts", ABSENT),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/RetryPolicy/MaximumRetryAttempts", 185),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/RetryPolicy/MaximumEventAgeInSeconds", 86_400),
     (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/DeadLetterConfig", ABSENT),
     (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/DeadLetterConfig/Arn/Fn::GetAtt/0", "AskLogs"),
     (rules.what_a_scheduled_function_raises_is_kept, f"{FLUSH}/EventInvokeConfig", ABSENT),
     (rules.what_a_scheduled_function_raises_is_kept, "Resources/FlushFailures", ABSENT),
+    (
+        rules.what_a_scheduled_function_raises_is_kept,
+        f"{FLUSH}/EventInvokeConfig/MaximumEventAgeInSeconds",
+        ABSENT,
+    ),
+    (
+        rules.what_failed_is_kept_for_a_while,
+        "Resources/FlushFailures/Properties/MessageRetentionPeriod",
+        ABSENT,
+    ),
+    (
+        rules.what_failed_is_kept_for_a_while,
+        "Resources/FlushFailures/Properties/SqsManagedSseEnabled",
+        False,
+    ),
     (rules.no_url_is_public, f"{ASK}/FunctionUrlConfig/AuthType", "NONE"),
     (rules.logs_are_json_and_expire, f"{SHARED}/LoggingConfig/LogFormat", "Text"),
     (rules.logs_are_json_and_expire, f"{FLUSH}/LoggingConfig", ABSENT),
     (rules.logs_are_json_and_expire, "Resources/AskLogs/Properties/RetentionInDays", ABSENT),
+    (rules.logs_are_json_and_expire, "Resources/FlushCacheLogs", ABSENT),
     (rules.a_new_account_can_deploy, f"{FLUSH}/ReservedConcurrentExecutions", 1),
+    (rules.a_new_account_can_deploy, "Parameters/AskReservedConcurrency/Default", "5"),
+    (
+        rules.a_new_account_can_deploy,
+        f"{ASK}/ReservedConcurrentExecutions",
+        {"Ref": "AskReservedConcurrency"},
+    ),
     (rules.parameters_explain_themselves, "Parameters/CacheTtl/Description", ABSENT),
+    (rules.parameters_explain_themselves, "Parameters/UpstashTokenParameter/NoEcho", True),
     (rules.parameters_explain_themselves, "Parameters/ModelId/AllowedPattern", ABSENT),
     (rules.parameters_explain_themselves, "Parameters/ModelId/Default", ABSENT),
     (
@@ -129,7 +145,9 @@ BREACHES: list[tuple[rules.Rule, str, Any]] = [
         [],
     ),
     (rules.nothing_is_declared_in_vain, f"{ASK}/LoggingConfig/LogGroup", "made-by-hand"),
-    (rules.nothing_is_declared_in_vain, f"{SHARED}/Environment/Variables/LLM_CACHE_TTL", "3600"),
+    (rules.nothing_is_declared_in_vain, f"{SCHEDULE}/ScheduleExpressionTimezone", "UTC"),
+    (rules.nothing_is_declared_in_vain, "Resources/Unused", {"Type": "AWS::SQS::Queue"}),
+    (rules.nothing_is_declared_in_vain, "Conditions/Unused", {"Fn::Equals": ["", ""]}),
     (rules.outputs_have_the_names_others_rely_on, "Outputs/AskUrl", ABSENT),
 ]
 
@@ -139,19 +157,13 @@ def test_template_keeps_the_rule(rule: rules.Rule) -> None:
     assert list(rule(TEMPLATE)) == []
 
 
-@pytest.mark.parametrize(
-    ("rule", "path", "value"),
-    BREACHES,
-    ids=[f"{rule.__name__}-{path.split('/', 1)[1]}" for rule, path, _ in BREACHES],
-)
+@pytest.mark.parametrize(("rule", "path", "value"), BREACHES, ids=titles(BREACHES))
 def test_rule_objects_to_a_broken_template(rule: rules.Rule, path: str, value: Any) -> None:
-    broken = copy.deepcopy(TEMPLATE)
-    at(path, value)(broken)
-    assert list(rule(broken)) != []
+    assert list(rule(broken(path, value))) != []
 
 
 def test_every_rule_has_been_seen_to_object() -> None:
-    assert {rule for rule, _, _ in BREACHES} == set(rules.RULES)
+    assert objected(BREACHES) == set(rules.RULES)
 
 
 @pytest.mark.parametrize("function", ["AskFunction", "FlushCacheFunction"])
@@ -169,16 +181,19 @@ def test_a_key_that_is_off_is_neither_named_nor_readable(
         return {"Fn::If": [condition, value, {"Ref": "AWS::NoValue"}]}
 
     properties = functions(TEMPLATE)[function]
-    (statement,) = (
-        one for one in rules.statements(properties) if "ssm:GetParameters" in rules.actions(one)
-    )
+    readable = [
+        one
+        for statement in rules.statements(TEMPLATE, properties)
+        for one in statement["Resource"]
+        if "ssm:GetParameters" in rules.actions(statement)
+    ]
     arn = "arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter"
     assert TEMPLATE["Parameters"][parameter]["Default"] == ""
     assert TEMPLATE["Conditions"][condition] == {
         "Fn::Not": [{"Fn::Equals": [{"Ref": parameter}, ""]}]
     }
     assert environment(properties)[variable] == only_if({"Ref": parameter})
-    assert only_if({"Fn::Sub": f"{arn}${{{parameter}}}"}) in statement["Resource"]
+    assert only_if({"Fn::Sub": f"{arn}${{{parameter}}}"}) in readable
 
 
 def test_there_is_a_makefile_for_every_target_and_no_other() -> None:

@@ -23,16 +23,16 @@ def built(layer: str = "layer-1") -> Template:
     return template
 
 
-def translate(template: Template) -> Template:
-    translated: Template = _translate(json.dumps(template))
+def translate(template: Template, **parameters: str) -> Template:
+    translated: Template = _translate(json.dumps([template, parameters]))
     return translated
 
 
 @cache
-def _translate(template: str) -> Any:
+def _translate(given: str) -> Any:
     done = subprocess.run(
         [PYTHON, TRANSLATE],
-        input=template,
+        input=given,
         env=ENVIRON,
         capture_output=True,
         text=True,
@@ -89,3 +89,49 @@ def test_scheduler_and_function_may_send_to_the_failures_queue() -> None:
             if statement["Action"] == "sqs:SendMessage"
         ]
         assert allowed == [{"Fn::GetAtt": ["FlushFailures", "Arn"]}]
+
+
+def test_codedeploy_is_there_where_a_rollout_is_gradual_and_nowhere_else() -> None:
+    def made(**parameters: str) -> list[str]:
+        found = resources(translate(built(), **parameters), "DeploymentGroup")
+        return sorted(found) + sorted(
+            key
+            for key, it in resources(translate(built(), **parameters), "Alias").items()
+            if "UpdatePolicy" in it
+        )
+
+    assert made() == made(Rollout="AllAtOnce") == []
+    gradual = made(Rollout="Canary10Percent5Minutes")
+    assert gradual == ["AskFunctionDeploymentGroup", "AskFunctionAliaslive"]
+
+
+def test_a_rollout_goes_back_on_the_alarm() -> None:
+    translated = translate(built(), Rollout="Linear10PercentEvery1Minute")
+    (group,) = resources(translated, "DeploymentGroup").values()
+    watched = {"Enabled": True, "Alarms": [{"Name": {"Ref": "AskErrors"}}]}
+    assert group["Properties"]["AlarmConfiguration"] == {"Fn::If": ["Monitored", watched, {}]}
+    assert "DEPLOYMENT_STOP_ON_ALARM" in group["Properties"]["AutoRollbackConfiguration"]["Events"]
+
+
+def test_tracing_that_is_off_allows_and_sets_nothing() -> None:
+    def traced(**parameters: str) -> tuple[int, int]:
+        translated = translate(built(), **parameters)
+        functions_ = resources(translated, "Lambda::Function").values()
+        roles = json.dumps(resources(translated, "IAM::Role"))
+        return sum("TracingConfig" in it["Properties"] for it in functions_), roles.count("Xray")
+
+    assert traced() == traced(Tracing="Disabled") == (0, 0)
+    assert traced(Tracing="Active") == (2, 2)
+
+
+def test_the_versions_are_described_by_the_settings_that_hold() -> None:
+    found = resources(translate(built()), "Lambda::Version").values()
+    assert [it["Properties"]["Description"] for it in found] == [{"Ref": "CacheSettings"}] * 2
+
+
+def test_a_settings_value_alone_does_not_publish_a_version_of_sams_making() -> None:
+    """Why the versions have that description: the template is hashed as it is written."""
+    assert versions(built()) == {
+        it["Properties"]["FunctionName"]["Ref"]: key
+        for key, it in resources(translate(built(), CacheTtl="60"), "Lambda::Version").items()
+    }

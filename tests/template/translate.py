@@ -1,4 +1,4 @@
-"""SAM's transform, as CloudFormation applies it: JSON in, JSON out.
+"""SAM's transform, as CloudFormation applies it: a template and parameters in, a template out.
 
 Run by the Python of sam's own environment, the only one to hold the translator.
 """
@@ -18,4 +18,5 @@ class ManagedPolicies:
         return {BASIC: f"arn:aws:iam::aws:policy/service-role/{BASIC}"}
 
 
-json.dump(transform(json.load(sys.stdin), {}, ManagedPolicies()), sys.stdout)
+template, parameters = json.load(sys.stdin)
+json.dump(transform(template, parameters, ManagedPolicies()), sys.stdout)

@@ -1,0 +1,115 @@
+"""The stack deployed again, with every parameter that makes something more."""
+
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from local_cloud.children import PartFailed
+from local_cloud.cloud import DEFAULT_CHOICES, LocalCloud
+from local_cloud.stack import ALIAS, Stack
+
+FUNCTIONS = ("AskFunction", "FlushCacheFunction")
+CHOICES = {
+    "CacheTtl": "120",
+    "SigningKeyParameter": "/llm-cache/signing-key",
+    "FlushState": "ENABLED",
+    "FlushSchedule": "at(2099-01-01T03:00:00)",
+    "FlushMissedHours": "30",
+    "AlarmEmail": "nobody@example.com",
+    "LayerAccount": "111122223333",
+    "LayerOrganization": "o-exampleorgid",
+}
+
+
+def live(cloud: LocalCloud, stack: Stack, function: str) -> Any:
+    """The configuration that callers of the alias get."""
+    name = stack.physical(function)
+    return cloud.aws.client("lambda").get_function_configuration(FunctionName=name, Qualifier=ALIAS)
+
+
+def versions(cloud: LocalCloud, stack: Stack) -> list[str]:
+    return [live(cloud, stack, function)["Version"] for function in FUNCTIONS]
+
+
+@pytest.fixture(scope="module")
+def before(cloud: LocalCloud) -> list[str]:
+    return versions(cloud, cloud.stack)
+
+
+@pytest.fixture(scope="module")
+def stack(cloud: LocalCloud, before: list[str]) -> Iterator[Stack]:
+    yield cloud.deploy(DEFAULT_CHOICES | CHOICES)
+    cloud.deploy()
+
+
+def alarms(cloud: LocalCloud, stack: Stack) -> dict[str, Any]:
+    made = cloud.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    return {
+        it["AlarmName"].split("-")[-2]: it for it in made if it["AlarmName"].startswith(stack.name)
+    }
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_a_changed_setting_reaches_the_alias(
+    cloud: LocalCloud, before: list[str], stack: Stack, function: str
+) -> None:
+    configuration = live(cloud, stack, function)
+    assert configuration["Version"] not in before
+    assert configuration["Environment"]["Variables"]["LLM_CACHE_TTL"] == "120"
+
+
+def test_the_same_settings_publish_nothing(cloud: LocalCloud, stack: Stack) -> None:
+    assert versions(cloud, cloud.deploy(DEFAULT_CHOICES | CHOICES)) == versions(cloud, stack)
+
+
+def test_a_schedule_that_misses_rings_after_the_hours_chosen(
+    cloud: LocalCloud, stack: Stack
+) -> None:
+    missed = alarms(cloud, stack)["FlushMissed"]
+    assert missed["Period"] * missed["EvaluationPeriods"] == 30 * 3600
+
+
+def test_every_alarm_goes_to_the_topic_and_the_topic_to_the_address(
+    cloud: LocalCloud, stack: Stack
+) -> None:
+    topic = stack.outputs["AlarmTopic"]
+    made = alarms(cloud, stack)
+    assert {
+        "AskErrors",
+        "FlushErrors",
+        "FlushMissed",
+        "CacheErrors",
+        "BreakerOpen",
+        "Forgery",
+    } < set(made)
+    assert {tuple(it["AlarmActions"]) for it in made.values()} == {(topic,)}
+    told = cloud.aws.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert [(it["Protocol"], it["Endpoint"]) for it in told] == [("email", "nobody@example.com")]
+
+
+def test_the_queue_is_watched_by_its_name(cloud: LocalCloud, stack: Stack) -> None:
+    (dimension,) = alarms(cloud, stack)["FlushFailuresNotEmpty"]["Dimensions"]
+    assert dimension == {
+        "Name": "QueueName",
+        "Value": stack.physical("FlushFailures").split("/")[-1],
+    }
+
+
+def test_the_layer_is_shared_with_just_whom_was_named(cloud: LocalCloud, stack: Stack) -> None:
+    ssm = cloud.aws.client("ssm")
+    arn = ssm.get_parameter(Name=stack.outputs["LayerArnParameter"])["Parameter"]["Value"]
+    assert arn == stack.outputs["LayerArn"]
+    name, version = arn.split(":")[-2:]
+    policy = cloud.aws.client("lambda").get_layer_version_policy(
+        LayerName=name, VersionNumber=int(version)
+    )["Policy"]
+    assert "111122223333" in policy
+    assert "o-exampleorgid" in policy
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python's runtime has SnapStart")
+def test_snapstart_is_refused_by_name_where_there_is_none(cloud: LocalCloud) -> None:
+    with pytest.raises(PartFailed, match=r"SnapStart needs python3\.12"):
+        cloud.deploy(DEFAULT_CHOICES | {"SnapStart": "PublishedVersions"})

@@ -1,0 +1,119 @@
+"""A change reaches the callers, and goes back when it fails; every rule objects when broken."""
+
+from typing import Any
+
+import pytest
+from tests.template import releases
+from tests.template.breaking import (
+    ABSENT,
+    ASK,
+    FLUSH,
+    SHARED,
+    TEMPLATE,
+    Breach,
+    broken,
+    objected,
+    titles,
+)
+from tests.template.rules import Rule
+
+BREACHES: list[Breach] = [
+    (releases.a_new_setting_reaches_the_alias, f"{FLUSH}/VersionDescription", ABSENT),
+    (releases.a_new_setting_reaches_the_alias, f"{ASK}/VersionDescription", "of the cache"),
+    (
+        releases.a_new_setting_reaches_the_alias,
+        f"{SHARED}/Environment/Variables/SETTINGS_REVISION",
+        ABSENT,
+    ),
+    (
+        releases.a_new_setting_reaches_the_alias,
+        f"{SHARED}/Environment/Variables/NEW",
+        {"Ref": "LogRetentionDays"},
+    ),
+    (
+        releases.a_new_setting_reaches_the_alias,
+        f"{ASK}/Environment/Variables/NEW",
+        {"Fn::If": ["Monitored", "on", "off"]},
+    ),
+    (
+        releases.a_new_setting_reaches_the_alias,
+        f"{ASK}/Environment/Variables/SHARE_ANSWERS",
+        "nobody",
+    ),
+    (
+        releases.a_new_setting_reaches_the_alias,
+        "Parameters/SigningKeyParameter/MaxLength",
+        ABSENT,
+    ),
+    (releases.a_rollout_goes_back_when_it_fails, f"{ASK}/DeploymentPreference/Alarms", ABSENT),
+    (
+        releases.a_rollout_goes_back_when_it_fails,
+        f"{ASK}/DeploymentPreference/Alarms/Fn::If/1",
+        [{"Ref": "FlushErrors"}],
+    ),
+    (releases.a_rollout_goes_back_when_it_fails, f"{ASK}/DeploymentPreference/Enabled", True),
+    (releases.a_rollout_goes_back_when_it_fails, "Mappings/Rollouts/AllAtOnce/CodeDeploy", True),
+    (releases.a_rollout_goes_back_when_it_fails, "Mappings/Rollouts/AllAtOnce", ABSENT),
+    (
+        releases.snapshots_are_off_and_refused_where_there_are_none,
+        "Parameters/SnapStart/Default",
+        "PublishedVersions",
+    ),
+    (
+        releases.snapshots_are_off_and_refused_where_there_are_none,
+        "Rules/SnapStartNeedsPython312",
+        ABSENT,
+    ),
+    (releases.snapshots_are_off_and_refused_where_there_are_none, f"{SHARED}/SnapStart", ABSENT),
+    (
+        releases.tracing_is_off_by_default_and_brings_no_library,
+        "Parameters/Tracing/Default",
+        "Active",
+    ),
+    (releases.tracing_is_off_by_default_and_brings_no_library, f"{SHARED}/Tracing", "Active"),
+    (
+        releases.the_layer_is_shared_with_nobody_unasked,
+        "Resources/LayerForOrganization/Condition",
+        ABSENT,
+    ),
+    (
+        releases.the_layer_is_shared_with_nobody_unasked,
+        "Resources/LayerForOrganization/Properties/OrganizationId",
+        ABSENT,
+    ),
+    (
+        releases.the_layer_is_shared_with_nobody_unasked,
+        "Resources/LayerForAccount/Properties/Principal",
+        "*",
+    ),
+    (
+        releases.the_layer_is_shared_with_nobody_unasked,
+        "Resources/LayerForAccount/Properties/Action",
+        "lambda:*",
+    ),
+    (
+        releases.the_layer_is_shared_with_nobody_unasked,
+        "Parameters/LayerAccount/Default",
+        "111122223333",
+    ),
+    (
+        releases.the_layer_is_found_by_other_stacks,
+        "Resources/LayerArnParameter/Properties/Name",
+        "/llm-cache/layer-arn",
+    ),
+    (releases.the_layer_is_found_by_other_stacks, "Resources/LayerArnParameter", ABSENT),
+]
+
+
+@pytest.mark.parametrize("rule", releases.RULES, ids=lambda rule: rule.__name__)
+def test_template_keeps_the_rule(rule: Rule) -> None:
+    assert list(rule(TEMPLATE)) == []
+
+
+@pytest.mark.parametrize(("rule", "path", "value"), BREACHES, ids=titles(BREACHES))
+def test_rule_objects_to_a_broken_template(rule: Rule, path: str, value: Any) -> None:
+    assert list(rule(broken(path, value))) != []
+
+
+def test_every_rule_has_been_seen_to_object() -> None:
+    assert objected(BREACHES) == set(releases.RULES)

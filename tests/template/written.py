@@ -1,0 +1,46 @@
+"""The metrics that the functions write, as they write them."""
+
+import contextlib
+import io
+import json
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+from tests.template.loader import Template, environment, functions
+
+import flush_cache
+from llm_cache import CacheMetrics, Outcome, Report, Status
+from llm_cache.clearing import Reclaimed
+
+
+def written(template: Template) -> dict[Any, frozenset[str]]:
+    """The names of the metrics, by the service that the template says a function is."""
+    by_function = {"AskFunction": _of_ask(), "FlushCacheFunction": _of_flush_cache()}
+    return {
+        environment(functions(template)[function])["POWERTOOLS_SERVICE_NAME"]: names
+        for function, names in by_function.items()
+    }
+
+
+@cache
+def _of_ask() -> frozenset[str]:
+    metrics, lines = CacheMetrics.from_env({"LLM_CACHE_INPUT_PRICE": "1"}), io.StringIO()
+    with contextlib.redirect_stdout(lines):
+        for status in (Status.HIT, Status.MISS):
+            metrics.write(Report([Outcome(status=status, key="k")]))
+    return frozenset(_names(lines.getvalue()))
+
+
+@cache
+def _of_flush_cache() -> frozenset[str]:
+    lines = io.StringIO()
+    with contextlib.redirect_stdout(lines):
+        flush_cache.count(flush_cache.Flush(), Reclaimed(scanned=1, removed=1, cursor="0"))
+    return frozenset(_names(lines.getvalue()))
+
+
+def _names(lines: str) -> Iterator[str]:
+    for line in lines.splitlines():
+        for directive in json.loads(line)["_aws"]["CloudWatchMetrics"]:
+            yield from (metric["Name"] for metric in directive["Metrics"])
