@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic_core import SchemaValidator, ValidationError
@@ -20,6 +21,7 @@ MAX_STOP = 100  # characters
 
 # pydantic's own validator, without its classes: to build those takes longer than a cold hit has.
 TEXT = schema.str_schema(min_length=1, max_length=MAX_CHARACTERS)
+STOP = schema.str_schema(min_length=1, max_length=MAX_STOP)
 SHARE = schema.float_schema(ge=0, le=1)
 
 
@@ -38,33 +40,31 @@ def _fields(*required: str, **fields: schema.CoreSchema) -> schema.TypedDictSche
     )
 
 
-def _at_most_what_the_operator_allows(value: int) -> int:
-    most = int(os.environ["MODEL_MAX_TOKENS"])
-    if value > most:
-        raise ValueError(f"at most {most}")
-    return value
-
-
 TURN = _fields("role", "content", role=schema.literal_schema(["user", "assistant"]), content=TEXT)
-PARAMETERS = _fields(
-    temperature=SHARE,
-    top_p=SHARE,
-    max_tokens=schema.no_info_after_validator_function(
-        _at_most_what_the_operator_allows, schema.int_schema(ge=1)
-    ),
-    stop=schema.list_schema(
-        schema.str_schema(min_length=1, max_length=MAX_STOP), min_length=1, max_length=MAX_STOPS
-    ),
-)
-QUESTION = _fields(
-    "question",
-    question=TEXT,
-    system=TEXT,
-    messages=schema.list_schema(TURN, max_length=MAX_TURNS),
-    parameters=PARAMETERS,
-    cache=schema.dict_schema(schema.str_schema(), schema.any_schema()),
-)
-VALIDATOR = SchemaValidator(QUESTION)
+
+
+@cache
+def question() -> schema.CoreSchema:
+    """Describe the body of a question, within what the operator allows."""
+    parameters = _fields(
+        temperature=SHARE,
+        top_p=SHARE,
+        max_tokens=schema.int_schema(ge=1, le=int(os.environ["MODEL_MAX_TOKENS"])),
+        stop=schema.list_schema(STOP, min_length=1, max_length=MAX_STOPS),
+    )
+    return _fields(
+        "question",
+        question=TEXT,
+        system=TEXT,
+        messages=schema.list_schema(TURN, max_length=MAX_TURNS),
+        parameters=parameters,
+        cache=schema.dict_schema(schema.str_schema(), schema.any_schema()),
+    )
+
+
+@cache
+def _validator() -> SchemaValidator:
+    return SchemaValidator(question())
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,13 +80,13 @@ class Question:
         if len(body) > MAX_BYTES:
             raise Problem(413, "too_large", f"a body has at most {MAX_BYTES} bytes")
         try:
-            fields = VALIDATOR.validate_json(body)
+            fields = _validator().validate_json(body)
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "body"
             raise invalid(field, first["msg"]) from None
-        cache = fields.pop("cache", None) or {}
-        return cls(_given(fields), cache)
+        accepts = fields.pop("cache", None) or {}
+        return cls(_given(fields), accepts)
 
     def policy(self, cache_control: str) -> CachePolicy:
         """Return what the body's ``cache`` and the ``Cache-Control`` header both allow."""

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 import llm_cache
-from question import QUESTION
+from question import question
 
 REF = "#/components/schemas/"
 
@@ -29,8 +29,8 @@ def description() -> dict[str, Any]:
     """Describe the requests by what checks them."""
     from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415  nobody else needs it
 
-    question = GenerateJsonSchema().generate(QUESTION)
-    schemas = {"Question": question, "Answer": ANSWER, "Problem": PROBLEM}
+    asked = GenerateJsonSchema().generate(question())
+    schemas = {"Question": asked, "Answer": ANSWER, "Problem": PROBLEM}
     return {
         "openapi": "3.1.0",
         "info": {"title": "ask", "version": llm_cache.__version__},
