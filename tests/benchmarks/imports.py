@@ -58,7 +58,8 @@ def statements(built: Artifacts, replaced: Path) -> dict[str, tuple[list[Path], 
         "the cache": (layer, "from llm_cache import UpstashRedisCache"),
         "clear and reclaim": (layer, "from llm_cache import CacheNamespace"),
         ASK: (layer, of_ask),
-        "ask, the function with its model": (ask, "import ask"),
+        "ask, the function, for a hit": (ask, "import ask"),
+        "ask, the function with its model": (ask, "import ask, asking"),
         FLUSH: (flush, "import flush_cache"),
     }
 
