@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import sys
 import textwrap
 import time
@@ -178,6 +179,37 @@ def test_snapstart_runs_the_hooks_around_the_snapshot(start: Callable[..., Envir
 
     assert environment.restore() < 5
     assert environment.invoke({}).payload == ["before", "after"]
+
+
+CONNECTING = """
+import socket
+kept = []
+
+def handler(event, context):
+    kept.append(socket.create_connection(("127.0.0.1", event["port"])))
+    kept.append(bytearray(event["bytes"]))
+"""
+
+
+def test_connections_of_the_process_are_seen_until_the_other_end_closes(
+    start: Callable[..., Environment],
+) -> None:
+    environment = start(CONNECTING)
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert environment.connected_to() == set()
+        environment.invoke({"port": port, "bytes": 0})
+        with server.accept()[0]:
+            assert environment.connected_to() == {port}
+        assert environment.connected_to() == set()
+
+
+def test_most_memory_that_the_process_had_is_seen(start: Callable[..., Environment]) -> None:
+    environment, most = start(CONNECTING), 64 * 2**20
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        before = environment.peak_memory()
+        environment.invoke({"port": server.getsockname()[1], "bytes": most})
+        assert before + most <= environment.peak_memory() < before + 2 * most
 
 
 def test_stop_leaves_no_process(start: Callable[..., Environment]) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 INIT_SECONDS = 60
 _POLL_SECONDS = 0.01
+_ESTABLISHED = "01"  # as /proc/net/tcp has it
 
 
 class InitFailed(PartFailed):
@@ -123,6 +124,27 @@ class Environment:
         """Return the id of the function's process."""
         guard = self._child.pid
         return int(Path(f"/proc/{guard}/task/{guard}/children").read_text().split()[0])
+
+    def peak_memory(self) -> int:
+        """Return the most bytes of memory that the process has had."""
+        status = Path(f"/proc/{self.pid()}/status").read_text()
+        (line,) = [line for line in status.splitlines() if line.startswith("VmHWM:")]
+        return int(line.split()[1]) * 1024
+
+    def connected_to(self) -> set[int]:
+        """Return the TCP ports that the process is connected to, but for its Runtime API's.
+
+        A connection whose other end has closed does not count.
+        """
+        pid = self.pid()
+        opened = {str(link.readlink()) for link in Path(f"/proc/{pid}/fd").iterdir()}
+        rows = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+        ports = {
+            int(row[2].rpartition(":")[2], 16)
+            for row in rows
+            if row[3] == _ESTABLISHED and f"socket:[{row[9]}]" in opened
+        }
+        return ports - {self._api.server_port}
 
     def stop(self) -> None:
         """End the process."""
