@@ -11,12 +11,13 @@ import time
 from typing import cast, get_args
 from urllib.parse import urlsplit
 
-from local_cloud import table
+from local_cloud import scenario
 from local_cloud.aws import KEY, REGION
 from local_cloud.children import PartFailed
 from local_cloud.cloud import LocalCloud
 from local_cloud.model import ModelName
 from local_cloud.scenario import CAPITAL, Scenario
+from local_cloud.table import Table
 
 
 def main() -> int:
@@ -25,7 +26,7 @@ def main() -> int:
     parser.add_argument("command", choices=["run", "serve"])
     command = {"run": run, "serve": serve}[parser.parse_args().command]
     try:
-        return command(_model())
+        return command()
     except PartFailed as failed:
         print(f"local_cloud: {failed}", file=sys.stderr)
         return 1
@@ -33,27 +34,25 @@ def main() -> int:
         return 130
 
 
-def run(model: ModelName) -> int:
+def run() -> int:
     """Deploy, tell the story, print the table, and name what did not come true."""
-    began = time.monotonic()
+    began, model = time.monotonic(), _model()
     with LocalCloud.start(model=model) as cloud:
+        table = Table(scenario.COLUMNS)
         table.print_heading()
-        scenario = Scenario(cloud, table.print_row)
-        scenario.run()
+        story = Scenario(cloud, table.print_row)
+        story.run()
         calls, commands = cloud.model.calls, cloud.upstash.meter.read().commands
-    for failure in scenario.failures:
-        print(f"FAILED  {failure}", file=sys.stderr)
-    print(
-        f"\nThe model ({model}) was asked: {CAPITAL} It said: {scenario.answer}\n"
-        f"{'Not all' if scenario.failures else 'All'} as expected: {calls} calls of the model, "
-        f"{commands} commands of Redis, {time.monotonic() - began:.0f} s in all."
+    print(f"\nThe model ({model}) was asked: {CAPITAL} It said: {story.answer}")
+    seconds = time.monotonic() - began
+    return story.end(
+        f"{calls} calls of the model, {commands} commands of Redis, {seconds:.0f} s in all."
     )
-    return 1 if scenario.failures else 0
 
 
-def serve(model: ModelName) -> int:
+def serve() -> int:
     """Deploy, say how to ask, and stay up until Ctrl-C."""
-    with LocalCloud.start(model=model) as cloud:
+    with LocalCloud.start(model=_model()) as cloud:
         print(f"\nThe stack is up. Ask it, once and once again:\n\n{_curl(cloud)}\n")
         print(f"Upstash  {cloud.upstash.url}  token {cloud.upstash.token}")
         print(f"AWS      {cloud.aws.endpoint_url}\n\nCtrl-C stops everything.", flush=True)

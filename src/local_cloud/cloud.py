@@ -12,6 +12,8 @@
         cloud.aws.client("ssm"), cloud.aws.environment()
         cloud.upstash.url, cloud.upstash.token          the REST endpoint in front of cloud.redis
         cloud.deploy({"FlushState": "ENABLED"})         deploy again with other parameters
+        cloud.build(), cloud.delete()                   sam build of cloud.tree, sam delete
+        with cloud.upstash_at(token="wrong"): …         the functions look for it elsewhere
         cloud.check()                                   raises PartFailed if a part has died
         cloud.environment("AskFunction")                the same function under AWS's own runtime
 
@@ -60,6 +62,7 @@ class LocalCloud:
     model: Model
     aws: Aws
     stack: Stack
+    tree: sam.Tree
 
     @classmethod
     @contextlib.contextmanager
@@ -68,17 +71,18 @@ class LocalCloud:
         *,
         model: ModelName = "smollm2",
         choices: Mapping[str, str] = DEFAULT_CHOICES,
+        tree: sam.Tree = sam.HERE,
         progress: Callable[[str], None] = to_stderr,
     ) -> Iterator[Self]:
         """Build, start every part, deploy, and stop it all at the end.
 
-        `choices` are template parameters that shall differ from their defaults. Raises PartFailed,
-        naming the part, when one does not come up.
+        `choices` are template parameters that shall differ from their defaults; `tree` is what is
+        deployed. Raises PartFailed, naming the part, when one does not come up.
         """
         with contextlib.ExitStack() as stop, _sigterm_raises():
             folder = Path(stop.enter_context(tempfile.TemporaryDirectory(prefix="local-cloud-")))
-            with sam.alone():
-                if build := sam.start_build(folder):
+            with sam.alone(tree):
+                if build := sam.start_build(folder, tree):
                     stop.callback(build.stop)
                 with step(
                     f"starting Redis, Upstash's endpoint, AWS and the model {model}", progress
@@ -87,27 +91,72 @@ class LocalCloud:
                 if build:
                     with step("building the layer and the functions", progress):
                         build.wait()
-                    sam.built()
+                    sam.built(tree)
                 with step("deploying template.yaml to the emulated AWS", progress):
-                    stack = _deploy(parts.aws, choices, folder)
-            yield cls(folder, *parts, stack)
+                    stack = _deploy(parts.aws, choices, folder, tree.built)
+            yield cls(folder, *parts, stack, tree)
 
-    def deploy(self, choices: Mapping[str, str] = DEFAULT_CHOICES) -> Stack:
-        """Deploy what was built with other parameters, and return the stack as it is then."""
-        with sam.alone():
-            return _deploy(self.aws, choices, self.folder)
+    def build(self) -> None:
+        """Build what the tree holds now, unless that was built already."""
+        with sam.alone(self.tree):
+            if build := sam.start_build(self.folder, self.tree):
+                build.wait()
+                sam.built(self.tree)
+
+    def deploy(
+        self, choices: Mapping[str, str] = DEFAULT_CHOICES, *, template: Path | None = None
+    ) -> Stack:
+        """Deploy what was built with other parameters, and return the stack as it is then.
+
+        `template` is another one than was built, in the same folder. Raises PartFailed, with what
+        sam said, when the deployment fails.
+        """
+        with sam.alone(self.tree):
+            return _deploy(self.aws, choices, self.folder, template or self.tree.built)
+
+    def delete(self) -> None:
+        """Delete the stack."""
+        sam.start_delete(self.aws, self.folder).wait()
 
     @contextlib.contextmanager
     def environment(self, function: str, *, snapstart: bool = False) -> Iterator[Environment]:
         """Run a deployed function (its logical id) in a fresh environment of AWS's own runtime."""
+        with self.downloaded(function) as deployed, self.running(deployed, snapstart) as running:
+            yield running
+
+    @contextlib.contextmanager
+    def downloaded(self, function: str) -> Iterator[Deployed]:
+        """Download a deployed function (its logical id) and its layers, for environments of it."""
         with tempfile.TemporaryDirectory(dir=self.folder) as name:
-            folder, physical = Path(name), self.stack.physical(function)
-            deployed = Deployed.download(self.aws, physical, ALIAS, folder)
-            where = self.aws.variables()
-            with Environment.start(
-                deployed, folder, variables=where, snapstart=snapstart
-            ) as environment:
-                yield environment
+            yield Deployed.download(self.aws, self.stack.physical(function), ALIAS, Path(name))
+
+    @contextlib.contextmanager
+    def running(self, deployed: Deployed, snapstart: bool = False) -> Iterator[Environment]:
+        """Run what was downloaded in a fresh environment of AWS's own runtime."""
+        with (
+            tempfile.TemporaryDirectory(dir=self.folder) as name,
+            Environment.start(
+                deployed, Path(name), variables=self.aws.variables(), snapstart=snapstart
+            ) as environment,
+        ):
+            yield environment
+
+    @contextlib.contextmanager
+    def upstash_at(self, *, url: str = "", token: str = "") -> Iterator[None]:
+        """Let the functions look for Upstash at another address, or with another token.
+
+        Their environments start cold, before the block and after it.
+        """
+        self._move(url or self.upstash.url, token or self.upstash.token)
+        try:
+            yield
+        finally:
+            self._move(self.upstash.url, self.upstash.token)
+
+    def _move(self, url: str, token: str) -> None:
+        _tell_where_upstash_is(self.aws, url, token)
+        for function in self.stack.functions:
+            self.stack.kill_environments(function)
 
     def check(self) -> None:
         """Raise PartFailed, naming the part, if one has died."""
@@ -132,20 +181,20 @@ def _start_parts(name: ModelName, folder: Path, stop: contextlib.ExitStack) -> _
     upstash = stop.enter_context(UpstashEndpoint.spawn(redis, log=folder / "upstash.log"))
     model.wait()
     aws.wait()
-    _tell_where_upstash_is(aws, upstash)
+    _tell_where_upstash_is(aws, upstash.url, upstash.token)
     return _Parts(redis, upstash, model, aws)
 
 
-def _tell_where_upstash_is(aws: Aws, upstash: UpstashEndpoint) -> None:
+def _tell_where_upstash_is(aws: Aws, url: str, token: str) -> None:
     """Fill the parameters whose names the template has as defaults."""
-    declared, ssm = parameters(sam.TEMPLATE), aws.client("ssm")
-    secrets = {"UpstashUrlParameter": upstash.url, "UpstashTokenParameter": upstash.token}
-    for parameter, value in secrets.items():
-        ssm.put_parameter(Name=declared[parameter]["Default"], Value=value, Type="SecureString")
+    declared, ssm = parameters(sam.HERE.template), aws.client("ssm")
+    for parameter, value in {"UpstashUrlParameter": url, "UpstashTokenParameter": token}.items():
+        name = declared[parameter]["Default"]
+        ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
 
 
-def _deploy(aws: Aws, choices: Mapping[str, str], folder: Path) -> Stack:
-    sam.start_deploy(aws, choices, folder).wait()
+def _deploy(aws: Aws, choices: Mapping[str, str], folder: Path, template: Path) -> Stack:
+    sam.start_deploy(aws, choices, folder, template).wait()
     return Stack.read(aws, sam.STACK)
 
 

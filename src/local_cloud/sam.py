@@ -1,4 +1,4 @@
-"""The real `sam build` and `sam deploy` of template.yaml, for this host and to the emulated AWS."""
+"""The real `sam` on template.yaml: build for this host, deploy to the emulated AWS, delete."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import fcntl
 import hashlib
 import os
 import platform
+import shutil
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from local_cloud.aws import without_account
 from local_cloud.children import Child, PartFailed
@@ -21,16 +23,57 @@ if TYPE_CHECKING:
 
     from local_cloud.aws import Aws
 
-TEMPLATE = CHECKOUT / "template.yaml"
-BUILD = CHECKOUT / ".build" / "local"
-_BUILT = BUILD / "built"
 STACK = "llm-cache"
-_BUCKET = "local-cloud-deployments"
+BUCKET = "local-cloud-deployments"
 _ARCHITECTURES = {"aarch64": "arm64", "arm64": "arm64", "x86_64": "x86_64", "amd64": "x86_64"}
 # What ministack refuses to make: an alarm on an expression of two metrics.
-_WITHOUT = {"HitRateAlarm": "0"}
+WITHOUT = {"HitRateAlarm": "0"}
 # Settings of this process that would reach into sam, or into the make that sam starts.
 _FOREIGN = ("SAM_", "PYTHON", "MAKE", "MFLAGS")
+# What the template names.
+_DEPLOYED = ("template.yaml", "functions", "layers", "src/llm_cache", "LICENSE", "README.md")
+
+
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """What is built and deployed: the checkout, or a copy of it that may be changed."""
+
+    root: Path = CHECKOUT
+
+    @property
+    def template(self) -> Path:
+        """The template."""
+        return self.root / "template.yaml"
+
+    @property
+    def build(self) -> Path:
+        """The folder that all builds for the local cloud go to."""
+        return self.root / ".build" / "local"
+
+    @property
+    def built(self) -> Path:
+        """The template that `sam build` leaves beside what it built."""
+        return self.build / "build" / "template.yaml"
+
+    @property
+    def stamp(self) -> Path:
+        """The file that holds the hash of the sources that were built last."""
+        return self.build / "built"
+
+    def copy(self, root: Path) -> Self:
+        """Copy what is deployed, and no build of it, to a new folder."""
+        for name in _DEPLOYED:
+            source, to = self.root / name, root / name
+            to.parent.mkdir(parents=True, exist_ok=True)
+            if source.is_dir():
+                leave = shutil.ignore_patterns("__pycache__")
+                shutil.copytree(source, to, symlinks=True, ignore=leave)
+            else:
+                shutil.copy(source, to)
+        return type(self)(root)
+
+
+HERE = Tree()
 
 
 def target() -> dict[str, str]:
@@ -39,7 +82,7 @@ def target() -> dict[str, str]:
     Raises PartFailed where Lambda has no such Python.
     """
     runtime = f"python{sys.version_info.major}.{sys.version_info.minor}"
-    allowed = parameters(TEMPLATE)["Runtime"]["AllowedValues"]
+    allowed = parameters(HERE.template)["Runtime"]["AllowedValues"]
     if runtime not in allowed:
         raise PartFailed(
             f"the template knows {', '.join(allowed)}, and this is {runtime}: "
@@ -49,60 +92,71 @@ def target() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def alone() -> Iterator[None]:
+def alone(tree: Tree = HERE) -> Iterator[None]:
     """Keep the build folder to this process; another one waits until it is done."""
-    BUILD.mkdir(parents=True, exist_ok=True)
-    with (BUILD / "lock").open("w") as lock:
+    tree.build.mkdir(parents=True, exist_ok=True)
+    with (tree.build / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-def start_build(folder: Path) -> Child | None:
+def start_build(folder: Path, tree: Tree = HERE) -> Child | None:
     """Start `sam build`, or return None when what it would build is there already.
 
     Call `built` when it has ended well. (sam's own cache builds functions with a Makefile anew.)
     """
-    if _BUILT.exists() and _BUILT.read_text() == sources():
+    if tree.stamp.exists() and tree.stamp.read_text() == sources(tree):
         return None
-    _BUILT.unlink(missing_ok=True)
-    arguments = ["--template", str(TEMPLATE), "--build-dir", str(BUILD / "build"), "--cached"]
-    arguments += ["--parallel", "--cache-dir", str(BUILD / "cache"), *_overrides(target())]
-    return _start("sam build", ["build", *arguments], without_account(os.environ), folder)
+    tree.stamp.unlink(missing_ok=True)
+    arguments = ["--template", str(tree.template), "--build-dir", str(tree.built.parent)]
+    arguments += ["--cached", "--parallel", "--cache-dir", str(tree.build / "cache")]
+    arguments += _overrides(target())
+    return _start("build", arguments, without_account(os.environ), folder, tree)
 
 
-def built() -> None:
+def built(tree: Tree = HERE) -> None:
     """Remember that the present sources have been built."""
-    _BUILT.write_text(sources())
+    tree.stamp.write_text(sources(tree))
 
 
-def sources() -> str:
+def sources(tree: Tree = HERE) -> str:
     """Return a hash of the template, the target, and what is built, links followed."""
-    digest = hashlib.sha256(repr(target()).encode() + TEMPLATE.read_bytes())
+    digest = hashlib.sha256(repr(target()).encode() + tree.template.read_bytes())
     for top in ("functions", "layers"):
-        for folder, _, names in sorted(os.walk(CHECKOUT / top, followlinks=True)):
+        for folder, _, names in sorted(os.walk(tree.root / top, followlinks=True)):
             for name in sorted(names):
                 path = Path(folder, name)
                 if path.suffix != ".pyc":
                     content = hashlib.sha256(path.read_bytes()).hexdigest()
-                    digest.update(f"{path.relative_to(CHECKOUT)} {content}\n".encode())
+                    digest.update(f"{path.relative_to(tree.root)} {content}\n".encode())
     return digest.hexdigest()
 
 
-def start_deploy(aws: Aws, choices: Mapping[str, str], folder: Path) -> Child:
-    """Start `sam deploy` of what was built; `choices` are parameters that differ from the default.
+def start_deploy(aws: Aws, choices: Mapping[str, str], folder: Path, template: Path) -> Child:
+    """Start `sam deploy` of a template that was built; a second one updates the stack.
 
-    A second deploy updates the stack.
+    `choices` are parameters that differ from the default. All are given: sam leaves a parameter
+    that it is not given as the deployment before had it.
     """
-    aws.client("s3").create_bucket(Bucket=_BUCKET)
-    built = str(BUILD / "build" / "template.yaml")
-    arguments = ["--template", built, "--stack-name", STACK, "--s3-bucket", _BUCKET]
+    aws.client("s3").create_bucket(Bucket=BUCKET)
+    arguments = ["--template", str(template), "--stack-name", STACK, "--s3-bucket", BUCKET]
     arguments += ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
     arguments += ["--no-fail-on-empty-changeset", "--no-progressbar"]
-    arguments += _overrides(target() | _WITHOUT | dict(choices))
-    return _start("sam deploy", ["deploy", *arguments], aws.environment(), folder)
+    declared = parameters(template).items()
+    defaults = {name: str(told["Default"]) for name, told in declared if "Default" in told}
+    arguments += _overrides(defaults | target() | WITHOUT | dict(choices))
+    return _start("deploy", arguments, aws.environment(), folder)
 
 
-def _start(name: str, arguments: list[str], base: Mapping[str, str], folder: Path) -> Child:
+def start_delete(aws: Aws, folder: Path) -> Child:
+    """Start `sam delete` of the stack, and of what was uploaded for it."""
+    arguments = ["--stack-name", STACK, "--no-prompts"]
+    return _start("delete", arguments, aws.environment(), folder)
+
+
+def _start(
+    command: str, arguments: list[str], base: Mapping[str, str], folder: Path, tree: Tree = HERE
+) -> Child:
     settings = folder / "samconfig.toml"  # not the checkout's: that one is for real accounts
     settings.write_text("version = 0.1\n")
     kept = {key: value for key, value in base.items() if not key.startswith(_FOREIGN)}
@@ -115,10 +169,12 @@ def _start(name: str, arguments: list[str], base: Mapping[str, str], folder: Pat
         "__SAM_CLI_APP_DIR": str(folder),
         "TMPDIR": str(folder),
     }
-    argv = [interpreter("sam"), "-m", "samcli", *arguments, "--config-file", str(settings)]
-    return Child.start(name, argv, env=env, cwd=CHECKOUT, log=folder / f"{name}.log")
+    argv = [interpreter("sam"), "-m", "samcli", command, *arguments]
+    argv += ["--config-file", str(settings)]
+    log = folder / f"sam {command}.log"
+    return Child.start(f"sam {command}", argv, env=env, cwd=tree.root, log=log)
 
 
 def _overrides(choices: Mapping[str, str]) -> list[str]:
-    pairs = [f"ParameterKey={key},ParameterValue={value}" for key, value in choices.items()]
+    pairs = [f'ParameterKey={key},ParameterValue="{value}"' for key, value in choices.items()]
     return ["--parameter-overrides", *pairs]

@@ -8,50 +8,63 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
-from local_cloud.cloud import LocalCloud
-from local_cloud.table import Row
+from local_cloud.asking import Reply, ask, url
+from local_cloud.story import Story
+from local_cloud.table import Column, seconds
 
-BRIEF = "Answer in one short sentence."
 CAPITAL = "What is the capital of France?"
 PARAPHRASE = "Which city is France's capital?"
 CHAT = ("Name a fruit.", "What colour is it?", "Name another of that colour.")
 NEWS = "What is a good name for a cat?"
 CALLERS = 10
+COLUMNS = (
+    Column("what", 50, "<"),
+    Column("status", 8, "<"),
+    Column("TTL left", 9),
+    Column("time", 9),
+    Column("speed-up", 9),
+    Column("tokens saved", 12),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back from one ``POST /ask``, and how long it took."""
+class Row:
+    """One thing that happened; a cell left at None stays empty."""
 
-    status_code: int
-    body: dict[str, Any]
-    seconds: float
+    what: str
+    status: str = ""
+    ttl: float | None = None
+    seconds: float | None = None
+    speed_up: float | None = None
+    tokens: int | None = None
 
-    @property
-    def cache(self) -> dict[str, Any]:
-        """The reply's ``cache`` field."""
-        cache: dict[str, Any] = self.body.get("cache", {})
-        return cache
+    def cells(self) -> Sequence[str]:
+        """Return the cells as text, in the order of ``COLUMNS``."""
+        return (
+            self.what,
+            self.status,
+            "" if self.ttl is None else _duration(self.ttl),
+            seconds(self.seconds),
+            "" if self.speed_up is None else f"{self.speed_up:.0f}x",
+            "" if not self.tokens else str(self.tokens),
+        )
 
 
 @dataclass(slots=True)
-class Scenario:
-    """Runs the story against a deployed stack, hands each row to ``show``, collects failures."""
+class Scenario(Story[Row]):
+    """The main job's story; ``failures`` is empty when all came true."""
 
-    cloud: LocalCloud
-    show: Callable[[Row], None]
-    failures: list[str] = field(default_factory=list)
     answer: str = ""
     """What the model said to the first question."""
 
     def run(self) -> None:
-        """Tell the whole story; ``failures`` is empty when all came true."""
+        """Tell the whole story."""
         self.start_cold()
         miss = self.question("a question", CAPITAL, "miss")
         self.answer = miss.body.get("answer", "")
@@ -72,7 +85,7 @@ class Scenario:
         """Load the function by a request without a question, so that no later row pays for it."""
         what = "cold start (no question: 422)"
         began = time.perf_counter()
-        reply = self.cloud.stack.request("POST", self._url("ask"), body={})
+        reply = self.cloud.stack.request("POST", url(self.cloud.stack), body={})
         self.show(Row(what, str(reply.status_code), seconds=time.perf_counter() - began))
         self.expect(what, "422", reply.status_code == HTTPStatus.UNPROCESSABLE_ENTITY, reply.text)
 
@@ -154,28 +167,12 @@ class Scenario:
 
     def ask(self, question: str, **body: Any) -> Reply:
         """Send one question to the Function URL, signed."""
-        sent = {"question": question, "system": BRIEF, **body}
-        began = time.perf_counter()
-        response = self.cloud.stack.request("POST", self._url("ask"), body=sent)
-        seconds = time.perf_counter() - began
-        try:
-            return Reply(response.status_code, response.json(), seconds)
-        except ValueError:
-            return Reply(response.status_code, {"error": response.text}, seconds)
-
-    def expect(self, what: str, expected: str, came: bool, instead: object = "") -> None:
-        """Note a failure unless ``came``."""
-        if not came:
-            self.failures.append(f"{what}: expected {expected}; {instead}")
+        return ask(self.cloud.stack, question, **body)
 
     def _show(self, what: str, reply: Reply, beside: Reply | None) -> None:
         saved = reply.body.get("usage", {}).get("saved_tokens")
         faster = beside.seconds / reply.seconds if beside else None
-        status = str(reply.cache.get("status", reply.status_code))
-        self.show(Row(what, status, reply.cache.get("ttl"), reply.seconds, faster, saved))
-
-    def _url(self, path: str) -> str:
-        return self.cloud.stack.outputs["AskUrl"] + path
+        self.show(Row(what, reply.status, reply.cache.get("ttl"), reply.seconds, faster, saved))
 
 
 def _turns(question: str, reply: Reply) -> list[dict[str, Any]]:
@@ -183,3 +180,10 @@ def _turns(question: str, reply: Reply) -> list[dict[str, Any]]:
         {"role": "user", "content": question},
         {"role": "assistant", "content": reply.body.get("answer", "")},
     ]
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds)
+    if whole < 120:  # noqa: PLR2004
+        return f"{whole} s"
+    return f"{whole // 60} min" if whole < 7200 else f"{whole // 3600} h"  # noqa: PLR2004

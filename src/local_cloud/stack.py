@@ -65,6 +65,12 @@ class Stack:
         (found,) = [physical for type_, physical in self.resources.values() if type_ == kind]
         return found
 
+    @property
+    def functions(self) -> list[str]:
+        """The logical ids of the stack's functions."""
+        kind = "AWS::Lambda::Function"
+        return sorted(logical for logical, (type_, _) in self.resources.items() if type_ == kind)
+
     def invoke(self, function: str, event: object, *, qualifier: str = ALIAS) -> Invocation:
         """Invoke a function by its logical id and wait for what it returns."""
         began = time.perf_counter()

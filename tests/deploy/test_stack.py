@@ -3,16 +3,14 @@
 import json
 import sys
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from tests.faults import servers
-from tests.functions.events import function_url
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.scenario import Scenario
-from local_cloud.table import Row
+from local_cloud.events import function_url
+from local_cloud.scenario import Row, Scenario
 
 BUDGET = 10.0  # seconds: a cold start on a busy machine, the cache's timeout, an immediate model
 
@@ -67,36 +65,19 @@ def test_no_function_has_the_token_in_its_configuration(cloud: LocalCloud) -> No
     assert cloud.upstash.token not in told
 
 
-@pytest.fixture
-def elsewhere(cloud: LocalCloud) -> Iterator[Any]:
-    """Point the deployed function's SSM parameters elsewhere, and back afterwards."""
-    ssm = cloud.aws.client("ssm")
-
-    def point(name: str, value: str) -> None:
-        ssm.put_parameter(Name=name, Value=value, Type="SecureString", Overwrite=True)
-        cloud.stack.kill_environments("AskFunction")
-
-    yield point
-    point("/llm-cache/upstash-url", cloud.upstash.url)
-    point("/llm-cache/upstash-token", cloud.upstash.token)
+def test_with_a_wrong_token_it_still_answers(cloud: LocalCloud) -> None:
+    with cloud.upstash_at(token="wrong"):
+        for _ in range(2):
+            assert ask(cloud, "With a wrong token?")["cache"]["status"] == "error"
 
 
-def test_with_a_wrong_token_it_still_answers(cloud: LocalCloud, elsewhere: Any) -> None:
-    elsewhere("/llm-cache/upstash-token", "wrong")
-    for _ in range(2):
-        assert ask(cloud, "With a wrong token?")["cache"]["status"] == "error"
+def test_with_upstash_unreachable_it_still_answers(cloud: LocalCloud) -> None:
+    with cloud.upstash_at(url="http://127.0.0.1:9"):
+        assert ask(cloud, "With Upstash gone?")["cache"]["status"] == "error"
 
 
-def test_with_upstash_unreachable_it_still_answers(cloud: LocalCloud, elsewhere: Any) -> None:
-    elsewhere("/llm-cache/upstash-url", "http://127.0.0.1:9")
-    assert ask(cloud, "With Upstash gone?")["cache"]["status"] == "error"
-
-
-def test_with_upstash_hanging_it_answers_within_its_budget(
-    cloud: LocalCloud, elsewhere: Any
-) -> None:
-    with servers.serving(servers.silent) as url:
-        elsewhere("/llm-cache/upstash-url", url)
+def test_with_upstash_hanging_it_answers_within_its_budget(cloud: LocalCloud) -> None:
+    with servers.serving(servers.silent) as url, cloud.upstash_at(url=url):
         began = time.monotonic()
         assert ask(cloud, "With Upstash silent?")["cache"]["status"] == "error"
         assert time.monotonic() - began < BUDGET

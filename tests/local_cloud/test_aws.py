@@ -6,7 +6,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from local_cloud.sam import start_build
+from local_cloud.sam import HERE, start_build
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,9 +76,8 @@ def test_sam_build_sees_no_account_and_no_make_flags(
     printing.write_text("#!/bin/sh\nexec env\n")
     printing.chmod(0o755)
     monkeypatch.setattr("local_cloud.sam.interpreter", lambda _: str(printing))
-    monkeypatch.setattr("local_cloud.sam._BUILT", tmp_path / "built")
 
-    build = start_build(tmp_path)
+    build = start_build(tmp_path, HERE.copy(tmp_path / "tree"))
     assert build
     build.wait()
 

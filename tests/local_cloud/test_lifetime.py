@@ -22,9 +22,9 @@ RUN = """
 import io, sys, time, zipfile
 from local_cloud import cloud, sam
 
-sam.start_build = lambda folder: None
+sam.start_build = lambda folder, tree: None
 
-def deploy(aws, choices, folder):
+def deploy(aws, choices, folder, template):
     code = io.BytesIO()
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("index.py", "def handler(event, context): return 1")
