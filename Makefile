@@ -7,7 +7,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run serve test nightly bench faults check format lock setup build clean
+.PHONY: help run serve deploy-local test nightly bench faults check format lock setup build clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -18,6 +18,9 @@ setup: .venv/.ready $(TOOLS) ## Install what the other targets need (they call i
 
 run: setup ## Deploy to the local cloud, ask, hit the cache, flush, and print what happened
 	@$(VENV)/python -m local_cloud run
+
+deploy-local: setup ## Deploy to the local cloud, again, changed, broken; delete; print what came of it
+	@$(VENV)/python -m local_cloud deploy
 
 serve: setup ## Keep the local cloud up until Ctrl-C, with a curl line that works
 	@$(VENV)/python -m local_cloud serve

@@ -2,16 +2,11 @@
 
 import copy
 import json
-import subprocess
 from functools import cache
-from typing import Any
 
-from tests.template.loader import ROOT, Template, load, resources
+from tests.template.loader import Template, load, resources
 
-PYTHON = ROOT / ".tools/sam/bin/python"
-TRANSLATE = ROOT / "tests/template/translate.py"
-# The translator asks for a region and for nothing else of AWS.
-ENVIRON = {"AWS_DEFAULT_REGION": "eu-west-1"}
+from local_cloud.deployment.transformed import transformed
 
 
 def built(layer: str = "layer-1") -> Template:
@@ -24,22 +19,12 @@ def built(layer: str = "layer-1") -> Template:
 
 
 def translate(template: Template, **parameters: str) -> Template:
-    translated: Template = _translate(json.dumps([template, parameters]))
-    return translated
+    return _translate(json.dumps(template), tuple(parameters.items()))
 
 
 @cache
-def _translate(given: str) -> Any:
-    done = subprocess.run(
-        [PYTHON, TRANSLATE],
-        input=given,
-        env=ENVIRON,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+def _translate(template: str, parameters: tuple[tuple[str, str], ...]) -> Template:
+    return transformed(template, dict(parameters))
 
 
 def versions(template: Template) -> dict[str, str]:
