@@ -30,7 +30,8 @@ test: setup ## Run the tests, and report what of the library they did not reach
 	@$(VENV)/python -m coverage report
 
 nightly: setup ## Run what takes minutes: a million answers, a million poisons, more orders of events, more examples
-	@PROFILE=nightly $(VENV)/python -m pytest tests/properties tests/poison tests/nightly tests/faults/test_killed.py
+	@PROFILE=nightly $(VENV)/python -m pytest tests/properties tests/poison tests/nightly tests/faults/test_killed.py \
+	  tests/deploy/test_deployment.py
 
 build: .venv/.ready .tools/sam/.ready ## Build for AWS: sam build (PARAMETERS="Architecture=x86_64 …" for another target)
 	@PYTHON="$(CURDIR)/$(VENV)/python" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build \
