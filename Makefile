@@ -8,6 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run serve deploy-local test nightly bench faults check format lock setup build clean
+.PHONY: deploy ask flush logs delete
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,11 +32,32 @@ test: setup ## Run the tests, and report what of the library they did not reach
 
 nightly: setup ## Run what takes minutes: a million answers, a million poisons, more orders of events, more examples
 	@PROFILE=nightly $(VENV)/python -m pytest tests/properties tests/poison tests/nightly tests/faults/test_killed.py \
-	  tests/deploy/test_deployment.py
+	  tests/deploy
 
 build: .venv/.ready .tools/sam/.ready ## Build for AWS: sam build (PARAMETERS="Architecture=x86_64 …" for another target)
 	@PYTHON="$(CURDIR)/$(VENV)/python" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build \
 	  $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+
+# Of a deployed stack. CONFIG is an environment of samconfig.toml, STACK another name than it has there; what is
+# the user's own text goes by the environment, so that the shell reads nothing in it.
+CONFIG     ?= dev
+DEPLOYMENT  = $(VENV)/python -m deployment $@ --config "$(CONFIG)" --stack "$(STACK)"
+export PARAMETERS QUESTION TAG
+
+deploy: .venv/.ready .tools/sam/.ready ## Build and deploy to AWS (CONFIG=dev or prod, STACK=name, PARAMETERS="Name=Value …")
+	@$(DEPLOYMENT) --parameters "$$PARAMETERS"
+
+ask: .venv/.ready ## Ask the deployed function (QUESTION="…")
+	@$(DEPLOYMENT) "$$QUESTION"
+
+flush: .venv/.ready ## Clear the cache of the deployed stack (TAG=name: only the answers under it)
+	@$(DEPLOYMENT) --tag "$$TAG"
+
+logs: .venv/.ready ## Print what the deployed functions log (MINUTES=15, FOLLOW=1)
+	@$(DEPLOYMENT) --minutes "$(or $(MINUTES),15)" $(if $(FOLLOW),--follow)
+
+delete: .venv/.ready .tools/sam/.ready ## Delete the deployed stack (YES=1: do not ask)
+	@$(DEPLOYMENT) $(if $(YES),--yes)
 
 bench: setup ## Measure hit, miss, store, clear and cold imports beside the replaced class
 	@$(VENV)/python -m tests.benchmarks

@@ -7,8 +7,9 @@ import pytest
 
 from local_cloud.cloud import LocalCloud
 
-# `make deploy-local` and `make nightly` prove all of it; the quick tests take a minute less.
-collect_ignore = [] if os.environ.get("PROFILE") == "nightly" else ["test_deployment.py"]
+# Deployments of other stacks are for `make nightly`: a minute each.
+OTHERS = ["test_deployment.py", "test_make.py"]
+collect_ignore = [] if os.environ.get("PROFILE") == "nightly" else OTHERS
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,38 @@
+"""The deployed flush function, invoked until it has gone all the way round."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+
+from deployment.calling import flush
+from deployment.failure import Failure
+from deployment.stack import Stack
+
+STACK = Stack("shop", {}, {"FlushFunctionName": "shop-flush"})
+
+
+class Lambda:
+    """Answers an invocation as boto3 does, and remembers what was sent."""
+
+    def __init__(self, *replies: dict[str, Any], error: str | None = None) -> None:
+        self.replies, self.error, self.sent = list(replies), error, list[Any]()
+
+    def invoke(self, **request: Any) -> dict[str, Any]:
+        assert (request["FunctionName"], request["Qualifier"]) == ("shop-flush", "live")
+        self.sent.append(json.loads(request["Payload"]))
+        body = io.BytesIO(json.dumps(self.replies.pop(0)).encode())
+        return {"Payload": body} | ({"FunctionError": self.error} if self.error else {})
+
+
+def test_a_flush_goes_on_where_it_ran_out_of_time() -> None:
+    client = Lambda({"complete": False, "cursor": "7"}, {"complete": True, "cursor": "0"})
+    assert [done["complete"] for done in flush(client, STACK, {"tag": "red"})] == [False, True]
+    assert client.sent == [{"tag": "red"}, {"tag": "red", "cursor": "7"}]
+
+
+def test_a_flush_that_failed_says_what_the_function_said() -> None:
+    client = Lambda({"errorMessage": "Upstash refused"}, error="Unhandled")
+    with pytest.raises(Failure, match="the flush failed: Upstash refused"):
+        list(flush(client, STACK, {}))

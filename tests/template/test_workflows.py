@@ -1,0 +1,134 @@
+"""The workflows run nobody else's code unpinned, and are allowed no more than they need."""
+
+import copy
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import yaml
+from tests.template.loader import ROOT, load
+
+FOLDER = ROOT / ".github/workflows"
+Workflow = dict[Any, Any]
+PINNED = re.compile(r"uses: [\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$")
+
+
+def texts() -> dict[str, str]:
+    return {path.name: path.read_text() for path in sorted(FOLDER.glob("*.yml"))}
+
+
+def unpinned(text: str) -> list[str]:
+    uses = [line.strip().removeprefix("- ") for line in text.splitlines() if "uses:" in line]
+    return [line for line in uses if not PINNED.match(line)]
+
+
+def allows_more_than_it_needs(workflow: Workflow) -> Iterator[str]:
+    if workflow.get("permissions") != {"contents": "read"}:
+        yield "what a job may do is not said, or is more than to read"
+    if "pull_request_target" in workflow[True]:  # YAML's `on`
+        yield "a fork's code would run with this repository's rights"
+    for name, job in workflow["jobs"].items():
+        assumes = any("configure-aws-credentials" in step.get("uses", "") for step in job["steps"])
+        needed = {"contents": "read"} | ({"id-token": "write"} if assumes else {})
+        if job.get("permissions", {"contents": "read"}) != needed:
+            yield f"{name} may do more, or less, than it needs"
+        own = "github.event.pull_request.head.repo.full_name == github.repository"
+        if assumes and "pull_request" in job["if"] and own not in job["if"]:
+            yield f"{name} runs a fork's code with AWS's credentials"
+        if "timeout-minutes" not in job:
+            yield f"{name} may run for six hours"
+        for step in job["steps"]:
+            checks_out = "actions/checkout" in step.get("uses", "")
+            if checks_out and step.get("with", {}).get("persist-credentials") is not False:
+                yield f"{name} leaves the token of its checkout on the disk"
+            if "secrets." in str(step):
+                yield f"{name} has a secret: SSM has them"
+
+
+def interpolated(text: str) -> list[str]:
+    """Commands into which something is put that who opens a pull request has written."""
+    return [line for line in text.splitlines() if "run:" in line and "${{" in line]
+
+
+@pytest.mark.parametrize("name", texts())
+def test_every_action_is_pinned_to_a_commit_and_says_which_version_it_is(name: str) -> None:
+    assert unpinned(texts()[name]) == []
+    assert interpolated(texts()[name]) == []
+
+
+@pytest.mark.parametrize("name", texts())
+def test_a_workflow_is_allowed_what_it_needs(name: str) -> None:
+    assert list(allows_more_than_it_needs(yaml.safe_load(texts()[name]))) == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "- uses: actions/checkout@v4",
+        "- uses: actions/checkout@34e1148 # v4.3.1",
+        "uses: actions/checkout@34e114876b0b11c390a56381ad16ebd13914f8d5",
+        "uses: docker://alpine",
+    ],
+)
+def test_an_action_that_may_change_is_noticed(line: str) -> None:
+    assert unpinned(f"      {line}") != []
+
+
+def _without_permissions(workflow: Workflow) -> None:
+    del workflow["permissions"]
+
+
+def _for_forks(workflow: Workflow) -> None:
+    workflow[True]["pull_request_target"] = None
+
+
+def _writing(workflow: Workflow) -> None:
+    workflow["jobs"]["production"]["permissions"]["contents"] = "write"
+
+
+def _from_forks(workflow: Workflow) -> None:
+    workflow["jobs"]["pull-request"]["if"] = "github.event_name == 'pull_request'"
+
+
+def _endless(workflow: Workflow) -> None:
+    del workflow["jobs"]["production"]["timeout-minutes"]
+
+
+def _keeping_the_token(workflow: Workflow) -> None:
+    del workflow["jobs"]["production"]["steps"][0]["with"]
+
+
+def _with_a_secret(workflow: Workflow) -> None:
+    workflow["jobs"]["production"]["steps"][-1]["env"] = {"KEY": "${{ secrets.AWS_KEY }}"}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        _without_permissions,
+        _for_forks,
+        _writing,
+        _from_forks,
+        _endless,
+        _keeping_the_token,
+        _with_a_secret,
+    ],
+)
+def test_one_that_is_allowed_more_is_noticed(change: Callable[[Workflow], None]) -> None:
+    workflow = copy.deepcopy(yaml.safe_load(texts()["deploy.yml"]))
+    change(workflow)
+    assert list(allows_more_than_it_needs(workflow)) != []
+
+
+def test_a_title_in_a_command_is_noticed() -> None:
+    assert interpolated("      - run: echo ${{ github.event.pull_request.title }}") != []
+
+
+def test_it_is_checked_on_the_oldest_python_and_on_the_one_deployed() -> None:
+    matrix = yaml.safe_load(texts()["check.yml"])["jobs"]["check"]["strategy"]["matrix"]["python"]
+    runtime = load()["Parameters"]["Runtime"]
+    assert [f"python{version}" for version in matrix] == [
+        runtime["AllowedValues"][0],
+        runtime["Default"],
+    ]
