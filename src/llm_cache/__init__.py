@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from llm_cache.memory import MemoryTier
     from llm_cache.namespace import CacheNamespace
     from llm_cache.policy import CachePolicy, Coalesce, Mode
+    from llm_cache.report import Outcome, Report, Status
     from llm_cache.responses import ResponseCache
-    from llm_cache.scope import Outcome, Report, Status
     from llm_cache.seal import Encryption, Signing
     from llm_cache.settings import Settings
     from llm_cache.streaming import cached
@@ -57,13 +57,13 @@ _HOMES = {
     "LlmCacheError": "errors",
     "MemoryTier": "memory",
     "Mode": "policy",
-    "Outcome": "scope",
+    "Outcome": "report",
     "Reclaimed": "clearing",
-    "Report": "scope",
+    "Report": "report",
     "ResponseCache": "responses",
     "Settings": "settings",
     "Signing": "seal",
-    "Status": "scope",
+    "Status": "report",
     "StoreError": "errors",
     "StoreGarbled": "errors",
     "StoreRefused": "errors",

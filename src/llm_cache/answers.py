@@ -18,7 +18,8 @@ from llm_cache.memory import MemoryTier
 from llm_cache.operations import Hit, Operation, Unseen, Wanted
 from llm_cache.policy import Coalesce, Mode
 from llm_cache.question import Question
-from llm_cache.scope import Outcome, Seen, Status, Tokens
+from llm_cache.report import Outcome, Status, Tokens
+from llm_cache.scope import Seen
 from llm_cache.ttl import TtlBounds
 
 A = TypeVar("A")

@@ -10,7 +10,8 @@ from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
 from llm_cache.canonical import KEY_VERSION, canonical
-from llm_cache.core import Bounds, Cache, configured
+from llm_cache.configuration import Bounds, configured
+from llm_cache.core import Cache
 from llm_cache.errors import InvalidSettings
 from llm_cache.generations import Generations
 from llm_cache.junk import Junk

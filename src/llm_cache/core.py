@@ -10,12 +10,11 @@ import secrets
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
-from typing import Any, Generic, TypedDict, TypeVar
+from typing import Any, Generic, TypeVar
 
 from llm_cache import clearing, scope
 from llm_cache.answers import RESERVE, Answers, Kind
 from llm_cache.breaker import Breaker, Circuit
-from llm_cache.credentials import fetch
 from llm_cache.drivers import arun, finish, on_a_loop, run
 from llm_cache.errors import StoreTimeout
 from llm_cache.keys import Keyspace
@@ -23,13 +22,13 @@ from llm_cache.memory import MemoryTier
 from llm_cache.operations import Operation, Request, unlocked
 from llm_cache.policy import CachePolicy
 from llm_cache.question import Asked, Question
-from llm_cache.scope import LambdaContext, Report
-from llm_cache.seal import PendingSeal, Seal, sealing
+from llm_cache.report import Report
+from llm_cache.scope import LambdaContext
+from llm_cache.seal import PendingSeal, Seal
 from llm_cache.settings import (
     DEFAULT_LEASE,
     DEFAULT_MAX_BYTES,
     DEFAULT_TIMEOUT,
-    Settings,
     positive,
     positive_bytes,
 )
@@ -40,23 +39,6 @@ CLEAR_TIMEOUT = 30.0  # seconds; a FLUSHDB SYNC of a large database takes its ti
 _numbers = itertools.count()
 
 A = TypeVar("A")
-
-
-class Bounds(TypedDict, total=False):
-    """What the operator decides of a cache; ``Cache`` says what each is."""
-
-    ttl: Ttl | None
-    namespace: str | None
-    ttl_floor: float
-    ttl_ceiling: float
-    ttl_jitter: float
-    timeout: float
-    max_bytes: int
-    lease: float
-    memory: MemoryTier | None
-    breaker: Breaker | None
-    seal: Seal | PendingSeal | None
-    clock: Callable[[], float]
 
 
 class Cache(Generic[A]):
@@ -215,28 +197,6 @@ class Cache(Generic[A]):
 
     async def _aexecute_clear(self, step: Request) -> Any:
         return await self._store.aexecute(step, CLEAR_TIMEOUT)
-
-
-def configured(environ: Mapping[str, str]) -> tuple[UpstashStore, Bounds]:
-    """Return what the environment describes: where the database is, and what the operator decides.
-
-    Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``.
-    """
-    settings = Settings.from_env(environ)
-    make = sealing(encrypts=settings.encrypts)
-    store = UpstashStore(lambda: fetch(settings, make))
-    return store, Bounds(
-        ttl=settings.ttl.default,
-        namespace=settings.namespace,
-        ttl_floor=settings.ttl.floor,
-        ttl_ceiling=settings.ttl.ceiling,
-        ttl_jitter=settings.ttl.jitter,
-        timeout=settings.timeout,
-        max_bytes=settings.max_bytes,
-        lease=settings.lease,
-        memory=MemoryTier(seconds=settings.memory) if settings.memory else None,
-        seal=store.seal if settings.seals else None,
-    )
 
 
 def _allowed(timeout: float) -> float:

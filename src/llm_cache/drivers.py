@@ -1,7 +1,8 @@
 """Run an operation against a store: once blocking, once on the event loop.
 
 The two must stay the same but for ``await``; every rule lives in the operation. One that is
-cancelled, or interrupted, is closed at once: it may have something to give back.
+cancelled, or interrupted, is closed at once: it may have something to give back. A step that is no
+pause is for ``execute``.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import closing, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
@@ -19,7 +20,7 @@ from llm_cache.operations import Operation, Pause, Request
 T = TypeVar("T")
 
 
-def run(operation: Operation[T], execute: Callable[[Request], Any]) -> T:
+def run(operation: Generator[Any, Any, T], execute: Callable[[Any], Any]) -> T:
     """Run ``operation`` to its end and return its result."""
     with closing(operation):
         try:
@@ -36,7 +37,7 @@ def run(operation: Operation[T], execute: Callable[[Request], Any]) -> T:
             return result
 
 
-async def arun(operation: Operation[T], execute: Callable[[Request], Awaitable[Any]]) -> T:
+async def arun(operation: Generator[Any, Any, T], execute: Callable[[Any], Awaitable[Any]]) -> T:
     """Run ``operation`` to its end on the running event loop and return its result."""
     with closing(operation):
         try:

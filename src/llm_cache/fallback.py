@@ -46,10 +46,9 @@ def _served_on_error() -> Iterator[list[Any]]:
         try:
             yield served
         except Exception:
-            if report.spare is None:
+            if (spare := report.stand_in()) is None:
                 raise
-            outcome, answer = report.spare
-            report.add(outcome)
+            outcome, answer = spare
             served.append(_output(marked(answer, outcome)[0]))
 
 

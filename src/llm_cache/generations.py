@@ -20,7 +20,7 @@ from llm_cache.errors import UnreadableEntry
 from llm_cache.hits import marked, unmarked
 from llm_cache.junk import Junk, junk
 from llm_cache.parsed import unparsed
-from llm_cache.scope import Outcome, Tokens
+from llm_cache.report import Outcome, Tokens
 
 PLAIN = {kind.__name__: kind for kind in (Generation, GenerationChunk)}
 CHAT = {kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)}

@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGeneration, Generation
 
-from llm_cache.scope import Outcome, Status
+from llm_cache.report import Outcome, Status
 
 FIELD = "cache"
 """Where in a message's ``response_metadata`` the mark stands, in place of anything of that name."""

@@ -13,7 +13,8 @@ from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError, StoreUnavail
 from llm_cache.keys import Keyspace, digest, keyed
 from llm_cache.operations import Hit, Operation, unlocked
 from llm_cache.policy import CachePolicy, Mode
-from llm_cache.scope import Outcome, Report, Scope, Status, Tokens
+from llm_cache.report import Outcome, Report, Status, Tokens
+from llm_cache.scope import Scope
 from llm_cache.seal import PendingSeal, Seal
 
 logger = logging.getLogger(__name__)

@@ -5,22 +5,33 @@ from __future__ import annotations
 import functools
 import json
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from typing import Any, TypeVar, Unpack, cast, overload
+from typing import Any, Unpack, cast, overload
 
 from llm_cache import scope
-from llm_cache.core import Bounds, Cache, configured
+from llm_cache.configuration import Bounds, configured
+from llm_cache.core import Cache
+from llm_cache.drivers import arun, on_a_loop, run
 from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
+from llm_cache.operations import Pause, Request
 from llm_cache.policy import CachePolicy, Mode
 from llm_cache.question import Question
-from llm_cache.scope import NO_TOKENS, Outcome, Tokens
+from llm_cache.report import NO_TOKENS, Outcome, Report, Tokens
 
 Response = dict[str, Any]
 Answering = Callable[[Any], Response]
 AsyncAnswering = Callable[[Any], Awaitable[Response]]
-T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """The step that the cached function itself does."""
+
+
+Answered = Generator[Request | Pause | Ask, Any, Response]
 
 
 class ResponseCache(Cache[Response]):
@@ -75,46 +86,50 @@ class ResponseCache(Cache[Response]):
         policy has ``stale_if_error``, an expired response stands in for one that fails.
         """
         if iscoroutinefunction(answer):
-            return self._cached_async(answer)
-        return self._cached(cast("Answering", answer))
 
-    def _cached(self, answer: Answering) -> Answering:
+            @functools.wraps(answer)
+            async def aanswered(request: Any) -> Response:
+                async def execute(step: Request | Ask) -> Any:
+                    if isinstance(step, Ask):
+                        with self.policy(COMPUTING):
+                            return await answer(request)
+                    return await self._aexecute(step)
+
+                with self.policy() as report:
+                    return await arun(self._answered(request, report, may_wait=True), execute)
+
+            return aanswered
+
         @functools.wraps(answer)
         def answered(request: Any) -> Response:
-            if scope.current().policy.effective_mode is Mode.BYPASS:
-                return answer(request)
-            if (found := self.lookup(request)) is not None:
-                return found
-            try:
-                with self.policy(COMPUTING):
-                    response = answer(request)
-            except Exception:
-                if (spare := _spare()) is None:
-                    raise
-                return spare
-            self.update(request, response)
-            return response
+            def execute(step: Request | Ask) -> Any:
+                if isinstance(step, Ask):
+                    with self.policy(COMPUTING):
+                        return answer(request)
+                return self._execute(step)
+
+            with self.policy() as report:
+                may_wait = not on_a_loop()
+                return run(self._answered(request, report, may_wait=may_wait), execute)
 
         return answered
 
-    def _cached_async(self, answer: AsyncAnswering) -> AsyncAnswering:
-        @functools.wraps(answer)
-        async def answered(request: Any) -> Response:
-            if scope.current().policy.effective_mode is Mode.BYPASS:
-                return await answer(request)
-            if (found := await self.alookup(request)) is not None:
-                return found
-            try:
-                with self.policy(COMPUTING):
-                    response = await answer(request)
-            except Exception:
-                if (spare := _spare()) is None:
-                    raise
-                return spare
-            await self.aupdate(request, response)
-            return response
-
-        return answered
+    def _answered(self, request: Any, report: Report, *, may_wait: bool) -> Answered:
+        """Answer one request. ``report`` is its own: what another left to spare is not for it."""
+        if scope.current().policy.effective_mode is Mode.BYPASS:
+            bypassing: Response = yield Ask()
+            return bypassing
+        found = yield from self._answers.lookup(self._question(request), may_wait=may_wait)
+        if found is not None:
+            return found
+        try:
+            response: Response = yield Ask()
+        except Exception:
+            if (spare := report.stand_in()) is None:
+                raise
+            return cast("Response", spare[1])
+        yield from self._answers.update(self._question(request), response)
+        return response
 
     def _question(self, request: object) -> Question:
         def asked(key: str | None) -> tuple[str, ...]:
@@ -127,15 +142,6 @@ class ResponseCache(Cache[Response]):
 
 
 COMPUTING = CachePolicy(mode=Mode.BYPASS)
-
-
-def _spare() -> Response | None:
-    report = scope.current().report
-    if report.spare is None:
-        return None
-    outcome, response = report.spare
-    report.add(outcome)
-    return cast("Response", response)
 
 
 class Responses:

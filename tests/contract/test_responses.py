@@ -175,6 +175,18 @@ def test_an_expired_response_stands_in_for_one_that_fails(redis: Redis, clock: C
         ask(REQUEST)
 
 
+def test_what_another_request_left_to_spare_stands_in_for_none(redis: Redis, clock: Clock) -> None:
+    cache, function = ResponseCache(redis, version="1", namespace="n", clock=clock), Function()
+    ask = cache.cached(function)
+    with cache.policy(CachePolicy(ttl=10, stale_if_error=600)):
+        ask("one")
+        clock.now += 60
+        assert ask("one")["answer"] == "answer 2"  # it had expired, and was computed anew
+        function.fails = True
+        with pytest.raises(RuntimeError, match="the model failed"):
+            ask("another")
+
+
 def test_many_who_ask_at_once_cost_one_call(cache: ResponseCache) -> None:
     go, calls = threading.Event(), []
 

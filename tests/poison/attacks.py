@@ -27,7 +27,7 @@ from llm_cache import entry as entries
 from llm_cache.cache_control import delta_seconds, directives
 from llm_cache.canonical import canonical
 from llm_cache.entry import Entry
-from llm_cache.scope import Report
+from llm_cache.report import Report
 from llm_cache.seal import Seal
 from llm_cache.ttl import MAX_SECONDS, TtlBounds
 

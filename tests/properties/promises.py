@@ -6,7 +6,7 @@ from tests.properties.callers import Caller
 from tests.properties.model import Answer, Event, History, reads
 from tests.properties.wire import DRIFT
 
-from llm_cache.scope import Outcome, Status
+from llm_cache.report import Outcome, Status
 
 
 def answer_of(history: History, text: str) -> Answer | None:

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from llm_cache import UnreadableEntry
 from llm_cache.entry import Entry
 from llm_cache.generations import read, serialize, tokens
-from llm_cache.scope import Tokens
+from llm_cache.report import Tokens
 
 USAGE: Any = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 FULL = AIMessage(

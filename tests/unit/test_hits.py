@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from llm_cache.generations import serialize
 from llm_cache.hits import marked, unmarked
-from llm_cache.scope import Outcome, Status
+from llm_cache.report import Outcome, Status
 
 HIT = Outcome(status=Status.HIT, key="shop:entry:1", age=10.0, ttl=50.0)
 STALE = Outcome(status=Status.STALE, key="shop:entry:1", age=100.0, ttl=-40.0)

@@ -4,7 +4,8 @@ from contextvars import copy_context
 
 from llm_cache import CachePolicy, Mode, Outcome, Status
 from llm_cache.operations import Unseen
-from llm_cache.scope import Seen, Tokens, current, entered, recall, remember
+from llm_cache.report import Tokens
+from llm_cache.scope import Seen, current, entered, recall, remember
 
 
 class Context:

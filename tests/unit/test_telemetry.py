@@ -9,7 +9,7 @@ from aws_lambda_powertools import Metrics
 from tests.clock import Clock
 
 from llm_cache import CacheMetrics, Circuit, InvalidSettings, Outcome, Report, Status
-from llm_cache.scope import Tokens
+from llm_cache.report import Tokens
 
 REPORT = Report(
     [

@@ -1,0 +1,53 @@
+"""What the operator decides of a cache, as its arguments and as the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypedDict
+
+from llm_cache.breaker import Breaker
+from llm_cache.credentials import fetch
+from llm_cache.memory import MemoryTier
+from llm_cache.seal import PendingSeal, Seal, sealing
+from llm_cache.settings import Settings
+from llm_cache.store import UpstashStore
+from llm_cache.ttl import Ttl
+
+
+class Bounds(TypedDict, total=False):
+    """What the operator decides of a cache; ``core.Cache`` says what each is."""
+
+    ttl: Ttl | None
+    namespace: str | None
+    ttl_floor: float
+    ttl_ceiling: float
+    ttl_jitter: float
+    timeout: float
+    max_bytes: int
+    lease: float
+    memory: MemoryTier | None
+    breaker: Breaker | None
+    seal: Seal | PendingSeal | None
+    clock: Callable[[], float]
+
+
+def configured(environ: Mapping[str, str]) -> tuple[UpstashStore, Bounds]:
+    """Return what the environment describes: where the database is, and what the operator decides.
+
+    Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``.
+    """
+    settings = Settings.from_env(environ)
+    make = sealing(encrypts=settings.encrypts)
+    store = UpstashStore(lambda: fetch(settings, make))
+    return store, Bounds(
+        ttl=settings.ttl.default,
+        namespace=settings.namespace,
+        ttl_floor=settings.ttl.floor,
+        ttl_ceiling=settings.ttl.ceiling,
+        ttl_jitter=settings.ttl.jitter,
+        timeout=settings.timeout,
+        max_bytes=settings.max_bytes,
+        lease=settings.lease,
+        memory=MemoryTier(seconds=settings.memory) if settings.memory else None,
+        seal=store.seal if settings.seals else None,
+    )
