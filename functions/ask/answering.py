@@ -28,11 +28,11 @@ def responses() -> ResponseCache:
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Return ``{"answer", "usage"}``; raise a ``Problem`` when there is no answer.
 
-    A hit is found before LangChain and the model's client are imported. Without one
-    line, the model's own cache answers.
+    A hit is found before LangChain and the model's client are imported. Without the line marked so,
+    the model's own cache answers.
     """
     ask: Callable[[dict[str, Any]], dict[str, Any]] = by_the_model
-    ask = responses().cached(ask)  # this one
+    ask = responses().cached(ask)  # may be left out
     try:
         return ask(request)
     except CacheMiss as error:  # RFC 9111, section 5.2.1.7

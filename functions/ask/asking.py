@@ -8,18 +8,23 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, System
 
 from bedrock.failures import Cause, Failure
 from bedrock.model import model, usage
-from problems import Problem, model_timeout
+from llm_cache import CacheMiss
+from problems import Problem
 
 ROLES = {"user": HumanMessage, "assistant": AIMessage}
-STATUS = {Cause.NOT_CACHED: 504, Cause.BUSY: 503, Cause.FAILED: 502}
+STATUS = {Cause.TIMEOUT: 504, Cause.BUSY: 503, Cause.FAILED: 502}
 
 
 def ask_the_model(request: dict[str, Any]) -> dict[str, Any]:
     """Return ``{"answer", "usage"}``; raise a ``Problem`` when the model does not answer."""
     try:
         message: AIMessage = model().invoke(prompt(request), **request.get("parameters", {}))
+    except CacheMiss:  # no failure of the model: the caller wanted it left alone
+        raise
     except Exception as error:
-        raise _as_problem(Failure.of(error)) from error
+        failure = Failure.of(error)
+        status, wait = STATUS[failure.cause], failure.retry_after
+        raise Problem(status, failure.cause, failure.message, retry_after=wait) from error
     return {"answer": str(message.text), "usage": usage(message)}
 
 
@@ -28,10 +33,3 @@ def prompt(request: dict[str, Any]) -> list[BaseMessage]:
     system = [SystemMessage(request["system"])] if "system" in request else []
     earlier = [ROLES[turn["role"]](turn["content"]) for turn in request.get("messages", [])]
     return [*system, *earlier, HumanMessage(request["question"])]
-
-
-def _as_problem(failure: Failure) -> Problem:
-    if failure.cause is Cause.TIMEOUT:
-        return model_timeout()
-    status = STATUS[failure.cause]
-    return Problem(status, failure.cause, failure.message, retry_after=failure.retry_after)

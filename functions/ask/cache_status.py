@@ -34,12 +34,11 @@ def headers(report: Report, policy: CachePolicy) -> dict[str, str]:
     last = report.last
     if _collapsed(last):  # section 2.7
         return {"Cache-Status": f'{NAME}; fwd=uri-miss; collapsed; key="{_hash(last.key)}"'}
-    if last is not None and last.status is Status.STALE:  # RFC 9211, section 2.4: a negative ttl
-        stale = f'{NAME}; hit; ttl={int(last.ttl or 0)}; key="{_hash(last.key)}"'
-        return {"Cache-Status": f"{stale}; detail=stale-if-error", "Age": str(int(last.age))}
-    if last is not None and report.hits:
-        told = {"Cache-Status": f'{NAME}; hit; ttl={int(last.ttl or 0)}; key="{_hash(last.key)}"'}
-        return {**told, "Age": str(int(last.age))}
+    if last is not None and (report.hits or last.status is Status.STALE):
+        told = f'{NAME}; hit; ttl={int(last.ttl or 0)}; key="{_hash(last.key)}"'
+        if not report.hits:  # RFC 9211, section 2.4: its ttl is negative
+            told += "; detail=stale-if-error"
+        return {"Cache-Status": told, "Age": str(int(last.age))}
     why = "miss" if report.errors else FORWARDED[policy.effective_mode]
     if any(outcome.why == "too_old" for outcome in report.having(Status.MISS)):
         why = "request"

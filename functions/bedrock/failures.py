@@ -7,8 +7,6 @@ from typing import NamedTuple, Self
 
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 
-from llm_cache import CacheMiss
-
 BUSY = {
     "ModelNotReadyException",
     "ServiceQuotaExceededException",
@@ -22,8 +20,6 @@ SLOW = {"ModelTimeoutException"}
 class Cause(StrEnum):
     """What went wrong, by the name that callers and logs are told."""
 
-    NOT_CACHED = "not_cached"
-    """The policy wants no model call, and nothing is stored."""
     TIMEOUT = "model_timeout"
     """No answer came in time."""
     BUSY = "model_busy"
@@ -49,8 +45,6 @@ class Failure(NamedTuple):
     @classmethod
     def of(cls, error: Exception) -> Self:
         """Tell what an error of the model, or of its client, means."""
-        if isinstance(error, CacheMiss):
-            return cls(Cause.NOT_CACHED, str(error))
         if isinstance(error, ConnectTimeoutError | ReadTimeoutError | TimeoutError):
             return cls(Cause.TIMEOUT, TEXTS[Cause.TIMEOUT])
         if not isinstance(error, ClientError):

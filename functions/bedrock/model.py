@@ -11,11 +11,10 @@ from langchain_aws import ChatBedrockConverse
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 
-from llm_cache import CachePolicy, UpstashRedisCache
+from llm_cache import UpstashRedisCache
 
 for _name in ("botocore", "langchain_aws"):  # at DEBUG they log prompts and answers
     logging.getLogger(_name).setLevel(logging.INFO)
-COALESCE = CachePolicy(coalesce="fleet")  # unless the caller says otherwise
 
 
 @cache
