@@ -8,6 +8,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from deployment.failure import Failure
+from local_cloud.sam import given
 from local_cloud.tools import CHECKOUT, interpreter
 
 if TYPE_CHECKING:
@@ -35,12 +36,6 @@ def delete(environment: str, stack: str, region: str, *, ask: bool) -> None:
     """Delete a stack and what was uploaded for it."""
     arguments = ["delete", "--config-env", environment, "--stack-name", stack, "--region", region]
     _run(arguments + ([] if ask else ["--no-prompts"]))
-
-
-def given(overrides: Mapping[str, str]) -> list[str]:
-    """Return the parameters as sam takes them with spaces, which a schedule's expression has."""
-    pairs = [f'ParameterKey={name},ParameterValue="{value}"' for name, value in overrides.items()]
-    return ["--parameter-overrides", *pairs] if pairs else []
 
 
 def _run(arguments: Sequence[str]) -> None:

@@ -110,7 +110,7 @@ def start_build(folder: Path, tree: Tree = HERE) -> Child | None:
     tree.stamp.unlink(missing_ok=True)
     arguments = ["--template", str(tree.template), "--build-dir", str(tree.built.parent)]
     arguments += ["--cached", "--parallel", "--cache-dir", str(tree.build / "cache")]
-    arguments += _overrides(target())
+    arguments += given(target())
     return _start("build", arguments, without_account(os.environ), folder, tree)
 
 
@@ -144,7 +144,7 @@ def start_deploy(aws: Aws, choices: Mapping[str, str], folder: Path, template: P
     arguments += ["--no-fail-on-empty-changeset", "--no-progressbar"]
     declared = parameters(template).items()
     defaults = {name: str(told["Default"]) for name, told in declared if "Default" in told}
-    arguments += _overrides(defaults | target() | WITHOUT | dict(choices))
+    arguments += given(defaults | target() | WITHOUT | dict(choices))
     return _start("deploy", arguments, aws.environment(), folder)
 
 
@@ -175,6 +175,7 @@ def _start(
     return Child.start(f"sam {command}", argv, env=env, cwd=tree.root, log=log)
 
 
-def _overrides(choices: Mapping[str, str]) -> list[str]:
+def given(choices: Mapping[str, str]) -> list[str]:
+    """Return parameters as sam takes those with spaces, which a schedule's expression has."""
     pairs = [f'ParameterKey={key},ParameterValue="{value}"' for key, value in choices.items()]
-    return ["--parameter-overrides", *pairs]
+    return ["--parameter-overrides", *pairs] if pairs else []

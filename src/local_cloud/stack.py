@@ -11,12 +11,10 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
-from urllib.parse import urlsplit
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
+from local_cloud import signing
 from local_cloud.aws import KEY, REGION
 from local_cloud.children import wait_until
 from local_cloud.invocation import Invocation
@@ -100,17 +98,16 @@ class Stack:
         threads may send at once.
         """
         data = b"" if body is None else json.dumps(body).encode()
-        sent = {"Host": urlsplit(url).netloc, "Content-Type": "application/json", **(headers or {})}
+        sent = {**signing.of_json(url), **(headers or {})}
         if signed:
-            request = AWSRequest(method, url, headers=sent, data=data)
-            SigV4Auth(Credentials(*by), "lambda", REGION).add_auth(request)
-            sent = dict(request.headers.items())
+            sent = signing.signed(
+                method, url, data, sent, credentials=Credentials(*by), region=REGION
+            )
         return self.aws.http.request(method, self.local(url), headers=sent, content=data)
 
     def local(self, url: str) -> str:
         """Return where a Function URL is reached on loopback (with its host as Host header)."""
-        parts = urlsplit(url)
-        return f"{self.aws.endpoint_url}{parts.path}" + (f"?{parts.query}" if parts.query else "")
+        return signing.at(self.aws.endpoint_url, url)
 
     def fire_schedule(self, *, seconds: float = 60) -> list[str]:
         """Let the scheduler run the stack's schedule once, now; return what its function logged.

@@ -6,7 +6,6 @@ and ``errors``.
 """
 
 import gc
-import json
 import multiprocessing
 import os
 import sys
@@ -14,13 +13,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
+from tests.told import Told
 
 from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache.credentials import Credentials
@@ -31,7 +31,7 @@ NONE = "none"  # the answer of one whose model failed
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet:
+class Fleet(Told):
     """How many ask, where, and what happens: the first ``fail`` calls of the model fail."""
 
     url: str
@@ -41,16 +41,6 @@ class Fleet:
     lease: float = 30.0
     call: float = 1.0
     fail: int = 0
-
-    @property
-    def as_text(self) -> str:
-        """What ``from_text`` reads."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Read what another process wrote."""
-        return cls(**json.loads(text))
 
     def note(self, name: str, line: str) -> int:
         """Add a line to a file that all share; return how many it has then, at least."""

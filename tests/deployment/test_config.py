@@ -3,9 +3,9 @@
 import pytest
 from tests.template.loader import load
 
-from deployment import sam
 from deployment.config import deploy_settings, overrides
 from deployment.failure import Failure
+from local_cloud.sam import given
 
 
 @pytest.mark.parametrize("environment", ["default", "dev", "prod"])
@@ -42,11 +42,11 @@ def test_what_is_given_wins_and_the_rest_stays() -> None:
 
 
 def test_a_value_with_spaces_reaches_sam_as_one() -> None:
-    assert sam.given({"FlushSchedule": "cron(0 3 * * ? *)"}) == [
+    assert given({"FlushSchedule": "cron(0 3 * * ? *)"}) == [
         "--parameter-overrides",
         'ParameterKey=FlushSchedule,ParameterValue="cron(0 3 * * ? *)"',
     ]
-    assert sam.given({}) == []
+    assert given({}) == []
 
 
 def test_what_is_no_pair_is_refused() -> None:

@@ -17,10 +17,11 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, replace
-from typing import Any, Self
+from dataclasses import dataclass, replace
+from typing import Any
 
 from langchain_core.outputs import Generation
+from tests.told import Told
 
 from llm_cache import CacheNamespace, CachePolicy, Encryption, StoreError, UpstashRedisCache
 from llm_cache.credentials import Credentials
@@ -50,7 +51,7 @@ def text_of(found: list[Generation] | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class Job(Told):
     """What a process is to do, and where. ``cursor`` is where a survivor resumes a reclaim."""
 
     operation: str
@@ -58,16 +59,6 @@ class Job:
     token: str
     survives: bool = False
     cursor: str = "0"
-
-    @property
-    def as_text(self) -> str:
-        """What ``from_text`` reads."""
-        return json.dumps(asdict(self))
-
-    @classmethod
-    def from_text(cls, text: str) -> Self:
-        """Read what another process wrote."""
-        return cls(**json.loads(text))
 
 
 class Caller:

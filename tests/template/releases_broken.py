@@ -1,21 +1,13 @@
-"""A change reaches the callers, and goes back when it fails; every rule objects when broken."""
+"""For each rule of how a change goes out, templates to which it objects."""
 
-from typing import Any
-
-import pytest
 from tests.template import releases
 from tests.template.breaking import (
     ABSENT,
     ASK,
     FLUSH,
     SHARED,
-    TEMPLATE,
     Breach,
-    broken,
-    objected,
-    titles,
 )
-from tests.template.rules import Rule
 
 BREACHES: list[Breach] = [
     (releases.a_new_setting_reaches_the_alias, f"{FLUSH}/VersionDescription", ABSENT),
@@ -103,17 +95,3 @@ BREACHES: list[Breach] = [
     ),
     (releases.the_layer_is_found_by_other_stacks, "Resources/LayerArnParameter", ABSENT),
 ]
-
-
-@pytest.mark.parametrize("rule", releases.RULES, ids=lambda rule: rule.__name__)
-def test_template_keeps_the_rule(rule: Rule) -> None:
-    assert list(rule(TEMPLATE)) == []
-
-
-@pytest.mark.parametrize(("rule", "path", "value"), BREACHES, ids=titles(BREACHES))
-def test_rule_objects_to_a_broken_template(rule: Rule, path: str, value: Any) -> None:
-    assert list(rule(broken(path, value))) != []
-
-
-def test_every_rule_has_been_seen_to_object() -> None:
-    assert objected(BREACHES) == set(releases.RULES)
