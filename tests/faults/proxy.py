@@ -131,6 +131,17 @@ def proxying(url: str) -> Iterator[Proxy]:
         yield proxy
 
 
+@contextmanager
+def misbehaving(misbehave: Misbehaviour) -> Iterator[str]:
+    """Answer each request so, with no endpoint behind; yield the address."""
+    proxy = Proxy(NOWHERE, misbehave=misbehave)
+    with serving(proxy.handle) as url:
+        yield url
+
+
+NOWHERE = ("127.0.0.1", 9)
+
+
 def reset(connection: socket.socket) -> None:
     """Close with a RST."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

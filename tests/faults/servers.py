@@ -4,7 +4,6 @@ import json
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -45,35 +44,9 @@ def serving(misbehave: Misbehaviour) -> Iterator[str]:
 
 
 def silent(connection: socket.socket) -> None:
-    """Read the request and never answer."""
+    """Read what comes and never answer."""
     while connection.recv(65536):
         pass
-
-
-def dripping_body(connection: socket.socket) -> None:
-    """Answer whole headers, then a byte of the body every 50 milliseconds for ever."""
-    connection.recv(65536)
-    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-    while True:
-        connection.sendall(b" ")
-        time.sleep(0.05)
-
-
-def hanging_up(connection: socket.socket) -> None:
-    """Close every connection without a word."""
-    connection.recv(65536)
-    connection.close()
-
-
-def answering(status: str, body: bytes) -> Misbehaviour:
-    """Answer every request with the same bytes."""
-
-    def answer(connection: socket.socket) -> None:
-        while connection.recv(65536):
-            head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n"
-            connection.sendall(head.encode() + body)
-
-    return answer
 
 
 def command_of(connection: socket.socket) -> list[str]:

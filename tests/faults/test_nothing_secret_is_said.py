@@ -11,7 +11,9 @@ import pytest
 from langchain_core.outputs import Generation
 from moto import mock_aws
 from tests.faults import servers
+from tests.faults.proxy import misbehaving
 from tests.faults.test_upstash_fails import FAULTS
+from tests.faults.wire import WIRE
 from tests.faults.witness import Witness, witness
 from upstash_redis import Redis
 
@@ -135,7 +137,7 @@ def test_nothing_is_said_when_upstash_fails(
     heard: Witness, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     quick(monkeypatch)
-    with servers.serving(FAULTS[fault][0]) as url:
+    with misbehaving(WIRE[fault]) as url:
         tell_all(heard, url)
     assert "failed" in heard.text
     assert heard.leaks(MARK) == []

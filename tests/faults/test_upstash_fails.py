@@ -8,6 +8,8 @@ from contextlib import contextmanager
 import pytest
 from langchain_core.outputs import Generation
 from tests.faults import servers
+from tests.faults.proxy import misbehaving
+from tests.faults.wire import WIRE
 from upstash_redis import Redis
 
 from llm_cache import (
@@ -28,19 +30,19 @@ from local_cloud.upstash import UpstashEndpoint
 TIMEOUT = 0.6
 MARGIN = 0.5  # seconds that a busy machine may add
 ANSWER = [Generation(text="paid for")]
-HTML = b"<html><body>502 Bad Gateway</body></html>"
 
-FAULTS: dict[str, tuple[servers.Misbehaviour, type[StoreError]]] = {
-    "silent": (servers.silent, StoreTimeout),
-    "dripping": (servers.dripping_body, StoreTimeout),
-    "hanging up": (servers.hanging_up, StoreUnavailable),
-    "html": (servers.answering("502 Bad Gateway", HTML), StoreGarbled),
-    "empty": (servers.answering("200 OK", b""), StoreGarbled),
-    "not an object": (servers.answering("200 OK", b"[1]"), StoreGarbled),
-    "no result": (servers.answering("200 OK", b"{}"), StoreGarbled),
-    "bad base64": (servers.answering("200 OK", b'{"result": ["x", "!"]}'), StoreGarbled),
-    "out of quota": (servers.answering("429 Too Many", b'{"error": "ERR max"}'), StoreRefused),
+FAULTS: dict[str, type[StoreError]] = {
+    "silent": StoreTimeout,
+    "a dripping body": StoreTimeout,
+    "hanging up": StoreUnavailable,
+    "HTML": StoreGarbled,
+    "no body": StoreGarbled,
+    "JSON, but no object": StoreGarbled,
+    "an object without a result": StoreGarbled,
+    "wrong base64": StoreGarbled,
+    "429": StoreRefused,
 }
+"""Of the wire's faults, one of each kind, and what a command that meets it raises."""
 
 
 @contextmanager
@@ -75,8 +77,8 @@ def call_async(cache: UpstashRedisCache) -> object:
 def test_a_fault_is_a_miss_in_time_and_costs_no_second_wait(
     fault: str, call: Callable[[UpstashRedisCache], object]
 ) -> None:
-    misbehave, error = FAULTS[fault]
-    with servers.serving(misbehave) as url:
+    error = FAULTS[fault]
+    with misbehaving(WIRE[fault]) as url:
         cache = cache_at(url)
         with within_budget(), cache.policy() as report:
             assert call(cache) is None
@@ -185,8 +187,8 @@ def test_an_invocation_with_no_time_left_does_not_ask_at_all(upstash: UpstashEnd
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_clear_tells_the_truth(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    misbehave, error = FAULTS[fault]
-    with servers.serving(misbehave) as url:
+    error = FAULTS[fault]
+    with misbehaving(WIRE[fault]) as url:
         cache = cache_at(url)
         monkeypatch.setattr("llm_cache.core.CLEAR_TIMEOUT", TIMEOUT)
         with pytest.raises(error), within_budget():
@@ -197,8 +199,8 @@ def test_a_clear_tells_the_truth(fault: str, monkeypatch: pytest.MonkeyPatch) ->
 
 def test_no_error_and_no_log_line_holds_the_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level("DEBUG")
-    for misbehave, _ in FAULTS.values():
-        with servers.serving(misbehave) as url:
+    for fault in FAULTS:
+        with misbehaving(WIRE[fault]) as url:
             cache = cache_at(url, "token-that-must-not-appear")
             with cache.policy() as report:
                 call_sync(cache)

@@ -5,6 +5,7 @@ import json
 import socket
 import threading
 
+from tests.faults import servers
 from tests.faults.proxy import Forward, Misbehaviour, reset
 
 BETWEEN = 0.02  # seconds between two bytes of a drip: never long enough for a read to time out
@@ -13,13 +14,13 @@ _over = threading.Event()  # what hangs, hangs on this; nothing ever sets it
 
 def silent(connection: socket.socket, forward: Forward) -> None:
     """Never answer."""
-    _until_hung_up(connection)
+    servers.silent(connection)
 
 
 def silent_after_it_ran(connection: socket.socket, forward: Forward) -> None:
     """Run the command, and never answer."""
     forward()
-    _until_hung_up(connection)
+    servers.silent(connection)
 
 
 def hanging_up(connection: socket.socket, forward: Forward) -> None:
@@ -49,7 +50,7 @@ def hanging_in_the_body(connection: socket.socket, forward: Forward) -> None:
     """Run the command, send half of its reply, and hang."""
     reply = forward()
     connection.sendall(reply[: len(reply) - 8])
-    _until_hung_up(connection)
+    servers.silent(connection)
 
 
 def dripping_head(connection: socket.socket, forward: Forward) -> None:
@@ -116,11 +117,6 @@ def _send(connection: socket.socket, status: str, body: bytes, headers: str = ""
     connection.sendall(head.encode() + body)
 
 
-def _until_hung_up(connection: socket.socket) -> None:
-    while connection.recv(65536):
-        pass
-
-
 HTML = b"<html><body>502 Bad Gateway</body></html>"
 
 WIRE: dict[str, Misbehaviour] = {
@@ -147,7 +143,7 @@ WIRE: dict[str, Misbehaviour] = {
     "a result of another shape": replying("200 OK", {"result": {"a": 1}}),
     "a result that is too short": replying("200 OK", {"result": []}),
     "numbers for a result": replying("200 OK", {"result": [1, 2, 3, 4]}),
-    "wrong base64": replying("200 OK", {"result": ["!", "!"]}),
+    "wrong base64": replying("200 OK", {"result": ["x", "!"]}),
     "headers without end": replying("200 OK", {}, *(f"X-{n}: {n}" for n in range(20_000))),
     "very many values": replying("200 OK", {"result": [[]] * 3_000_000}),
     "very deep": replying("200 OK", b'{"result": ' + b"[" * 5_000_000),
