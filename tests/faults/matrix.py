@@ -15,9 +15,18 @@ from langchain_core.outputs import Generation
 from tests.faults.breaks import FAULTS
 from tests.faults.line import Line
 
-from llm_cache import CacheNamespace, CachePolicy, Encryption, StoreError, UpstashRedisCache
+from llm_cache import (
+    CacheNamespace,
+    CachePolicy,
+    Encryption,
+    StoreError,
+    UpstashRedisCache,
+    clearing,
+)
 from llm_cache import core as core_module
 from llm_cache import namespace as namespace_module
+from llm_cache.drivers import run
+from llm_cache.keys import Keyspace
 from llm_cache.store import UpstashStore
 
 TIMEOUT = 0.4
@@ -55,7 +64,7 @@ class Bench:
     """One cache behind the line, asked in one of two ways: blocking, or on an event loop."""
 
     def __init__(self, line: Line, *, blocking: bool) -> None:
-        store = UpstashStore(lambda: line.at)
+        self.store = store = UpstashStore(lambda: line.at)
         self.line = line
         self.blocking = blocking
         self.cache = UpstashRedisCache(store, namespace="n", timeout=TIMEOUT, lease=5)
@@ -67,6 +76,11 @@ class Bench:
     def allow(self, seconds: float) -> None:
         """Let each command take so long."""
         self.cache._timeout = self.sealing._timeout = seconds
+
+    def clear_patiently(self) -> None:
+        """Clear the namespace before anything is wrong, whatever a clear may take otherwise."""
+        work = clearing.clear(Keyspace("n"), token="before", tag=None)
+        run(work, lambda step: self.store.execute(step, PATIENCE))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run an operation to its end, and without an event loop if it is a blocking one."""
@@ -214,7 +228,7 @@ def cell(fault: str, operation: str, line: Line) -> Cell:
     async def meet() -> tuple[str, float]:
         bench.allow(PATIENCE)
         await bench.update("cleared", ANSWER)
-        bench.namespace.clear()
+        bench.clear_patiently()
         await bench.update("known", ANSWER)
         line.begin(broken, after=asked.before)
         return await asked.work(bench), time.monotonic() - began[0]
