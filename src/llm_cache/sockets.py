@@ -93,8 +93,13 @@ class _Stream(httpcore.NetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ARG002
     ) -> httpcore.NetworkStream:
-        seconds = left(httpcore.ConnectTimeout)
-        return _Stream(self._stream.start_tls(ssl_context, server_hostname, seconds))
+        """Close the socket when there is no time for a handshake; nobody else has it yet."""
+        try:
+            seconds = left(httpcore.ConnectTimeout)
+            return _Stream(self._stream.start_tls(ssl_context, server_hostname, seconds))
+        except BaseException:
+            self._stream.close()
+            raise
 
     def get_extra_info(self, info: str) -> Any:
         return self._stream.get_extra_info(info)

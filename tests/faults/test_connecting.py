@@ -2,17 +2,20 @@
 
 import asyncio
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpcore
 import pytest
 from tests.faults import servers
 
-from llm_cache import StoreTimeout, StoreUnavailable
+from llm_cache import StoreTimeout, StoreUnavailable, network
 from llm_cache.credentials import Credentials
+from llm_cache.sockets import Backend
 from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
 
@@ -95,3 +98,15 @@ def test_a_handshake_that_is_given_up_leaves_no_socket_open(
         return await asyncio.to_thread(left.wait, 5)
 
     assert asyncio.run(live_on())
+
+
+def test_a_connection_made_at_the_last_moment_is_closed_before_its_handshake(
+    silent_to_tls: tuple[str, threading.Event],
+) -> None:
+    url, left = silent_to_tls
+    network.allow(5)
+    stream = Backend().connect_tcp("127.0.0.1", urlsplit(url).port or 0)
+    network.allow(0)
+    with pytest.raises(httpcore.ConnectTimeout):
+        stream.start_tls(ssl.create_default_context())
+    assert left.wait(5)
