@@ -1,5 +1,6 @@
 """A real Redis server behind Upstash's protocol, once a session, emptied for each test."""
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,12 @@ from local_cloud.upstash import UpstashEndpoint
 
 # What takes minutes is for `make nightly`.
 collect_ignore = [] if os.environ.get("PROFILE") == "nightly" else ["nightly"]
+
+
+def pytest_collection_finish() -> None:
+    """Leave what was imported out of garbage collections: they would take longer than timeouts."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

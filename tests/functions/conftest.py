@@ -51,7 +51,7 @@ def model(
         "LLM_CACHE_TTL": "600",
         "LLM_CACHE_TTL_FLOOR": "10",
         "LLM_CACHE_TTL_CEILING": "3600",
-        "LLM_CACHE_TIMEOUT": "0.5",
+        "LLM_CACHE_TIMEOUT": "10",  # what is about time says so
     }
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

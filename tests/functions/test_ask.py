@@ -242,6 +242,7 @@ def test_an_upstash_that_hangs_costs_its_timeout_once(
     model: Bedrock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call(QUESTION)
+    monkeypatch.setenv("LLM_CACHE_TIMEOUT", "0.5")
     with servers.serving(servers.silent) as url:
         unreachable(monkeypatch, url)
         made()  # the start of a cold model is no part of what the cache costs

@@ -31,7 +31,6 @@ EVERYBODY += [cognito("one"), cognito("two"), cognito("one", "other pool")]
 @pytest.fixture(autouse=True)
 def _unset(model: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SHARE_ANSWERS", raising=False)
-    monkeypatch.setenv("LLM_CACHE_TIMEOUT", "10")  # none of this is about time
 
 
 @pytest.fixture
