@@ -27,8 +27,7 @@ serve: setup ## Keep the local cloud up until Ctrl-C, with a curl line that work
 	@$(VENV)/python -m local_cloud serve
 
 test: setup ## Run the tests, and report what of the library they did not reach
-	@$(VENV)/python -m coverage run -m pytest
-	@$(VENV)/python -m coverage report
+	@$(VENV)/python -m pytest -n auto --maxprocesses 4 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 nightly: setup ## Run what takes minutes: a million answers, a million poisons, more orders of events, more examples
 	@PROFILE=nightly $(VENV)/python -m pytest tests/properties tests/poison tests/nightly tests/faults/test_killed.py \

@@ -1,5 +1,6 @@
 """What `sam build` makes of the tree, for one architecture and runtime, and how to run it."""
 
+import fcntl
 import hashlib
 import os
 import platform
@@ -72,10 +73,13 @@ def build(target: Target) -> Artifacts:
     artifacts = Artifacts(target, home / "build")
     stamp = home / "sources.sha256"
     digest = sources()
-    if not (stamp.exists() and stamp.read_text() == digest):
-        stamp.unlink(missing_ok=True)
-        sam_build(target, artifacts.folder)
-        stamp.write_text(digest)
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests of another process may want it too
+        if not (stamp.exists() and stamp.read_text() == digest):
+            stamp.unlink(missing_ok=True)
+            sam_build(target, artifacts.folder)
+            stamp.write_text(digest)
     return artifacts
 
 
