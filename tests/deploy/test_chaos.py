@@ -1,0 +1,27 @@
+"""A thousand requests while environments freeze, die and run out of time."""
+
+import os
+import sys
+from dataclasses import replace
+
+import pytest
+from tests.deploy.chaos import Chaos, wrong
+
+from local_cloud.cloud import LocalCloud
+
+REQUESTS = 1000
+LEASE = 10  # seconds that nobody waits longer for who was killed; the model takes one at most
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no runtime client elsewhere")
+
+
+def test_a_thousand_requests_in_spite_of_all() -> None:
+    seed = int.from_bytes(os.urandom(4))
+    print("seed", seed)
+    with LocalCloud.start(model="smollm2") as cloud, cloud.downloaded("AskFunction") as deployed:
+        variables = {**deployed.variables, "LLM_CACHE_LEASE": str(LEASE)}
+        chaos = Chaos(cloud, replace(deployed, variables=variables), REQUESTS, seed)
+        chaos.run()
+    assert len(chaos.asked) == REQUESTS
+    assert any(asked.harmed and not asked.status for asked in chaos.asked)
+    assert wrong(chaos) == []
