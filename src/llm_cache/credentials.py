@@ -20,12 +20,13 @@ from llm_cache.unlogged import unlogged
 class Credentials:
     """The address of an Upstash database, less a user and a password in it, and a token for it.
 
-    ``seal`` is what seals the entries there, if anything does.
+    ``seal`` is what seals the entries there, if anything does. Two are equal that lead to the same
+    place.
     """
 
     url: str
     token: str = field(repr=False)
-    seal: Any = field(default=None, repr=False)
+    seal: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # httpx logs them with the address, and would send them in the place of the token.
