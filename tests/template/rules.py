@@ -94,8 +94,12 @@ def statements(template: Template, properties: Properties) -> Iterator[dict[str,
 
 
 def _policies(template: Template, properties: Properties) -> list[Any]:
-    """The policies of a function; of one that the template makes by itself, its document."""
-    policies = properties.get("Policies", [])
+    """The policies of a function; of one that the template makes by itself, its document.
+
+    A function that has another's role has what that one has.
+    """
+    owner = _role_of(template, properties)
+    policies = (owner or properties).get("Policies", [])
     managed = resources(template, "ManagedPolicy")
     return [
         managed[policy["Ref"]]["Properties"]["PolicyDocument"]
@@ -103,6 +107,18 @@ def _policies(template: Template, properties: Properties) -> list[Any]:
         else policy
         for policy in (policies if isinstance(policies, list) else [policies])
     ]
+
+
+def _role_of(template: Template, properties: Properties) -> Properties | None:
+    """The function whose role this one has, if that is one which SAM makes for another."""
+    named = {f"{name}Role": it for name, it in functions(template).items() if "Role" not in it}
+    return named.get(next(references(properties.get("Role")), ""))
+
+
+def every_role_is_of_this_template(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        if "Role" in properties and _role_of(template, properties) is None:
+            yield f"{function} has a role from elsewhere, and who knows what that allows"
 
 
 def _unconditional(value: Any) -> Iterator[dict[str, Any]]:
@@ -307,6 +323,7 @@ def outputs_have_the_names_others_rely_on(template: Template) -> Iterator[str]:
 RULES: tuple[Rule, ...] = (
     no_secret_stands_in_an_environment,
     named_parameters_may_be_read,
+    every_role_is_of_this_template,
     no_permission_is_open,
     only_what_is_called_is_allowed,
     no_function_reads_anothers_secret,

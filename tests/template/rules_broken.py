@@ -38,6 +38,16 @@ BREACHES: list[Breach] = [
         f"{SHARED_STATEMENT}/Resource/2/Fn::If/1",
         {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${SigningKeyParameter}"},
     ),
+    (
+        rules.every_role_is_of_this_template,
+        f"{ASK}/Role",
+        "arn:aws:iam::111122223333:role/administrator",
+    ),
+    (
+        rules.only_what_is_called_is_allowed,
+        f"{FLUSH}/Role",
+        {"Fn::GetAtt": ["AskFunctionRole", "Arn"]},
+    ),
     (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Resource", "*"),
     (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Action", "ssm:*"),
     (rules.no_permission_is_open, f"{SHARED_STATEMENT}/Resource/0", "*"),
