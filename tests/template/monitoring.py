@@ -107,6 +107,30 @@ def an_alarm_tells_somebody(template: Template) -> Iterator[str]:
             yield f"{alarm} clashes with that of a second stack"
 
 
+MOST_FAILURES, AN_HOUR = 5, 3600
+
+
+def an_alarm_rings_while_it_matters(template: Template) -> Iterator[str]:
+    for alarm, resource in resources(template, "Alarm").items():
+        properties = resource["Properties"]
+        if properties.get("ActionsEnabled", True) is not True or "DatapointsToAlarm" in properties:
+            yield f"{alarm} rings never, or for less than it says"
+        if "Metrics" in properties:  # as the parameter's description has it
+            told = properties["Threshold"], properties["EvaluationPeriods"]
+            if told != ({"Ref": "HitRateAlarm"}, 3):
+                yield f"{alarm} does not ring when it is told to"
+        elif properties.get("Statistic") not in {"Sum", "Maximum"}:
+            yield f"{alarm} does not count what goes wrong"
+        elif properties["MetricName"] != "FlushSucceeded" and (
+            properties["Threshold"] > MOST_FAILURES
+            or properties["Period"] * properties["EvaluationPeriods"] > AN_HOUR
+        ):
+            yield f"{alarm} rings late"
+    for subscription, resource in resources(template, "SNS::Subscription").items():
+        if resource["Properties"]["Protocol"] != "email":
+            yield f"{subscription} writes to an address that is none"
+
+
 def silence_is_read_for_what_it_is(template: Template) -> Iterator[str]:
     """Nothing written is well, unless what is watched for is that something is written."""
     for alarm, resource in resources(template, "Alarm").items():
@@ -173,6 +197,7 @@ RULES: tuple[Rule, ...] = (
     what_is_written_is_written_by_stack,
     everything_that_goes_wrong_is_watched,
     an_alarm_tells_somebody,
+    an_alarm_rings_while_it_matters,
     silence_is_read_for_what_it_is,
     a_missed_flush_is_one_of_a_schedule_that_runs,
     few_questions_are_no_drop_of_the_hit_rate,

@@ -138,4 +138,18 @@ BREACHES: list[Breach] = [
         "Conditions/WatchesHitRate/Fn::And/0",
         ABSENT,
     ),
+    *(
+        (monitoring.an_alarm_rings_while_it_matters, f"Resources/{place}", value)
+        for place, value in (
+            ("AskErrors/Properties/ActionsEnabled", False),
+            ("AskErrors/Properties/Threshold", 1000),
+            ("AskErrors/Properties/Period", 86_400),
+            ("FlushErrors/Properties/EvaluationPeriods", 100),
+            ("CacheErrors/Properties/Statistic", "Average"),
+            ("FlushMissed/Properties/DatapointsToAlarm", 1),
+            ("HitRate/Properties/Threshold", 0),
+            ("HitRate/Properties/EvaluationPeriods", 1),
+            ("AlarmsByEmail/Properties/Protocol", "http"),
+        )
+    ),
 ]

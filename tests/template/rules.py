@@ -139,7 +139,7 @@ def no_permission_is_open(template: Template) -> Iterator[str]:
             if not isinstance(policy, dict) or "Statement" not in policy:
                 yield f"{function}: a policy template or a managed policy hides what it allows"
         for statement in statements(template, properties):
-            if any("*" in action for action in actions(statement)):
+            if any(set("*?") & set(action) for action in actions(statement)):
                 yield f"{function}: {actions(statement)} is a wildcard"
             yield from _open_resources(function, statement)
 
@@ -148,7 +148,7 @@ def _open_resources(function: str, statement: dict[str, Any]) -> Iterator[str]:
     for resource in (str(leaf) for leaf in leaves(statement.get("Resource", "*"))):
         # A profile calls the model in regions of its own choosing, and their list grows.
         any_region = resource.startswith("arn:${AWS::Partition}:bedrock:*::foundation-model/${")
-        if "*" in resource and not (any_region and "Condition" in statement):
+        if set("*?") & set(resource) and not (any_region and "Condition" in statement):
             yield f"{function}: {resource} is a wildcard"
 
 
@@ -195,6 +195,12 @@ def a_schedule_fails_in_sight(template: Template) -> Iterator[str]:
     for function, event, schedule in _schedules(template):
         if schedule.get("OmitName") is not True or "Name" in schedule:
             yield f"{function}: the name of {event} clashes with that of a second stack"
+        if functions(template)[function]["Events"][event]["Type"] != "ScheduleV2":
+            yield f"{function}: {event} is none of the scheduler's, which knows time zones"
+        if schedule.get("FlexibleTimeWindow", {"Mode": "OFF"})["Mode"] != "OFF":
+            yield f"{function}: {event} is not when it says"
+        if "Input" in schedule:
+            yield f"{function}: {event} asks for something else than to clear all"
         if schedule.get("State") != {"Ref": "FlushState"}:
             yield f"{function}: {event} cannot be switched off"
         if schedule.get("ScheduleExpressionTimezone") != {"Ref": "FlushTimezone"}:
@@ -210,6 +216,8 @@ MOST_RETRIES, MOST_SECONDS = 5, 3600
 
 def _unbounded(what: str, config: Properties) -> Iterator[str]:
     retries = config.get("MaximumRetryAttempts", math.inf)
+    if retries < 1:
+        yield f"{what} is tried only once"
     if retries > MOST_RETRIES or config.get("MaximumEventAgeInSeconds", math.inf) > MOST_SECONDS:
         yield f"{what} is tried again and again, up to the next one"
 
@@ -235,6 +243,8 @@ def what_a_scheduled_function_raises_is_kept(template: Template) -> Iterator[str
         failure = config.get("DestinationConfig", {}).get("OnFailure", {})
         if _queue(template, failure.get("Destination")) is None:
             yield f"{function} raises into nothing: the scheduler's queue never sees it"
+        if failure.get("Type") != "SQS":
+            yield f"{function} may not send to its queue, as SAM would have it"
         yield from _unbounded(function, config)
 
 
@@ -244,6 +254,8 @@ def what_failed_is_kept_for_a_while(template: Template) -> Iterator[str]:
             yield f"{queue} forgets what failed over a holiday"
         if resource["Properties"].get("SqsManagedSseEnabled") is not True:
             yield f"{queue} is not encrypted"
+        if "FifoQueue" in resource["Properties"]:
+            yield f"{queue} takes nothing from a function that failed, nor from the scheduler"
 
 
 def no_url_is_public(template: Template) -> Iterator[str]:
@@ -262,8 +274,8 @@ def logs_are_json_and_expire(template: Template) -> Iterator[str]:
         if config.get("LogFormat") != "JSON" or "ApplicationLogLevel" not in config:
             yield f"{function} does not log JSON at a level of its own"
         group = groups.get(next(references(config.get("LogGroup")), ""), {})
-        if "RetentionInDays" not in group.get("Properties", {}):
-            yield f"{function} logs into a group that nothing ever empties"
+        if group.get("Properties", {}).get("RetentionInDays") != {"Ref": "LogRetentionDays"}:
+            yield f"{function} logs into a group that nothing ever empties, or not as told"
 
 
 def a_new_account_can_deploy(template: Template) -> Iterator[str]:
