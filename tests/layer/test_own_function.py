@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from tests.functions.bedrock import Bedrock, bedrock
 from tests.layer.artifacts import BUILT_FROM, HOST, ROOT, SAM, Artifacts, run
-from tests.template import loader, releases, rules
+from tests.template import exposure, loader, releases, rules, running
 from tests.template.rules import Rule
 from upstash_redis import Redis
 
@@ -150,7 +150,8 @@ def test_the_rules_of_the_template_hold_of_it_too(project: Path) -> None:
     template = loader.load(project / "template.yaml")
     # Whom it is called by, and that it may do what it does, is for the user to say.
     users: set[Rule] = {rules.nothing_is_declared_in_vain, rules.only_what_is_called_is_allowed}
-    told = {rule.__name__: list(rule(template)) for rule in {*rules.RULES, *releases.RULES} - users}
+    due = {*rules.RULES, *exposure.RULES, *running.RULES, *releases.RULES} - users
+    told = {rule.__name__: list(rule(template)) for rule in due}
     assert {name: breaches for name, breaches in told.items() if breaches} == {}
 
 

@@ -7,6 +7,7 @@ from tests.template.loader import Template, environment, functions, leaves, refe
 from tests.template.rules import Rule
 
 CALLED_BY_URL = {"AskFunction"}
+EVENTS = {"ScheduleV2", "SQS"}  # of AWS's own making: nobody outside sends them
 QUIET = {"INFO", "WARN", "ERROR", "FATAL"}  # at DEBUG, clients log what they send
 # What would log each event, prompts and all, or send prompts and answers to somebody else.
 TELLTALE = re.compile(
@@ -58,6 +59,9 @@ def a_function_is_called_in_the_ways_that_are_meant(template: Template) -> Itera
         url = properties.get("FunctionUrlConfig")
         if (url is not None) != (function in CALLED_BY_URL):
             yield f"{function} is to be called by a URL, and has none, or the other way round"
+        for event, it in properties.get("Events", {}).items():
+            if it["Type"] not in EVENTS:
+                yield f"{function}: {event} is a door that no rule looks at"
         if "*" in [str(leaf) for leaf in leaves((url or {}).get("Cors", {}))]:
             yield f"{function} lets any page of the web read its answers"
 
@@ -69,6 +73,9 @@ ALLOWING = (
     "IAM::RolePolicy",
     "IAM::UserPolicy",
     "Lambda::Permission",
+    "Lambda::Url",
+    "Serverless::Api",
+    "Serverless::HttpApi",
     "SNS::TopicPolicy",
     "SQS::QueuePolicy",
 )

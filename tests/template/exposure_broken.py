@@ -77,6 +77,11 @@ BREACHES: list[Breach] = [
         {"AllowOrigins": ["*"]},
     ),
     (
+        exposure.a_function_is_called_in_the_ways_that_are_meant,
+        f"{ASK}/Events",
+        {"Api": {"Type": "HttpApi", "Properties": {"Path": "/ask", "Method": "POST"}}},
+    ),
+    (
         exposure.what_is_allowed_stands_where_the_rules_look,
         "Resources/Open",
         allowing(
@@ -95,6 +100,11 @@ BREACHES: list[Breach] = [
         exposure.what_is_allowed_stands_where_the_rules_look,
         "Resources/Open",
         allowing("SQS::QueuePolicy", Queues=[{"Ref": "FlushFailures"}]),
+    ),
+    (
+        exposure.what_is_allowed_stands_where_the_rules_look,
+        "Resources/Open",
+        allowing("Lambda::Url", AuthType="NONE", TargetFunctionArn={"Ref": "AskFunction"}),
     ),
     (exposure.what_is_allowed_stands_where_the_rules_look, f"{SETTINGS}/Users", ["somebody"]),
     (

@@ -123,6 +123,8 @@ BREACHES: list[Breach] = [
         "100 * hits / (hits + misses)",
     ),
     (monitoring.few_questions_are_no_drop_of_the_hit_rate, f"{HITS}/2/ReturnData", ABSENT),
+    (monitoring.few_questions_are_no_drop_of_the_hit_rate, f"{HITS}/1/Id", "misses"),
+    (monitoring.a_dashboard_shows_its_own_region, BODY, dashboard("${AWS::Region}", "eu-west-1")),
     (
         monitoring.monitoring_is_switched_off_by_one_parameter,
         "Resources/Dashboard/Condition",
@@ -150,6 +152,8 @@ BREACHES: list[Breach] = [
             ("HitRate/Properties/Threshold", 0),
             ("HitRate/Properties/EvaluationPeriods", 1),
             ("AlarmsByEmail/Properties/Protocol", "http"),
+            ("AlarmsByEmail/Properties/TopicArn", {"Ref": "AlarmTopicArn"}),
+            ("AlarmsByEmail/Properties/Endpoint", "a@example.com"),
         )
     ),
 ]

@@ -5,6 +5,7 @@ They take the template as data, so that a test can break it and see the rule obj
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -139,6 +140,8 @@ def no_permission_is_open(template: Template) -> Iterator[str]:
             if not isinstance(policy, dict) or "Statement" not in policy:
                 yield f"{function}: a policy template or a managed policy hides what it allows"
         for statement in statements(template, properties):
+            if statement["Effect"] != "Allow":
+                yield f"{function}: {actions(statement)} is denied, and needed"
             if any(set("*?") & set(action) for action in actions(statement)):
                 yield f"{function}: {actions(statement)} is a wildcard"
             yield from _open_resources(function, statement)
@@ -148,14 +151,55 @@ def _open_resources(function: str, statement: dict[str, Any]) -> Iterator[str]:
     for resource in (str(leaf) for leaf in leaves(statement.get("Resource", "*"))):
         # A profile calls the model in regions of its own choosing, and their list grows.
         any_region = resource.startswith("arn:${AWS::Partition}:bedrock:*::foundation-model/${")
-        if set("*?") & set(resource) and not (any_region and "Condition" in statement):
+        if set("*?") & set(resource) and not (any_region and _by_one_profile(statement)):
             yield f"{function}: {resource} is a wildcard"
+
+
+def _by_one_profile(statement: dict[str, Any]) -> bool:
+    match statement.get("Condition"):
+        case {
+            "Fn::If": [
+                "CallsProfile",
+                {"StringEquals": {"bedrock:InferenceProfileArn": {"Fn::Sub": str(profile)}}},
+                {"Ref": "AWS::NoValue"},
+            ]
+        }:
+            return "*" not in profile
+    return False
+
+
+# Of whatever partition, region and account the stack is in; the name of an SSM parameter begins
+# with its own slash.
+ARN = re.compile(
+    r"arn:\$\{AWS::Partition\}:(?:ssm:\$\{AWS::Region\}:\$\{AWS::AccountId\}:parameter\$\{\w+\}"
+    r"|(?!ssm)[a-z0-9-]+:(?:\$\{AWS::Region\}|\*)?:(?:\$\{AWS::AccountId\})?:.+)"
+)
+
+
+def every_arn_is_of_the_stacks_own_account(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        for statement in statements(template, properties):
+            for resource in substituted(statement.get("Resource")):
+                if not ARN.fullmatch(resource):
+                    yield f"{function}: {resource} is of another place"
+
+
+def substituted(value: Any) -> Iterator[str]:
+    """Every text under a value that is made by Sub."""
+    if isinstance(value, list):
+        for item in value:
+            yield from substituted(item)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from [inner] if key == "Fn::Sub" else substituted(inner)
 
 
 def a_new_layer_reaches_the_alias(template: Template) -> Iterator[str]:
     for function, properties in functions(template).items():
         if not properties.get("AutoPublishAlias"):
             yield f"{function} has no alias"
+        if "AutoPublishCodeSha256" in properties:
+            yield f"{function} publishes no version when its code changes"
         if properties.get("AutoPublishAliasAllProperties") is not True:
             yield f"{function} publishes no version when only its layer or settings change"
     for layer, resource in resources(template, "LayerVersion").items():
@@ -337,6 +381,7 @@ RULES: tuple[Rule, ...] = (
     named_parameters_may_be_read,
     every_role_is_of_this_template,
     no_permission_is_open,
+    every_arn_is_of_the_stacks_own_account,
     only_what_is_called_is_allowed,
     no_function_reads_anothers_secret,
     a_new_layer_reaches_the_alias,

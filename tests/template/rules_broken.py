@@ -154,6 +154,30 @@ BREACHES: list[Breach] = [
     (rules.nothing_is_declared_in_vain, "Resources/Unused", {"Type": "AWS::SQS::Queue"}),
     (rules.nothing_is_declared_in_vain, "Conditions/Unused", {"Fn::Equals": ["", ""]}),
     (rules.outputs_have_the_names_others_rely_on, "Outputs/AskUrl", ABSENT),
+    (rules.a_new_layer_reaches_the_alias, f"{ASK}/AutoPublishCodeSha256", "0" * 64),
+    (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Effect", "Deny"),
+    (
+        rules.no_permission_is_open,
+        f"{ASK}/Policies/1/Statement/2/Condition/Fn::If/1",
+        {"StringLike": {"bedrock:InferenceProfileArn": "*"}},
+    ),
+    (
+        rules.no_permission_is_open,
+        f"{ASK}/Policies/1/Statement/2/Condition/Fn::If/1",
+        {"Ref": "AWS::NoValue"},
+    ),
+    *(
+        (
+            rules.every_arn_is_of_the_stacks_own_account,
+            f"{SHARED_STATEMENT}/Resource/0",
+            {"Fn::Sub": f"arn:{place}${{UpstashUrlParameter}}"},
+        )
+        for place in (
+            "aws:ssm:${AWS::Region}:${AWS::AccountId}:parameter",
+            "${AWS::Partition}:ssm:${AWS::Region}:111122223333:parameter",
+            "${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/",
+        )
+    ),
     (rules.a_schedule_fails_in_sight, f"{FLUSH}/Events/Scheduled/Type", "Schedule"),
     (
         rules.a_schedule_fails_in_sight,

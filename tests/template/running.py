@@ -23,6 +23,7 @@ LAYER = {"Ref": "LlmCacheLayer"}
 # Lambda's defaults, three seconds and 128 MB, are too little to import a client in.
 LEAST_SECONDS, MOST_SECONDS = 10, 900
 LEAST_MEMORY = 256
+OFF = ("StaleIfError", "AlarmEmail", "AlarmTopicArn", "UpstashFlushTokenParameter")
 DAILY = re.compile(r"cron\(\d+ \d+ \* \* \? \*\)")
 
 
@@ -42,8 +43,8 @@ def every_function_has_time_and_memory(template: Template) -> Iterator[str]:
             yield f"{function} has too little memory to start in"
         if "VpcConfig" in properties:
             yield f"{function} reaches neither Upstash nor SSM from a network of its own"
-        if "ProvisionedConcurrencyConfig" in properties:
-            yield f"{function} is paid for while nobody calls it"
+        if {"ProvisionedConcurrencyConfig", "EphemeralStorage"} & set(properties):
+            yield f"{function} has, and pays for, more than it uses"
 
 
 def what_is_built_and_called_is_there(template: Template) -> Iterator[str]:
@@ -104,10 +105,65 @@ def defaults_are_what_their_parameters_accept(template: Template) -> Iterator[st
     )
     if not least <= usual <= most:
         yield "the TTL by default is outside of its bounds"
+    for name in OFF:
+        if parameters[name]["Default"] not in ("", 0):
+            yield f"{name} is given unasked"
     if parameters["Monitoring"]["Default"] != "on":
         yield "nobody is told of what goes wrong, unasked"
     if not DAILY.fullmatch(parameters["FlushSchedule"]["Default"]):
         yield "the cache is cleared more or less often than once a day, unasked"
+
+
+# What a variable says is what the parameter of its name does.
+VARIABLES = {
+    "LLM_CACHE_TTL": "CacheTtl",
+    "LLM_CACHE_TTL_FLOOR": "CacheTtlFloor",
+    "LLM_CACHE_TTL_CEILING": "CacheTtlCeiling",
+    "LLM_CACHE_INPUT_PRICE": "InputPrice",
+    "LLM_CACHE_OUTPUT_PRICE": "OutputPrice",
+    "MODEL_MAX_TOKENS": "MaxTokens",
+    "STALE_IF_ERROR": "StaleIfError",
+}
+
+
+def a_variable_says_what_its_parameter_does(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        variables = environment(properties)
+        for name in VARIABLES.keys() & variables.keys():
+            if variables[name] != {"Ref": VARIABLES[name]}:
+                yield f"{function}: {name} is not {VARIABLES[name]}"
+
+
+# Whether a parameter is given, and that parameter: it stands where it is, and nowhere else.
+GIVEN = {
+    "FlushesByItsOwnToken": "UpstashFlushTokenParameter",
+    "Signs": "SigningKeyParameter",
+    "Encrypts": "EncryptionKeyParameter",
+    "ReservesConcurrency": "AskReservedConcurrency",
+}
+
+
+def a_choice_is_of_what_its_condition_is_about(template: Template) -> Iterator[str]:
+    for condition, then, otherwise in _choices([template["Globals"], template["Resources"]]):
+        parameter = GIVEN.get(condition)
+        if parameter and (parameter not in references(then) or parameter in references(otherwise)):
+            yield f"{parameter} is not what is chosen by {condition}"
+    chosen = environment(functions(template)["AskFunction"]).get("MODEL_ID", {})
+    profile = [then for condition, then, _ in _choices(chosen) if condition == "CallsProfile"]
+    if [set(references(then)) for then in profile] != [{"InferenceProfile", "ModelId"}]:
+        yield "the model is not called by the profile that is given"
+
+
+def _choices(value: Any) -> Iterator[tuple[str, Any, Any]]:
+    """Every condition by which something is chosen, what if it holds, and what if not."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _choices(item)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            if key == "Fn::If":
+                yield inner[0], inner[1], inner[2]
+            yield from _choices(inner)
 
 
 # What an operator says, and the condition that this, and nothing else, has hold, or not.
@@ -168,6 +224,22 @@ def outputs_are_what_others_take_them_for(template: Template) -> Iterator[str]:
             yield f"{output} is something else"
 
 
+# What there is whatever the parameters say, and what goes with the stack.
+ALWAYS_THERE = ("Serverless::Function", "Queue", "LogGroup", "LayerVersion", "ManagedPolicy")
+GOES = ("Queue", "LogGroup")
+
+
+def what_all_depends_on_is_there_and_goes_with_the_stack(template: Template) -> Iterator[str]:
+    for kind in ALWAYS_THERE:
+        for name, resource in resources(template, kind).items():
+            if "Condition" in resource:
+                yield f"{name} is not always there"
+    for kind in GOES:
+        for name, resource in resources(template, kind).items():
+            if resource.get("DeletionPolicy") != "Delete":
+                yield f"{name} is left behind, or does not say that it is not"
+
+
 def it_is_read_as_sam(template: Template) -> Iterator[str]:
     if template.get("Transform") != "AWS::Serverless-2016-10-31":
         yield "CloudFormation does not know the types of SAM without its transform"
@@ -180,7 +252,10 @@ RULES: tuple[Rule, ...] = (
     nothing_has_a_name_that_a_second_stack_would_have_too,
     every_function_is_of_one_cache,
     defaults_are_what_their_parameters_accept,
+    a_variable_says_what_its_parameter_does,
+    a_choice_is_of_what_its_condition_is_about,
     conditions_hold_when_their_parameters_say_so,
     outputs_are_what_others_take_them_for,
+    what_all_depends_on_is_there_and_goes_with_the_stack,
     it_is_read_as_sam,
 )

@@ -1,7 +1,7 @@
 """For each rule of what lets functions run, templates to which it objects."""
 
 from tests.template import running
-from tests.template.breaking import ABSENT, ASK, FLUSH, LAYER, SHARED, Breach
+from tests.template.breaking import ABSENT, ASK, FLUSH, LAYER, SETTINGS, SHARED, Breach
 
 OTHERS = "arn:aws:lambda:eu-west-1:111122223333:layer:other:1"
 NEVER = {"Fn::Equals": ["on", "off"]}
@@ -103,5 +103,60 @@ BREACHES: list[Breach] = [
         "Outputs/FlushFunctionName/Value",
         {"Ref": "AskFunction"},
     ),
+    (running.defaults_are_what_their_parameters_accept, "Parameters/StaleIfError/Default", 60),
+    (
+        running.defaults_are_what_their_parameters_accept,
+        "Parameters/AlarmEmail/Default",
+        "a@example.com",
+    ),
+    (
+        running.a_variable_says_what_its_parameter_does,
+        f"{SHARED}/Environment/Variables/LLM_CACHE_TTL_FLOOR",
+        {"Ref": "CacheTtlCeiling"},
+    ),
+    (
+        running.a_variable_says_what_its_parameter_does,
+        f"{ASK}/Environment/Variables/LLM_CACHE_INPUT_PRICE",
+        {"Ref": "OutputPrice"},
+    ),
+    (
+        running.a_choice_is_of_what_its_condition_is_about,
+        f"{SHARED}/Environment/Variables/LLM_CACHE_SIGNING_KEY_PARAMETER/Fn::If",
+        ["Signs", {"Ref": "AWS::NoValue"}, {"Ref": "SigningKeyParameter"}],
+    ),
+    (
+        running.a_choice_is_of_what_its_condition_is_about,
+        f"{SETTINGS}/PolicyDocument/Statement/0/Resource/1/Fn::If/0",
+        "Encrypts",
+    ),
+    (
+        running.a_choice_is_of_what_its_condition_is_about,
+        f"{FLUSH}/Environment/Variables/LLM_CACHE_TOKEN_PARAMETER/Fn::If/2",
+        {"Ref": "UpstashFlushTokenParameter"},
+    ),
+    (
+        running.a_choice_is_of_what_its_condition_is_about,
+        f"{ASK}/Environment/Variables/MODEL_ID/Fn::If/1",
+        {"Ref": "ModelId"},
+    ),
+    *(
+        (
+            running.what_all_depends_on_is_there_and_goes_with_the_stack,
+            f"Resources/{name}/Condition",
+            "Monitored",
+        )
+        for name in ("FlushCacheFunction", "FlushFailures", "AskLogs", "LlmCacheLayer")
+    ),
+    (
+        running.what_all_depends_on_is_there_and_goes_with_the_stack,
+        "Resources/AskLogs/DeletionPolicy",
+        "Retain",
+    ),
+    (
+        running.what_all_depends_on_is_there_and_goes_with_the_stack,
+        "Resources/FlushFailures/DeletionPolicy",
+        ABSENT,
+    ),
+    (running.every_function_has_time_and_memory, f"{ASK}/EphemeralStorage", {"Size": 10_240}),
     (running.it_is_read_as_sam, "Transform", ABSENT),
 ]
