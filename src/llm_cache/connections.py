@@ -6,7 +6,6 @@ import asyncio
 import functools
 import ssl
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import Any
 
 import httpx
@@ -42,7 +41,10 @@ class PerLoop:
     """
 
     def __init__(self) -> None:
-        self.loops: dict[asyncio.AbstractEventLoop, _Held] = {}
+        # A generator that nobody holds is finished at once, so it stands beside the client.
+        self.loops: dict[
+            asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncIterator[httpx.AsyncClient]]
+        ] = {}
 
     async def post(self, url: str, **request: Any) -> httpx.Response:
         """Send a request from the running loop."""
@@ -51,8 +53,9 @@ class PerLoop:
             for closed in [other for other in self.loops if other.is_closed()]:
                 del self.loops[closed]  # one that was closed without shutting down
             holder = self._hold(loop)
-            self.loops[loop] = _Held(await anext(holder), holder)
-        return await self.loops[loop].client.post(url, **request)
+            self.loops[loop] = await anext(holder), holder
+        client, _ = self.loops[loop]
+        return await client.post(url, **request)
 
     async def _hold(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[httpx.AsyncClient]:
         # asyncio.timeout bounds the whole call
@@ -63,9 +66,3 @@ class PerLoop:
         finally:
             del self.loops[loop]
             await client.aclose()
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    client: httpx.AsyncClient
-    holder: AsyncIterator[httpx.AsyncClient]  # a generator that nobody holds is finished at once

@@ -22,7 +22,7 @@ from upstash_redis.asyncio import Redis as AsyncRedis
 from upstash_redis.errors import UpstashError
 
 from llm_cache import connections, network
-from llm_cache.credentials import Credentials
+from llm_cache.credentials import Credentials, RefreshableCredentials
 from llm_cache.drivers import apause, pause
 from llm_cache.errors import (
     InvalidSettings,
@@ -34,10 +34,9 @@ from llm_cache.errors import (
     StoreUnavailable,
 )
 from llm_cache.operations import Command, Pause, Request
-from llm_cache.refreshing import RefreshableCredentials
 from llm_cache.seal import PendingSeal
 
-_WRONG_TOKEN = re.compile("WRONGPASS|Unauthorized")  # as Upstash says it now, and said it before
+_WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # as Upstash says it now, and said it before
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 # One INFO line a request, with the database's address in it, is nothing for a function's log.
@@ -87,7 +86,7 @@ class UpstashStore:
             try:
                 return _sent(client, step)
             except UpstashError as error:
-                if not _WRONG_TOKEN.match(str(error)):
+                if not str(error).startswith(_WRONG_TOKEN):
                     raise
                 pause(Pause(network.left(TimeoutError), self._credentials.refresh()))
                 if (renewed := self._connected()) is client:
@@ -108,7 +107,7 @@ class UpstashStore:
             try:
                 return await _asent(client, step, until)
             except UpstashError as error:
-                if not _WRONG_TOKEN.match(str(error)):
+                if not str(error).startswith(_WRONG_TOKEN):
                     raise
                 left = until - asyncio.get_running_loop().time()
                 await apause(Pause(left, self._credentials.refresh()))

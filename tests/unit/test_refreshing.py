@@ -7,8 +7,7 @@ import pytest
 from tests.clock import Clock
 
 from llm_cache import StoreUnavailable
-from llm_cache.credentials import Credentials
-from llm_cache.refreshing import AGAIN, RefreshableCredentials
+from llm_cache.credentials import AGAIN, Credentials, RefreshableCredentials
 
 
 class Kept:
