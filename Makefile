@@ -58,7 +58,7 @@ logs: .venv/.ready ## Print what the deployed functions log (MINUTES=15, FOLLOW=
 delete: .venv/.ready .tools/sam/.ready ## Delete the deployed stack (YES=1: do not ask)
 	@$(DEPLOYMENT) $(if $(YES),--yes)
 
-bench: setup ## Measure hit, miss, store, clear and cold imports beside the replaced class
+bench: setup ## Measure hit, miss, store, clear, cold imports and a cold hit beside the replaced class
 	@$(VENV)/python -m tests.benchmarks
 
 faults: setup ## Run each operation into each fault, and write what came of it to tests/faults/README.md

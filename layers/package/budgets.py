@@ -18,6 +18,8 @@ UNZIPPED = 50_000_000
 # defaults. Both sides are measured in one run, taking turns.
 ASK_IMPORT = 0.2
 FLUSH_IMPORT = 0.05
+# And a repeated question to a cold `ask`, as a share of what it takes where that class answers.
+COLD_HIT = 0.1
 
 
 def weigh(folder: Path) -> tuple[int, int]:

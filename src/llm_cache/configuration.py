@@ -38,7 +38,7 @@ def configured(environ: Mapping[str, str]) -> tuple[UpstashStore, Bounds]:
     """
     settings = Settings.from_env(environ)
     make = sealing(encrypts=settings.encrypts)
-    store = UpstashStore(lambda: fetch(settings, make))
+    store = UpstashStore(lambda: fetch(settings, make), max_age=settings.max_age)
     return store, Bounds(
         ttl=settings.ttl.default,
         namespace=settings.namespace,

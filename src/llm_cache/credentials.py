@@ -1,31 +1,42 @@
 """Where Upstash is, the token it wants, and the keys of a seal, fetched when first needed.
 
 Never at import and never kept in the environment: neither a snapshot nor a template holds them.
+They are read anew when they are old, or refused.
 """
 
 from __future__ import annotations
 
+import logging
+import math
 import re
+import threading
+import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_cache.errors import StoreUnavailable
+from llm_cache.errors import LlmCacheError, StoreUnavailable
 from llm_cache.keyring import Keyring
 from llm_cache.settings import Settings
 from llm_cache.unlogged import unlogged
+
+AGAIN = 30.0  # seconds from one refresh to the next: a token that is really wrong is no flood
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """The address of an Upstash database, less a user and a password in it, and a token for it.
 
-    ``seal`` is what seals the entries there, if anything does.
+    ``seal`` is what seals the entries there, if anything does. Two are equal that lead to the same
+    place.
     """
 
     url: str
     token: str = field(repr=False)
-    seal: Any = field(default=None, repr=False)
+    seal: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # httpx logs them with the address, and would send them in the place of the token.
@@ -68,3 +79,65 @@ def _from_ssm(names: list[str]) -> dict[str, str]:
         kind = type(error).__name__
         raise StoreUnavailable(f"SSM did not give {', '.join(names)}: {kind}") from error
     return {name: str(value) for name, value in found.items()}
+
+
+class RefreshableCredentials:
+    """Credentials that are fetched when first needed, and again when they may have changed.
+
+    ``max_age``: the seconds after which they are fetched again, while those known serve on; None:
+    they never change. A refresh happens beside whoever needs them, and at most one in ``AGAIN``
+    seconds. Those that it brings replace all that was known, the keys of a seal too; one that fails
+    is logged, and replaces nothing. Threads may share it.
+    """
+
+    def __init__(
+        self,
+        fetch: Callable[[], Credentials],
+        max_age: float | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.known: Credentials | None = None
+        self._fetch = fetch
+        self._max_age = max_age
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._fetched = self._tried = -math.inf
+        self._refresh: Future[None] = Future()
+        self._refresh.set_result(None)
+
+    def get(self) -> Credentials:
+        """Return them. Blocks until they were fetched once; raises what ``fetch`` does."""
+        with self._lock:
+            if self.known is None:
+                return self._know(self._fetch())
+            if self._max_age is not None and self._clock() - self._fetched >= self._max_age:
+                self._begin()
+            return self.known
+
+    def refresh(self) -> Future[None]:
+        """Fetch them again, unless that was done a moment ago; return what is done afterwards."""
+        with self._lock:
+            if self._max_age is not None:
+                self._begin()
+            return self._refresh
+
+    def _begin(self) -> None:
+        from llm_cache.beside import beside
+
+        if self._clock() - self._tried >= AGAIN:
+            self._tried = self._clock()
+            self._refresh = beside(self._fetch_again)
+
+    def _fetch_again(self) -> None:
+        try:
+            found = self._fetch()
+        except Exception as error:  # noqa: BLE001  those that are known may serve on
+            why = error if isinstance(error, LlmCacheError) else type(error).__name__
+            logger.warning("the secrets were not read anew: %s", why)
+            return
+        with self._lock:
+            self._know(found)
+
+    def _know(self, found: Credentials) -> Credentials:
+        self.known, self._fetched = found, self._clock()
+        return found

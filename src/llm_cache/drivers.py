@@ -27,7 +27,7 @@ def run(operation: Generator[Any, Any, T], execute: Callable[[Any], Any]) -> T:
             step = next(operation)
             while True:
                 try:
-                    reply = _pause(step) if isinstance(step, Pause) else execute(step)
+                    reply = pause(step) if isinstance(step, Pause) else execute(step)
                 except Exception as error:  # noqa: BLE001  the operation knows what a failure means
                     step = operation.throw(error)
                 else:
@@ -44,7 +44,7 @@ async def arun(operation: Generator[Any, Any, T], execute: Callable[[Any], Await
             step = next(operation)
             while True:
                 try:
-                    reply = await (_apause(step) if isinstance(step, Pause) else execute(step))
+                    reply = await (apause(step) if isinstance(step, Pause) else execute(step))
                 except Exception as error:  # noqa: BLE001  the operation knows what a failure means
                     step = operation.throw(error)
                 else:
@@ -76,17 +76,19 @@ def finish(operation: Operation[None], execute: Callable[[Request], Any]) -> Non
         work()
 
 
-def _pause(pause: Pause) -> Any:
-    if pause.until is None:
-        return time.sleep(pause.seconds)
-    return concurrent.futures.wait([pause.until], pause.seconds)
+def pause(step: Pause) -> Any:
+    """Wait, for as long as ``step`` says at most."""
+    if step.until is None:
+        return time.sleep(step.seconds)
+    return concurrent.futures.wait([step.until], step.seconds)
 
 
-async def _apause(pause: Pause) -> Any:
-    if pause.until is None:
-        return await asyncio.sleep(pause.seconds)
-    until = asyncio.wrap_future(pause.until)
+async def apause(step: Pause) -> Any:
+    """Wait, for as long as ``step`` says at most."""
+    if step.until is None:
+        return await asyncio.sleep(step.seconds)
+    until = asyncio.wrap_future(step.until)
     try:
-        return await asyncio.wait([until], timeout=pause.seconds)
+        return await asyncio.wait([until], timeout=step.seconds)
     finally:
         until.cancel()  # so that what it was made of says nothing to a loop that is gone

@@ -46,7 +46,9 @@ class CacheNamespace:
         settings = Settings.from_env(environ)
         if settings.namespace is None:
             raise InvalidSettings("LLM_CACHE_NAMESPACE", None, "the namespace to clear")
-        store = UpstashStore(lambda: fetch(settings, lambda keyring: keyring))
+        store = UpstashStore(
+            lambda: fetch(settings, lambda keyring: keyring), max_age=settings.max_age
+        )
         return cls(store, settings.namespace, seal=store.seal if settings.seals else None)
 
     @property

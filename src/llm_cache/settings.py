@@ -17,6 +17,7 @@ T = TypeVar("T")
 SIGNING_KEY, ENCRYPTION_KEY = "LLM_CACHE_SIGNING_KEY", "LLM_CACHE_ENCRYPTION_KEY"
 DEFAULT_TIMEOUT = 1.0
 DEFAULT_LEASE = 30.0
+DEFAULT_SECRETS_MAX_AGE = 3600.0
 DEFAULT_MAX_BYTES = 900_000  # Upstash's smaller limit of a request is 1 MB; key and tags need 20 KB
 
 
@@ -44,6 +45,7 @@ class Settings:
     lease: float = DEFAULT_LEASE
     memory: float | None = None
     max_bytes: int = DEFAULT_MAX_BYTES
+    secrets_max_age: float = DEFAULT_SECRETS_MAX_AGE
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -55,6 +57,7 @@ class Settings:
         - ``LLM_CACHE_SIGNING_KEY_PARAMETER`` or ``LLM_CACHE_ENCRYPTION_KEY_PARAMETER``, as names
           too, or the values in ``LLM_CACHE_SIGNING_KEY``, ``LLM_CACHE_ENCRYPTION_KEY``: see
           ``Signing`` and ``Encryption``; empty: neither
+        - ``LLM_CACHE_SECRETS_MAX_AGE``: the seconds after which what SSM said is asked for again
         - ``LLM_CACHE_NAMESPACE``: what the keys begin with; empty: the whole database
         - ``LLM_CACHE_TTL``, ``LLM_CACHE_TTL_FLOOR``, ``LLM_CACHE_TTL_CEILING``: seconds
         - ``LLM_CACHE_TTL_JITTER``: the share by which a TTL may be shortened at random
@@ -83,6 +86,9 @@ class Settings:
             lease=_read(environ, "LLM_CACHE_LEASE", _positive_seconds, DEFAULT_LEASE),
             memory=_read(environ, "LLM_CACHE_MEMORY", _positive_seconds, None),
             max_bytes=_read(environ, "LLM_CACHE_MAX_BYTES", _positive_bytes, DEFAULT_MAX_BYTES),
+            secrets_max_age=_read(
+                environ, "LLM_CACHE_SECRETS_MAX_AGE", _positive_seconds, DEFAULT_SECRETS_MAX_AGE
+            ),
         )
         settings.require_location()
         return settings
@@ -103,6 +109,13 @@ class Settings:
         if self.encrypts:
             return ENCRYPTION_KEY, self.encryption_key, self.encryption_key_parameter
         return SIGNING_KEY, self.signing_key, self.signing_key_parameter
+
+    @property
+    def max_age(self) -> float | None:
+        """How old the secrets get, in seconds; None where none is read from elsewhere."""
+        _, _, key = self.seal_key
+        elsewhere = self.url_parameter or self.token_parameter or key
+        return self.secrets_max_age if elsewhere else None
 
     def require_location(self) -> None:
         """Raise ``InvalidSettings`` unless it is known where Upstash's URL and token are."""

@@ -9,20 +9,18 @@ from __future__ import annotations
 import asyncio
 import socket
 import ssl
-import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any, TypeVar
+from typing import Any
 
 import httpcore
 
+from llm_cache.beside import beside
 from llm_cache.network import left
 
 NEXT_ADDRESS = 0.25  # seconds until another address is tried; RFC 8305, section 8
 PIECE = 16_384  # bytes: what is read at once is parsed at once, with no look at the clock
-
-T = TypeVar("T")
 
 
 class Backend(httpcore.NetworkBackend):
@@ -38,7 +36,7 @@ class Backend(httpcore.NetworkBackend):
     ) -> httpcore.NetworkStream:
         """Connect in a thread: nothing else bounds the resolver, or a name of many addresses."""
         seconds = left(httpcore.ConnectTimeout)
-        connecting = _beside(
+        connecting = beside(
             lambda: httpcore.SyncBackend().connect_tcp(
                 host, port, seconds, local_address, socket_options
             )
@@ -48,23 +46,6 @@ class Backend(httpcore.NetworkBackend):
         except TimeoutError:
             connecting.add_done_callback(_close)
             raise httpcore.ConnectTimeout("no connection in time") from None
-
-
-def _beside(work: Callable[[], T]) -> Future[T]:
-    """Do what cannot be given up in a thread that nobody waits for, not even at the exit."""
-    done: Future[T] = Future()
-    done.set_running_or_notify_cancel()
-
-    def run() -> None:
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001  it is raised where the caller waits
-            done.set_exception(error)
-        else:
-            done.set_result(result)
-
-    threading.Thread(target=run, daemon=True).start()
-    return done
 
 
 def _close(connecting: Future[httpcore.NetworkStream]) -> None:
@@ -133,7 +114,7 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
 
 
 async def _resolved(host: str, port: int) -> list[str]:
-    resolving = _beside(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
+    resolving = beside(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM))
     try:
         found = await asyncio.wrap_future(resolving)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The edge to Upstash: the only module that knows its client and the HTTP beneath it.
+"""The edge to Upstash: the only module that knows its client.
 
 ``upstash-redis`` 1.8 waits for ever on a silent server, sleeps three seconds before its one
 retry, and drops an idle connection after five seconds; it has no option for the first and the
@@ -8,15 +8,12 @@ last. So its HTTP client is replaced, on objects of our own, by one with bounds.
 from __future__ import annotations
 
 import asyncio
-import functools
 import logging
 import os
 import re
-import ssl
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any, cast
 
 import httpx
@@ -24,8 +21,9 @@ from upstash_redis import Redis
 from upstash_redis.asyncio import Redis as AsyncRedis
 from upstash_redis.errors import UpstashError
 
-from llm_cache import network
-from llm_cache.credentials import Credentials
+from llm_cache import connections, network
+from llm_cache.credentials import Credentials, RefreshableCredentials
+from llm_cache.drivers import apause, pause
 from llm_cache.errors import (
     InvalidSettings,
     LlmCacheError,
@@ -35,10 +33,10 @@ from llm_cache.errors import (
     StoreTimeout,
     StoreUnavailable,
 )
-from llm_cache.operations import Request
+from llm_cache.operations import Command, Pause, Request
 from llm_cache.seal import PendingSeal
 
-KEEPALIVE = 60.0  # seconds; a warm function is often idle for longer than httpx' own five
+_WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # as Upstash says it now, and said it before
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 
 # One INFO line a request, with the database's address in it, is nothing for a function's log.
@@ -50,11 +48,14 @@ if _httpx_log.level == logging.NOTSET:
 class UpstashStore:
     """Runs commands against one Upstash database, each within a bound.
 
-    Nothing connects before the first command. Threads and event loops may share it.
+    Nothing connects before the first command. Threads and event loops may share it. What ``locate``
+    returned is asked for again when it is ``max_age`` seconds old, or when Upstash says that the
+    token is wrong; None: never.
     """
 
-    def __init__(self, locate: Callable[[], Credentials]) -> None:
+    def __init__(self, locate: Callable[[], Credentials], *, max_age: float | None = None) -> None:
         self._locate = locate
+        self._max_age = max_age
         self.disconnect()
         _stores.add(self)
 
@@ -74,7 +75,8 @@ class UpstashStore:
     def execute(self, step: Request, seconds: float) -> Any:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``.
 
-        The first call also finds out where Upstash is, which has a bound of its own.
+        The first call also finds out where Upstash is, which has a bound of its own. One whose
+        token is wrong is sent again, once, if another token is found in what is left of the time.
         """
         if isinstance(step, PendingSeal):
             return step.fetch()
@@ -82,9 +84,14 @@ class UpstashStore:
             client = self._connected()
             network.allow(seconds)
             try:
-                return client.execute(list(step))
-            except _DROPPED:  # a pooled connection that died while idle: once more, at once
-                return client.execute(list(step))
+                return _sent(client, step)
+            except UpstashError as error:
+                if not str(error).startswith(_WRONG_TOKEN):
+                    raise
+                pause(Pause(network.left(TimeoutError), self._credentials.refresh()))
+                if (renewed := self._connected()) is client:
+                    raise
+                return _sent(renewed, step)
         except UpstashError as error:
             raise _refused(error) from None
         except Exception as error:
@@ -95,14 +102,18 @@ class UpstashStore:
         if isinstance(step, PendingSeal):
             return await asyncio.to_thread(step.fetch)
         try:
-            client = self._async_client
-            if client is None:
-                client = await asyncio.to_thread(self._connected_async)
-            async with asyncio.timeout(seconds):
-                try:
-                    return await client.execute(list(step))
-                except _DROPPED:
-                    return await client.execute(list(step))
+            client = await self._aconnected()
+            until = asyncio.get_running_loop().time() + seconds
+            try:
+                return await _asent(client, step, until)
+            except UpstashError as error:
+                if not str(error).startswith(_WRONG_TOKEN):
+                    raise
+                left = until - asyncio.get_running_loop().time()
+                await apause(Pause(left, self._credentials.refresh()))
+                if (renewed := await self._aconnected()) is client:
+                    raise
+                return await _asent(renewed, step, until)
         except UpstashError as error:
             raise _refused(error) from None
         except Exception as error:
@@ -115,45 +126,46 @@ class UpstashStore:
         after a snapshot was restored, whose connections are dead.
         """
         self._lock = threading.Lock()
-        self.at: Credentials | None = None
+        self._credentials = RefreshableCredentials(self._locate, self._max_age)
+        self._at: Credentials | None = None  # where the clients lead to
         self._client: Redis | None = None
         self._async_client: AsyncRedis | None = None
-
-    def locate(self) -> Credentials:
-        """Find out where Upstash is, if that is not known, and return it; raise ``StoreError``."""
-        with self._lock:
-            return self._found()
 
     @property
     def seal(self) -> PendingSeal:
         """The seal whose keys are fetched together with where Upstash is."""
         return PendingSeal(
-            known=lambda: self.at.seal if self.at else None, fetch=lambda: self.locate().seal
+            known=lambda: self._credentials.known and self._credentials.known.seal,
+            fetch=lambda: self._credentials.get().seal,
         )
-
-    def _found(self) -> Credentials:
-        if self.at is None:
-            self.at = self._locate()
-        return self.at
 
     def _connected(self) -> Redis:
         with self._lock:
+            at = self._found()
             if self._client is None:
-                at = self._found()
-                self._client = Redis(at.url, at.token, **_PLAIN)
-                self._client._http._client.close()
-                self._client._http._client = _blocking_http()
-                # Nobody closes a cache: what it opened is closed when it is collected.
-                weakref.finalize(self, self._client.close)
+                self._client = _blocking(at)
             return self._client
+
+    async def _aconnected(self) -> AsyncRedis:
+        client = self._async_client
+        if client is not None and self._credentials.get() == self._at:
+            return client
+        return await asyncio.to_thread(self._connected_async)
 
     def _connected_async(self) -> AsyncRedis:
         with self._lock:
+            at = self._found()
             if self._async_client is None:
-                at = self._found()
                 self._async_client = AsyncRedis(at.url, at.token, **_PLAIN)
-                self._async_client._http._client = cast(httpx.AsyncClient, _HttpPerLoop())
+                self._async_client._http._client = cast(httpx.AsyncClient, connections.PerLoop())
             return self._async_client
+
+    def _found(self) -> Credentials:
+        """Return where Upstash is, and forget the clients that lead elsewhere."""
+        at = self._credentials.get()
+        if at != self._at:
+            self._at, self._client, self._async_client = at, None, None
+        return at
 
 
 _stores: weakref.WeakSet[UpstashStore] = weakref.WeakSet()
@@ -176,61 +188,29 @@ _PLAIN: dict[str, Any] = {
     "rest_retry_interval": 0,
     "allow_telemetry": False,
 }
-_HTTP: dict[str, Any] = {
-    "headers": network.PLAIN,
-    "limits": httpx.Limits(keepalive_expiry=KEEPALIVE),
-    "timeout": None,  # the call is bounded as a whole
-}
 
 
-@functools.cache
-def _tls() -> ssl.SSLContext:
-    """Load the certificates once: it takes longer than a request does."""
-    return httpx.create_ssl_context()
-
-
-def _blocking_http() -> httpx.Client:
-    """Return a client that bounds a request as a whole, where httpx bounds each read by itself."""
-    client = httpx.Client(**_HTTP, verify=_tls())
-    network.bound(client)
+def _blocking(at: Credentials) -> Redis:
+    client = Redis(at.url, at.token, **_PLAIN)
+    client._http._client.close()
+    client._http._client = http = connections.blocking()
+    weakref.finalize(client, http.close)  # nobody else does: a command may still be using it
     return client
 
 
-class _HttpPerLoop:
-    """What the asynchronous client posts with: a client and its connections for each event loop.
+def _sent(client: Redis, step: Command) -> Any:
+    try:
+        return client.execute(list(step))
+    except _DROPPED:  # a pooled connection that died while idle: once more, at once
+        return client.execute(list(step))
 
-    A loop that shuts down finishes its asynchronous generators, as ``asyncio.run`` does at its
-    end: one holds the loop's client, and so closes it.
-    """
 
-    def __init__(self) -> None:
-        self.loops: dict[asyncio.AbstractEventLoop, _Held] = {}
-
-    async def post(self, url: str, **request: Any) -> httpx.Response:
-        """Send a request from the running loop."""
-        loop = asyncio.get_running_loop()
-        if loop not in self.loops:
-            for closed in [other for other in self.loops if other.is_closed()]:
-                del self.loops[closed]  # one that was closed without shutting down
-            holder = self._hold(loop)
-            self.loops[loop] = _Held(await anext(holder), holder)
-        return await self.loops[loop].client.post(url, **request)
-
-    async def _hold(self, loop: asyncio.AbstractEventLoop) -> AsyncIterator[httpx.AsyncClient]:
-        # asyncio.timeout bounds the whole call
-        client = httpx.AsyncClient(**_HTTP, verify=_tls())
-        network.abound(client)
+async def _asent(client: AsyncRedis, step: Command, until: float) -> Any:
+    async with asyncio.timeout_at(until):
         try:
-            yield client
-        finally:
-            del self.loops[loop]
-            await client.aclose()
-
-
-@dataclass(frozen=True, slots=True)
-class _Held:
-    client: httpx.AsyncClient
-    holder: AsyncIterator[httpx.AsyncClient]  # a generator that nobody holds is finished at once
+            return await client.execute(list(step))
+        except _DROPPED:
+            return await client.execute(list(step))
 
 
 _ARGUMENTS = re.compile(r'["\[{\n]')

@@ -28,9 +28,9 @@ MEASURE += "print(time.process_time() - began)"
 SETTINGS = {"AWS_DEFAULT_REGION": "eu-west-1", "MODEL_ID": "amazon.it", "MODEL_MAX_TOKENS": "9"}
 
 
-def install_replaced(folder: Path) -> None:
-    """Install the replaced class and all that it needs, as the tests' lock has them."""
-    what = ["--group", f"{ROOT / 'pyproject.toml'}:peer", "upstash-redis"]
+def install_replaced(folder: Path, *others: str) -> None:
+    """Install the replaced class, others, and all they need, as the tests' lock has them."""
+    what = ["--group", f"{ROOT / 'pyproject.toml'}:peer", "upstash-redis", *others]
     how = ["--constraint", str(ROOT / "tests/requirements.txt"), "--no-compile-bytecode"]
     uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
     subprocess.run([*uv, *how, "--target", str(folder), *what], check=True)

@@ -33,6 +33,7 @@ class Bedrock:
             "stopReason": "end_turn",
             "usage": USAGE,
             "metrics": metrics,
+            "results": [{"outputText": text}],  # what Titan says, which is not asked by Converse
         }
 
 

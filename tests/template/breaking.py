@@ -41,4 +41,4 @@ def objected(breaches: Sequence[Breach]) -> set[Rule]:
 
 def titles(breaches: Sequence[Breach]) -> list[str]:
     """What each breach is called in a test's name."""
-    return [f"{rule.__name__}-{path.split('/', 1)[1]}" for rule, path, _ in breaches]
+    return [f"{rule.__name__}-{path.split('/', 1)[-1]}" for rule, path, _ in breaches]

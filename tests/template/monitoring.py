@@ -74,6 +74,13 @@ def what_is_watched_is_written(template: Template) -> Iterator[str]:
                 yield f"{by} watches {namespace} {name} of {dimensions}, which AWS does not write"
 
 
+def a_dashboard_shows_its_own_region(template: Template) -> Iterator[str]:
+    for dashboard in resources(template, "Dashboard"):
+        for widget in widgets(template, dashboard):
+            if widget["region"] != "${AWS::Region}":
+                yield f"{dashboard}, {widget['title']}: another region's numbers"
+
+
 def what_is_written_is_written_by_stack(template: Template) -> Iterator[str]:
     for function, properties in functions(template).items():
         variables = environment(properties)
@@ -105,6 +112,31 @@ def an_alarm_tells_somebody(template: Template) -> Iterator[str]:
             yield f"{alarm} does not say what has happened"
         if "AlarmName" in resource["Properties"]:
             yield f"{alarm} clashes with that of a second stack"
+
+
+BY_EMAIL = {"TopicArn": {"Ref": "Alarms"}, "Protocol": "email", "Endpoint": {"Ref": "AlarmEmail"}}
+MOST_FAILURES, AN_HOUR = 5, 3600
+
+
+def an_alarm_rings_while_it_matters(template: Template) -> Iterator[str]:
+    for alarm, resource in resources(template, "Alarm").items():
+        properties = resource["Properties"]
+        if properties.get("ActionsEnabled", True) is not True or "DatapointsToAlarm" in properties:
+            yield f"{alarm} rings never, or for less than it says"
+        if "Metrics" in properties:  # as the parameter's description has it
+            told = properties["Threshold"], properties["EvaluationPeriods"]
+            if told != ({"Ref": "HitRateAlarm"}, 3):
+                yield f"{alarm} does not ring when it is told to"
+        elif properties.get("Statistic") not in {"Sum", "Maximum"}:
+            yield f"{alarm} does not count what goes wrong"
+        elif properties["MetricName"] != "FlushSucceeded" and (
+            properties["Threshold"] > MOST_FAILURES
+            or properties["Period"] * properties["EvaluationPeriods"] > AN_HOUR
+        ):
+            yield f"{alarm} rings late"
+    for subscription, resource in resources(template, "SNS::Subscription").items():
+        if resource["Properties"] != BY_EMAIL:
+            yield f"{subscription} tells somebody else, or of something else"
 
 
 def silence_is_read_for_what_it_is(template: Template) -> Iterator[str]:
@@ -141,13 +173,18 @@ def a_missed_flush_is_one_of_a_schedule_that_runs(template: Template) -> Iterato
 A_WEEK = 7 * 24  # hours
 
 
+RATE = "IF(hits + misses >= 100, 100 * hits / (hits + misses), 100)"
+MEASURED = {"hits": "CacheHits", "misses": "CacheMisses"}
+
+
 def few_questions_are_no_drop_of_the_hit_rate(template: Template) -> Iterator[str]:
     for alarm, resource in resources(template, "Alarm").items():
         for query in resource["Properties"].get("Metrics", []):
-            if not query.get("Expression", "IF(hits + misses >= ").startswith(
-                "IF(hits + misses >= "
-            ):
+            if query.get("Expression", RATE) != RATE:
                 yield f"{alarm} rings at the first miss of the night"
+            measured = query.get("MetricStat", {"Metric": {}})["Metric"].get("MetricName")
+            if measured != MEASURED.get(query["Id"]):
+                yield f"{alarm} takes {measured} for {query['Id']}"
             if "Expression" not in query and query.get("ReturnData") is not False:
                 yield f"{alarm} has two values to compare"
 
@@ -170,9 +207,11 @@ def _needs(template: Template, condition: str | None, needed: str) -> bool:
 
 RULES: tuple[Rule, ...] = (
     what_is_watched_is_written,
+    a_dashboard_shows_its_own_region,
     what_is_written_is_written_by_stack,
     everything_that_goes_wrong_is_watched,
     an_alarm_tells_somebody,
+    an_alarm_rings_while_it_matters,
     silence_is_read_for_what_it_is,
     a_missed_flush_is_one_of_a_schedule_that_runs,
     few_questions_are_no_drop_of_the_hit_rate,

@@ -123,6 +123,8 @@ BREACHES: list[Breach] = [
         "100 * hits / (hits + misses)",
     ),
     (monitoring.few_questions_are_no_drop_of_the_hit_rate, f"{HITS}/2/ReturnData", ABSENT),
+    (monitoring.few_questions_are_no_drop_of_the_hit_rate, f"{HITS}/1/Id", "misses"),
+    (monitoring.a_dashboard_shows_its_own_region, BODY, dashboard("${AWS::Region}", "eu-west-1")),
     (
         monitoring.monitoring_is_switched_off_by_one_parameter,
         "Resources/Dashboard/Condition",
@@ -137,5 +139,21 @@ BREACHES: list[Breach] = [
         monitoring.monitoring_is_switched_off_by_one_parameter,
         "Conditions/WatchesHitRate/Fn::And/0",
         ABSENT,
+    ),
+    *(
+        (monitoring.an_alarm_rings_while_it_matters, f"Resources/{place}", value)
+        for place, value in (
+            ("AskErrors/Properties/ActionsEnabled", False),
+            ("AskErrors/Properties/Threshold", 1000),
+            ("AskErrors/Properties/Period", 86_400),
+            ("FlushErrors/Properties/EvaluationPeriods", 100),
+            ("CacheErrors/Properties/Statistic", "Average"),
+            ("FlushMissed/Properties/DatapointsToAlarm", 1),
+            ("HitRate/Properties/Threshold", 0),
+            ("HitRate/Properties/EvaluationPeriods", 1),
+            ("AlarmsByEmail/Properties/Protocol", "http"),
+            ("AlarmsByEmail/Properties/TopicArn", {"Ref": "AlarmTopicArn"}),
+            ("AlarmsByEmail/Properties/Endpoint", "a@example.com"),
+        )
     ),
 ]

@@ -66,6 +66,8 @@ def a_rollout_goes_back_when_it_fails(template: Template) -> Iterator[str]:
     dimensions = watched.get("Properties", {}).get("Dimensions")
     if dimensions != [{"Name": "FunctionName", "Value": {"Ref": "AskFunction"}}]:
         yield "ask is rolled out, and no alarm of its own brings it back"
+    if preference.get("Type") != {"Ref": "Rollout"}:
+        yield "ask is rolled out in another way than is asked for"
     if preference.get("Enabled") != {
         "Fn::FindInMap": ["Rollouts", {"Ref": "Rollout"}, "CodeDeploy"]
     }:
@@ -77,7 +79,8 @@ def snapshots_are_off_and_refused_where_there_are_none(template: Template) -> It
     if parameters["SnapStart"]["Default"] != "None":
         yield "a snapshot is paid for unasked"
     without = {"Fn::Not": [{"Fn::Equals": [{"Ref": "Runtime"}, "python3.11"]}]}
-    rules = template.get("Rules", {}).values()
+    wanted = {"Fn::Equals": [{"Ref": "SnapStart"}, "PublishedVersions"]}
+    rules = [it for it in template.get("Rules", {}).values() if it["RuleCondition"] == wanted]
     if without not in [it["Assert"] for rule in rules for it in rule["Assertions"]]:
         yield "a stack of python3.11 with SnapStart fails halfway, and not at its start"
     for function, properties in functions(template).items():
@@ -114,6 +117,7 @@ def the_layer_is_found_by_other_stacks(template: Template) -> Iterator[str]:
         it["Properties"]["Name"]
         for it in resources(template, "SSM::Parameter").values()
         if it["Properties"].get("Value") == {"Ref": "LlmCacheLayer"}
+        and it["Properties"]["Type"] == "String"
     ]
     if published != [{"Fn::Sub": "/${AWS::StackName}/layer-arn"}]:
         yield "the layer's ARN stands in no parameter, or two stacks write the same one"

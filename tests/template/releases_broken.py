@@ -94,4 +94,19 @@ BREACHES: list[Breach] = [
         "/llm-cache/layer-arn",
     ),
     (releases.the_layer_is_found_by_other_stacks, "Resources/LayerArnParameter", ABSENT),
+    (
+        releases.a_rollout_goes_back_when_it_fails,
+        f"{ASK}/DeploymentPreference/Type",
+        "AllAtOnce",
+    ),
+    (
+        releases.snapshots_are_off_and_refused_where_there_are_none,
+        "Rules/SnapStartNeedsPython312/RuleCondition/Fn::Equals/1",
+        "None",
+    ),
+    (
+        releases.the_layer_is_found_by_other_stacks,
+        "Resources/LayerArnParameter/Properties/Type",
+        "StringList",
+    ),
 ]

@@ -5,6 +5,7 @@ They take the template as data, so that a test can break it and see the rule obj
 
 import json
 import math
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -94,8 +95,12 @@ def statements(template: Template, properties: Properties) -> Iterator[dict[str,
 
 
 def _policies(template: Template, properties: Properties) -> list[Any]:
-    """The policies of a function; of one that the template makes by itself, its document."""
-    policies = properties.get("Policies", [])
+    """The policies of a function; of one that the template makes by itself, its document.
+
+    A function that has another's role has what that one has.
+    """
+    owner = _role_of(template, properties)
+    policies = (owner or properties).get("Policies", [])
     managed = resources(template, "ManagedPolicy")
     return [
         managed[policy["Ref"]]["Properties"]["PolicyDocument"]
@@ -103,6 +108,18 @@ def _policies(template: Template, properties: Properties) -> list[Any]:
         else policy
         for policy in (policies if isinstance(policies, list) else [policies])
     ]
+
+
+def _role_of(template: Template, properties: Properties) -> Properties | None:
+    """The function whose role this one has, if that is one which SAM makes for another."""
+    named = {f"{name}Role": it for name, it in functions(template).items() if "Role" not in it}
+    return named.get(next(references(properties.get("Role")), ""))
+
+
+def every_role_is_of_this_template(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        if "Role" in properties and _role_of(template, properties) is None:
+            yield f"{function} has a role from elsewhere, and who knows what that allows"
 
 
 def _unconditional(value: Any) -> Iterator[dict[str, Any]]:
@@ -123,7 +140,9 @@ def no_permission_is_open(template: Template) -> Iterator[str]:
             if not isinstance(policy, dict) or "Statement" not in policy:
                 yield f"{function}: a policy template or a managed policy hides what it allows"
         for statement in statements(template, properties):
-            if any("*" in action for action in actions(statement)):
+            if statement["Effect"] != "Allow":
+                yield f"{function}: {actions(statement)} is denied, and needed"
+            if any(set("*?") & set(action) for action in actions(statement)):
                 yield f"{function}: {actions(statement)} is a wildcard"
             yield from _open_resources(function, statement)
 
@@ -132,14 +151,55 @@ def _open_resources(function: str, statement: dict[str, Any]) -> Iterator[str]:
     for resource in (str(leaf) for leaf in leaves(statement.get("Resource", "*"))):
         # A profile calls the model in regions of its own choosing, and their list grows.
         any_region = resource.startswith("arn:${AWS::Partition}:bedrock:*::foundation-model/${")
-        if "*" in resource and not (any_region and "Condition" in statement):
+        if set("*?") & set(resource) and not (any_region and _by_one_profile(statement)):
             yield f"{function}: {resource} is a wildcard"
+
+
+def _by_one_profile(statement: dict[str, Any]) -> bool:
+    match statement.get("Condition"):
+        case {
+            "Fn::If": [
+                "CallsProfile",
+                {"StringEquals": {"bedrock:InferenceProfileArn": {"Fn::Sub": str(profile)}}},
+                {"Ref": "AWS::NoValue"},
+            ]
+        }:
+            return "*" not in profile
+    return False
+
+
+# Of whatever partition, region and account the stack is in; the name of an SSM parameter begins
+# with its own slash.
+ARN = re.compile(
+    r"arn:\$\{AWS::Partition\}:(?:ssm:\$\{AWS::Region\}:\$\{AWS::AccountId\}:parameter\$\{\w+\}"
+    r"|(?!ssm)[a-z0-9-]+:(?:\$\{AWS::Region\}|\*)?:(?:\$\{AWS::AccountId\})?:.+)"
+)
+
+
+def every_arn_is_of_the_stacks_own_account(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        for statement in statements(template, properties):
+            for resource in substituted(statement.get("Resource")):
+                if not ARN.fullmatch(resource):
+                    yield f"{function}: {resource} is of another place"
+
+
+def substituted(value: Any) -> Iterator[str]:
+    """Every text under a value that is made by Sub."""
+    if isinstance(value, list):
+        for item in value:
+            yield from substituted(item)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            yield from [inner] if key == "Fn::Sub" else substituted(inner)
 
 
 def a_new_layer_reaches_the_alias(template: Template) -> Iterator[str]:
     for function, properties in functions(template).items():
         if not properties.get("AutoPublishAlias"):
             yield f"{function} has no alias"
+        if "AutoPublishCodeSha256" in properties:
+            yield f"{function} publishes no version when its code changes"
         if properties.get("AutoPublishAliasAllProperties") is not True:
             yield f"{function} publishes no version when only its layer or settings change"
     for layer, resource in resources(template, "LayerVersion").items():
@@ -179,6 +239,12 @@ def a_schedule_fails_in_sight(template: Template) -> Iterator[str]:
     for function, event, schedule in _schedules(template):
         if schedule.get("OmitName") is not True or "Name" in schedule:
             yield f"{function}: the name of {event} clashes with that of a second stack"
+        if functions(template)[function]["Events"][event]["Type"] != "ScheduleV2":
+            yield f"{function}: {event} is none of the scheduler's, which knows time zones"
+        if schedule.get("FlexibleTimeWindow", {"Mode": "OFF"})["Mode"] != "OFF":
+            yield f"{function}: {event} is not when it says"
+        if "Input" in schedule:
+            yield f"{function}: {event} asks for something else than to clear all"
         if schedule.get("State") != {"Ref": "FlushState"}:
             yield f"{function}: {event} cannot be switched off"
         if schedule.get("ScheduleExpressionTimezone") != {"Ref": "FlushTimezone"}:
@@ -194,6 +260,8 @@ MOST_RETRIES, MOST_SECONDS = 5, 3600
 
 def _unbounded(what: str, config: Properties) -> Iterator[str]:
     retries = config.get("MaximumRetryAttempts", math.inf)
+    if retries < 1:
+        yield f"{what} is tried only once"
     if retries > MOST_RETRIES or config.get("MaximumEventAgeInSeconds", math.inf) > MOST_SECONDS:
         yield f"{what} is tried again and again, up to the next one"
 
@@ -219,6 +287,8 @@ def what_a_scheduled_function_raises_is_kept(template: Template) -> Iterator[str
         failure = config.get("DestinationConfig", {}).get("OnFailure", {})
         if _queue(template, failure.get("Destination")) is None:
             yield f"{function} raises into nothing: the scheduler's queue never sees it"
+        if failure.get("Type") != "SQS":
+            yield f"{function} may not send to its queue, as SAM would have it"
         yield from _unbounded(function, config)
 
 
@@ -228,6 +298,8 @@ def what_failed_is_kept_for_a_while(template: Template) -> Iterator[str]:
             yield f"{queue} forgets what failed over a holiday"
         if resource["Properties"].get("SqsManagedSseEnabled") is not True:
             yield f"{queue} is not encrypted"
+        if "FifoQueue" in resource["Properties"]:
+            yield f"{queue} takes nothing from a function that failed, nor from the scheduler"
 
 
 def no_url_is_public(template: Template) -> Iterator[str]:
@@ -246,8 +318,8 @@ def logs_are_json_and_expire(template: Template) -> Iterator[str]:
         if config.get("LogFormat") != "JSON" or "ApplicationLogLevel" not in config:
             yield f"{function} does not log JSON at a level of its own"
         group = groups.get(next(references(config.get("LogGroup")), ""), {})
-        if "RetentionInDays" not in group.get("Properties", {}):
-            yield f"{function} logs into a group that nothing ever empties"
+        if group.get("Properties", {}).get("RetentionInDays") != {"Ref": "LogRetentionDays"}:
+            yield f"{function} logs into a group that nothing ever empties, or not as told"
 
 
 def a_new_account_can_deploy(template: Template) -> Iterator[str]:
@@ -307,7 +379,9 @@ def outputs_have_the_names_others_rely_on(template: Template) -> Iterator[str]:
 RULES: tuple[Rule, ...] = (
     no_secret_stands_in_an_environment,
     named_parameters_may_be_read,
+    every_role_is_of_this_template,
     no_permission_is_open,
+    every_arn_is_of_the_stacks_own_account,
     only_what_is_called_is_allowed,
     no_function_reads_anothers_secret,
     a_new_layer_reaches_the_alias,

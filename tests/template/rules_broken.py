@@ -38,7 +38,22 @@ BREACHES: list[Breach] = [
         f"{SHARED_STATEMENT}/Resource/2/Fn::If/1",
         {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${SigningKeyParameter}"},
     ),
+    (
+        rules.every_role_is_of_this_template,
+        f"{ASK}/Role",
+        "arn:aws:iam::111122223333:role/administrator",
+    ),
+    (
+        rules.only_what_is_called_is_allowed,
+        f"{FLUSH}/Role",
+        {"Fn::GetAtt": ["AskFunctionRole", "Arn"]},
+    ),
     (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Resource", "*"),
+    (
+        rules.no_permission_is_open,
+        f"{FIRST_STATEMENT}/Resource",
+        {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${UpstashTokenParameter}?"},
+    ),
     (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Action", "ssm:*"),
     (rules.no_permission_is_open, f"{SHARED_STATEMENT}/Resource/0", "*"),
     (rules.no_permission_is_open, f"{ASK}/Policies/1/Statement/2/Condition", ABSENT),
@@ -139,4 +154,47 @@ BREACHES: list[Breach] = [
     (rules.nothing_is_declared_in_vain, "Resources/Unused", {"Type": "AWS::SQS::Queue"}),
     (rules.nothing_is_declared_in_vain, "Conditions/Unused", {"Fn::Equals": ["", ""]}),
     (rules.outputs_have_the_names_others_rely_on, "Outputs/AskUrl", ABSENT),
+    (rules.a_new_layer_reaches_the_alias, f"{ASK}/AutoPublishCodeSha256", "0" * 64),
+    (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Effect", "Deny"),
+    (
+        rules.no_permission_is_open,
+        f"{ASK}/Policies/1/Statement/2/Condition/Fn::If/1",
+        {"StringLike": {"bedrock:InferenceProfileArn": "*"}},
+    ),
+    (
+        rules.no_permission_is_open,
+        f"{ASK}/Policies/1/Statement/2/Condition/Fn::If/1",
+        {"Ref": "AWS::NoValue"},
+    ),
+    *(
+        (
+            rules.every_arn_is_of_the_stacks_own_account,
+            f"{SHARED_STATEMENT}/Resource/0",
+            {"Fn::Sub": f"arn:{place}${{UpstashUrlParameter}}"},
+        )
+        for place in (
+            "aws:ssm:${AWS::Region}:${AWS::AccountId}:parameter",
+            "${AWS::Partition}:ssm:${AWS::Region}:111122223333:parameter",
+            "${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter/",
+        )
+    ),
+    (rules.a_schedule_fails_in_sight, f"{FLUSH}/Events/Scheduled/Type", "Schedule"),
+    (
+        rules.a_schedule_fails_in_sight,
+        f"{SCHEDULE}/FlexibleTimeWindow",
+        {"Mode": "FLEXIBLE", "MaximumWindowInMinutes": 600},
+    ),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/Input", '{"dry_run": true}'),
+    (rules.a_schedule_fails_in_sight, f"{SCHEDULE}/RetryPolicy/MaximumRetryAttempts", 0),
+    (
+        rules.what_a_scheduled_function_raises_is_kept,
+        f"{FLUSH}/EventInvokeConfig/DestinationConfig/OnFailure/Type",
+        "SNS",
+    ),
+    (
+        rules.what_failed_is_kept_for_a_while,
+        "Resources/FlushFailures/Properties/FifoQueue",
+        True,
+    ),
+    (rules.logs_are_json_and_expire, "Resources/AskLogs/Properties/RetentionInDays", 731),
 ]

@@ -4,18 +4,29 @@ from typing import Any
 
 import pytest
 from tests.template import (
+    exposure,
+    exposure_broken,
     monitoring,
     monitoring_broken,
     releases,
     releases_broken,
     rules,
     rules_broken,
+    running,
+    running_broken,
 )
 from tests.template.breaking import TEMPLATE, broken, objected, titles
 from tests.template.rules import Rule
 
-RULES = [*rules.RULES, *monitoring.RULES, *releases.RULES]
-BREACHES = [*rules_broken.BREACHES, *monitoring_broken.BREACHES, *releases_broken.BREACHES]
+PARTS = (
+    (rules, rules_broken),
+    (exposure, exposure_broken),
+    (running, running_broken),
+    (monitoring, monitoring_broken),
+    (releases, releases_broken),
+)
+RULES = [rule for holds, _ in PARTS for rule in holds.RULES]
+BREACHES = [breach for _, broken_ in PARTS for breach in broken_.BREACHES]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)

@@ -11,6 +11,7 @@ import llm_cache
 
 PACKAGE = Path(llm_cache.__file__).parent
 EDGES = {
+    "connections": {"httpx"},
     "store": {"httpx", "snapshot_restore_py", "upstash_redis"},
     "credentials": {"aws_lambda_powertools", "botocore"},
     "cache": {"langchain_core"},

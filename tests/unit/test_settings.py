@@ -23,8 +23,10 @@ def test_settings_are_read_from_the_environment() -> None:
             "LLM_CACHE_LEASE": "20",
             "LLM_CACHE_MEMORY": "5",
             "LLM_CACHE_MAX_BYTES": "5000",
+            "LLM_CACHE_SECRETS_MAX_AGE": "60",
         }
     )
+    assert (settings.secrets_max_age, settings.max_age) == (60, 60)
     assert (settings.lease, settings.memory) == (20, 5)
     assert (settings.url_parameter, settings.token_parameter) == ("/cache/url", "/cache/token")
     assert (settings.namespace, settings.timeout) == ("shop", 0.5)
@@ -36,6 +38,16 @@ def test_an_unset_variable_has_its_default() -> None:
     settings = Settings.from_env({**LOCAL, "LLM_CACHE_TTL": "  "})
     assert (settings.namespace, settings.timeout, settings.ttl) == (None, 1.0, TtlBounds())
     assert settings.max_bytes == 900_000
+    assert settings.secrets_max_age == 3600
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    ["LLM_CACHE_URL_PARAMETER", "LLM_CACHE_TOKEN_PARAMETER", "LLM_CACHE_SIGNING_KEY_PARAMETER"],
+)
+def test_only_what_is_kept_elsewhere_gets_old(elsewhere: str) -> None:
+    assert Settings.from_env(LOCAL).max_age is None
+    assert Settings.from_env({**LOCAL, elsewhere: "/it"}).max_age == 3600
 
 
 def test_the_token_is_not_in_the_repr() -> None:
@@ -51,6 +63,7 @@ def test_the_token_is_not_in_the_repr() -> None:
         ("LLM_CACHE_TIMEOUT", "0"),
         ("LLM_CACHE_LEASE", "0"),
         ("LLM_CACHE_MEMORY", "never"),
+        ("LLM_CACHE_SECRETS_MAX_AGE", "0"),
         ("LLM_CACHE_TTL_JITTER", "1"),
         ("LLM_CACHE_NAMESPACE", "a\x00b"),
         ("LLM_CACHE_MAX_BYTES", "0"),

@@ -4,8 +4,9 @@ import time
 
 from upstash_redis import Redis
 
+from llm_cache.connections import KEEPALIVE
 from llm_cache.credentials import Credentials
-from llm_cache.store import KEEPALIVE, UpstashStore
+from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
 
 

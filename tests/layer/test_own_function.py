@@ -1,0 +1,165 @@
+"""The function that the README has a user write, built from that very text, does what it says."""
+
+import json
+import re
+import shutil
+import textwrap
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tests.functions.bedrock import Bedrock, bedrock
+from tests.layer.artifacts import BUILT_FROM, HOST, ROOT, SAM, Artifacts, run
+from tests.template import exposure, loader, releases, rules, running
+from tests.template.rules import Rule
+from upstash_redis import Redis
+
+from local_cloud.deployment.transformed import transformed
+from local_cloud.upstash import UpstashEndpoint
+
+SECTION = "### A function of your own"
+FUNCTION = "NewsFunction"
+HOUR = 3600
+INVOKE = """
+import json
+from news import handler
+class Context:
+    get_remaining_time_in_millis = lambda self: 60_000
+print(json.dumps(handler({event!r}, Context())))
+"""
+VALUES = {  # of the variables that the template gives the function, those that it needs here
+    "LLM_CACHE_NAMESPACE": "own",
+    "LLM_CACHE_TTL": "7200",
+    "LLM_CACHE_TTL_FLOOR": "1",
+    "LLM_CACHE_TTL_CEILING": "86400",
+    "MODEL_ID": "global.amazon.nova-2-lite-v1:0",
+    "MODEL_MAX_TOKENS": "512",
+}
+
+
+def block(language: str) -> str:
+    """Return what the README shows of a language in its section on a function of one's own."""
+    section = (ROOT / "README.md").read_text().partition(f"{SECTION}\n")[2].partition("\n## ")[0]
+    (found,) = re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
+    return str(found)
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of what is built, with what the README shows put in as it says."""
+    copy: Path = tmp_path_factory.mktemp("project")
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in BUILT_FROM:
+        if (ROOT / name).is_dir():
+            shutil.copytree(ROOT / name, copy / name, symlinks=True, ignore=ignored)
+        else:
+            shutil.copy(ROOT / name, copy / name)
+    where, _, code = block("python").partition("\n")
+    (copy / where.removeprefix("# ")).write_text(code)
+    template = (copy / "template.yaml").read_text()
+    assert template.count("\nResources:\n") == 1
+    (copy / "template.yaml").write_text(
+        template.replace("\nResources:\n", f"\nResources:\n{block('yaml')}\n")
+    )
+    return copy
+
+
+@pytest.fixture(scope="module")
+def built(project: Path) -> Artifacts:
+    """The function and the layer, by the real sam."""
+    where = ["--no-cached", "--build-dir", str(project / "build")]
+    command = [str(SAM), "build", FUNCTION, *where, "--parameter-overrides", *HOST.overrides]
+    done = run(command, project)
+    assert done.returncode == 0, done.stderr
+    return Artifacts(HOST, project / "build")
+
+
+def given(project: Path) -> dict[str, str]:
+    """Return the variables that the template gives the function, with values of this test's."""
+    variables = loader.environment(
+        loader.functions(loader.load(project / "template.yaml"))[FUNCTION]
+    )
+    return {name: VALUES[name] for name in variables if name in VALUES}
+
+
+def ask(
+    built: Artifacts, environ: dict[str, str], kind: str, question: str = "What now?"
+) -> dict[str, Any]:
+    script = INVOKE.format(event={"kind": kind, "question": question})
+    told: dict[str, Any] = json.loads(built.run(FUNCTION, script, **environ).splitlines()[-1])
+    return told
+
+
+def environment(project: Path, upstash: UpstashEndpoint, model: Bedrock) -> dict[str, str]:
+    return {
+        **given(project),
+        "UPSTASH_REDIS_REST_URL": upstash.url,  # in the place of SSM
+        "UPSTASH_REDIS_REST_TOKEN": upstash.token,
+        "AWS_REGION": "eu-west-1",
+        "AWS_ACCESS_KEY_ID": "none",
+        "AWS_SECRET_ACCESS_KEY": "none",
+        "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": model.url,
+    }
+
+
+def until_the_hour(now: float) -> float:
+    return HOUR - now % HOUR
+
+
+@pytest.mark.parametrize("kind", ["news", "prices", "else"])
+def test_it_answers_keeps_for_as_long_as_its_rule_says_and_hits(
+    built: Artifacts, project: Path, upstash: UpstashEndpoint, redis: Redis, kind: str
+) -> None:
+    with bedrock() as model:
+        environ = environment(project, upstash, model)
+        before = time.time()
+        first = ask(built, environ, kind)
+        after = time.time()
+        (entry,) = redis.keys("own:entry:*")
+        left = redis.ttl(entry)
+        looked = time.time()
+        again = ask(built, environ, kind)
+    expected = {"news": {until_the_hour(now) for now in (before, after)}, "prices": {60.0}}
+    taken = looked - before + 1
+    assert any(ttl - taken <= left <= ttl + 1 for ttl in expected.get(kind, {7200.0}))
+    assert first == {"answer": again["answer"], "hit": False}
+    assert again["hit"] is True
+    assert len(model.requests) == 1
+
+
+def test_it_is_no_more_than_it_is_said_to_be() -> None:
+    assert len(block("python").strip().splitlines()) < 20
+    (resource,) = re.findall(r"^  (\w+):$", block("yaml"), re.MULTILINE)
+    assert resource == FUNCTION
+
+
+def test_the_template_with_it_is_valid_and_publishes_it(project: Path) -> None:
+    done = run([str(SAM), "validate", "--lint", "--region", "eu-west-1"], project)
+    assert done.returncode == 0, done.stdout + done.stderr
+    template = loader.load(project / "template.yaml")
+    for name, kind in (("Function", "CodeUri"), ("LayerVersion", "ContentUri")):
+        for resource in loader.resources(template, f"Serverless::{name}").values():
+            resource["Properties"][kind] = "s3://bucket/key"
+    made = transformed(json.dumps(template), {})["Resources"]
+    assert {f"{FUNCTION}Aliaslive", "AskFunctionRole"} <= set(made)
+    assert f"{FUNCTION}Role" not in made
+
+
+def test_the_rules_of_the_template_hold_of_it_too(project: Path) -> None:
+    template = loader.load(project / "template.yaml")
+    # Whom it is called by, and that it may do what it does, is for the user to say; that what is
+    # called is there, the tests above show.
+    users: set[Rule] = {
+        rules.nothing_is_declared_in_vain,
+        rules.only_what_is_called_is_allowed,
+        running.what_is_built_and_called_is_there,
+    }
+    due = {*rules.RULES, *exposure.RULES, *running.RULES, *releases.RULES} - users
+    told = {rule.__name__: list(rule(template)) for rule in due}
+    assert {name: breaches for name, breaches in told.items() if breaches} == {}
+
+
+def test_its_code_block_is_indented_as_it_is_to_be_pasted() -> None:
+    assert block("yaml").startswith("  # ")
+    assert textwrap.dedent(block("python")) == block("python")

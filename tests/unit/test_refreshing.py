@@ -1,0 +1,103 @@
+"""When secrets are read again."""
+
+import logging
+from collections.abc import Callable
+
+import pytest
+from tests.clock import Clock
+
+from llm_cache import StoreUnavailable
+from llm_cache.credentials import AGAIN, Credentials, RefreshableCredentials
+
+
+class Kept:
+    """Secrets kept elsewhere, and how often they were read."""
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.fails: Exception | None = None
+
+    def __call__(self) -> Credentials:
+        self.read += 1
+        if self.fails:
+            raise self.fails
+        return Credentials("https://x.upstash.io", f"token {self.read}")
+
+
+@pytest.fixture
+def kept() -> Kept:
+    return Kept()
+
+
+def made(kept: Kept, clock: Clock, max_age: float | None = 3600) -> RefreshableCredentials:
+    return RefreshableCredentials(kept, max_age, clock)
+
+
+def refreshed(credentials: RefreshableCredentials) -> str:
+    credentials.refresh().result(5)
+    return credentials.get().token
+
+
+def test_they_are_read_when_first_needed_and_then_known(kept: Kept, clock: Clock) -> None:
+    credentials = made(kept, clock)
+    assert kept.read == 0
+    assert {credentials.get().token for _ in range(3)} == {"token 1"}
+    clock.now += 3599
+    assert credentials.get().token == "token 1"
+    assert kept.read == 1
+
+
+def test_a_first_read_that_fails_is_tried_again_by_the_next(kept: Kept, clock: Clock) -> None:
+    credentials, kept.fails = made(kept, clock), StoreUnavailable()
+    for _ in range(2):
+        with pytest.raises(StoreUnavailable):
+            credentials.get()
+    kept.fails = None
+    assert credentials.get().token == "token 3"
+
+
+def test_a_refresh_is_one_in_its_interval(kept: Kept, clock: Clock) -> None:
+    credentials = made(kept, clock)
+    credentials.get()
+    assert [refreshed(credentials) for _ in range(3)] == ["token 2"] * 3
+    clock.now += AGAIN - 1
+    assert refreshed(credentials) == "token 2"
+    clock.now += 1
+    assert refreshed(credentials) == "token 3"
+
+
+def test_old_ones_serve_until_the_new_ones_are_there(kept: Kept, clock: Clock) -> None:
+    credentials = made(kept, clock)
+    credentials.get()
+    clock.now += 3600
+    assert credentials.get().token in {"token 1", "token 2"}  # read beside
+    assert refreshed(credentials) == "token 2"
+    clock.now += 3599
+    assert refreshed(credentials) == "token 3"  # by a refusal
+    clock.now += 3599
+    credentials.get()
+    assert kept.read == 3
+
+
+def test_a_refresh_that_fails_changes_nothing_and_tells_no_value(
+    kept: Kept, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    credentials = made(kept, clock)
+    credentials.get()
+    kept.fails = ValueError("secret-token")
+    with caplog.at_level(logging.DEBUG):
+        assert refreshed(credentials) == "token 1"
+    assert caplog.messages == ["the secrets were not read anew: ValueError"]
+    kept.fails, clock.now = None, clock.now + AGAIN
+    assert refreshed(credentials) == "token 3"
+
+
+@pytest.mark.parametrize("ask", [refreshed, lambda credentials: credentials.get().token])
+def test_what_never_changes_is_never_read_again(
+    kept: Kept, clock: Clock, ask: Callable[[RefreshableCredentials], str]
+) -> None:
+    credentials = made(kept, clock, None)
+    credentials.get()
+    clock.now += 1e9
+    assert ask(credentials) == "token 1"
+    assert kept.read == 1
