@@ -12,6 +12,7 @@ from starlette.routing import Route
 import cache_status
 from answering import answer_in_time, under
 from defaults import defaults
+from direct import Direct
 from llm_cache import CachePolicy
 from problems import HANDLERS, Problem
 from question import Question
@@ -51,4 +52,4 @@ ROUTES = [
 ]
 app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
 app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
-handler = logger.inject_lambda_context(Mangum(app, lifespan="off"))
+handler = logger.inject_lambda_context(Mangum(app, lifespan="off", custom_handlers=[Direct]))

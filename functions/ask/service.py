@@ -85,7 +85,7 @@ TOLD = {
 }
 WHY = {
     400: "The request is no HTTP that can be read.",
-    403: "Who asks is not known: the request is not signed.",
+    403: "Who asks is not known: AWS names nobody in the request.",
     413: "The body is too large.",
     422: "The body, or Cache-Control, is not as described; the field is named.",
     500: "Something unexpected.",
