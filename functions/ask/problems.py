@@ -29,6 +29,11 @@ class Problem(Exception):
         self.field = field
         self.retry_after = retry_after
 
+    @property
+    def logged(self) -> dict[str, str]:
+        """What the log is told: nothing of what was asked."""
+        return {"code": self.code, "cause": type(self.__cause__).__name__}
+
     def response(self) -> JSONResponse:
         """Return the reply, with ``Retry-After`` where it is known."""
         told = {"code": self.code, "message": str(self), "field": self.field}

@@ -77,6 +77,7 @@ def _text(description: str) -> dict[str, Any]:
 TAKEN = {
     "Cache-Control": "What the caller accepts: RFC 9111's request directives, and stale-if-error.",
     "If-None-Match": "ETags of answers that the caller has.",
+    "Idempotency-Key": "Names the request: sent again, it gets its first answer.",
 }
 TOLD = {
     "Cache-Status": "What the cache did (RFC 9211).",
@@ -87,7 +88,7 @@ WHY = {
     400: "The request is no HTTP that can be read.",
     403: "Who asks is not known: AWS names nobody in the request.",
     413: "The body is too large.",
-    422: "The body, or Cache-Control, is not as described; the field is named.",
+    422: "The body, or a header, is not as described, or the Idempotency-Key another request's.",
     500: "Something unexpected.",
     502: "The model failed, or refused the request.",
     503: "The model takes no more requests now; Retry-After says when, if it said so.",

@@ -87,4 +87,5 @@ async def _post(event: dict[str, Any]) -> httpx.Response:
 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ask") as client:
-        return await client.post("/ask", content=base64.b64decode(event["body"]))
+        content, headers = base64.b64decode(event["body"]), event["headers"]
+        return await client.post("/ask", content=content, headers=headers)
