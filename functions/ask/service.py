@@ -45,12 +45,14 @@ def description() -> dict[str, Any]:
 
 def _ask() -> dict[str, Any]:
     problems = {str(status): _json(why, {"$ref": f"{REF}Problem"}) for status, why in WHY.items()}
+    problems["503"]["headers"] = {"Retry-After": _text("Seconds, where the model says.")}
     answered = {
         "200": {
             **_json("The answer, and what the cache did.", {"$ref": f"{REF}Answer"}),
             "headers": {name: _text(what) for name, what in TOLD.items()},
         },
         "304": {"description": "The caller has this answer: If-None-Match names its ETag."},
+        "400": {"description": "Of the front, not the function: no HTTP that can be read."},
     }
     return {
         "summary": "Ask a question.",
@@ -85,7 +87,6 @@ TOLD = {
     "ETag": "Names this answer.",
 }
 WHY = {
-    400: "The request is no HTTP that can be read.",
     403: "Who asks is not known: AWS names nobody in the request.",
     413: "The body is too large.",
     422: "The body, or a header, is not as described, or the Idempotency-Key another request's.",
