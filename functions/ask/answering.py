@@ -21,11 +21,15 @@ metrics = CacheMetrics.from_env()
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A question, what of the cache its caller accepts, and Lambda's context, if there is one."""
+    """A question, what of the cache its caller accepts, and Lambda's context, if there is one.
+
+    ``streams``: the answer is wanted as it is made, and the front lets that through.
+    """
 
     request: dict[str, Any]
     policy: CachePolicy
     context: Any = None
+    streams: bool = False
 
 
 class Answered(NamedTuple):
@@ -50,8 +54,15 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """
     ask: Callable[[dict[str, Any]], dict[str, Any]] = by_the_model
     ask = responses().cached(ask)  # may be left out
-    try:
+    with only_if_cached():
         return ask(request)
+
+
+@contextmanager
+def only_if_cached() -> Iterator[None]:
+    """Tell a caller who wants no call of the model that nothing is stored."""
+    try:
+        yield
     except CacheMiss as error:  # RFC 9111, section 5.2.1.7
         raise Problem(504, "not_cached", str(error)) from error
 

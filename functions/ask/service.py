@@ -48,8 +48,12 @@ def _ask() -> dict[str, Any]:
     problems["503"]["headers"] = {"Retry-After": _text("Seconds, where the model says.")}
     answered = {
         "200": {
-            **_json("The answer, and what the cache did.", {"$ref": f"{REF}Answer"}),
+            "description": "The answer, and what the cache did.",
             "headers": {name: _text(what) for name, what in TOLD.items()},
+            "content": {
+                "application/json": {"schema": {"$ref": f"{REF}Answer"}},
+                "text/event-stream": {"schema": {"type": "string"}},
+            },
         },
         "304": {"description": "The caller has this answer: If-None-Match names its ETag."},
         "400": {"description": "Of the front, not the function: no HTTP that can be read."},
