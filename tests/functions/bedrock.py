@@ -98,6 +98,7 @@ def bedrock() -> Iterator[Bedrock]:
             self.wfile.write(body)
 
         def stream(self) -> None:
+            self.close_connection = True
             self.send_response(200)
             self.send_header("Content-Type", "application/vnd.amazon.eventstream")
             self.send_header("Transfer-Encoding", "chunked")

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.faults.witness import witness
 from tests.functions.asking import QUESTION, call, cold
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import signed_by
@@ -182,6 +183,18 @@ def test_a_stream_stores_no_more_than_it_may(
     assert bool(redis.keys("*:entry:*")) is kept
 
 
+@pytest.mark.parametrize("breaks", ["", "throttlingException"])
+def test_a_stream_says_nothing_secret(server: httpx.Client, model: Bedrock, breaks: str) -> None:
+    model.breaks = breaks
+    with witness() as heard:
+        events(
+            post(server, {**STREAMED, "question": "mark-prompt", "cache": {"tags": ["mark-tag"]}})
+        )
+    assert ("no answer" if breaks else "answered") in heard.text
+    assert heard.leaks("mark-") == []
+    assert "Answer " not in heard.text
+
+
 def test_a_retry_is_told_whole(server: httpx.Client, model: Bedrock) -> None:
     replies = [post(server, idempotency_key="a").json() for _ in range(2)]
     assert [reply["cache"]["status"] for reply in replies] == ["miss", "hit"]
@@ -217,6 +230,16 @@ def test_the_header_counts_for_nothing_at_another_server(
 ) -> None:
     monkeypatch.delenv(missing)
     assert (post(server).status_code, model.requests) == (403, [])
+
+
+def test_a_server_of_ones_own_answers_where_everybody_shares(
+    server: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("AWS_LWA_INVOKE_MODE")
+    monkeypatch.setenv("SHARE_ANSWERS", "all")
+    cold()
+    statuses = [events(server.post("/ask", json=STREAMED))[-1]["cache"]["status"] for _ in "ab"]
+    assert statuses == ["miss", "hit"]
 
 
 @pytest.mark.usefixtures("_adapted")
