@@ -144,6 +144,14 @@ def test_a_model_that_fails_in_the_middle_is_an_event(
     assert told["error"]["code"] == code
 
 
+def test_a_failure_of_our_own_in_the_middle_is_no_end_that_looks_like_one(
+    server: httpx.Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cache_status.body", lambda *_: 1 / 0)
+    with pytest.raises(httpx.RemoteProtocolError, match="without sending complete"):
+        post(server)
+
+
 def test_what_goes_wrong_before_is_a_plain_reply(server: httpx.Client, model: Bedrock) -> None:
     model.status, model.error, model.headers = 429, "ThrottlingException", {"Retry-After": "7"}
     busy = post(server)
