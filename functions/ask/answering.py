@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import anyio
 
@@ -16,6 +17,26 @@ from problems import Problem, model_timeout
 CODE = 1  # enters the keys: raise it when the model is asked another thing for the same request
 RESERVE = 1.0  # seconds kept to tell the caller that the model was too slow
 metrics = CacheMetrics.from_env()
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A question, what of the cache its caller accepts, and Lambda's context, if there is one.
+
+    ``streams``: the answer is wanted as it is made, and the front lets that through.
+    """
+
+    request: dict[str, Any]
+    policy: CachePolicy
+    context: Any = None
+    streams: bool = False
+
+
+class Answered(NamedTuple):
+    """``{"answer", "usage"}``, and what the cache did."""
+
+    response: dict[str, Any]
+    report: Report
 
 
 @cache
@@ -33,8 +54,15 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     """
     ask: Callable[[dict[str, Any]], dict[str, Any]] = by_the_model
     ask = responses().cached(ask)  # may be left out
-    try:
+    with only_if_cached():
         return ask(request)
+
+
+@contextmanager
+def only_if_cached() -> Iterator[None]:
+    """Tell a caller who wants no call of the model that nothing is stored."""
+    try:
+        yield
     except CacheMiss as error:  # RFC 9111, section 5.2.1.7
         raise Problem(504, "not_cached", str(error)) from error
 
@@ -56,13 +84,15 @@ def under(policy: CachePolicy, context: Any) -> Iterator[Report]:
             metrics.write(report)
 
 
-async def answer_in_time(request: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer in a thread, and give up on it while there is time to say so."""
-    remaining = getattr(context, "get_remaining_time_in_millis", None)
+async def answer_in_time(asked: Asked) -> Answered:
+    """Answer in a thread, and give up on it while there is time to say so; raise a ``Problem``."""
+    remaining = getattr(asked.context, "get_remaining_time_in_millis", None)
     seconds = remaining() / 1000 - RESERVE if remaining else None
-    try:
-        with anyio.fail_after(seconds):
-            asked = partial(answer, request)
-            return await anyio.to_thread.run_sync(asked, abandon_on_cancel=True)
-    except TimeoutError:
-        raise model_timeout() from None
+    with under(asked.policy, asked.context) as report:
+        try:
+            with anyio.fail_after(seconds):
+                answering = partial(answer, asked.request)
+                response = await anyio.to_thread.run_sync(answering, abandon_on_cancel=True)
+        except TimeoutError:
+            raise model_timeout() from None
+    return Answered(response, report)

@@ -29,12 +29,21 @@ class Problem(Exception):
         self.field = field
         self.retry_after = retry_after
 
+    @property
+    def logged(self) -> dict[str, str]:
+        """What the log is told: nothing of what was asked."""
+        return {"code": self.code, "cause": type(self.__cause__).__name__}
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """What the caller is told."""
+        told = {"code": self.code, "message": str(self), "field": self.field}
+        return {"error": {name: text[:MAX_TEXT] for name, text in told.items() if text is not None}}
+
     def response(self) -> JSONResponse:
         """Return the reply, with ``Retry-After`` where it is known."""
-        told = {"code": self.code, "message": str(self), "field": self.field}
-        error = {name: value[:MAX_TEXT] for name, value in told.items() if value is not None}
         headers = {"Retry-After": self.retry_after} if self.retry_after else None
-        return JSONResponse({"error": error}, self.status, headers=headers)
+        return JSONResponse(self.body, self.status, headers=headers)
 
 
 def invalid(field: str, message: str) -> Problem:

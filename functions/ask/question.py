@@ -59,6 +59,7 @@ def question() -> schema.CoreSchema:
         messages=schema.list_schema(TURN, max_length=MAX_TURNS),
         parameters=parameters,
         cache=schema.dict_schema(schema.str_schema(), schema.any_schema()),
+        stream=schema.bool_schema(),
     )
 
 
@@ -69,10 +70,14 @@ def _validator() -> SchemaValidator:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The body of ``POST /ask``: what is asked, and what of the cache it accepts."""
+    """The body of ``POST /ask``: what is asked, and what of the cache it accepts.
+
+    ``stream``: it would have the answer as it is made.
+    """
 
     request: dict[str, Any]
     cache: dict[str, Any]
+    stream: bool = False
 
     @classmethod
     def from_json(cls, body: bytes) -> Question:
@@ -85,8 +90,8 @@ class Question:
             first = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "body"
             raise invalid(field, first["msg"]) from None
-        accepts = fields.pop("cache", None) or {}
-        return cls(_given(fields), accepts)
+        accepts, stream = fields.pop("cache", None) or {}, fields.pop("stream", None) or False
+        return cls(_given(fields), accepts, stream)
 
     def policy(self, cache_control: str) -> CachePolicy:
         """Return what the body's ``cache`` and the ``Cache-Control`` header both allow."""
@@ -97,7 +102,7 @@ class Question:
         except InvalidPolicy as error:
             header = error.name.startswith("Cache-Control")
             field = error.name if header or error.name == "cache" else f"cache.{error.name}"
-            raise invalid(field, f"{error.value!r} is not accepted: {error.accepted}") from None
+            raise invalid(field, f"accepted: {error.accepted}") from None  # it knows what it sent
 
 
 def _given(fields: dict[str, Any]) -> dict[str, Any]:

@@ -45,12 +45,18 @@ def description() -> dict[str, Any]:
 
 def _ask() -> dict[str, Any]:
     problems = {str(status): _json(why, {"$ref": f"{REF}Problem"}) for status, why in WHY.items()}
+    problems["503"]["headers"] = {"Retry-After": _text("Seconds, where the model says.")}
     answered = {
         "200": {
-            **_json("The answer, and what the cache did.", {"$ref": f"{REF}Answer"}),
+            "description": "The answer, and what the cache did.",
             "headers": {name: _text(what) for name, what in TOLD.items()},
+            "content": {
+                "application/json": {"schema": {"$ref": f"{REF}Answer"}},
+                "text/event-stream": {"schema": {"type": "string"}},
+            },
         },
         "304": {"description": "The caller has this answer: If-None-Match names its ETag."},
+        "400": {"description": "Of the front, not the function: no HTTP that can be read."},
     }
     return {
         "summary": "Ask a question.",
@@ -77,6 +83,7 @@ def _text(description: str) -> dict[str, Any]:
 TAKEN = {
     "Cache-Control": "What the caller accepts: RFC 9111's request directives, and stale-if-error.",
     "If-None-Match": "ETags of answers that the caller has.",
+    "Idempotency-Key": "Names the request: sent again, it gets its first answer.",
 }
 TOLD = {
     "Cache-Status": "What the cache did (RFC 9211).",
@@ -84,10 +91,9 @@ TOLD = {
     "ETag": "Names this answer.",
 }
 WHY = {
-    400: "The request is no HTTP that can be read.",
-    403: "Who asks is not known: the request is not signed.",
+    403: "Who asks is not known: AWS names nobody in the request.",
     413: "The body is too large.",
-    422: "The body, or Cache-Control, is not as described; the field is named.",
+    422: "The body, or a header, is not as described, or the Idempotency-Key another request's.",
     500: "Something unexpected.",
     502: "The model failed, or refused the request.",
     503: "The model takes no more requests now; Retry-After says when, if it said so.",

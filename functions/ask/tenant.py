@@ -1,14 +1,28 @@
-"""Whose answers a caller gets: decided by who signed the request, never by what it says.
+"""Whose answers a caller gets: decided by who AWS says that asks, never by what the request says.
 
-A Function URL with ``AWS_IAM``, and an HTTP API with IAM authorisation, put who signed into the
-event, at ``requestContext.authorizer.iam``, where no header and no body reaches. Of its fields:
+Every front of AWS puts who asks into the event's ``requestContext``, where no header and no body
+reaches:
 
-- ``callerId`` is who: IAM never gives a user's or a role's id to another, whereas the name in
-  ``userArn`` belongs to whoever is created under it next, and ``accessKey`` changes by rotation.
+- ``authorizer.iam``: who signed, of a Function URL with ``AWS_IAM``, or an HTTP API with IAM
+  authorisation; ``identity``: the same, of a REST API
+- ``authorizer.jwt.claims``, or ``authorizer.claims``: whose token an HTTP API's JWT authoriser, or
+  a REST API's Cognito authoriser, has checked. A subject (``sub``) is somebody to its issuer
+  (``iss``) alone (RFC 7519, section 4.1.2).
+- ``authorizer.principalId``: what a REST API's Lambda authoriser calls the caller: to that API
+
+A load balancer puts nothing there, and its ``x-amzn-oidc-*`` headers anybody could send to a rule
+that authenticates nobody. An event without any ``requestContext`` is no front's: who sent it may
+invoke the function, and all those are one tenant of their own.
+
+Of the fields of who signed with IAM:
+
+- ``callerId`` (``caller``) is who: IAM never gives a user's or a role's id to another, whereas the
+  name in ``userArn`` belongs to whoever is created under it next, and ``accessKey`` changes by
+  rotation.
 - Of an assumed role it is ``AROA…:session``. Whoever may assume the role chooses the session's name
   unless its trust policy does (``sts:RoleSessionName``): by default each session is by itself.
-- All users of a Cognito identity pool have one role and one session name: there
-  ``cognitoIdentity`` is who.
+- All users of a Cognito identity pool have one role and one session name: there the identity is
+  who.
 - ``requestContext.accountId`` is the account of the function, not of the caller.
 """
 
@@ -25,17 +39,18 @@ from llm_cache import InvalidSettings
 from problems import Problem
 
 VARIABLE = "SHARE_ANSWERS"
+DIRECT = "direct"  # no list, and so nobody's whom a front tells of
 
 
 class Sharing(StrEnum):
     """Who gets the answers that a caller has paid for, besides that caller."""
 
     NOBODY = "nobody"
-    """Nobody: each user, session of a role, and Cognito identity is by itself."""
+    """Nobody: each user, session of a role, Cognito identity, and subject of a token is alone."""
     ROLE = "role"
     """The other sessions of the same role."""
     ACCOUNT = "account"
-    """Everybody of the caller's AWS account."""
+    """Everybody of the caller's AWS account; whoever has none is alone."""
     ALL = "all"
     """Everybody, known or not."""
 
@@ -56,23 +71,46 @@ def tenant_of(event: object) -> str | None:
     """
     if sharing() is Sharing.ALL:
         return None
+    if isinstance(event, Mapping) and "requestContext" not in event:
+        return DIRECT
     match event:
-        case {"requestContext": {"authorizer": {"iam": {"accountId": account, **iam}}}}:
-            who = [account] if sharing() is Sharing.ACCOUNT else [account, *_caller(iam)]
+        case {"requestContext": {**context}}:
+            who = _caller(context)
         case _:
-            who = []
-    if not who or not all(isinstance(part, str) and part for part in who):
-        raise Problem(403, "no_identity", "who asks is not known: sign the request with IAM")
+            who = [None]
+    if not all(isinstance(part, str) and part for part in who):
+        raise Problem(403, "no_identity", "who asks is not known: AWS names nobody")
     return json.dumps(who)  # a list, quoted: no text in it passes for another list
 
 
-def _caller(iam: Mapping[Any, object]) -> list[object]:
-    match iam.get("cognitoIdentity"):
+def _caller(context: Mapping[Any, object]) -> list[object]:
+    match context:
+        case {"authorizer": {"iam": {"accountId": account, **signer}}}:
+            return _signed(account, signer.get("callerId"), signer.get("cognitoIdentity"))
+        case {
+            "authorizer": {"jwt": {"claims": {"iss": issuer, "sub": subject}}}
+            | {"claims": {"iss": issuer, "sub": subject}}
+        }:
+            return ["jwt", issuer, subject]
+        case {"authorizer": {"principalId": principal}, "apiId": api}:
+            return ["principal", api, principal]
+        case {"identity": {"accountId": account, "caller": caller, **signer}}:
+            pool, identity = signer.get("cognitoIdentityPoolId"), signer.get("cognitoIdentityId")
+            if pool is None and identity is None:
+                return _signed(account, caller, None)
+            return _signed(account, caller, {"identityPoolId": pool, "identityId": identity})
+    return [None]  # nobody, or not as it is understood
+
+
+def _signed(account: object, caller: object, cognito: object) -> list[object]:
+    if sharing() is Sharing.ACCOUNT:
+        return [account]
+    match cognito:
         case None:
-            return [_user_or_role(iam.get("callerId"))]
+            return [account, _user_or_role(caller)]
         case {"identityPoolId": pool, "identityId": identity}:
-            return ["cognito", pool, identity]
-    return [None]  # an identity, but not one that is understood
+            return [account, "cognito", pool, identity]
+    return [None]
 
 
 def _user_or_role(caller: object) -> object:

@@ -64,7 +64,9 @@ def handle(event: dict[str, Any], seconds: float = 60) -> Reply:
     """Hand over an event, and read the reply."""
     reply: Any = ask.handler(event, cast(Any, Context(seconds)))
     body = json.loads(reply["body"]) if reply["body"] else None
-    return Reply(reply["statusCode"], body, reply["headers"])
+    lists = reply.get("multiValueHeaders") or {}  # of a load balancer, where it wants them so
+    headers = {name: ", ".join(values) for name, values in lists.items()}
+    return Reply(reply["statusCode"], body, headers | reply.get("headers", {}))
 
 
 async def at_once(model: Bedrock, events: Sequence[dict[str, Any]], calls: int) -> list[Any]:
@@ -85,4 +87,5 @@ async def _post(event: dict[str, Any]) -> httpx.Response:
 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ask") as client:
-        return await client.post("/ask", content=base64.b64decode(event["body"]))
+        content, headers = base64.b64decode(event["body"]), event["headers"]
+        return await client.post("/ask", content=content, headers=headers)

@@ -8,24 +8,20 @@ from tests.functions.bedrock import Bedrock, bedrock
 
 from local_cloud.upstash import UpstashEndpoint
 
-LOOP = asyncio.new_event_loop()
-asyncio.set_event_loop(LOOP)  # now: Mangum looks for it when the function is imported
+asyncio.set_event_loop(asyncio.new_event_loop())  # now: Mangum looks for it when it is made
 
 from tests.functions.asking import cold  # noqa: E402
 
-
-@pytest.fixture(scope="session", autouse=True)
-def _close_loop() -> Iterator[None]:
-    yield
-    LOOP.run_until_complete(LOOP.shutdown_asyncgens())
-    LOOP.close()
+asyncio.get_event_loop().close()
 
 
 @pytest.fixture(autouse=True)
-def _current_loop() -> Iterator[None]:
-    asyncio.set_event_loop(LOOP)
-    yield
+def loop() -> Iterator[asyncio.AbstractEventLoop]:
+    current = asyncio.new_event_loop()
+    asyncio.set_event_loop(current)
+    yield current
     asyncio.set_event_loop(None)
+    current.close()
 
 
 @pytest.fixture(scope="session")
@@ -36,7 +32,10 @@ def _model() -> Iterator[Bedrock]:
 
 @pytest.fixture
 def model(
-    _model: Bedrock, upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
+    _model: Bedrock,
+    upstash: UpstashEndpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    loop: asyncio.AbstractEventLoop,
 ) -> Iterator[Bedrock]:
     environment = {
         "MODEL_ID": "amazon.nova-2-lite-v1:0",
@@ -57,6 +56,8 @@ def model(
         monkeypatch.setenv(name, value)
     _model.requests.clear()
     _model.status, _model.error, _model.headers, _model.hold = 200, "", {}, None
+    _model.breaks = ""
     cold()
     yield _model
+    loop.run_until_complete(loop.shutdown_asyncgens())  # it ends, and with it its connections
     cold()

@@ -97,9 +97,8 @@ def test_text_that_is_base64_is_read_as_the_flag_says(model: Bedrock) -> None:
 
 
 EVENTS: dict[str, dict[str, Any]] = {
-    "no HTTP at all": {"question": "q"},
-    "a message of a queue": {"Records": [{"body": "{}"}]},
-    "a schedule": {"version": "0", "detail-type": "Scheduled Event", "detail": {}},
+    "no front's": {"question": "q", "requestContext": {}},
+    "a web socket's": {"requestContext": {"connectionId": "1", "eventType": "MESSAGE"}},
     "a false flag": {**function_url("POST", "/ask", QUESTION), "body": "not base64!"},
     "a port that is none": function_url("POST", "/ask", QUESTION, {"host": "a:b:c"}),
 }

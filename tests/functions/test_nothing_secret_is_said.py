@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from tests.faults.witness import Witness, witness
@@ -63,6 +63,7 @@ def nothing_is_told(heard: Witness, *replies: str) -> None:
 
 def test_an_answer_and_a_hit(heard: Witness) -> None:
     replies = [asked(), asked(), asked(cache_control="no-cache")]
+    replies += [asked(idempotency_key=MARK), asked(idempotency_key=MARK)]
     assert '"hit"' in replies[1]
     assert "answered" in heard.text
     assert "Answer 1." not in heard.text
@@ -120,6 +121,25 @@ def test_a_request_of_nobody(heard: Witness) -> None:
     reply = call(QUESTION, iam={"callerId": TENANT})
     assert reply.status == 403
     nothing_is_told(heard, json.dumps(reply.body))
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        QUESTION,
+        {"question": [PROMPT]},
+        {**QUESTION, "cache": {"tenant": PROMPT}},
+        {**QUESTION, "cache": {"mode": PROMPT}},
+        {**QUESTION, "cache": {"salt": [PROMPT]}},
+        {**QUESTION, "cache": {"mode": "only_if_cached"}},
+        [PROMPT],
+        PROMPT,
+    ],
+)
+def test_an_invocation_that_is_no_http(heard: Witness, event: Any) -> None:
+    heard.hear(lambda: ask.handler(event, cast(Any, Context())))
+    assert "answered" in heard.text or "direct.Not" in heard.text
+    nothing_is_told(heard)
 
 
 def test_a_caller_whose_id_is_too_long(heard: Witness) -> None:

@@ -1,0 +1,25 @@
+"""The function's app under an ASGI server, as behind the Lambda Web Adapter, on loopback."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import uvicorn
+
+import ask
+from local_cloud.children import wait_until
+
+
+@contextmanager
+def served() -> Iterator[int]:
+    """Serve it; yield the port."""
+    config = uvicorn.Config(ask.app, port=0, lifespan="off", log_config=None)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    try:
+        wait_until(lambda: server.started, seconds=10, what="the server")
+        yield server.servers[0].sockets[0].getsockname()[1]
+    finally:
+        server.should_exit = True
+        thread.join()

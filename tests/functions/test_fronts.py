@@ -1,0 +1,376 @@
+"""Every front's event is answered, to the caller that AWS names in it and to nobody else."""
+
+import json
+from copy import deepcopy
+from typing import Any, cast
+
+import pytest
+from tests.functions.asking import QUESTION, cold, handle
+from tests.functions.bedrock import Bedrock
+from tests.functions.events import Context
+from tests.functions.fronts import ALL, HTTP, NOT_HTTP, front
+from upstash_redis import Redis
+
+import ask
+import direct
+import flush_cache
+from llm_cache import InvalidPolicy
+
+UNNAMED = ["alb", "alb_multi_value", "function_url_none", "http_api_lambda", "rest_api_none"]
+NAMED = [name for name in HTTP if name not in UNNAMED]
+SAME = {  # AWS names one caller in both
+    "rest_api_iam": "function_url_iam",
+    "rest_api_iam_cognito": "http_api_iam",
+    "http_api_jwt_payload_1": "http_api_jwt",
+    "rest_api_cognito": "http_api_jwt",
+}
+
+
+@pytest.fixture(autouse=True)
+def _patient(model: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LLM_CACHE_TIMEOUT", "10")  # none of this is about time
+    monkeypatch.delenv("SHARE_ANSWERS", raising=False)
+    cold()
+
+
+def invoke(event: object) -> Any:
+    return ask.handler(cast(Any, event), cast(Any, Context()))
+
+
+def tell(name: str, **given: Any) -> Any:
+    """Return a front's event with other fields in its ``requestContext``."""
+    event = front(name)
+    event["requestContext"] |= given
+    return event
+
+
+# --- HTTP -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_a_front_that_says_who_asks_gets_its_answer(name: str, model: Bedrock) -> None:
+    first, again = handle(front(name)), handle(front(name))
+    assert (first.status, first.cache) == (200, "miss")
+    assert (again.status, again.cache, again.body["answer"]) == (200, "hit", "Answer 1.")
+    assert again.headers["cache-status"].startswith("llm-cache; hit")
+    assert first.body["cache"]["ttl"] == 120
+    assert len(model.requests) == 1
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+def test_a_front_that_does_not_is_refused_until_everybody_shares(
+    name: str, model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reply = handle(front(name))
+    assert (reply.status, reply.body["error"]["code"]) == (403, "no_identity")
+    assert model.requests == []
+    monkeypatch.setenv("SHARE_ANSWERS", "all")
+    cold()
+    assert handle(front(name)).cache == "miss"
+
+
+def test_a_load_balancer_with_multi_value_headers_is_answered_in_kind(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SHARE_ANSWERS", "all")
+    cold()
+    reply = invoke(front("alb_multi_value"))
+    assert "headers" not in reply
+    assert reply["multiValueHeaders"]["content-type"] == ["application/json"]
+    assert "multiValueHeaders" not in invoke(front("alb"))
+
+
+def test_each_caller_is_somebody_else_however_they_came_unless_aws_names_the_same(
+    model: Bedrock,
+) -> None:
+    asked: list[str] = []
+    for name in [*NAMED, *NOT_HTTP]:
+        event = front(name)
+        if name == "step_functions":
+            event = front("direct")
+        cache = invoke(event) if name in NOT_HTTP else handle(event).body
+        same = SAME.get(name) in asked or name == "step_functions"
+        assert cache["cache"]["status"] == ("hit" if same else "miss"), name
+        asked.append(name)
+    assert len(model.requests) == len(asked) - len(SAME) - 1
+
+
+def another(name: str) -> list[dict[str, Any]]:
+    """Return the same event of others: each differs in one thing that AWS says of who asks."""
+    context = front(name)["requestContext"]
+    others = []
+    for path in WHO[name]:
+        changed = deepcopy(context)
+        *way, last = path.split(".")
+        at = changed
+        for step in way:
+            at = at[step]
+        at[last] = f"{at[last]}0"
+        others.append(tell(name, **changed))
+    return others
+
+
+WHO = {
+    "function_url_iam": ["authorizer.iam.accountId", "authorizer.iam.callerId"],
+    "http_api_iam": [
+        "authorizer.iam.accountId",
+        "authorizer.iam.cognitoIdentity.identityId",
+        "authorizer.iam.cognitoIdentity.identityPoolId",
+    ],
+    "http_api_jwt": ["authorizer.jwt.claims.iss", "authorizer.jwt.claims.sub"],
+    "http_api_jwt_payload_1": ["authorizer.claims.iss", "authorizer.claims.sub"],
+    "rest_api_cognito": ["authorizer.claims.iss", "authorizer.claims.sub"],
+    "rest_api_lambda": ["apiId", "authorizer.principalId"],
+    "rest_api_iam": ["identity.accountId", "identity.caller"],
+    "rest_api_iam_cognito": [
+        "identity.accountId",
+        "identity.cognitoIdentityId",
+        "identity.cognitoIdentityPoolId",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_another_caller_of_the_same_front_is_another(name: str) -> None:
+    assert handle(front(name)).cache == "miss"
+    assert [handle(event).cache for event in another(name)] == ["miss"] * len(WHO[name])
+    assert handle(front(name)).cache == "hit"
+
+
+@pytest.mark.parametrize("name", NAMED)
+@pytest.mark.parametrize("nothing", [None, "", [], {"sub": "alice"}, 7])
+def test_a_caller_of_whom_a_part_is_missing_is_nobody(name: str, nothing: object) -> None:
+    for path in WHO[name]:
+        if path == "identity.cognitoIdentityPoolId" and nothing is None:
+            continue  # in part missing, in part there: the next test
+        event = front(name)
+        *way, last = path.split(".")
+        at = event["requestContext"]
+        for step in way:
+            at = at[step]
+        at[last] = nothing
+        assert handle(event).status == 403, path
+
+
+@pytest.mark.parametrize("part", ["cognitoIdentityId", "cognitoIdentityPoolId"])
+def test_half_an_identity_of_a_pool_is_not_its_role(part: str) -> None:
+    event = front("rest_api_iam_cognito")
+    event["requestContext"]["identity"][part] = None
+    assert handle(event).status == 403
+
+
+@pytest.mark.parametrize(
+    ("value", "name", "status"),
+    [
+        ("account", "function_url_iam", "hit"),
+        ("account", "http_api_iam", "hit"),
+        ("account", "rest_api_iam_cognito", "hit"),
+        ("account", "http_api_jwt", "miss"),
+        ("account", "rest_api_lambda", "miss"),
+        ("role", "function_url_iam", "hit"),
+        ("role", "http_api_jwt", "miss"),
+    ],
+)
+def test_who_has_no_account_or_role_shares_with_nobody_of_one(
+    monkeypatch: pytest.MonkeyPatch, value: str, name: str, status: str
+) -> None:
+    monkeypatch.setenv("SHARE_ANSWERS", value)
+    cold()
+    first = front("rest_api_iam")
+    first["requestContext"]["identity"]["caller"] = "AROAEXAMPLEROLE:bob"
+    assert (handle(first).cache, handle(front(name)).cache) == ("miss", status)
+
+
+@pytest.mark.parametrize("value", ["role", "account"])
+@pytest.mark.parametrize("name", ["http_api_jwt", "rest_api_cognito", "rest_api_lambda"])
+def test_subjects_of_tokens_do_not_share(
+    monkeypatch: pytest.MonkeyPatch, value: str, name: str
+) -> None:
+    monkeypatch.setenv("SHARE_ANSWERS", value)
+    cold()
+    replies = [handle(front(name)), *map(handle, another(name))]
+    assert {reply.cache for reply in replies} == {"miss"}
+
+
+# --- forged ---------------------------------------------------------------------------------------
+
+ALICE = {"authorizer": front("function_url_iam")["requestContext"]["authorizer"]}
+CLAIM = {"authorizer": front("http_api_jwt")["requestContext"]["authorizer"]}
+
+
+@pytest.mark.parametrize("name", HTTP)
+@pytest.mark.parametrize("forged", [ALICE, CLAIM], ids=["IAM", "JWT"])
+def test_a_request_context_in_the_body_is_no_request_context(
+    name: str, forged: dict[str, Any], model: Bedrock
+) -> None:
+    body = json.dumps({**QUESTION, "requestContext": forged})
+    reply = handle({**front(name), "body": body, "isBase64Encoded": False})
+    assert reply.status == (403 if name in UNNAMED else 422)
+    assert model.requests == []
+
+
+@pytest.mark.parametrize("name", UNNAMED)
+def test_no_header_names_a_caller_to_a_front_that_names_none(name: str, model: Bedrock) -> None:
+    event = front(name)
+    told = {
+        "x-amzn-request-context": json.dumps(ALICE),
+        "x-amzn-oidc-identity": "alice",
+        "x-amzn-oidc-data": "e30.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl",
+        "authorization": "Bearer e30.eyJzdWIiOiJhbGljZSJ9.c2lnbmF0dXJl",
+    }
+    event.get("headers", {}).update(told)
+    event.get("multiValueHeaders", {}).update({key: [value] for key, value in told.items()})
+    assert handle(event).status == 403
+    assert model.requests == []
+
+
+@pytest.mark.parametrize("name", [name for name in HTTP if "lambda" in name])
+def test_what_an_authorisers_function_adds_to_its_context_is_no_identity(
+    name: str, redis: Redis
+) -> None:
+    event = front(name)
+    event["requestContext"]["authorizer"] = {"lambda": {**ALICE["authorizer"], "principalId": "a"}}
+    assert handle(event).status == 403
+    assert redis.keys("*") == []
+
+
+def test_a_lambda_authoriser_cannot_name_an_iam_caller(model: Bedrock) -> None:
+    assert handle(front("rest_api_iam")).cache == "miss"
+    told = {"principalId": "AROAEXAMPLEROLE:alice", "iam": "AROAEXAMPLEROLE:alice"}
+    assert handle(tell("rest_api_lambda", authorizer=told)).cache == "miss"
+    told = {"principalId": "AROAEXAMPLEROLE:alice", "claims": "iss sub"}
+    assert handle(tell("rest_api_lambda", authorizer=told, apiId="111122223333")).cache == "miss"
+
+
+def test_the_path_that_counts_is_the_one_of_the_front(model: Bedrock) -> None:
+    assert handle({**front("rest_api_iam"), "path": "/prod/ask"}).status == 404
+    assert handle({**front("alb"), "path": "/health", "httpMethod": "GET"}).status == 200
+
+
+# --- invoked without HTTP -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NOT_HTTP)
+def test_the_event_is_the_question_and_the_result_the_answer(name: str, model: Bedrock) -> None:
+    first, again = invoke(front(name)), invoke(front(name))
+    assert set(first) == {"answer", "cache", "usage"}
+    assert (first["answer"], first["cache"]["status"]) == ("Answer 1.", "miss")
+    assert (again["answer"], again["cache"]["status"]) == ("Answer 1.", "hit")
+    assert again["usage"] == {"input_tokens": 0, "output_tokens": 0, "saved_tokens": 14}
+    assert json.loads(json.dumps(again)) == again
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "name"),
+    [
+        (429, "ThrottlingException", "ModelBusy"),
+        (408, "ModelTimeoutException", "ModelTimeout"),
+        (400, "ValidationException", "ModelFailed"),
+    ],
+)
+def test_a_model_that_fails_is_an_error_that_a_state_machine_can_name(
+    model: Bedrock, status: int, error: str, name: str
+) -> None:
+    model.status, model.error = status, error
+    with pytest.raises(direct.Unanswered) as raised:
+        invoke(QUESTION)
+    assert type(raised.value).__name__ == name
+    assert "do not show" not in str(raised.value)
+
+
+def test_only_if_cached_is_one_too(model: Bedrock) -> None:
+    with pytest.raises(direct.NotCached):
+        invoke({**QUESTION, "cache": {"mode": "only_if_cached"}})
+    assert model.requests == []
+
+
+def test_time_that_runs_out_is_told_before_lambda_ends_the_function(model: Bedrock) -> None:
+    with pytest.raises(direct.ModelTimeout):
+        ask.handler(cast(Any, QUESTION), cast(Any, Context(seconds=1.001)))
+
+
+def test_a_failure_of_our_own_has_no_other_name_and_shows_nothing(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cache_status.body", lambda *_: 1 / 0)
+    with pytest.raises(direct.Unanswered, match=r"^the request failed$"):
+        invoke(QUESTION)
+
+
+@pytest.mark.parametrize(
+    ("event", "field"),
+    [
+        ({}, "question"),
+        ({"question": 7}, "question"),
+        ([QUESTION], "body"),
+        ("What?", "body"),
+        (None, "body"),
+        ({**QUESTION, "tenant": "alice"}, "tenant"),
+        ({**QUESTION, "cache": {"tenant": "alice"}}, "cache.tenant"),
+        ({**QUESTION, "cache": {"key": "alice"}}, "cache.key"),
+        ({**QUESTION, "cache": {"ttl": "soon"}}, "cache.ttl"),
+        ({**QUESTION, "httpMethod": "POST", "body": json.dumps(QUESTION)}, "httpMethod"),
+        ({**QUESTION, "headers": {"x-tenant": "alice"}}, "headers"),
+        ({"Records": [{"body": json.dumps(QUESTION)}]}, "question"),
+        ({"Records": [{"cf": {"request": {"uri": "/ask"}}}]}, "question"),
+        ({"version": "0", "detail-type": "Scheduled Event", "detail": QUESTION}, "question"),
+    ],
+)
+def test_an_event_that_is_no_question_says_so(event: object, field: str, model: Bedrock) -> None:
+    with pytest.raises(direct.NotValid, match=rf"^{field}: "):
+        invoke(event)
+    assert model.requests == []
+
+
+def test_a_question_too_large_says_so(model: Bedrock) -> None:
+    with pytest.raises(direct.NotValid, match="at most 2000000 bytes"):
+        invoke({"question": "x" * 2_000_000})
+
+
+def test_a_question_beside_a_request_context_is_not_asked(model: Bedrock) -> None:
+    contexts: list[object] = [{}, ALICE, {"elb": {}}, None]
+    for context in contexts:
+        with pytest.raises((RuntimeError, KeyError, TypeError)):
+            invoke({**QUESTION, "requestContext": context})
+    both = handle({**front("function_url_iam"), **QUESTION, "body": "{}"})
+    assert (both.status, model.requests) == (422, [])
+
+
+def test_who_invokes_directly_shares_with_everybody_only_where_all_share(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for value in ("nobody", "role", "account"):
+        monkeypatch.setenv("SHARE_ANSWERS", value)
+        cold()
+        question = {"question": value}
+        event = {**front("rest_api_iam"), "body": json.dumps(question)}
+        assert handle(event).cache == "miss"
+        assert invoke(question)["cache"]["status"] == "miss"
+    monkeypatch.setenv("SHARE_ANSWERS", "all")
+    cold()
+    assert handle({**event, "body": json.dumps({"question": "all"})}).cache == "miss"
+    assert invoke({"question": "all"})["cache"]["status"] == "hit"
+    monkeypatch.setenv("SHARE_ANSWERS", "nobody")
+    cold()
+    assert invoke({"question": "all"})["cache"]["status"] == "miss"
+
+
+@pytest.mark.parametrize("iam", ["direct", '"direct"', '["direct"]', ""])
+def test_no_caller_of_a_front_is_taken_for_who_invokes_directly(iam: str, model: Bedrock) -> None:
+    question = {"question": front("function_url_iam")["body"]}
+    assert invoke(question)["cache"]["status"] == "miss"
+    event = {**front("function_url_iam"), "body": json.dumps(question)}
+    for who in ({"accountId": iam, "callerId": iam}, {"accountId": iam, "callerId": ""}):
+        event["requestContext"]["authorizer"] = {"iam": who}
+        assert handle(event).body.get("cache", {}).get("status") != "hit"
+
+
+# --- the flush ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_no_event_of_a_question_clears_anything(name: str, model: Bedrock) -> None:
+    assert invoke(QUESTION)["cache"]["status"] == "miss"
+    with pytest.raises(InvalidPolicy):
+        flush_cache.handler(front(name), Context())
+    assert invoke(QUESTION)["cache"]["status"] == "hit"
