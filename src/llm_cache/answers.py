@@ -15,11 +15,12 @@ from llm_cache.coalescing import Turn, Write
 from llm_cache.errors import UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.memory import MemoryTier
-from llm_cache.operations import Hit, Operation, Unseen, Wanted
+from llm_cache.operations import Hit, Unseen, Wanted
 from llm_cache.policy import Coalesce, Mode
 from llm_cache.question import Question
 from llm_cache.report import Outcome, Status, Tokens
 from llm_cache.scope import Seen
+from llm_cache.steps import Operation
 from llm_cache.ttl import TtlBounds
 
 A = TypeVar("A")

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from llm_cache import entry as entries
 from llm_cache import replies
 from llm_cache.errors import InvalidPolicy
-from llm_cache.keys import MAX_TAGS, Keyspace
-from llm_cache.operations import CLEARED, Command, Operation
-from llm_cache.policy import MAX_TEXT
+from llm_cache.keys import CLEARED, MAX_TAGS, MAX_TEXT, Keyspace
+from llm_cache.steps import Command, Operation
 
 
 def clear(keys: Keyspace, *, token: str, tag: str | None = None) -> Operation[None]:

@@ -13,21 +13,11 @@ from typing import Generic, TypeVar
 
 from llm_cache.errors import StoreError, UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
-from llm_cache.keys import Keyspace
-from llm_cache.operations import (
-    FIRST,
-    Command,
-    Epochs,
-    Hit,
-    Miss,
-    Operation,
-    Pause,
-    Wanted,
-    examine,
-    judge,
-)
+from llm_cache.keys import FIRST, Keyspace
+from llm_cache.operations import Epochs, Hit, Miss, Wanted, examine, judge
 from llm_cache.policy import Coalesce
 from llm_cache.replies import number, texts
+from llm_cache.steps import Command, Operation, Pause
 
 T = TypeVar("T")
 

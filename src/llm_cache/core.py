@@ -19,7 +19,6 @@ from llm_cache.drivers import arun, finish, on_a_loop, run
 from llm_cache.errors import StoreTimeout
 from llm_cache.keys import Keyspace
 from llm_cache.memory import MemoryTier
-from llm_cache.operations import Operation, Request, unlocked
 from llm_cache.policy import CachePolicy
 from llm_cache.question import Asked, Question
 from llm_cache.report import Report
@@ -32,6 +31,7 @@ from llm_cache.settings import (
     positive,
     positive_bytes,
 )
+from llm_cache.steps import Operation, Request, unlocked
 from llm_cache.store import UpstashStore
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds
 

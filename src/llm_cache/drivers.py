@@ -15,7 +15,7 @@ from contextlib import closing, suppress
 from contextvars import copy_context
 from typing import Any, TypeVar
 
-from llm_cache.operations import Operation, Pause, Request
+from llm_cache.steps import Operation, Pause, Request
 
 T = TypeVar("T")
 

@@ -13,6 +13,8 @@ from llm_cache.errors import InvalidSettings
 
 DEFAULT_PREFIX = "llm_cache"
 MAX_NAMESPACE = 200  # characters; Upstash's limit is 32 KB for a whole key
+MAX_TEXT = 1000  # characters of a tag, a tenant, a salt or a key
+FIRST, CLEARED = "f", "c"  # what an epoch begins with says who made it: a store or a clear
 MAX_TAGS = 8  # of one answer: each is an epoch to read with it
 _GLOB = re.compile(r"([*?\[\]\\^])")
 

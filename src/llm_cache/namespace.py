@@ -14,9 +14,9 @@ from llm_cache.credentials import fetch
 from llm_cache.drivers import run
 from llm_cache.errors import InvalidSettings
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Request, unlocked
 from llm_cache.seal import Names, PendingSeal
 from llm_cache.settings import Settings
+from llm_cache.steps import Request, unlocked
 from llm_cache.store import UpstashStore
 
 COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here

@@ -10,59 +10,25 @@ A hit is one command. A miss is one command, the store that follows is another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Future
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from enum import Enum, StrEnum
-from typing import Any, Generic, TypeAlias, TypeVar
+from enum import Enum
+from typing import Generic, TypeAlias, TypeVar
 
 from llm_cache import entry as entries
 from llm_cache import replies
 from llm_cache.entry import Entry
 from llm_cache.errors import ForgedEntry, UnreadableEntry
-from llm_cache.keys import Keyspace
+from llm_cache.keys import FIRST, Keyspace
 from llm_cache.policy import CachePolicy
-from llm_cache.seal import Names, PendingSeal, Seal
+from llm_cache.report import Absence
+from llm_cache.seal import Seal
+from llm_cache.steps import Command, Operation
 
 T = TypeVar("T")
-Command: TypeAlias = tuple[str | int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Pause:
-    """A wait of at most ``seconds``, which ends sooner if ``until`` is done."""
-
-    seconds: float
-    until: Future[Any] | None = None
-
-
-Request: TypeAlias = Command | PendingSeal
-"""What a store is asked to do."""
-Operation: TypeAlias = Generator[Request | Pause, Any, T]
 
 Epochs: TypeAlias = tuple[str | None, ...]
 """The epochs of a namespace and of tags, in the order of their keys; None: there is none yet."""
-
-
-class Absence(StrEnum):
-    """Why a lookup found no answer to return."""
-
-    UNKNOWN = "unknown"
-    """Nothing is stored under the key."""
-    CLEARED = "cleared"
-    """What is stored was cleared since, by its namespace or by one of its tags."""
-    NOT_TAGGED = "not_tagged"
-    """What is stored lacks a tag of the policy: a clear of that tag would not have reached it."""
-    TOO_OLD = "too_old"
-    """What is stored is older, or has less time left, than the policy accepts."""
-    EXPIRED = "expired"
-    """What is stored has outlived its TTL."""
-    UNREADABLE = "unreadable"
-    """What was stored could not be read, and was deleted."""
-    FORGED = "forged"
-    """What was stored was altered, moved or not sealed by a key of the cache, and was deleted."""
-    NOT_READ = "not_read"
-    """The policy asked not to read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,11 +151,6 @@ def _of_age(wanted: Wanted[T], seen: Epochs, text: str, found: Entry) -> Hit[T] 
     return Miss(Absence.EXPIRED, seen, Hit(wanted.read(found), age, remaining, text))
 
 
-def unlocked(seal: Names | PendingSeal | None) -> Operation[Any]:
-    """Return the seal, its keys fetched if they were not. No command."""
-    return (yield seal) if isinstance(seal, PendingSeal) else seal
-
-
 class Unseen(Enum):
     """Why no epochs are known when an answer is to be stored."""
 
@@ -243,8 +204,6 @@ def _told(epoch: str | None) -> str:
     """Tell the script below what a lookup saw: ``-`` for none, ``=`` and the epoch otherwise."""
     return "-" if epoch is None else f"={epoch}"
 
-
-FIRST, CLEARED = "f", "c"  # what an epoch begins with says who made it: a store or a clear
 
 # For the first answers of a namespace or a tag, one stored without a lookup before it, and one
 # that was computed under a lease.

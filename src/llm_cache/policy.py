@@ -10,7 +10,7 @@ from typing import Any
 
 from llm_cache.cache_control import delta_seconds, directives
 from llm_cache.errors import InvalidPolicy, InvalidSettings
-from llm_cache.keys import MAX_TAGS, Keyspace
+from llm_cache.keys import MAX_TAGS, MAX_TEXT, Keyspace
 from llm_cache.ttl import MAX_SECONDS, Seconds, Ttl, in_seconds, seconds
 
 
@@ -64,7 +64,6 @@ class Coalesce(StrEnum):
     """Every process that uses the database."""
 
 
-MAX_TEXT = 1000  # characters of a tag, a tenant, a salt or a key
 NOT_THE_CALLERS = ("key", "tenant", "namespace")
 
 

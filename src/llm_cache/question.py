@@ -11,11 +11,12 @@ from typing import Any
 from llm_cache import entry, scope
 from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError, StoreUnavailable
 from llm_cache.keys import Keyspace, digest, keyed
-from llm_cache.operations import Hit, Operation, unlocked
+from llm_cache.operations import Hit
 from llm_cache.policy import CachePolicy, Mode
 from llm_cache.report import Outcome, Report, Status, Tokens
 from llm_cache.scope import Scope
 from llm_cache.seal import PendingSeal, Seal
+from llm_cache.steps import Operation, unlocked
 
 logger = logging.getLogger(__name__)
 

@@ -11,6 +11,27 @@ from typing import Any, NamedTuple
 from llm_cache.breaker import Circuit
 
 
+class Absence(StrEnum):
+    """Why a lookup found no answer to return."""
+
+    UNKNOWN = "unknown"
+    """Nothing is stored under the key."""
+    CLEARED = "cleared"
+    """What is stored was cleared since, by its namespace or by one of its tags."""
+    NOT_TAGGED = "not_tagged"
+    """What is stored lacks a tag of the policy: a clear of that tag would not have reached it."""
+    TOO_OLD = "too_old"
+    """What is stored is older, or has less time left, than the policy accepts."""
+    EXPIRED = "expired"
+    """What is stored has outlived its TTL."""
+    UNREADABLE = "unreadable"
+    """What was stored could not be read, and was deleted."""
+    FORGED = "forged"
+    """What was stored was altered, moved or not sealed by a key of the cache, and was deleted."""
+    NOT_READ = "not_read"
+    """The policy asked not to read."""
+
+
 class Status(StrEnum):
     """What became of one lookup or one update."""
 

@@ -16,10 +16,10 @@ from llm_cache.core import Cache
 from llm_cache.drivers import arun, on_a_loop, run
 from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
-from llm_cache.operations import Pause, Request
 from llm_cache.policy import CachePolicy, Mode
 from llm_cache.question import Question
 from llm_cache.report import NO_TOKENS, Outcome, Report, Tokens
+from llm_cache.steps import Pause, Request
 
 Response = dict[str, Any]
 Answering = Callable[[Any], Response]

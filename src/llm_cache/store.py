@@ -33,8 +33,8 @@ from llm_cache.errors import (
     StoreTimeout,
     StoreUnavailable,
 )
-from llm_cache.operations import Command, Pause, Request
 from llm_cache.seal import PendingSeal
+from llm_cache.steps import Command, Pause, Request
 
 _WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # as Upstash says it now, and said it before
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)

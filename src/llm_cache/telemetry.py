@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_cache.breaker import Circuit
-from llm_cache.operations import Absence
-from llm_cache.report import Report, Status
+from llm_cache.report import Absence, Report, Status
 from llm_cache.settings import price
 
 if TYPE_CHECKING:

@@ -22,8 +22,9 @@ from llm_cache.coalescing import TAKE
 from llm_cache.credentials import Credentials
 from llm_cache.drivers import run
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Epochs, Operation, Pause
+from llm_cache.operations import Epochs
 from llm_cache.question import Question
+from llm_cache.steps import Operation, Pause
 from llm_cache.store import UpstashStore
 
 KEYS = Keyspace("race")

@@ -32,8 +32,8 @@ from llm_cache import (
 )
 from llm_cache.cli import main
 from llm_cache.keys import digest, tag_hash
-from llm_cache.operations import Request
 from llm_cache.seal import Seal
+from llm_cache.steps import Request
 from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
 

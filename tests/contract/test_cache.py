@@ -24,8 +24,8 @@ from llm_cache import (
     UpstashRedisCache,
 )
 from llm_cache.keys import MAX_NAMESPACE, MAX_TAGS
-from llm_cache.operations import Command
 from llm_cache.seal import PendingSeal
+from llm_cache.steps import Command
 from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
 

@@ -17,7 +17,8 @@ from llm_cache.clearing import clear
 from llm_cache.drivers import run
 from llm_cache.entry import Entry, body
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Hit, Miss, Operation, Request, Wanted, lookup, store
+from llm_cache.operations import Hit, Miss, Wanted, lookup, store
+from llm_cache.steps import Operation, Request
 from local_cloud.redis_server import RedisServer
 
 KEYS = Keyspace("race")

@@ -13,7 +13,7 @@ from llm_cache import CacheNamespace, UpstashRedisCache
 from llm_cache.clearing import PAGE, reclaim
 from llm_cache.drivers import run
 from llm_cache.keys import Keyspace
-from llm_cache.operations import Request
+from llm_cache.steps import Request
 from llm_cache.store import UpstashStore
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint

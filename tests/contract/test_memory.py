@@ -11,7 +11,7 @@ from tests.clock import Clock
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, MemoryTier, Report, UpstashRedisCache
-from llm_cache.operations import Command
+from llm_cache.steps import Command
 from local_cloud.upstash import UpstashEndpoint
 
 OLD, NEW = [Generation(text="old")], [Generation(text="new")]

@@ -15,8 +15,8 @@ from llm_cache import CacheMiss, scope
 from llm_cache.answers import Answers
 from llm_cache.coalescing import GIVE_BACK, TAKE
 from llm_cache.errors import StoreError
-from llm_cache.operations import Operation, Pause
 from llm_cache.question import Question
+from llm_cache.steps import Operation, Pause
 
 MODEL = "model"
 

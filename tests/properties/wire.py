@@ -10,7 +10,8 @@ from typing import Any
 from llm_cache.coalescing import TAKE
 from llm_cache.credentials import Credentials
 from llm_cache.errors import StoreRefused, StoreTimeout, StoreUnavailable
-from llm_cache.operations import STORE_UNDER_EPOCHS, Command
+from llm_cache.operations import STORE_UNDER_EPOCHS
+from llm_cache.steps import Command
 from llm_cache.store import UpstashStore
 from local_cloud.redis_server import RedisServer
 from local_cloud.resp import Failure, Parser, pack

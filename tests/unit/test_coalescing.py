@@ -14,7 +14,9 @@ from llm_cache.entry import HEAD, Entry, before_tag, body
 from llm_cache.errors import StoreTimeout
 from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.keys import Keyspace, tag_hash
-from llm_cache.operations import Absence, Hit, Miss, Operation, Pause, Wanted
+from llm_cache.operations import Hit, Miss, Wanted
+from llm_cache.report import Absence
+from llm_cache.steps import Operation, Pause
 
 KEYS = Keyspace("ns")
 HASH = "a" * 64

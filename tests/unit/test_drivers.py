@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from llm_cache.drivers import arun, run
-from llm_cache.operations import Operation
+from llm_cache.steps import Operation
 
 
 def operation(closed: list[bool]) -> Operation[None]:

@@ -10,19 +10,9 @@ from llm_cache.clearing import clear, delete, flush_database, preview, reclaim
 from llm_cache.entry import HEAD, Entry, before_tag, body
 from llm_cache.errors import StoreGarbled, StoreUnavailable
 from llm_cache.keys import Keyspace, tag_hash
-from llm_cache.operations import (
-    Absence,
-    Epochs,
-    Hit,
-    Miss,
-    Operation,
-    Pause,
-    Unseen,
-    Wanted,
-    judge,
-    lookup,
-    store,
-)
+from llm_cache.operations import Epochs, Hit, Miss, Unseen, Wanted, judge, lookup, store
+from llm_cache.report import Absence
+from llm_cache.steps import Operation, Pause
 
 KEYS = Keyspace("ns")
 HASH = "a" * 64
