@@ -7,6 +7,7 @@ try is under way waits for it, where the draft has it refused (409). What failed
 from __future__ import annotations
 
 import asyncio
+import re
 from contextvars import copy_context
 from hashlib import sha256
 
@@ -17,7 +18,7 @@ from llm_cache import CachePolicy
 from problems import Problem, invalid
 
 HEADER = "Idempotency-Key"
-MAX_KEY = 255  # characters
+KEY = "[!-~]([ -~]{0,253}[!-~])?"  # characters of ASCII; spaces at its ends would not arrive
 KEPT = 86_400.0  # seconds; the operator's ceiling may be lower
 
 
@@ -55,7 +56,7 @@ async def _kept(key: str, body: str, asked: Asked) -> Answered:
 
 
 def _check(key: str, policy: CachePolicy) -> None:
-    if not (0 < len(key) <= MAX_KEY and key.isascii() and key.isprintable()):
-        raise invalid(HEADER, f"a key is 1 to {MAX_KEY} printable characters of ASCII")
+    if not re.fullmatch(KEY, key):
+        raise invalid(HEADER, "a key is 1 to 255 printable characters of ASCII")
     if not policy.effective_mode.stores or policy.ttl == 0:
         raise invalid(HEADER, "a retry is answered from what is stored, and nothing may be here")

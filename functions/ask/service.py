@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 import llm_cache
+from idempotency import KEY
 from question import question
 
 REF = "#/components/schemas/"
@@ -52,7 +53,7 @@ def _ask() -> dict[str, Any]:
             "headers": {name: _text(what) for name, what in TOLD.items()},
             "content": {
                 "application/json": {"schema": {"$ref": f"{REF}Answer"}},
-                "text/event-stream": {"schema": {"type": "string"}},
+                "text/event-stream": {},  # OpenAPI 3.1 has no schema of a stream's events
             },
         },
         "304": {"description": "The caller has this answer: If-None-Match names its ETag."},
@@ -61,8 +62,8 @@ def _ask() -> dict[str, Any]:
     return {
         "summary": "Ask a question.",
         "parameters": [
-            {"name": name, "in": "header", "required": False, **_text(what)}
-            for name, what in TAKEN.items()
+            {"name": name, "in": "header", "required": False, **_text(what, **shape)}
+            for name, (what, shape) in TAKEN.items()
         ],
         "requestBody": {
             "required": True,
@@ -76,14 +77,20 @@ def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _text(description: str) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string"}}
+def _text(description: str, **shape: Any) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string", **shape}}
 
 
-TAKEN = {
-    "Cache-Control": "What the caller accepts: RFC 9111's request directives, and stale-if-error.",
-    "If-None-Match": "ETags of answers that the caller has.",
-    "Idempotency-Key": "Names the request: sent again, it gets its first answer.",
+TAKEN: dict[str, tuple[str, dict[str, Any]]] = {
+    "Cache-Control": (
+        "What the caller accepts: RFC 9111's request directives, and stale-if-error.",
+        {},
+    ),
+    "If-None-Match": ("ETags of answers that the caller has.", {}),
+    "Idempotency-Key": (
+        "Names the request: sent again, it gets its first answer.",
+        {"pattern": f"^{KEY}$"},
+    ),
 }
 TOLD = {
     "Cache-Status": "What the cache did (RFC 9211).",
