@@ -1,0 +1,132 @@
+"""Documents in a bucket, and messages that name them, for the function that summarizes."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, cast
+from urllib.parse import quote_plus
+
+import boto3
+import pytest
+from moto import mock_aws
+from tests.functions.bedrock import Bedrock
+from tests.functions.events import Context
+
+import document
+import lifetimes
+import summarize
+import summary
+from bedrock import model
+
+BUCKET = "documents-of-one-account"
+SETTINGS = {"SUMMARY_TTL_IMMUTABLE": "1800", "SUMMARY_TTL_MUTABLE": "60"}
+"""Both within the floor and the ceiling that the tests of functions have."""
+
+
+def cold() -> None:
+    """Forget what a warm environment keeps."""
+    model.model.cache_clear()
+    model.answers.cache_clear()
+    summary.responses.cache_clear()
+    lifetimes.lifetimes.cache_clear()
+    document.s3.cache_clear()
+
+
+@dataclass
+class Documents:
+    """A bucket, and what is done with it."""
+
+    s3: Any
+    calls: list[str] = field(default_factory=list)
+    """The operations of S3's that the function called."""
+
+    def put(self, key: str, text: str | bytes) -> str | None:
+        body = text if isinstance(text, bytes) else text.encode()
+        put: Any = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        return cast("str | None", put.get("VersionId"))
+
+    def summary(self, key: str) -> dict[str, Any] | None:
+        """The summary beside a document."""
+        try:
+            found = self.s3.get_object(Bucket=BUCKET, Key=f"summaries/{key}.json")
+        except self.s3.exceptions.NoSuchKey:
+            return None
+        told: dict[str, Any] = json.loads(found["Body"].read())
+        return told
+
+    def without_versions(self) -> None:
+        self.s3.put_bucket_versioning(
+            Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"}
+        )
+
+
+@contextmanager
+def bucket(bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Documents]:
+    """S3 in process, with one bucket that keeps versions, beside the model on loopback."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", bedrock.url)
+    for name, value in SETTINGS.items():
+        monkeypatch.setenv(name, value)
+    cold()
+    with mock_aws():
+        s3 = boto3.client("s3")
+        s3.create_bucket(Bucket=BUCKET)
+        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+        documents = Documents(s3)
+        document.s3().meta.events.register(
+            "before-call.s3", lambda model, **_: documents.calls.append(model.name)
+        )
+        yield documents
+        s3.close()
+        document.s3().close()
+    cold()
+
+
+def body(key: str, version: str | None = None, *, of: str = BUCKET) -> dict[str, Any]:
+    """What somebody sends who wants a summary."""
+    return {"bucket": of, "key": key} | ({"version_id": version} if version else {})
+
+
+def uploaded(
+    key: str, version: str | None = None, what: str = "ObjectCreated:Put"
+) -> dict[str, Any]:
+    """What S3 sends of an upload."""
+    told = {"key": quote_plus(key, safe="/"), "size": 1, "sequencer": "0A1B2C3D4E5F678901"}
+    named = {"name": BUCKET, "arn": f"arn:aws:s3:::{BUCKET}"}
+    return {
+        "Records": [
+            {
+                "eventVersion": "2.1",
+                "eventSource": "aws:s3",
+                "awsRegion": "us-east-1",
+                "eventName": what,
+                "s3": {
+                    "s3SchemaVersion": "1.0",
+                    "bucket": named,
+                    "object": told | ({"versionId": version} if version else {}),
+                },
+            }
+        ]
+    }
+
+
+def message(told: object, number: int = 1, ttl: str | None = None) -> dict[str, Any]:
+    """A message as Lambda gets it of SQS."""
+    attribute = {"stringValue": ttl, "dataType": "Number"}
+    return {
+        "messageId": f"message-{number}",
+        "receiptHandle": "handle",
+        "body": told if isinstance(told, str) else json.dumps(told),
+        "attributes": {"ApproximateReceiveCount": "1"},
+        "messageAttributes": {} if ttl is None else {"cache-ttl": attribute},
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:documents",
+        "awsRegion": "us-east-1",
+    }
+
+
+def deliver(*messages: dict[str, Any], seconds: float = 300) -> list[str]:
+    """Hand a batch over; return the ids of the messages that failed."""
+    reply = summarize.handler({"Records": list(messages)}, cast(Any, Context(seconds)))
+    return [failure["itemIdentifier"] for failure in reply["batchItemFailures"]]
