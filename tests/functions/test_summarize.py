@@ -342,24 +342,26 @@ def test_an_edited_paragraph_has_its_piece_asked_anew_and_what_joins_the_pieces(
 
 
 def test_pieces_that_were_answered_before_a_failure_are_not_asked_for_again(
-    model: Bedrock, documents: Documents, monkeypatch: pytest.MonkeyPatch
+    model: Bedrock, documents: Documents, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     text = joined(chapters(100))
     documents.put(KEY, text)
     reply, pieces = Bedrock.reply, len(split(text))
 
-    def fails_after_three(self: Bedrock) -> dict[str, Any]:
-        if len(self.requests) > 3:
+    def fails_after_some(self: Bedrock) -> dict[str, Any]:
+        if len(self.requests) > 6:
             self.status, self.error = 429, "ThrottlingException"
         return reply(self)
 
-    monkeypatch.setattr(Bedrock, "reply", fails_after_three)
+    monkeypatch.setattr(Bedrock, "reply", fails_after_some)
     assert deliver(message(body(KEY))) == ["message-1"]
+    kept = len(stored(redis))
+    assert 0 < kept < pieces
     monkeypatch.setattr(Bedrock, "reply", reply)
     model.status, model.error = 200, ""
     model.requests.clear()
     assert deliver(message(body(KEY))) == []
-    assert len(model.requests) == pieces + 1 - 3
+    assert len(model.requests) == pieces - kept + 1
 
 
 def test_a_model_that_shortens_nothing_is_asked_no_further(

@@ -19,6 +19,7 @@ NAMESPACE = "LlmCache/${AWS::StackName}"
 AWS_METRICS = {  # what AWS writes itself, and by what it tells one from another
     ("AWS/Lambda", "Errors"): "FunctionName",
     ("AWS/Lambda", "Url5xxCount"): "FunctionName",
+    ("AWS/SQS", "ApproximateAgeOfOldestMessage"): "QueueName",
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): "QueueName",
 }
 
