@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
-from urllib.parse import quote_plus
 
 import boto3
 import pytest
@@ -18,6 +17,7 @@ import lifetimes
 import summarize
 import summary
 from bedrock import model
+from local_cloud import events
 
 BUCKET = "documents-of-one-account"
 SETTINGS = {"SUMMARY_TTL_IMMUTABLE": "1800", "SUMMARY_TTL_MUTABLE": "60"}
@@ -92,38 +92,13 @@ def uploaded(
     key: str, version: str | None = None, what: str = "ObjectCreated:Put"
 ) -> dict[str, Any]:
     """What S3 sends of an upload."""
-    told = {"key": quote_plus(key, safe="/"), "size": 1, "sequencer": "0A1B2C3D4E5F678901"}
-    named = {"name": BUCKET, "arn": f"arn:aws:s3:::{BUCKET}"}
-    return {
-        "Records": [
-            {
-                "eventVersion": "2.1",
-                "eventSource": "aws:s3",
-                "awsRegion": "us-east-1",
-                "eventName": what,
-                "s3": {
-                    "s3SchemaVersion": "1.0",
-                    "bucket": named,
-                    "object": told | ({"versionId": version} if version else {}),
-                },
-            }
-        ]
-    }
+    return events.uploaded(BUCKET, key, version, what=what)
 
 
 def message(told: object, number: int = 1, ttl: str | None = None) -> dict[str, Any]:
     """A message as Lambda gets it of SQS."""
-    attribute = {"stringValue": ttl, "dataType": "Number"}
-    return {
-        "messageId": f"message-{number}",
-        "receiptHandle": "handle",
-        "body": told if isinstance(told, str) else json.dumps(told),
-        "attributes": {"ApproximateReceiveCount": "1"},
-        "messageAttributes": {} if ttl is None else {"cache-ttl": attribute},
-        "eventSource": "aws:sqs",
-        "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:documents",
-        "awsRegion": "us-east-1",
-    }
+    (record,) = events.messages(told, ttl=ttl)["Records"]
+    return {**record, "messageId": f"message-{number}"}
 
 
 def deliver(*messages: dict[str, Any], seconds: float = 300) -> list[str]:

@@ -28,6 +28,7 @@ import summarize
 import summary
 from llm_cache import CachePolicy, InvalidSettings, ResponseCache
 from local_cloud.children import wait_until
+from local_cloud.events import TEST_OF_S3
 from pieces import split
 
 KEY = "documents/report.txt"
@@ -217,7 +218,7 @@ def test_a_ttl_that_is_none_is_poison(model: Bedrock, documents: Documents, ttl:
 @pytest.mark.parametrize(
     "told",
     [
-        {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": BUCKET},
+        TEST_OF_S3,
         uploaded(KEY, what="ObjectRemoved:Delete"),
         uploaded("documents/folder/"),
         {"Records": []},
