@@ -21,8 +21,7 @@ def ask_the_model(request: dict[str, Any]) -> dict[str, Any]:
     try:
         message: AIMessage = model().invoke([SystemMessage(TASK), HumanMessage(request["text"])])
     except Exception as error:
-        failure = Failure.of(error)
-        raise NotSummarized(f"{failure.cause}: {failure.message}") from error
+        raise NotSummarized(Failure.of(error).cause) from error
     summary = str(message.text).strip()
     if not summary:
         raise NotSummarized("the model said nothing")

@@ -20,8 +20,11 @@ from bedrock import model
 from local_cloud import events
 
 BUCKET = "documents-of-one-account"
-SETTINGS = {"SUMMARY_TTL_IMMUTABLE": "1800", "SUMMARY_TTL_MUTABLE": "60"}
-"""Both within the floor and the ceiling that the tests of functions have."""
+SETTINGS = {
+    "SUMMARY_TTL_IMMUTABLE": "1800",  # within the floor and the ceiling of these tests, as is
+    "SUMMARY_TTL_MUTABLE": "60",
+    "LLM_CACHE_TIMEOUT": "5",  # calls are counted, and the threads of ten come all at once
+}
 
 
 def cold() -> None:
@@ -38,18 +41,19 @@ class Documents:
     """A bucket, and what is done with it."""
 
     s3: Any
+    name: str = BUCKET
     calls: list[str] = field(default_factory=list)
     """The operations of S3's that the function called."""
 
     def put(self, key: str, text: str | bytes) -> str | None:
         body = text if isinstance(text, bytes) else text.encode()
-        put: Any = self.s3.put_object(Bucket=BUCKET, Key=key, Body=body)
+        put: Any = self.s3.put_object(Bucket=self.name, Key=key, Body=body)
         return cast("str | None", put.get("VersionId"))
 
     def summary(self, key: str) -> dict[str, Any] | None:
         """The summary beside a document."""
         try:
-            found = self.s3.get_object(Bucket=BUCKET, Key=f"summaries/{key}.json")
+            found = self.s3.get_object(Bucket=self.name, Key=f"summaries/{key}.json")
         except self.s3.exceptions.NoSuchKey:
             return None
         told: dict[str, Any] = json.loads(found["Body"].read())
@@ -57,23 +61,25 @@ class Documents:
 
     def without_versions(self) -> None:
         self.s3.put_bucket_versioning(
-            Bucket=BUCKET, VersioningConfiguration={"Status": "Suspended"}
+            Bucket=self.name, VersioningConfiguration={"Status": "Suspended"}
         )
 
 
 @contextmanager
-def bucket(bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Documents]:
+def bucket(
+    bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch, name: str = BUCKET
+) -> Iterator[Documents]:
     """S3 in process, with one bucket that keeps versions, beside the model on loopback."""
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     monkeypatch.setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", bedrock.url)
-    for name, value in SETTINGS.items():
-        monkeypatch.setenv(name, value)
+    for variable, value in SETTINGS.items():
+        monkeypatch.setenv(variable, value)
     cold()
     with mock_aws():
         s3 = boto3.client("s3")
-        s3.create_bucket(Bucket=BUCKET)
-        s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        documents = Documents(s3)
+        s3.create_bucket(Bucket=name)
+        s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+        documents = Documents(s3, name)
         document.s3().meta.events.register(
             "before-call.s3", lambda model, **_: documents.calls.append(model.name)
         )

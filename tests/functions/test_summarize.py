@@ -187,7 +187,7 @@ POISON = [
 ]
 
 
-@pytest.mark.parametrize("told", POISON, ids=str)
+@pytest.mark.parametrize("told", POISON, ids=lambda told: str(told)[:60])
 def test_a_message_that_names_no_document_fails_each_time_and_alone(
     model: Bedrock, documents: Documents, told: Any
 ) -> None:
