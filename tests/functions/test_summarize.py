@@ -278,8 +278,8 @@ def test_what_there_is_no_time_for_fails_at_once(model: Bedrock, documents: Docu
     assert model.requests == []
 
 
-def test_a_model_that_hangs_is_given_up_on_in_time(
-    model: Bedrock, documents: Documents, monkeypatch: pytest.MonkeyPatch
+def test_a_model_that_hangs_is_given_up_on_in_time_and_its_late_answer_kept(
+    model: Bedrock, documents: Documents, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(summary, "NEEDED", 1.0)
     monkeypatch.setattr(summary, "RESERVE", 1.5)
@@ -288,6 +288,8 @@ def test_a_model_that_hangs_is_given_up_on_in_time(
     assert deliver(message(body(KEY)), seconds=2) == ["message-1"]
     assert len(model.requests) == 1
     assert documents.summary(KEY) is None
+    model.hold.set()
+    wait_until(lambda: bool(stored(redis)), seconds=10, what="the late answer")
 
 
 def test_a_cache_that_is_gone_costs_calls_and_no_summary(
