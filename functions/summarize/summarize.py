@@ -5,11 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities.batch import (
-    BatchProcessor,
-    EventType,
-    process_partial_response,
-)
+from aws_lambda_powertools.utilities import batch
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from lifetimes import asked_for, lifetimes
@@ -36,6 +32,6 @@ def one(record: SQSRecord) -> None:
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Summarize what each message of a batch names, and tell SQS which ones failed."""
-    processor = BatchProcessor(EventType.SQS, raise_on_entire_batch_failure=False)
+    processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
     with counted(context):
-        return process_partial_response(event, one, processor)
+        return batch.process_partial_response(event, one, processor)

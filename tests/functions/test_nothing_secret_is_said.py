@@ -13,6 +13,7 @@ from tests.functions.documents import Documents
 from tests.functions.events import Context, signed_by
 
 import ask
+import document
 import flush_cache
 import summarize
 from local_cloud.redis_server import RedisServer
@@ -247,6 +248,18 @@ def test_a_document_of_a_model_that_fails(
     model.status, model.error = status, error
     delivered(heard, documents.body(KEY, of=BUCKET))
     assert "not summarized" in heard.text
+    nothing_is_told(heard)
+
+
+def test_what_is_asked_of_s3(
+    heard: Witness, model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", model.url)  # over HTTP; it refuses what is no POST
+    documents.cold()
+    delivered(heard, documents.body(KEY, of=BUCKET))
+    document.s3().close()
+    documents.cold()
+    assert "S3 does not give the document: 501" in heard.text
     nothing_is_told(heard)
 
 

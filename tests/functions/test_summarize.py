@@ -20,13 +20,14 @@ from tests.functions.documents import (
     message,
     uploaded,
 )
+from tests.functions.events import Context
 from upstash_redis import Redis
 
 import document
 import lifetimes
 import summarize
 import summary
-from llm_cache import CachePolicy, InvalidSettings, ResponseCache
+from llm_cache import InvalidSettings, Report, ResponseCache
 from local_cloud.children import wait_until
 from local_cloud.events import TEST_OF_S3
 from pieces import split
@@ -89,6 +90,13 @@ def test_the_same_text_under_another_name_is_a_hit(model: Bedrock, documents: Do
 _own: ContextVar[ResponseCache] = ContextVar("own")
 
 
+class Uncounted:
+    """In place of metrics, of which each environment has its own, and this process one."""
+
+    def write(self, report: Report) -> None:
+        pass
+
+
 def test_one_text_a_hundred_times_by_ten_environments_costs_one_call(
     model: Bedrock, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,13 +108,14 @@ def test_one_text_a_hundred_times_by_ten_environments_costs_one_call(
 
     def environment() -> None:
         _own.set(made())
-        with _own.get().policy(CachePolicy(coalesce="fleet")):
+        with summary.counted(Context(300)):
             for name in names:
                 summarize.one(SQSRecord(message(body(name))))
 
     model.hold = threading.Event()
     with monkeypatch.context() as patch, ThreadPoolExecutor(10) as pool:
         patch.setattr(summary, "responses", _own.get)
+        patch.setattr(summary, "metrics", Uncounted())
         running = [pool.submit(copy_context().run, environment) for _ in range(10)]
         wait_until(lambda: bool(model.requests), seconds=10, what="the model call")
         model.hold.set()
