@@ -123,18 +123,30 @@ def _policy(template: Template, kind: str, of: str) -> list[dict[str, Any]]:
     return [statement for one in found for statement in one]
 
 
+BY_BUCKETS: dict[str, Any] = {
+    "Effect": "Allow",
+    "Principal": {"Service": "s3.amazonaws.com"},
+    "Action": "sqs:SendMessage",
+    "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
+}
+
+
+def a_policy_lets_this_account_s_buckets_send_and_nobody_else(template: Template) -> Iterator[str]:
+    found = resources(template, "BucketPolicy") | resources(template, "QueuePolicy")
+    for policy, resource in found.items():
+        for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
+            allows = {key: it for key, it in statement.items() if key != "Resource"}
+            if statement["Effect"] != "Deny" and allows != BY_BUCKETS:
+                yield f"{policy} allows {statement.get('Action')} to {statement.get('Principal')}"
+
+
 def an_upload_is_told_to_the_queue(template: Template) -> Iterator[str]:
     for bucket, resource in resources(template, "S3::Bucket").items():
         for told in _told(resource):
             queue = next(references(told["Queue"]), "")
-            allowed = [
-                it for it in _policy(template, "QueuePolicy", queue) if it["Effect"] == "Allow"
-            ]
-            account = {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}}
-            if [(it["Principal"], it.get("Condition")) for it in allowed] != [
-                ({"Service": "s3.amazonaws.com"}, account)
-            ]:
-                yield f"{queue} takes messages of others than this account's buckets, or none"
+            arn = {"Fn::GetAtt": [queue, "Arn"]}
+            if {**BY_BUCKETS, "Resource": arn} not in _policy(template, "QueuePolicy", queue):
+                yield f"{queue} does not take what {bucket} tells"
             before = resources(template, "QueuePolicy").get(resource.get("DependsOn", ""), {})
             if queue not in references(before.get("Properties", {}).get("Queues")):
                 yield f"{bucket} is made before it may send, which S3 refuses"
@@ -179,6 +191,7 @@ RULES: tuple[Rule, ...] = (
     a_queue_is_read_by_whom_it_is_for,
     a_bucket_is_private_and_outlives_the_stack,
     nothing_goes_in_clear,
+    a_policy_lets_this_account_s_buckets_send_and_nobody_else,
     an_upload_is_told_to_the_queue,
     a_summary_is_not_told_to_the_queue,
 )

@@ -9,6 +9,13 @@ BUCKET = "Resources/Documents"
 SENDING = "Resources/S3MaySendDocumentMessages/Properties/PolicyDocument/Statement"
 TOLD = f"{BUCKET}/Properties/NotificationConfiguration/QueueConfigurations/0"
 STATEMENTS = f"{SUMMARIZE}/Policies/1/Statement"
+OPEN = {
+    "Type": "AWS::SQS::QueuePolicy",
+    "Properties": {
+        "Queues": [{"Ref": "FlushFailures"}],
+        "PolicyDocument": {"Statement": [{"Effect": "Allow", "Principal": "*", "Action": "*"}]},
+    },
+}
 
 BREACHES: list[Breach] = [
     (
@@ -79,8 +86,17 @@ BREACHES: list[Breach] = [
         ABSENT,
     ),
     (queues.nothing_goes_in_clear, f"{SENDING}/1", ABSENT),
-    (queues.an_upload_is_told_to_the_queue, f"{SENDING}/0/Condition", ABSENT),
-    (queues.an_upload_is_told_to_the_queue, f"{SENDING}/0/Principal", "*"),
+    *(
+        (queues.a_policy_lets_this_account_s_buckets_send_and_nobody_else, place, value)
+        for place, value in (
+            (f"{SENDING}/0/Condition", ABSENT),
+            (f"{SENDING}/0/Principal", "*"),
+            (f"{SENDING}/0/Action", "sqs:*"),
+            (f"{SENDING}/1/Effect", "Allow"),
+            ("Resources/DocumentsByTls/Properties/PolicyDocument/Statement/0/Effect", "Allow"),
+            ("Resources/Open", OPEN),
+        )
+    ),
     (queues.an_upload_is_told_to_the_queue, f"{SENDING}/0", ABSENT),
     (queues.an_upload_is_told_to_the_queue, f"{BUCKET}/DependsOn", ABSENT),
     (queues.a_summary_is_not_told_to_the_queue, f"{TOLD}/Filter", ABSENT),
