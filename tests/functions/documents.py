@@ -20,11 +20,8 @@ from bedrock import model
 from local_cloud import events
 
 BUCKET = "documents-of-one-account"
-SETTINGS = {
-    "SUMMARY_TTL_IMMUTABLE": "1800",  # within the floor and the ceiling of these tests, as is
-    "SUMMARY_TTL_MUTABLE": "60",
-    "LLM_CACHE_TIMEOUT": "5",  # calls are counted, and the threads of ten come all at once
-}
+SETTINGS = {"SUMMARY_TTL_IMMUTABLE": "1800", "SUMMARY_TTL_MUTABLE": "60"}
+"""Both within the floor and the ceiling that the tests of functions have."""
 
 
 def cold() -> None:
