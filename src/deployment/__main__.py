@@ -88,7 +88,8 @@ def delete(given: argparse.Namespace) -> None:
     if Stack.find(_client("cloudformation"), stack.name) is None:
         print(
             f"{stack.name} is gone. What stays: its secrets in SSM, the versions of the layer,\n"
-            "which functions elsewhere may use, and the answers in Redis until they expire."
+            "which functions elsewhere may use, the answers in Redis until they expire, and the\n"
+            f"documents and summaries in the bucket {stack.outputs['DocumentsBucket']}."
         )
 
 

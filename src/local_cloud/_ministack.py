@@ -20,6 +20,7 @@ from ministack.services import (  # type: ignore[import-not-found]
 
 _event = lambda_svc._build_function_url_event  # noqa: SLF001
 _invoke_async = lambda_svc.invoke_async_with_retry
+_concurrency = lambda_svc._sqs_esm_concurrency  # noqa: SLF001
 
 
 def event_with_identity(*args: Any, anonymous: bool = False, **rest: Any) -> dict[str, Any]:
@@ -30,6 +31,13 @@ def event_with_identity(*args: Any, anonymous: bool = False, **rest: Any) -> dic
     if iam and not anonymous:
         event["requestContext"]["authorizer"] = {"iam": iam}
     return event
+
+
+def sqs_esm_concurrency(esm: dict[str, Any], *rest: Any) -> int:
+    """Read as a number what a parameter of a template says: ministack keeps it as text."""
+    scaling = {name: int(value) for name, value in esm.get("ScalingConfig", {}).items()}
+    allowed: int = _concurrency({**esm, "ScalingConfig": scaling}, *rest)
+    return allowed
 
 
 def invoke_async(record: dict[str, Any], event: Any) -> None:
@@ -55,6 +63,7 @@ def dispatch_to_lambda(arn: str, payload: str) -> None:
 sys.executable = sys.argv.pop(1)
 scheduler._SCHEDULE_TICK_INTERVAL = 1  # noqa: SLF001
 lambda_svc._build_function_url_event = event_with_identity  # noqa: SLF001
+lambda_svc._sqs_esm_concurrency = sqs_esm_concurrency  # noqa: SLF001
 lambda_svc.invoke_async_with_retry = invoke_async
 eventbridge._dispatch_to_lambda = dispatch_to_lambda  # noqa: SLF001
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from typing import Any
+from urllib.parse import quote_plus
 
 
 def signed_by(caller: str = "AIDAALICE", account: str = "111122223333") -> dict[str, Any]:
@@ -53,3 +54,53 @@ def function_url(
         "body": base64.b64encode(text.encode()).decode(),
         "isBase64Encoded": True,
     }
+
+
+def messages(*bodies: object, ttl: str | None = None) -> dict[str, Any]:
+    """Return the event of a batch of SQS messages; ``ttl`` is their attribute ``cache-ttl``."""
+    attributes = {} if ttl is None else {"cache-ttl": {"stringValue": ttl, "dataType": "Number"}}
+    return {
+        "Records": [
+            {
+                "messageId": f"message-{number}",
+                "receiptHandle": "handle",
+                "body": body if isinstance(body, str) else json.dumps(body),
+                "attributes": {"ApproximateReceiveCount": "1"},
+                "messageAttributes": attributes,
+                "md5OfBody": "",
+                "eventSource": "aws:sqs",
+                "eventSourceARN": "arn:aws:sqs:us-east-1:123456789012:documents",
+                "awsRegion": "us-east-1",
+            }
+            for number, body in enumerate(bodies, 1)
+        ]
+    }
+
+
+def uploaded(
+    bucket: str, key: str, version: str | None = None, *, what: str = "ObjectCreated:Put"
+) -> dict[str, Any]:
+    """Return what S3 tells a queue of an object."""
+    named: dict[str, Any] = {"key": quote_plus(key, safe="/"), "size": 1, "sequencer": "0A1B2C3D"}
+    if version:
+        named["versionId"] = version
+    return {
+        "Records": [
+            {
+                "eventVersion": "2.1",
+                "eventSource": "aws:s3",
+                "awsRegion": "us-east-1",
+                "eventTime": "2025-11-23T00:00:00.000Z",
+                "eventName": what,
+                "s3": {
+                    "s3SchemaVersion": "1.0",
+                    "bucket": {"name": bucket, "arn": f"arn:aws:s3:::{bucket}"},
+                    "object": named,
+                },
+            }
+        ]
+    }
+
+
+TEST_OF_S3 = {"Service": "Amazon S3", "Event": "s3:TestEvent", "Bucket": "documents"}
+"""What S3 sends to a queue when it is told to send there; it names no object."""

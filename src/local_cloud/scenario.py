@@ -1,4 +1,4 @@
-"""The main job, told as one story: ask, ask again, let the scheduler flush, ask once more.
+"""The main job, told as one story: ask, ask again, let the scheduler flush, ask, summarize.
 
 Every line states what it expects; an expectation that fails is named, and the run exits with 1.
 """
@@ -16,6 +16,7 @@ from typing import Any
 
 from local_cloud.asking import Reply, ask, url
 from local_cloud.story import Story
+from local_cloud.summaries import REPORT, Summaries
 from local_cloud.table import Column, seconds
 
 CAPITAL = "What is the capital of France?"
@@ -80,6 +81,7 @@ class Scenario(Story[Row]):
         self.many_callers(miss)
         self.flush()
         self.question("the question after the flush", CAPITAL, "miss")
+        self.documents()
 
     def start_cold(self) -> None:
         """Load the function by a request without a question, so that no later row pays for it."""
@@ -164,6 +166,29 @@ class Scenario(Story[Row]):
         removed = flushed[0].get("removed") if flushed else None
         self.show(Row("the scheduled flush", "flushed", seconds=time.perf_counter() - began))
         self.expect("the scheduled flush", "entries reclaimed", bool(removed), "\n".join(lines))
+
+    def documents(self) -> None:
+        """Upload a document twice under two names, and send a message that names none."""
+        summaries = Summaries(self.cloud.stack)
+        self._document("a document is uploaded, its summary is there", "report.txt", calls=1)
+        self._document("the same text under another name", "copy.txt", calls=0)
+        what, poison = "a message that names no document", "no document"
+        began, calls = time.perf_counter(), self.cloud.model.calls
+        with summaries.impatient():
+            summaries.send(poison)
+            kept = summaries.failed()
+        self.show(Row(what, "kept", seconds=time.perf_counter() - began))
+        self.expect(what, "one dead letter", kept == [poison], kept)
+        self.expect(what, "no model call", self.cloud.model.calls == calls)
+
+    def _document(self, what: str, name: str, *, calls: int) -> None:
+        summaries, before = Summaries(self.cloud.stack), self.cloud.model.calls
+        began = time.perf_counter()
+        written = summaries.of(name, summaries.upload(name, REPORT))
+        taken, made = time.perf_counter() - began, self.cloud.model.calls - before
+        self.show(Row(what, "hit" if made == 0 else "miss", seconds=taken))
+        self.expect(what, f"{calls} model calls", made == calls, f"{made} model calls")
+        self.expect(what, "a summary", bool(written.get("summary")), written)
 
     def ask(self, question: str, **body: Any) -> Reply:
         """Send one question to the Function URL, signed."""

@@ -27,6 +27,8 @@ STEPS = (
     ways.by_schedule,
     ways.failing_by_schedule,
     ways.dead_letters,
+    ways.by_upload,
+    ways.failing_by_queue,
     quickly,
     updates.failing,
 )
@@ -51,7 +53,7 @@ def test_it_comes_true(proof: Proof, step: Step) -> None:
 
 @linux
 @pytest.mark.parametrize("step", OF_EACH)
-@pytest.mark.parametrize("function", ["AskFunction", "FlushCacheFunction"])
+@pytest.mark.parametrize("function", ["AskFunction", "FlushCacheFunction", "SummarizeFunction"])
 def test_every_function_keeps_its_limits(proof: Proof, function: str, step: StepOfOne) -> None:
     with proof.cloud.downloaded(function) as deployed:
         step(proof, deployed)
@@ -65,6 +67,15 @@ def test_every_function_keeps_its_limits(proof: Proof, function: str, step: Step
 def test_ask_comes_true_under_awss_own_runtime(proof: Proof, step: StepOfOne) -> None:
     with proof.cloud.downloaded("AskFunction") as deployed:
         step(proof, deployed)
+
+    assert proof.failures == []
+    assert proof.rows
+
+
+@linux
+def test_a_large_document_is_summarized_within_the_limits(proof: Proof) -> None:
+    with proof.cloud.downloaded("SummarizeFunction") as deployed:
+        environments.large(proof, deployed)
 
     assert proof.failures == []
     assert proof.rows
@@ -96,6 +107,16 @@ def test_resource_that_the_stack_lacks_is_told(cloud: LocalCloud) -> None:
     assert pretended(replace(cloud.stack, resources=fewer)) == [
         "FlushFailures: the stack has no such AWS::SQS::Queue"
     ]
+
+
+def test_policy_that_is_not_there_is_told(cloud: LocalCloud) -> None:
+    client, queue = cloud.aws.client("sqs"), cloud.stack.outputs["DocumentMessagesUrl"]
+    told = client.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])["Attributes"]
+    client.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
+    try:
+        assert pretended(cloud.stack) == ["1 of AWS::SQS::QueuePolicy are due, and 0 are there"]
+    finally:
+        client.set_queue_attributes(QueueUrl=queue, Attributes=told)
 
 
 def test_resource_that_the_template_lacks_is_told(cloud: LocalCloud) -> None:

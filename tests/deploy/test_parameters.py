@@ -10,9 +10,10 @@ from local_cloud.children import PartFailed
 from local_cloud.cloud import DEFAULT_CHOICES, LocalCloud
 from local_cloud.stack import ALIAS, Stack
 
-FUNCTIONS = ("AskFunction", "FlushCacheFunction")
+FUNCTIONS = ("AskFunction", "FlushCacheFunction", "SummarizeFunction")
 CHOICES = {
     "CacheTtl": "120",
+    "SummaryTtl": "86400",
     "SigningKeyParameter": "/llm-cache/signing-key",
     "FlushState": "ENABLED",
     "FlushSchedule": "at(2099-01-01T03:00:00)",
@@ -83,18 +84,33 @@ def test_every_alarm_goes_to_the_topic_and_the_topic_to_the_address(
         "CacheErrors",
         "BreakerOpen",
         "Forgery",
+        "SummarizeErrors",
+        "DocumentFailuresNotEmpty",
+        "DocumentsWait",
     } < set(made)
     assert {tuple(it["AlarmActions"]) for it in made.values()} == {(topic,)}
     told = cloud.aws.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
     assert [(it["Protocol"], it["Endpoint"]) for it in told] == [("email", "nobody@example.com")]
 
 
-def test_the_queue_is_watched_by_its_name(cloud: LocalCloud, stack: Stack) -> None:
-    (dimension,) = alarms(cloud, stack)["FlushFailuresNotEmpty"]["Dimensions"]
-    assert dimension == {
-        "Name": "QueueName",
-        "Value": stack.physical("FlushFailures").split("/")[-1],
-    }
+@pytest.mark.parametrize(
+    ("alarm", "queue"),
+    [
+        ("FlushFailuresNotEmpty", "FlushFailures"),
+        ("DocumentFailuresNotEmpty", "DocumentFailures"),
+        ("DocumentsWait", "DocumentMessages"),
+    ],
+)
+def test_a_queue_is_watched_by_its_name(
+    cloud: LocalCloud, stack: Stack, alarm: str, queue: str
+) -> None:
+    (dimension,) = alarms(cloud, stack)[alarm]["Dimensions"]
+    assert dimension == {"Name": "QueueName", "Value": stack.physical(queue).split("/")[-1]}
+
+
+def test_summaries_live_as_long_as_was_chosen(cloud: LocalCloud, stack: Stack) -> None:
+    variables = live(cloud, stack, "SummarizeFunction")["Environment"]["Variables"]
+    assert variables["SUMMARY_TTL_IMMUTABLE"] == variables["LLM_CACHE_TTL_CEILING"] == "86400"
 
 
 def test_the_layer_is_shared_with_just_whom_was_named(cloud: LocalCloud, stack: Stack) -> None:

@@ -1,16 +1,19 @@
 """The deployed stack, over its Function URL, by its schedule, and under AWS's own runtime."""
 
+import contextlib
 import json
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from tests.faults import servers
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.events import function_url
+from local_cloud.events import function_url, messages
 from local_cloud.scenario import Row, Scenario
+from local_cloud.summaries import Summaries
 
 BUDGET = 10.0  # seconds: a cold start on a busy machine, the cache's timeout, an immediate model
 
@@ -56,6 +59,31 @@ def test_another_user_does_not_get_ones_answers(cloud: LocalCloud) -> None:
             reply = cloud.stack.request("POST", url, body={"question": "Whose is it?"}, by=by)
             told.append(reply.json()["cache"]["status"])
     assert told == ["miss", "hit"] * 2
+
+
+def test_a_document_is_summarized_and_an_edit_of_it_anew(cloud: LocalCloud) -> None:
+    summaries = Summaries(cloud.stack)
+    for text in ("The bridge is open.", "The bridge is closed."):
+        version = summaries.upload("bridge, new.txt", text)
+        written = summaries.of("bridge, new.txt", version)
+        assert written["summary"] == f"You said: {text}"
+        assert written["source"]["key"] == "documents/bridge, new.txt"
+
+
+def test_a_summary_is_not_summarized(cloud: LocalCloud) -> None:
+    summaries = Summaries(cloud.stack)
+    summaries.of("once.txt", summaries.upload("once.txt", "Once."))
+    keys = cloud.aws.client("s3").list_objects_v2(Bucket=summaries.bucket, Prefix="summaries/")
+    assert not [it for it in keys["Contents"] if it["Key"].startswith("summaries/summaries/")]
+
+
+def test_a_message_asks_for_the_summary_of_an_older_version(cloud: LocalCloud) -> None:
+    summaries, key = Summaries(cloud.stack), "documents/older.txt"
+    older = summaries.upload("older.txt", "Older.")
+    summaries.of("older.txt", summaries.upload("older.txt", "Newer."))
+    event = messages({"bucket": summaries.bucket, "key": key, "version_id": older})
+    assert cloud.stack.invoke("SummarizeFunction", event).payload == {"batchItemFailures": []}
+    assert summaries.read("older.txt")["summary"] == "You said: Newer."
 
 
 def test_no_function_has_the_token_in_its_configuration(cloud: LocalCloud) -> None:
@@ -106,6 +134,22 @@ def test_ask_runs_under_awss_own_runtime(cloud: LocalCloud) -> None:
         replies = [environment.invoke(function_url("POST", "/ask", question)) for _ in range(2)]
     told = [json.loads(reply.payload["body"])["cache"]["status"] for reply in replies]
     assert told == ["miss", "hit"]
+
+
+@linux
+def test_environments_that_summarize_one_text_at_once_ask_the_model_once(cloud: LocalCloud) -> None:
+    summaries, before = Summaries(cloud.stack), cloud.model.calls
+    names = [f"at once {number}.txt" for number in range(10)]
+    with cloud.downloaded("SummarizeFunction") as deployed, contextlib.ExitStack() as stop:
+        running = [stop.enter_context(cloud.running(deployed)) for _ in range(3)]
+        versions = [summaries.upload(name, "The same for all.") for name in names]
+        named = [{"bucket": summaries.bucket, "key": f"documents/{name}"} for name in names]
+        with ThreadPoolExecutor(3) as pool:
+            came = list(pool.map(lambda one: one.invoke(messages(*named)), running))
+    assert [one.payload for one in came] == [{"batchItemFailures": []}] * 3
+    for name, version in zip(names, versions, strict=True):
+        assert summaries.of(name, version)["summary"] == "You said: The same for all."
+    assert cloud.model.calls - before == 1
 
 
 @linux

@@ -6,12 +6,16 @@ from typing import Any, cast
 
 import pytest
 from tests.faults.witness import Witness, witness
+from tests.functions import documents
 from tests.functions.asking import call, cold
 from tests.functions.bedrock import Bedrock
+from tests.functions.documents import Documents
 from tests.functions.events import Context, signed_by
 
 import ask
+import document
 import flush_cache
+import summarize
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
 
@@ -158,7 +162,8 @@ def test_a_failure_of_our_own(heard: Witness, monkeypatch: pytest.MonkeyPatch) -
 def test_a_log_of_the_function_itself_is_heard(heard: Witness) -> None:
     ask.logger.warning(MARK)
     flush_cache.logger.warning(MARK)
-    assert len(heard.leaks(MARK)) == 2
+    summarize.logger.warning(MARK)
+    assert len(heard.leaks(MARK)) == 3
 
 
 @pytest.mark.parametrize(
@@ -183,4 +188,86 @@ def test_a_flush_that_fails(heard: Witness, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", TOKEN + "-wrong")
     heard.hear(lambda: flush_cache.handler({"tag": TAG}, Context()))
     assert "WRONGPASS" in heard.text
+    nothing_is_told(heard)
+
+
+BUCKET, KEY, TEXT = "mark-bucket", "documents/mark-name.txt", "mark-text, and something else."
+
+
+@pytest.fixture
+def bucket(heard: Witness, model: Bedrock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Documents]:
+    with documents.bucket(model, monkeypatch, BUCKET) as made:
+        made.put(KEY, TEXT)
+        heard.said.clear()  # what the test itself has asked S3 for
+        yield made
+
+
+def delivered(heard: Witness, body: object, ttl: str | None = None) -> None:
+    heard.hear(lambda: documents.deliver(documents.message(body, ttl=ttl)))
+
+
+def test_a_document(heard: Witness, bucket: Documents) -> None:
+    delivered(heard, documents.body(KEY, of=BUCKET))
+    delivered(heard, documents.body(KEY, of=BUCKET))
+    assert "'written'" in heard.text
+    assert "'there already'" in heard.text
+    assert "Answer 1." not in heard.text
+    nothing_is_told(heard)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        PROMPT,
+        {"bucket": BUCKET, "key": [PROMPT]},
+        {"bucket": BUCKET, "key": KEY, PROMPT: PROMPT},
+        {"bucket": "mark-Bucket", "key": KEY},
+        {"bucket": "mark-another", "key": KEY},
+        {"bucket": BUCKET, "key": "documents/mark-none.txt"},
+        {"bucket": BUCKET, "key": KEY, "version_id": PROMPT},
+        {"bucket": BUCKET, "key": "documents/../mark-secret"},
+        {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": PROMPT}}}]},
+    ],
+)
+def test_a_message_that_fails(heard: Witness, bucket: Documents, body: object) -> None:
+    delivered(heard, body)
+    assert "not summarized" in heard.text
+    nothing_is_told(heard)
+
+
+def test_a_message_that_asks_for_no_time(heard: Witness, bucket: Documents) -> None:
+    delivered(heard, documents.body(KEY, of=BUCKET), ttl=PROMPT)
+    assert "the attribute cache-ttl is no number of seconds" in heard.text
+    nothing_is_told(heard)
+
+
+@pytest.mark.parametrize(("status", "error"), [(429, "ThrottlingException"), (500, PROMPT)])
+def test_a_document_of_a_model_that_fails(
+    heard: Witness, bucket: Documents, model: Bedrock, status: int, error: str
+) -> None:
+    model.status, model.error = status, error
+    delivered(heard, documents.body(KEY, of=BUCKET))
+    assert "not summarized" in heard.text
+    nothing_is_told(heard)
+
+
+def test_what_is_asked_of_s3(
+    heard: Witness, model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", model.url)  # over HTTP; it refuses what is no POST
+    documents.cold()
+    delivered(heard, documents.body(KEY, of=BUCKET))
+    document.s3().close()
+    documents.cold()
+    assert "S3 does not give the document: 501" in heard.text
+    nothing_is_told(heard)
+
+
+def test_a_document_of_a_cache_that_fails(
+    heard: Witness, bucket: Documents, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", TOKEN + "-wrong")
+    documents.cold()
+    delivered(heard, documents.body(KEY, of=BUCKET))
+    assert "'written'" in heard.text
     nothing_is_told(heard)

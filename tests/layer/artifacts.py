@@ -54,7 +54,8 @@ class Artifacts:
 
     @property
     def packages(self) -> list[Path]:
-        return [self.layer, self.folder / "AskFunction", self.folder / "FlushCacheFunction"]
+        functions = ("AskFunction", "FlushCacheFunction", "SummarizeFunction")
+        return [self.layer, *(self.folder / function for function in functions)]
 
     def run(self, function: str | None, script: str, **environ: str) -> str:
         """Run a script with nothing importable but the runtime, the layer and one function."""

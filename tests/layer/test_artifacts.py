@@ -118,14 +118,30 @@ print("numpy" in sys.modules, boto3.__file__)
     assert boto3.startswith(str(host.folder / "AskFunction"))
 
 
-@pytest.mark.parametrize("service", ["bedrock-runtime", "secretsmanager", "ssm", "sts"])
-def test_functions_can_call_the_services_they_use(host: Artifacts, service: str) -> None:
+USED = {"bedrock", "bedrock-runtime", "secretsmanager", "ssm", "sts"}
+SERVICES = {"AskFunction": USED, "SummarizeFunction": USED | {"s3"}}
+
+
+@pytest.mark.parametrize(
+    ("function", "service"),
+    [
+        *(("FlushCacheFunction", service) for service in ("secretsmanager", "ssm", "sts")),
+        *((function, service) for function, used in SERVICES.items() for service in sorted(used)),
+    ],
+)
+def test_functions_can_call_the_services_they_use(
+    host: Artifacts, function: str, service: str
+) -> None:
     script = f"import boto3; print(boto3.client({service!r}).meta.service_model.service_name)"
-    for function in ("AskFunction", "FlushCacheFunction"):
-        assert host.run(function, script, **CREDENTIALS) == service
+    assert host.run(function, script, **CREDENTIALS) == service
 
 
-def test_only_the_models_of_those_services_are_packaged(host: Artifacts) -> None:
-    data = host.folder / "AskFunction/botocore/data"
-    kept = {model.name for model in data.iterdir() if model.is_dir()}
-    assert kept == {"bedrock", "bedrock-runtime", "secretsmanager", "ssm", "sts"}
+@pytest.mark.parametrize("function", SERVICES)
+def test_only_the_models_of_those_services_are_packaged(host: Artifacts, function: str) -> None:
+    data = host.folder / function / "botocore/data"
+    assert {model.name for model in data.iterdir() if model.is_dir()} == SERVICES[function]
+
+
+@pytest.mark.parametrize("package", ["mangum", "numpy", "starlette"])
+def test_the_function_of_a_queue_brings_nothing_for_http(host: Artifacts, package: str) -> None:
+    assert package not in modules(host.folder / "SummarizeFunction")

@@ -2,11 +2,15 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
+from typing import ClassVar
 
 import pytest
 from tests.layer.artifacts import Artifacts
+
+from local_cloud.events import messages
 
 INVOKE = """
 import json
@@ -44,7 +48,13 @@ class Bedrock(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def bedrock() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Bedrock)
+    with serving(Bedrock) as url:
+        yield url
+
+
+@contextmanager
+def serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = Thread(target=server.serve_forever)
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -107,3 +117,42 @@ def test_built_ask_never_imports_numpy(host: Artifacts, bedrock: str) -> None:
 def test_built_flush_loads_without_langchain(host: Artifacts, bedrock: str) -> None:
     script = "import flush_cache; print('langchain_core' in sys.modules)"
     assert host.run("FlushCacheFunction", script, **environment(bedrock)) == "False"
+
+
+class S3(Bedrock):
+    """Has every object, and takes every other: a bucket without versions, and Bedrock beside it."""
+
+    stored: ClassVar[dict[str, bytes]] = {}
+
+    def do_GET(self) -> None:
+        content = b"A document." if "/documents/" in self.path.split("?")[0] else None
+        found = self.stored.get(self.path.split("?")[0], content)
+        self._reply(404 if found is None or "summaries" in self.path else 200, found or b"")
+
+    def do_PUT(self) -> None:
+        self.stored[self.path] = self.rfile.read(int(self.headers["Content-Length"]))
+        self._reply(200, b"")
+
+    def _reply(self, status: int, content: bytes) -> None:
+        self.send_response(status)
+        self.send_header("ETag", '"1"')
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+
+def test_built_summarize_works_when_no_cache_is_in_reach(host: Artifacts) -> None:
+    event = messages({"bucket": "documents", "key": "documents/a.txt"})
+    with serving(S3) as url:
+        told = {**environment(url), "AWS_ENDPOINT_URL_S3": url}
+        reply = last_line(
+            host.run("SummarizeFunction", INVOKE.format(module="summarize", event=event), **told)
+        )
+    assert reply["batchItemFailures"] == []
+    (written,) = S3.stored.values()
+    assert b'"summary": "Paris"' in written
+
+
+def test_built_summarize_starts_without_langchain(host: Artifacts) -> None:
+    script = "import summarize; print('langchain_core' in sys.modules)"
+    assert host.run("SummarizeFunction", script, **environment(NOTHING_LISTENS)) == "False"

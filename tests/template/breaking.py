@@ -11,6 +11,7 @@ TEMPLATE = load()
 ABSENT = object()
 ASK = "Resources/AskFunction/Properties"
 FLUSH = "Resources/FlushCacheFunction/Properties"
+SUMMARIZE = "Resources/SummarizeFunction/Properties"
 LAYER = "Resources/LlmCacheLayer"
 SCHEDULE = f"{FLUSH}/Events/Scheduled/Properties"
 SHARED = "Globals/Function"

@@ -66,7 +66,8 @@ def a_function_is_called_in_the_ways_that_are_meant(template: Template) -> Itera
             yield f"{function} lets any page of the web read its answers"
 
 
-# What allows something to somebody, beside the functions' own policies and the layer's permissions.
+# What allows something to somebody, beside the functions' own policies, the layer's permissions,
+# and the policies of queues and buckets, which have a rule of their own.
 ALLOWING = (
     "IAM::Role",
     "IAM::Policy",
@@ -77,7 +78,6 @@ ALLOWING = (
     "Serverless::Api",
     "Serverless::HttpApi",
     "SNS::TopicPolicy",
-    "SQS::QueuePolicy",
 )
 
 

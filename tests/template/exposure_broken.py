@@ -99,11 +99,6 @@ BREACHES: list[Breach] = [
     (
         exposure.what_is_allowed_stands_where_the_rules_look,
         "Resources/Open",
-        allowing("SQS::QueuePolicy", Queues=[{"Ref": "FlushFailures"}]),
-    ),
-    (
-        exposure.what_is_allowed_stands_where_the_rules_look,
-        "Resources/Open",
         allowing("Lambda::Url", AuthType="NONE", TargetFunctionArn={"Ref": "AskFunction"}),
     ),
     (exposure.what_is_allowed_stands_where_the_rules_look, f"{SETTINGS}/Users", ["somebody"]),

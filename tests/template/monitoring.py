@@ -19,6 +19,7 @@ NAMESPACE = "LlmCache/${AWS::StackName}"
 AWS_METRICS = {  # what AWS writes itself, and by what it tells one from another
     ("AWS/Lambda", "Errors"): "FunctionName",
     ("AWS/Lambda", "Url5xxCount"): "FunctionName",
+    ("AWS/SQS", "ApproximateAgeOfOldestMessage"): "QueueName",
     ("AWS/SQS", "ApproximateNumberOfMessagesVisible"): "QueueName",
 }
 
@@ -116,6 +117,7 @@ def an_alarm_tells_somebody(template: Template) -> Iterator[str]:
 
 BY_EMAIL = {"TopicArn": {"Ref": "Alarms"}, "Protocol": "email", "Endpoint": {"Ref": "AlarmEmail"}}
 MOST_FAILURES, AN_HOUR = 5, 3600
+MOST = {"ApproximateAgeOfOldestMessage": 4 * AN_HOUR}  # seconds: of five tries, and a little more
 
 
 def an_alarm_rings_while_it_matters(template: Template) -> Iterator[str]:
@@ -130,7 +132,7 @@ def an_alarm_rings_while_it_matters(template: Template) -> Iterator[str]:
         elif properties.get("Statistic") not in {"Sum", "Maximum"}:
             yield f"{alarm} does not count what goes wrong"
         elif properties["MetricName"] != "FlushSucceeded" and (
-            properties["Threshold"] > MOST_FAILURES
+            properties["Threshold"] > MOST.get(properties["MetricName"], MOST_FAILURES)
             or properties["Period"] * properties["EvaluationPeriods"] > AN_HOUR
         ):
             yield f"{alarm} rings late"

@@ -145,6 +145,7 @@ BREACHES: list[Breach] = [
         for place, value in (
             ("AskErrors/Properties/ActionsEnabled", False),
             ("AskErrors/Properties/Threshold", 1000),
+            ("DocumentsWait/Properties/Threshold", 86_400),
             ("AskErrors/Properties/Period", 86_400),
             ("FlushErrors/Properties/EvaluationPeriods", 100),
             ("CacheErrors/Properties/Statistic", "Average"),

@@ -59,6 +59,11 @@ def named_parameters_may_be_read(template: Template) -> Iterator[str]:
 CALLS = {
     "AskFunction": {"ssm:GetParameters", "bedrock:InvokeModel"},
     "FlushCacheFunction": {"ssm:GetParameters"},
+    "SummarizeFunction": {
+        *("ssm:GetParameters", "bedrock:InvokeModel"),
+        *("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
+        *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+    },
 }
 
 
@@ -144,14 +149,16 @@ def no_permission_is_open(template: Template) -> Iterator[str]:
                 yield f"{function}: {actions(statement)} is denied, and needed"
             if any(set("*?") & set(action) for action in actions(statement)):
                 yield f"{function}: {actions(statement)} is a wildcard"
-            yield from _open_resources(function, statement)
+            yield from _open_resources(template, function, statement)
 
 
-def _open_resources(function: str, statement: dict[str, Any]) -> Iterator[str]:
+def _open_resources(template: Template, function: str, statement: dict[str, Any]) -> Iterator[str]:
     for resource in (str(leaf) for leaf in leaves(statement.get("Resource", "*"))):
         # A profile calls the model in regions of its own choosing, and their list grows.
         any_region = resource.startswith("arn:${AWS::Partition}:bedrock:*::foundation-model/${")
-        if set("*?") & set(resource) and not (any_region and _by_one_profile(statement)):
+        if set("*?") & set(resource) and not (
+            (any_region and _by_one_profile(statement)) or _objects(template, resource, statement)
+        ):
             yield f"{function}: {resource} is a wildcard"
 
 
@@ -168,6 +175,21 @@ def _by_one_profile(statement: dict[str, Any]) -> bool:
     return False
 
 
+OBJECTS = re.compile(r"\$\{(\w+)\.Arn\}/[\w-]+/\*")
+OF_OBJECTS = {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"}
+
+
+def _objects(template: Template, resource: str, statement: dict[str, Any]) -> bool:
+    """Whether it stands for objects under one prefix of a bucket of the stack's own.
+
+    There is no other way to allow them: their names are not known, and no action of OF_OBJECTS
+    reaches the bucket itself or another one.
+    """
+    named = OBJECTS.fullmatch(resource)
+    own = named is not None and named[1] in resources(template, "S3::Bucket")
+    return own and set(actions(statement)) <= OF_OBJECTS
+
+
 # Of whatever partition, region and account the stack is in; the name of an SSM parameter begins
 # with its own slash.
 ARN = re.compile(
@@ -180,7 +202,7 @@ def every_arn_is_of_the_stacks_own_account(template: Template) -> Iterator[str]:
     for function, properties in functions(template).items():
         for statement in statements(template, properties):
             for resource in substituted(statement.get("Resource")):
-                if not ARN.fullmatch(resource):
+                if not (ARN.fullmatch(resource) or OBJECTS.fullmatch(resource)):
                     yield f"{function}: {resource} is of another place"
 
 
@@ -353,8 +375,11 @@ def parameters_explain_themselves(template: Template) -> Iterator[str]:
 # What nothing in a template refers to, and what does its work by being there.
 END_IN_THEMSELVES = {
     "AWS::CloudWatch::Alarm",
+    "AWS::Lambda::EventSourceMapping",
     "AWS::Lambda::LayerVersionPermission",
+    "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
+    "AWS::SQS::QueuePolicy",
 }
 
 
@@ -372,7 +397,8 @@ def nothing_is_declared_in_vain(template: Template) -> Iterator[str]:
 
 def outputs_have_the_names_others_rely_on(template: Template) -> Iterator[str]:
     relied_on = {"AskUrl", "AskFunctionName", "FlushFunctionName", "CacheNamespace", "LayerArn"}
-    relied_on |= {"LayerArnParameter", "AlarmTopic", "DashboardUrl"}
+    relied_on |= {"LayerArnParameter", "AlarmTopic", "DashboardUrl", "SummarizeFunctionName"}
+    relied_on |= {"DocumentsBucket", "DocumentMessagesUrl", "DocumentFailuresUrl"}
     yield from (f"no output {name}" for name in sorted(relied_on - set(template["Outputs"])))
 
 

@@ -9,6 +9,7 @@ from tests.template.breaking import (
     SCHEDULE,
     SETTINGS,
     SHARED,
+    SUMMARIZE,
     Breach,
 )
 
@@ -63,6 +64,25 @@ BREACHES: list[Breach] = [
         {"Fn::Sub": "arn:${AWS::Partition}:bedrock:*:*:inference-profile/*"},
     ),
     (rules.no_permission_is_open, f"{ASK}/Policies/0", "AmazonBedrockFullAccess"),
+    *(
+        (
+            rules.no_permission_is_open,
+            f"{SUMMARIZE}/Policies/1/Statement/2/Resource",
+            {"Fn::Sub": it},
+        )
+        for it in (
+            "*",
+            "arn:aws:s3:::*/documents/*",
+            "${Documents.Arn}/*",
+            "${Documents.Arn}*/documents/*",
+            "${Documents}/documents/*",
+            "${DocumentMessages.Arn}/documents/*",
+        )
+    ),
+    *(
+        (rules.no_permission_is_open, f"{SUMMARIZE}/Policies/1/Statement/3/Action", it)
+        for it in ("s3:*", "s3:DeleteObject", ["s3:GetObject", "s3:PutObjectAcl"])
+    ),
     (rules.only_what_is_called_is_allowed, f"{FIRST_STATEMENT}/Action", "ssm:GetParameter"),
     (rules.only_what_is_called_is_allowed, f"{FLUSH}/Policies", []),
     (rules.only_what_is_called_is_allowed, f"{SHARED_STATEMENT}/Action", "ssm:GetParameter"),

@@ -75,7 +75,8 @@ def _targets(makefile: Path) -> list[str]:
 def nothing_has_a_name_that_a_second_stack_would_have_too(template: Template) -> Iterator[str]:
     for resource, it in template["Resources"].items():
         for key, value in it.get("Properties", {}).items():
-            named = key.endswith("Name") and key != "MetricName"
+            another_s = (it["Type"], key) == ("AWS::Lambda::EventSourceMapping", "FunctionName")
+            named = key.endswith("Name") and key != "MetricName" and not another_s
             if named and "AWS::StackName" not in references(value):
                 yield f"{resource} has a name of its own"
     for output, it in template["Outputs"].items():
@@ -123,15 +124,20 @@ VARIABLES = {
     "LLM_CACHE_OUTPUT_PRICE": "OutputPrice",
     "MODEL_MAX_TOKENS": "MaxTokens",
     "STALE_IF_ERROR": "StaleIfError",
+    "SUMMARY_TTL_IMMUTABLE": "SummaryTtl",
+    "SUMMARY_TTL_MUTABLE": "SummaryTtlMutable",
 }
+# A summary may live longer than an answer: its own parameter says how long.
+OF_ONE = {("SummarizeFunction", "LLM_CACHE_TTL_CEILING"): "SummaryTtl"}
 
 
 def a_variable_says_what_its_parameter_does(template: Template) -> Iterator[str]:
     for function, properties in functions(template).items():
         variables = environment(properties)
         for name in VARIABLES.keys() & variables.keys():
-            if variables[name] != {"Ref": VARIABLES[name]}:
-                yield f"{function}: {name} is not {VARIABLES[name]}"
+            parameter = OF_ONE.get((function, name), VARIABLES[name])
+            if variables[name] != {"Ref": parameter}:
+                yield f"{function}: {name} is not {parameter}"
 
 
 # Whether a parameter is given, and that parameter: it stands where it is, and nowhere else.
@@ -214,6 +220,10 @@ RELIED_ON: dict[str, Any] = {
     "CacheNamespace": STACK,
     "LayerArn": LAYER,
     "LayerArnParameter": {"Ref": "LayerArnParameter"},
+    "SummarizeFunctionName": {"Ref": "SummarizeFunction"},
+    "DocumentsBucket": {"Ref": "Documents"},
+    "DocumentMessagesUrl": {"Ref": "DocumentMessages"},
+    "DocumentFailuresUrl": {"Ref": "DocumentFailures"},
     "AlarmTopic": {"Ref": "Alarms"},
 }
 

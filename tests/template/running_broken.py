@@ -116,6 +116,11 @@ BREACHES: list[Breach] = [
     ),
     (
         running.a_variable_says_what_its_parameter_does,
+        "Resources/SummarizeFunction/Properties/Environment/Variables/LLM_CACHE_TTL_CEILING",
+        {"Ref": "CacheTtlCeiling"},
+    ),
+    (
+        running.a_variable_says_what_its_parameter_does,
         f"{ASK}/Environment/Variables/LLM_CACHE_INPUT_PRICE",
         {"Ref": "OutputPrice"},
     ),

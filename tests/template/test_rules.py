@@ -8,6 +8,8 @@ from tests.template import (
     exposure_broken,
     monitoring,
     monitoring_broken,
+    queues,
+    queues_broken,
     releases,
     releases_broken,
     rules,
@@ -24,6 +26,7 @@ PARTS = (
     (running, running_broken),
     (monitoring, monitoring_broken),
     (releases, releases_broken),
+    (queues, queues_broken),
 )
 RULES = [rule for holds, _ in PARTS for rule in holds.RULES]
 BREACHES = [breach for _, broken_ in PARTS for breach in broken_.BREACHES]

@@ -5,6 +5,9 @@ from collections.abc import Iterator, Mapping
 import pytest
 from tests.template import loader
 
+import document
+import lifetimes
+import naming
 from llm_cache import CacheMetrics, Settings
 from tenant import VARIABLE, Sharing
 
@@ -64,3 +67,15 @@ def test_the_template_allows_just_the_ways_of_sharing_that_there_are() -> None:
     assert allowed["AllowedValues"] == list(Sharing)
     assert allowed["Default"] == Sharing.NOBODY
     assert loader.environment(FUNCTIONS["AskFunction"])[VARIABLE] == {"Ref": "ShareAnswers"}
+
+
+def test_the_function_that_summarizes_is_told_what_it_reads() -> None:
+    own = {document.MAX_BYTES, lifetimes.IMMUTABLE, lifetimes.MUTABLE}
+    given = loader.environment(FUNCTIONS["SummarizeFunction"])
+    assert {name for name in given if name.startswith("SUMMARY_")} == own
+
+
+def test_summaries_lie_where_the_function_may_write() -> None:
+    statements = FUNCTIONS["SummarizeFunction"]["Policies"][1]["Statement"]
+    (written,) = [it["Resource"] for it in statements if "s3:PutObject" in it.get("Action", ())]
+    assert written == {"Fn::Sub": f"${{Documents.Arn}}/{naming.SUMMARIES}*"}

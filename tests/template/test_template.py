@@ -10,7 +10,7 @@ from tests.template.breaking import TEMPLATE
 from tests.template.loader import ROOT, environment, functions
 
 
-@pytest.mark.parametrize("function", ["AskFunction", "FlushCacheFunction"])
+@pytest.mark.parametrize("function", ["AskFunction", "FlushCacheFunction", "SummarizeFunction"])
 @pytest.mark.parametrize(
     ("condition", "parameter", "variable"),
     [

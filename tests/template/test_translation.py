@@ -35,7 +35,7 @@ def versions(template: Template) -> dict[str, str]:
 
 def test_changed_layer_publishes_every_function_anew() -> None:
     before, after = versions(built()), versions(built(layer="layer-2"))
-    assert set(before) == {"AskFunction", "FlushCacheFunction"}
+    assert set(before) == {"AskFunction", "FlushCacheFunction", "SummarizeFunction"}
     assert all(before[function] != after[function] for function in before)
 
 
@@ -62,6 +62,14 @@ def test_schedule_and_url_invoke_the_alias() -> None:
     (url,) = resources(translated, "Lambda::Url").values()
     assert schedule["Properties"]["Target"]["Arn"] == {"Ref": "FlushCacheFunctionAliaslive"}
     assert url["Properties"]["TargetFunctionArn"] == {"Ref": "AskFunctionAliaslive"}
+
+
+def test_the_queue_invokes_the_alias_and_no_other_queue_is_open_to_it() -> None:
+    translated = translate(built())
+    (mapping,) = resources(translated, "EventSourceMapping").values()
+    assert mapping["Properties"]["FunctionName"] == {"Ref": "SummarizeFunctionAliaslive"}
+    role = resources(translated, "IAM::Role")["SummarizeFunctionRole"]["Properties"]
+    assert "SQS" not in json.dumps(role["ManagedPolicyArns"])
 
 
 def test_scheduler_and_function_may_send_to_the_failures_queue() -> None:
@@ -106,12 +114,12 @@ def test_tracing_that_is_off_allows_and_sets_nothing() -> None:
         return sum("TracingConfig" in it["Properties"] for it in functions_), roles.count("Xray")
 
     assert traced() == traced(Tracing="Disabled") == (0, 0)
-    assert traced(Tracing="Active") == (2, 2)
+    assert traced(Tracing="Active") == (3, 3)
 
 
 def test_the_versions_are_described_by_the_settings_that_hold() -> None:
     found = resources(translate(built()), "Lambda::Version").values()
-    assert [it["Properties"]["Description"] for it in found] == [{"Ref": "CacheSettings"}] * 2
+    assert [it["Properties"]["Description"] for it in found] == [{"Ref": "CacheSettings"}] * 3
 
 
 def test_a_settings_value_alone_does_not_publish_a_version_of_sams_making() -> None:

@@ -16,7 +16,11 @@ from llm_cache.clearing import Reclaimed
 
 def written(template: Template) -> dict[Any, frozenset[str]]:
     """The names of the metrics, by the service that the template says a function is."""
-    by_function = {"AskFunction": _of_ask(), "FlushCacheFunction": _of_flush_cache()}
+    by_function = {
+        "AskFunction": _of_the_cache(),
+        "FlushCacheFunction": _of_flush_cache(),
+        "SummarizeFunction": _of_the_cache(),
+    }
     return {
         environment(functions(template)[function])["POWERTOOLS_SERVICE_NAME"]: names
         for function, names in by_function.items()
@@ -24,7 +28,7 @@ def written(template: Template) -> dict[Any, frozenset[str]]:
 
 
 @cache
-def _of_ask() -> frozenset[str]:
+def _of_the_cache() -> frozenset[str]:
     metrics, lines = CacheMetrics.from_env({"LLM_CACHE_INPUT_PRICE": "1"}), io.StringIO()
     with contextlib.redirect_stdout(lines):
         for status in (Status.HIT, Status.MISS):

@@ -39,6 +39,8 @@ def invoke(proof: Proof) -> None:
     ways.by_schedule(proof)
     ways.failing_by_schedule(proof)
     ways.dead_letters(proof)
+    ways.by_upload(proof)
+    ways.failing_by_queue(proof)
 
 
 def under_awss_runtime(proof: Proof) -> None:
@@ -58,6 +60,8 @@ def under_awss_runtime(proof: Proof) -> None:
                 environments.timeout(proof, deployed)
                 environments.several(proof, deployed)
                 environments.snapstart(proof, deployed)
+            if name == "SummarizeFunction":
+                environments.large(proof, deployed)
 
 
 @contextlib.contextmanager

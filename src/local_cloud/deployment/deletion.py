@@ -13,18 +13,19 @@ if TYPE_CHECKING:
 
 LAYERS = "AWS::Lambda::LayerVersion"
 PARAMETERS = "AWS::SSM::Parameter"
+BUCKETS = "AWS::S3::Bucket"
 
 
 def deletion(proof: Proof) -> None:
-    """Delete the stack: the layer's versions stay (RetentionPolicy), and what was not its own."""
-    aws = proof.cloud.aws
+    """Delete the stack: what it retains stays (versions, documents), and what was not its own."""
+    aws, documents = proof.cloud.aws, proof.cloud.stack.outputs["DocumentsBucket"]
     before = account(aws)
     theirs = {physical for _, physical in proof.cloud.stack.resources.values()}
     with timed() as taken:
         proof.cloud.delete()
     after = account(aws)
     retained = after.pop(LAYERS, set())
-    own = {PARAMETERS: before[PARAMETERS] - theirs, "AWS::S3::Bucket": {BUCKET}}
+    own = {PARAMETERS: before[PARAMETERS] - theirs, BUCKETS: {BUCKET, documents}}
     gone = {kind: names - after.get(kind, set()) for kind, names in before.items()}
     proof.tell(
         "sam delete",
@@ -35,11 +36,11 @@ def deletion(proof: Proof) -> None:
         instead=after,
     )
     proof.tell(
-        "retained by design (RetentionPolicy: Retain)",
-        f"{len(retained)} layer versions",
-        true=retained == before[LAYERS],
-        expected="every layer version",
-        instead=retained,
+        "retained by design",
+        f"{len(retained)} layer versions, the bucket of documents",
+        true=retained == before[LAYERS] and documents in after[BUCKETS],
+        expected="every layer version, the bucket of documents",
+        instead=(retained, after),
     )
     proof.tell(
         "not the stack's: there before it, and after",

@@ -12,8 +12,9 @@ from urllib.parse import urlsplit
 
 from local_cloud.children import wait_until
 from local_cloud.deployment.ways import EVENTS, answered
-from local_cloud.events import function_url
+from local_cloud.events import function_url, messages
 from local_cloud.model import Fault
+from local_cloud.summaries import Summaries
 from local_cloud.upstash.serving import KEEP_ALIVE_SECONDS
 
 if TYPE_CHECKING:
@@ -75,6 +76,26 @@ def limits(proof: Proof, deployed: Deployed) -> None:
         f"at most {peak:.0f} MB",
         true=answered(came) and peak < deployed.memory,
         expected="within its limits",
+        seconds=came.seconds,
+        instead=came.payload,
+    )
+
+
+def large(proof: Proof, deployed: Deployed) -> None:
+    """Summarize the largest document there may be, within the memory and the time there is."""
+    summaries, before = Summaries(proof.cloud.stack), proof.cloud.model.calls
+    with proof.cloud.running(deployed) as environment:
+        most = int(deployed.variables["SUMMARY_MAX_BYTES"])
+        summaries.upload("large.txt", _prose(most))
+        named = {"bucket": summaries.bucket, "key": "documents/large.txt"}
+        came = environment.invoke(messages(named))
+        peak = environment.peak_memory() / 2**20
+    calls = proof.cloud.model.calls - before
+    proof.tell(
+        f"SummarizeFunction, a document of {most / 1e6:.0f} MB",
+        f"{calls} model calls, at most {peak:.0f} of {deployed.memory} MB",
+        true=answered(came) and peak < deployed.memory and calls > 1,
+        expected="summarized within its limits",
         seconds=came.seconds,
         instead=came.payload,
     )
@@ -182,3 +203,9 @@ def _status(reply: Invocation) -> str:
         return str(reply.payload)
     body = json.loads(reply.payload["body"])
     return str(body["cache"]["status"] if "cache" in body else body)
+
+
+def _prose(most: int) -> str:
+    """Return a text of at most so many bytes, in paragraphs of which no two are alike."""
+    told = (f"Chapter {n} tells of the number {n * 7919}. " * 20 for n in range(most // 500))
+    return "\n\n".join(told)[:most]

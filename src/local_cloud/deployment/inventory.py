@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from typing import TYPE_CHECKING
 
@@ -49,6 +50,8 @@ OF_A_FUNCTION = {
     ),
 }
 """Operation and what to read of each page, for what is listed function by function."""
+NAMELESS = ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy")
+"""What has a name in its stack alone; it is known by the bucket or the queue that has it."""
 ACCOUNTS_OWN = {"AWS::IAM::ManagedPolicy": {"Scope": "Local"}}
 
 
@@ -75,8 +78,12 @@ def pretended(stack: Stack) -> list[str]:
             wrong.append(f"{logical}: {kind} is not listed by {__name__}")
         elif logical not in stack.resources:
             wrong.append(f"{logical}: the stack has no such {kind}")
-        elif _short(stack.physical(logical)) not in there.get(kind, set()):
+        elif kind not in NAMELESS and _short(stack.physical(logical)) not in there.get(kind, set()):
             wrong.append(f"{logical}: no {kind} is called {stack.physical(logical)}")
+    for kind in NAMELESS:
+        asked, have = list(wanted.values()).count(kind), len(there.get(kind, ()))
+        if asked != have:
+            wrong.append(f"{asked} of {kind} are due, and {have} are there")
     return wrong
 
 
@@ -124,10 +131,28 @@ def _urls(aws: Aws) -> Iterator[str]:
         yield alias
 
 
+def _bucket_policies(aws: Aws) -> Iterator[str]:
+    client = aws.client("s3")
+    for bucket in _listed(aws, "AWS::S3::Bucket"):
+        with contextlib.suppress(client.exceptions.ClientError):  # it has none
+            client.get_bucket_policy(Bucket=bucket)
+            yield bucket
+
+
+def _queue_policies(aws: Aws) -> Iterator[str]:
+    client = aws.client("sqs")
+    for url in _listed(aws, "AWS::SQS::Queue"):
+        told = client.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
+        if told.get("Attributes", {}).get("Policy"):
+            yield url
+
+
 _SPECIAL: dict[str, Callable[[Aws], Iterator[str]]] = {
     "AWS::Lambda::LayerVersion": _layer_versions,
     "AWS::Lambda::LayerVersionPermission": _layer_permissions,
     "AWS::Lambda::Url": _urls,
+    "AWS::S3::BucketPolicy": _bucket_policies,
+    "AWS::SQS::QueuePolicy": _queue_policies,
 }
 
 

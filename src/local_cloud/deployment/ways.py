@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from local_cloud.asking import ask, url
 from local_cloud.children import wait_until
 from local_cloud.deployment.proof import timed
-from local_cloud.events import function_url
+from local_cloud.events import TEST_OF_S3, function_url, messages
 from local_cloud.stack import ALIAS
+from local_cloud.summaries import REPORT, Summaries
 
 if TYPE_CHECKING:
     from local_cloud.deployment.proof import Proof
@@ -22,6 +23,7 @@ FLUSH = "FlushCacheFunction"
 EVENTS: dict[str, dict[str, Any]] = {
     "AskFunction": function_url("POST", "/ask", {"question": "What is asked by the alias?"}),
     FLUSH: {"dry_run": True},
+    "SummarizeFunction": messages(TEST_OF_S3),
 }
 """For each function, an event that it accepts."""
 
@@ -45,8 +47,10 @@ def by_alias(proof: Proof) -> None:
 
 
 def answered(came: Invocation) -> bool:
-    """Whether a function did what it was asked; over HTTP a status says so."""
-    return came.error is None and came.payload.get("statusCode", HTTPStatus.OK) == HTTPStatus.OK
+    """Whether a function did what it was asked; over HTTP a status says so, to SQS a list."""
+    if came.error or came.payload.get("batchItemFailures"):
+        return False
+    return bool(came.payload.get("statusCode", HTTPStatus.OK) == HTTPStatus.OK)
 
 
 def by_url(proof: Proof) -> None:
@@ -126,6 +130,56 @@ def dead_letters(proof: Proof) -> None:
         expected="a queue that its role may send to",
         instead=target,
     )
+
+
+def by_upload(proof: Proof) -> None:
+    """Upload a document, which S3 tells the queue of, and a copy of it."""
+    summaries, text = Summaries(proof.cloud.stack), f"{REPORT}\n\nThis is known at the market, too."
+    for what, name, due in (
+        ("a document is uploaded", "market.txt", 1),
+        ("a copy of it is uploaded", "market copy.txt", 0),
+    ):
+        before = proof.cloud.model.calls
+        with timed() as taken:
+            written = summaries.of(name, summaries.upload(name, text))
+        calls = proof.cloud.model.calls - before
+        proof.tell(
+            what,
+            f"its summary lies beside it, {calls} model calls",
+            true=bool(written["summary"]) and calls == due,
+            expected=f"its summary, {due} model calls",
+            seconds=taken.seconds,
+            instead=written,
+        )
+
+
+def failing_by_queue(proof: Proof) -> None:
+    """Send a message that always fails: it comes again until it is put aside."""
+    stack, began, poison = proof.cloud.stack, time.time(), "names no document"
+    summaries = Summaries(stack)
+    with summaries.impatient(), timed() as taken:
+        summaries.send(poison)
+        kept = summaries.failed()
+    lines = stack.logs(stack.physical("SummarizeFunction"), since=began)
+    attempts = sum("not summarized" in line for line in lines)
+    due = _most_receives(stack)
+    proof.tell(
+        "a message that names no document",
+        f"after {attempts} attempts with the dead letters",
+        true=kept == [poison] and attempts == due,
+        expected=f"with the dead letters after {due} attempts",
+        seconds=taken.seconds,
+        instead=(kept, lines),
+    )
+
+
+def _most_receives(stack: Stack) -> int:
+    """Return how often a message is tried, as the deployed queue has it."""
+    queue = stack.outputs["DocumentMessagesUrl"]
+    told = stack.aws.client("sqs").get_queue_attributes(
+        QueueUrl=queue, AttributeNames=["RedrivePolicy"]
+    )
+    return int(json.loads(told["Attributes"]["RedrivePolicy"])["maxReceiveCount"])
 
 
 def _on_failure(stack: Stack) -> dict[str, Any]:

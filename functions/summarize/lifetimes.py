@@ -1,0 +1,59 @@
+"""How long the summary of a document is kept: by what the document is, unless the message says."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from llm_cache import InvalidPolicy, InvalidSettings
+from llm_cache.ttl import seconds
+from refusals import NotSummarized
+
+ATTRIBUTE = "cache-ttl"
+IMMUTABLE, MUTABLE = "SUMMARY_TTL_IMMUTABLE", "SUMMARY_TTL_MUTABLE"
+
+
+@dataclass(frozen=True, slots=True)
+class Lifetimes:
+    """Seconds; the operator's floor and ceiling hold for all of them."""
+
+    immutable: float
+    """Of a version of an object: it will never hold anything else."""
+    mutable: float
+    """Of an object in a bucket without versions: it may be overwritten at any time."""
+
+    def of(self, *, immutable: bool, asked: float | None) -> float:
+        """Return what a message has asked for, else what befits the document."""
+        if asked is not None:
+            return asked
+        return self.immutable if immutable else self.mutable
+
+
+@cache
+def lifetimes() -> Lifetimes:
+    """Return what the operator has set; raise ``InvalidSettings`` that names the variable."""
+    return Lifetimes(_seconds(IMMUTABLE, "2592000"), _seconds(MUTABLE, "3600"))
+
+
+def _seconds(variable: str, default: str) -> float:
+    told = os.environ.get(variable, "").strip() or default
+    try:
+        return seconds(variable, float(told))
+    except (ValueError, InvalidPolicy) as error:
+        raise InvalidSettings(variable, told, "seconds as a number") from error
+
+
+def asked_for(attributes: Mapping[str, Any]) -> float | None:
+    """Return the seconds that the attribute ``cache-ttl`` asks for, if there is one.
+
+    0: the summary is not kept in the cache. Raises ``NotSummarized`` for what is no number.
+    """
+    if ATTRIBUTE not in attributes:
+        return None
+    try:
+        return seconds(ATTRIBUTE, float(attributes[ATTRIBUTE]["stringValue"]))
+    except (TypeError, ValueError, KeyError, InvalidPolicy):
+        raise NotSummarized(f"the attribute {ATTRIBUTE} is no number of seconds") from None

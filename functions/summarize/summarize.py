@@ -1,0 +1,37 @@
+"""SQS: a message names a document in S3, and its summary is written beside it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aws_lambda_powertools import Logger
+from aws_lambda_powertools.utilities import batch
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+
+from lifetimes import asked_for, lifetimes
+from naming import named
+from refusals import why
+from summary import counted, summarize
+
+logger = Logger()
+lifetimes()  # a wrong setting fails here, at the start, and not a message
+
+
+def one(record: SQSRecord) -> None:
+    """Summarize what a message names; raise, and it comes again, in the end to the dead letters."""
+    told = {"message_id": record.message_id}
+    try:
+        for document in named(record.body):
+            done = summarize(document, asked_for(record.message_attributes))
+            logger.info("summarized", extra={**told, "document": document.hashed, "done": done})
+    except Exception as error:
+        logger.warning("not summarized", extra={**told, "why": why(error)})
+        raise
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> Any:
+    """Summarize what each message of a batch names, and tell SQS which ones failed."""
+    processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
+    with counted(context):
+        return batch.process_partial_response(event, one, processor)

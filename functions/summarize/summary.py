@@ -1,0 +1,117 @@
+"""From a document to its summary: from the cache, else from the model, piece by piece, in time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from contextvars import copy_context
+from functools import cache
+from typing import Any
+
+import beside
+from document import Document, fetch
+from lifetimes import lifetimes
+from llm_cache import CacheMetrics, CachePolicy, ResponseCache
+from llm_cache.scope import time_left
+from naming import Name
+from pieces import split
+from refusals import NotSummarized, OutOfTime
+
+CODE = 1  # enters the keys: raise it when the model is asked another thing for the same text
+TAG = "summaries"  # to clear them by, and leave other answers
+NEEDED = 20.0  # seconds without which no document is begun, and the model not asked
+RESERVE = 5.0  # seconds kept to write the summary, and to tell which messages failed
+AT_ONCE = 4  # pieces of a document
+metrics = CacheMetrics.from_env()
+
+
+def made_by() -> list[Any]:
+    """Return what makes another summary of the same text when it changes."""
+    return ["summarize", CODE, os.environ["MODEL_ID"], int(os.environ["MODEL_MAX_TOKENS"])]
+
+
+@cache
+def responses() -> ResponseCache:
+    """Return the cache that the environment describes; it connects on first use."""
+    return ResponseCache.from_env(version=str(made_by()))
+
+
+@contextmanager
+def counted(context: Any) -> Iterator[None]:
+    """Know how much time an invocation has, and count what the cache did in it."""
+    with responses().policy(CachePolicy(coalesce="fleet"), context=context) as report:
+        try:
+            yield
+        finally:
+            metrics.write(report)
+
+
+def summarize(name: Name, asked: float | None = None) -> str:
+    """Write the summary of a document beside it, unless it is there; say what was done.
+
+    ``asked``: the seconds for which the cache shall keep it. Raises ``NotSummarized``.
+    """
+    enough_time()
+    document = fetch(name)
+    return beside.write(document, made_by(), lambda: summary_of(document, asked))
+
+
+def summary_of(document: Document, asked: float | None) -> str:
+    """Return the summary, kept by what the text says, whatever the document is called."""
+    ttl = lifetimes().of(immutable=document.immutable, asked=asked)
+    policy = CachePolicy(tenant=document.name.bucket, tags=[TAG], ttl=ttl)
+    with responses().policy(policy):
+        return reduced(document.text, responses().cached(by_the_model))
+
+
+def reduced(text: str, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
+    """Return the summary of a text; of a long one, that of its pieces' summaries."""
+    summaries = each([{"text": piece} for piece in split(text)], ask)
+    if len(summaries) == 1:
+        return summaries[0]
+    together = "\n\n".join(summaries)
+    if len(together) > len(text) / 2:
+        raise NotSummarized("the summaries of its pieces are not shorter")
+    return reduced(together, ask)
+
+
+def each(
+    requests: list[dict[str, str]], ask: Callable[[dict[str, Any]], dict[str, Any]]
+) -> list[str]:
+    """Ask for each, a few at once; after a failure for no more of them, and for none too late."""
+    pool = ThreadPoolExecutor(AT_ONCE)
+    asked = [pool.submit(copy_context().run, ask, request) for request in requests]
+    wait(asked, spendable(), FIRST_EXCEPTION)
+    pool.shutdown(wait=False, cancel_futures=True)
+    wait([one for one in asked if not one.cancelled()], spendable())  # what is paid for is kept
+    answers = [one.result() for one in asked if _settled(one)]
+    if len(answers) < len(asked):
+        raise OutOfTime
+    return [answer["summary"] for answer in answers]
+
+
+def _settled(one: Future[Any]) -> bool:
+    return one.done() and not one.cancelled()
+
+
+def by_the_model(request: dict[str, Any]) -> dict[str, Any]:
+    """Ask the model, if there is the time to wait for it."""
+    enough_time()
+    from summarizing import ask_the_model  # noqa: PLC0415  here, since a hit does without
+
+    return ask_the_model(request)
+
+
+def enough_time() -> None:
+    """Raise ``OutOfTime`` where what is begun now would not be ended."""
+    left = time_left()
+    if left is not None and left < NEEDED:
+        raise OutOfTime
+
+
+def spendable() -> float | None:
+    """Return the seconds that may be waited; None outside an invocation."""
+    left = time_left()
+    return None if left is None else max(0.0, left - RESERVE)
