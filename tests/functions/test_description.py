@@ -12,6 +12,7 @@ from tests.functions.bedrock import Bedrock
 from tests.functions.serving import served
 
 import service
+from local_cloud.children import wait_until
 
 
 def documented() -> dict[str, Any]:
@@ -36,7 +37,10 @@ def broken(_: Bedrock) -> Reply:
 
 def slow(model: Bedrock) -> Reply:
     model.hold = threading.Event()
-    return call(QUESTION, seconds=1.1)
+    reply = call(QUESTION, seconds=1.5)
+    model.hold.set()
+    wait_until(lambda: call(QUESTION).cache == "hit", seconds=10, what="the late answer")
+    return reply
 
 
 def no_http(_: Bedrock) -> Reply:
