@@ -4,11 +4,13 @@ import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from unittest.mock import patch
 
 import pytest
 from tests.clock import Clock
 from upstash_redis import Redis
 
+from llm_cache.core import Cache
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
 
@@ -20,6 +22,13 @@ def pytest_collection_finish() -> None:
     """Leave what was imported out of garbage collections: they would take longer than timeouts."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _patient() -> Iterator[None]:
+    """Let a command take its time on a busy machine, where a test does not say how long it may."""
+    with patch.dict(Cache.__init__.__kwdefaults__, timeout=10.0):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -68,25 +68,30 @@ class Summaries:
 
     def failed(self) -> list[str]:
         """Wait for dead letters, take them from their queue, and return their bodies."""
-        client, queue = self.stack.aws.client("sqs"), self.stack.outputs["DocumentFailuresUrl"]
-        found: list[dict[str, Any]] = []
+        found: list[str] = []
 
         def came() -> bool:
-            found.extend(client.receive_message(QueueUrl=queue).get("Messages", []))
+            found.extend(self.dead_letters())
             return bool(found)
 
         self._wait(came, "a dead letter")
+        return found
+
+    def dead_letters(self) -> list[str]:
+        """Take the dead letters that are there from their queue, and return their bodies."""
+        client, queue = self.stack.aws.client("sqs"), self.stack.outputs["DocumentFailuresUrl"]
+        found = client.receive_message(QueueUrl=queue).get("Messages", [])
         for message in found:
             client.delete_message(QueueUrl=queue, ReceiptHandle=message["ReceiptHandle"])
         return [message["Body"] for message in found]
 
     @contextlib.contextmanager
-    def impatient(self) -> Iterator[None]:
-        """Have a message that failed come again after a second, and not after half an hour."""
+    def impatient(self, seconds: int = 1) -> Iterator[None]:
+        """Have a message that failed come again so soon, and not after half an hour."""
         client, queue = self.stack.aws.client("sqs"), self.stack.outputs["DocumentMessagesUrl"]
         name = "VisibilityTimeout"
         told = client.get_queue_attributes(QueueUrl=queue, AttributeNames=[name])["Attributes"]
-        client.set_queue_attributes(QueueUrl=queue, Attributes={name: "1"})
+        client.set_queue_attributes(QueueUrl=queue, Attributes={name: str(seconds)})
         try:
             yield
         finally:

@@ -1,8 +1,9 @@
 """Callers of the deployed `ask`, while its environments are frozen, killed and out of time.
 
 Some lanes run what was deployed under AWS's own runtime client, where an environment can be frozen
-and thawed; the others send signed requests to the Function URL. In the middle the schedule clears
-the cache. What each caller got is written down, and judged afterwards.
+and thawed; the others send signed requests to the Function URL. Beside them documents are uploaded,
+and those killed who summarize them. In the middle the schedule clears the cache. What each caller
+got is written down, and judged afterwards.
 """
 
 import json
@@ -26,6 +27,7 @@ from local_cloud.events import function_url, signed_by
 from local_cloud.invocation import Invocation
 from local_cloud.lambda_runtime import Deployed, Environment
 from local_cloud.model import Fault
+from local_cloud.summaries import REPORT, Summaries
 
 CALLERS = ("alice", "bob", "carol")
 COUNTRIES = """
@@ -47,6 +49,10 @@ SOON = 0.4  # seconds after the start of a request, at most, that its environmen
 SLEEP = 1.0  # seconds that an environment is frozen, at most
 DRAG = 0.3  # seconds that each call of the model takes longer, so that others come meanwhile
 SHORT = (0.2, 2.0)  # seconds of an invocation that runs out of time
+DOCUMENTS = 20
+PAUSE = 4.0  # seconds from one to the next, at most
+SEEN_AGAIN = 15  # seconds after which a message comes again whose environment was killed
+BATCH = 5  # messages, at most
 COMPUTED = {"miss", "expired", "refreshed"}
 
 
@@ -78,6 +84,9 @@ class Chaos:
     kills: list[float] = field(default_factory=list)
     flush: tuple[float, float] = (0.0, 0.0)
     calls: int = 0
+    summaries: dict[str, str] = field(default_factory=dict)
+    dead_letters: list[str] = field(default_factory=list)
+    killed_with_documents: int = 0
     _numbers: Iterator[int] = field(default_factory=count)
 
     def run(self) -> None:
@@ -87,8 +96,9 @@ class Chaos:
             self._expect(f"What is the capital of {country}?")
         self.cloud.model.fail(Fault.SLOW, seconds=DRAG)
         before = self.cloud.model.calls
-        with ThreadPoolExecutor(LANES) as pool:
+        with ThreadPoolExecutor(LANES + 1) as pool:
             running = [pool.submit(self._lane, lane, keys) for lane in range(LANES)]
+            running.append(pool.submit(self._documents))
         for lane in running:
             lane.result()
         self.calls = self.cloud.model.calls - before
@@ -109,6 +119,26 @@ class Chaos:
             return CALLERS[0], new[rounds]
         often = min(int(dice.expovariate(0.2)), len(common) - 1)
         return dice.choice(CALLERS), common[often]
+
+    def _documents(self) -> None:
+        dice, versions = random.Random(f"{self.seed} documents"), {}
+        summaries = Summaries(self.cloud.stack)
+        with summaries.impatient(SEEN_AGAIN):
+            for number in range(DOCUMENTS):
+                name = f"report {number}.txt"
+                versions[name] = summaries.upload(name, f"{REPORT} That was year {number}.")
+                time.sleep(dice.uniform(0, PAUSE))
+                if number % BATCH == 0:
+                    self.killed_with_documents += self.kill_environments("SummarizeFunction")
+            for name, version in versions.items():
+                self.summaries[name] = summaries.of(name, version)["summary"]
+        self.dead_letters = summaries.dead_letters()
+
+    def kill_environments(self, function: str) -> int:
+        try:
+            return self.cloud.stack.kill_environments(function)
+        except (PartFailed, ProcessLookupError):  # it ended by itself meanwhile, or was slow to
+            return 1
 
     def _lane(self, lane: int, keys: dict[str, tuple[str, str]]) -> None:
         dice = random.Random(f"{self.seed} {lane}")
@@ -180,8 +210,7 @@ class Url:
 
         def kill() -> None:
             kills.append(time.monotonic())
-            with suppress(PartFailed, ProcessLookupError):
-                stack.kill_environments("AskFunction")
+            self.chaos.kill_environments("AskFunction")
             kills.append(time.monotonic())
 
         began, told = time.monotonic(), ""
@@ -249,7 +278,15 @@ def _key(cloud: LocalCloud, caller: str) -> tuple[str, str]:
 
 def wrong(chaos: Chaos) -> list[str]:
     """Return what should not have been."""
-    rules = (_unanswered, _not_as_the_model_says, _of_others, _old, _paid_twice, _not_accounted_for)
+    rules = (
+        _unanswered,
+        _not_as_the_model_says,
+        _of_others,
+        _old,
+        _paid_twice,
+        _not_accounted_for,
+        _not_summarized,
+    )
     return [said for rule in rules for said in rule(chaos)]
 
 
@@ -303,5 +340,14 @@ def _paid_twice(chaos: Chaos) -> Iterator[str]:
 def _not_accounted_for(chaos: Chaos) -> Iterator[str]:
     """Find calls of the model that nobody can have made who computed, failed or died."""
     may = sum(asked.status in COMPUTED | {"error"} or asked.harmed for asked in chaos.asked)
+    may += DOCUMENTS + BATCH * chaos.killed_with_documents
     if chaos.calls > may:
         yield f"{chaos.calls} calls of the model, of which {may} are accounted for"
+
+
+def _not_summarized(chaos: Chaos) -> Iterator[str]:
+    """Find documents whose message was lost, or given up on."""
+    if missing := DOCUMENTS - sum(map(bool, chaos.summaries.values())):
+        yield f"{missing} documents have no summary"
+    if chaos.dead_letters:
+        yield f"given up on: {chaos.dead_letters}"
