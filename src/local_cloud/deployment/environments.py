@@ -103,8 +103,7 @@ def large(proof: Proof, deployed: Deployed) -> None:
 
 def deadline(proof: Proof, deployed: Deployed) -> None:
     """Let the model hang: the function says so before its time is over."""
-    short = replace(deployed, timeout=SHORT)
-    with proof.cloud.running(short) as environment, _hanging(proof):
+    with _short(proof, deployed) as environment, _hanging(proof):
         came = _ask(environment, "What takes for ever?")
     status = came.payload.get("statusCode")
     proof.tell(
@@ -119,8 +118,11 @@ def deadline(proof: Proof, deployed: Deployed) -> None:
 
 def timeout(proof: Proof, deployed: Deployed) -> None:
     """Stop a process in the middle of an invocation: it is killed, and the next one works."""
-    short = replace(deployed, timeout=SHORT)
-    with proof.cloud.running(short) as environment, _hanging(proof), ThreadPoolExecutor(1) as pool:
+    with (
+        _short(proof, deployed) as environment,
+        _hanging(proof),
+        ThreadPoolExecutor(1) as pool,
+    ):
         before = proof.cloud.model.calls
         answer = pool.submit(_ask, environment, "What stops in the middle?")
         wait_until(lambda: proof.cloud.model.calls > before, seconds=SHORT, what="the model call")
@@ -182,6 +184,15 @@ def snapstart(proof: Proof, deployed: Deployed) -> None:
 def _enter(proof: Proof, deployed: Deployed) -> tuple[Any, Environment]:
     block = proof.cloud.running(deployed)
     return block, block.__enter__()
+
+
+@contextlib.contextmanager
+def _short(proof: Proof, deployed: Deployed) -> Iterator[Environment]:
+    """Run a warm environment whose time limit is short: no start of a busy machine takes it up."""
+    with proof.cloud.running(deployed) as environment:
+        _ask(environment, "What is asked before time gets short?")
+        environment.deployed = replace(deployed, timeout=SHORT)
+        yield environment
 
 
 @contextlib.contextmanager
