@@ -10,12 +10,13 @@ from aws_lambda_powertools import Logger
 
 from llm_cache import CacheMetrics, CacheNamespace, InvalidPolicy
 from llm_cache.clearing import Reclaimed
-from llm_cache.keys import tag_hash
+from llm_cache.keys import MAX_NAMESPACE, is_namespace, tag_hash
 
 logger, metrics = Logger(), CacheMetrics.from_env().metrics
 RESERVE = 5.0  # seconds kept to report what was done
 
 ACCEPTED = {
+    "namespace": f"1 to {MAX_NAMESPACE} printable characters",
     "tag": "text",
     "dry_run": "true or false",
     "cursor": "what an unfinished flush returned",
@@ -30,8 +31,9 @@ ENVELOPE = {
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """What an invocation asks for."""
+    """What an invocation asks for; ``namespace``: another than the stack's own."""
 
+    namespace: str | None = None
     tag: str | None = None
     dry_run: bool = False
     cursor: str = "0"
@@ -53,12 +55,14 @@ class Flush:
     @property
     def clears_all(self) -> bool:
         """Whether it does what the schedule does."""
-        return self.clears and self.tag is None
+        return self.clears and self.tag is None and self.namespace is None
 
 
 def _checked(name: str, value: Any) -> Any:
     match name, value:
         case ("tag", str()) | ("dry_run", bool()):
+            return value
+        case "namespace", _ if is_namespace(value):
             return value
         case "cursor", str() | int() if re.fullmatch("[0-9]{1,20}", str(value)):
             return str(int(value))
@@ -69,8 +73,8 @@ def _checked(name: str, value: Any) -> Any:
 def count(asked: Flush, reclaimed: Reclaimed) -> None:
     """Write, as one line of metrics, what was done; of a dry run, nothing.
 
-    - ``FlushSucceeded``: 1 when the whole namespace was cleared. One that failed raises instead,
-      which Lambda counts.
+    - ``FlushSucceeded``: 1 when all of the stack's namespace was cleared. One that failed raises
+      instead, which Lambda counts.
     - ``EntriesReclaimed``: how many were freed
     """
     if asked.dry_run:
@@ -83,12 +87,14 @@ def count(asked: Flush, reclaimed: Reclaimed) -> None:
 def handler(event: object, context: Any) -> dict[str, Any]:
     """Clear the namespace and reclaim; every field of the event may be left out.
 
+    - ``namespace``: clear and reclaim this one, in place of the stack's. Where the token is of an
+      ACL, that decides whether it may.
     - ``tag``: clear only the answers under it
     - ``dry_run``: clear and free nothing, and count what would be freed as ``removed``
     - ``cursor``: do not clear, and go on where a reclaim, or a dry run, stopped
     """
     asked = Flush.from_event(event)
-    namespace = CacheNamespace.from_env()
+    namespace = CacheNamespace.from_env(namespace=asked.namespace)
     if asked.clears:
         namespace.clear(asked.tag)
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
