@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,7 @@ from llm_cache.keys import MAX_NAMESPACE, is_namespace, tag_hash
 
 logger, metrics = Logger(), CacheMetrics.from_env().metrics
 RESERVE = 5.0  # seconds kept to report what was done
+REFILLS = "REFILL_FUNCTION"  # the variable that names who asks again what was asked most
 
 ACCEPTED = {
     "namespace": f"1 to {MAX_NAMESPACE} printable characters",
@@ -84,6 +86,16 @@ def count(asked: Flush, reclaimed: Reclaimed) -> None:
     metrics.flush_metrics()
 
 
+def refill(asked: Flush) -> bool:
+    """Have what was asked most asked again, where that is wanted; return whether it will be."""
+    function = os.environ.get(REFILLS)
+    if not function or not asked.clears_all:
+        return False
+    from again import ask_again  # noqa: PLC0415  who does not refill needs no client of AWS
+
+    return ask_again(function)
+
+
 def handler(event: object, context: Any) -> dict[str, Any]:
     """Clear the namespace and reclaim; every field of the event may be left out.
 
@@ -97,6 +109,7 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     namespace = CacheNamespace.from_env(namespace=asked.namespace)
     if asked.clears:
         namespace.clear(asked.tag)
+    refilling = refill(asked)
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
     if asked.dry_run:
         reclaimed = namespace.preview(asked.tag, seconds=seconds, cursor=asked.cursor)
@@ -107,6 +120,7 @@ def handler(event: object, context: Any) -> dict[str, Any]:
         "tag": asked.tag,
         "dry_run": asked.dry_run,
         "cleared": asked.clears,
+        "refilling": refilling,
         "scanned": reclaimed.scanned,
         "removed": reclaimed.removed,
         "cursor": reclaimed.cursor,

@@ -169,6 +169,12 @@ def test_what_is_asked_often_is_found_among_many_asked_once(redis: Redis) -> Non
     assert Counter(stream)["a"] == 60
 
 
+def test_a_newcomer_takes_the_place_and_the_count_of_what_was_asked_least(redis: Redis) -> None:
+    cache = counting(redis, 1)
+    ask(cache, *"aabbccdd", "e")
+    assert asked(cache) == ["e"]
+
+
 def test_what_was_asked_of_late_counts_more(redis: Redis) -> None:
     cache = counting(redis, 1)
     ask(cache, *"aaaa")

@@ -37,6 +37,7 @@ def test_a_flush_clears_reclaims_and_counts(filled: UpstashRedisCache, redis: Re
         "tag": None,
         "dry_run": False,
         "cleared": True,
+        "refilling": False,
         "scanned": 30,
         "removed": 30,
         "cursor": "0",
