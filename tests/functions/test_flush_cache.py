@@ -248,7 +248,7 @@ def test_without_a_namespace_it_refuses_to_flush_a_whole_database(
     assert redis.get("foreign") == "x"
 
 
-def test_it_never_imports_langchain(checkout: Path) -> None:
+def test_it_never_imports_langchain_nor_what_refills(checkout: Path) -> None:
     path = str(checkout / "functions" / "flush_cache")
     script = f"import sys; sys.path.insert(0, {path!r}); import flush_cache; print(*sys.modules)"
     loaded = subprocess.run(
@@ -256,4 +256,4 @@ def test_it_never_imports_langchain(checkout: Path) -> None:
     )
     modules = {name.partition(".")[0] for name in loaded.stdout.split()}
     assert "llm_cache" in modules
-    assert not {"langchain_core", "langsmith", "pydantic"} & modules
+    assert not {"langchain_core", "langsmith", "pydantic", "again", "boto3"} & modules
