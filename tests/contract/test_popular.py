@@ -5,13 +5,23 @@ import base64
 import json
 import random
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from tests.clock import Clock
+from tests.contract.test_least_privilege import denied, store_of
 from upstash_redis import Redis
 
-from llm_cache import CachePolicy, Encryption, InvalidSettings, Popular, ResponseCache, Signing
+from llm_cache import (
+    CachePolicy,
+    Encryption,
+    InvalidSettings,
+    Popular,
+    ResponseCache,
+    Signing,
+    StoreError,
+)
 from llm_cache.popular import KEPT, MAX_BYTES, ROOM
 from llm_cache.seal import Seal
 from local_cloud.upstash import UpstashEndpoint
@@ -283,6 +293,31 @@ def test_a_count_that_fails_is_told_and_nobody_fails_of_it(
     with cache.policy() as report:
         cache.count({"question": "a"})
     assert report.errors == 1
+
+
+# Beside those of a user that asks, as the README has them.
+RULES = ["~n:popular:*", "+zscore", "+zcard", "+zpopmin", "+zincrby", "+expire"]
+RULES += ["+zrevrange", "+ttl", "+zunionstore"]
+ASKS = ["+eval", "+mget", "+set", "+unlink"]
+
+
+def _work(upstash: UpstashEndpoint, redis: Redis, rules: list[str]) -> list[str]:
+    store = store_of(upstash, redis, "counts", [*ASKS, *rules])
+    cache = ResponseCache(store, version="1", namespace="n", popular=Popular(1, share=1.0))
+    ask(cache, *(f"question {number}" for number in range(ROOM + 1)))
+    return asked(cache)
+
+
+def test_a_user_of_few_rights_can_count(upstash: UpstashEndpoint, redis: Redis) -> None:
+    assert len(_work(upstash, redis, RULES)) == 1
+    assert denied(redis) == []
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_right_is_one_too_many(upstash: UpstashEndpoint, redis: Redis, rule: str) -> None:
+    with suppress(StoreError):
+        _work(upstash, redis, [other for other in RULES if other != rule])
+    assert denied(redis) != []
 
 
 def test_the_environment_says_how_many(upstash: UpstashEndpoint) -> None:

@@ -16,6 +16,7 @@ CHOICES = {
     "SummaryTtl": "86400",
     "SigningKeyParameter": "/llm-cache/signing-key",
     "FlushState": "ENABLED",
+    "RefillQuestions": "10",
     "FlushSchedule": "at(2099-01-01T03:00:00)",
     "FlushMissedHours": "30",
     "AlarmEmail": "nobody@example.com",
