@@ -22,6 +22,7 @@ import direct
 import flush_cache
 import refill
 from llm_cache import InvalidSettings, StoreError
+from local_cloud.children import wait_until
 from local_cloud.upstash import UpstashEndpoint
 
 ONE, TWO = signed_by("AROAROLE:mark-one"), signed_by("AROAROLE:two")
@@ -118,23 +119,24 @@ def test_two_refills_at_once_pay_once(counting: Bedrock) -> None:
     assert sum(each["refilled"] for each in told) == 2
 
 
+@pytest.mark.parametrize("number", [1, 2, 3])
 def test_so_many_are_asked_at_once_as_there_are_workers(
-    counting: Bedrock, monkeypatch: pytest.MonkeyPatch
+    counting: Bedrock, monkeypatch: pytest.MonkeyPatch, number: int
 ) -> None:
     for text in ("a", "b", "c"):
         question(text)
-    for number in ("1", "2", "3"):
-        flush()
-        counting.requests.clear()
-        counting.hold = threading.Event()
-        monkeypatch.setenv("REFILL_WORKERS", number)
-        running = threading.Thread(target=refilled)
-        running.start()
-        running.join(1)
-        assert len(counting.requests) == int(number)
-        counting.hold.set()
-        running.join(20)
-        assert len(counting.requests) == 3
+    flush()
+    counting.requests.clear()
+    counting.hold = threading.Event()
+    monkeypatch.setenv("REFILL_WORKERS", str(number))
+    running = threading.Thread(target=refilled)
+    running.start()
+    wait_until(lambda: len(counting.requests) >= number, seconds=10, what="the model")
+    running.join(0.3)  # one too many would be there by now
+    assert len(counting.requests) == number
+    counting.hold.set()
+    running.join(20)
+    assert len(counting.requests) == 3
 
 
 @pytest.mark.parametrize("number", ["0", "11", "-1", "two"])
@@ -210,7 +212,7 @@ def test_with_no_time_left_nothing_is_begun(counting: Bedrock) -> None:
 
 
 def test_a_model_that_is_slow_is_given_up_on_in_time(
-    counting: Bedrock, monkeypatch: pytest.MonkeyPatch
+    counting: Bedrock, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     question("often")
     flush()
@@ -225,6 +227,9 @@ def test_a_model_that_is_slow_is_given_up_on_in_time(
     threading.Thread(target=work).start()
     assert ended.wait(5)
     counting.hold.set()
+    wait_until(
+        lambda: bool(redis.keys("test:entry:*")), seconds=10, what="what is paid for to be kept"
+    )
 
 
 def test_it_raises_where_the_counts_cannot_be_read(
