@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from aws_lambda_powertools import Logger
 from mangum import Mangum
 from starlette.applications import Starlette
@@ -9,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from answering import count
 from direct import Direct
 from idempotency import once
 from problems import HANDLERS, Problem
@@ -24,6 +27,7 @@ async def ask(request: Request) -> Response:
     """Answer a question, from the cache if the caller accepts what is there."""
     try:
         asked = await read(request)
+        await count(asked)
         if asked.streams:
             return Streamed(request, asked)
         answered = await once(request, asked)  # without idempotency: answer_in_time(asked)
@@ -43,4 +47,15 @@ ROUTES = [
 ]
 app = Starlette(routes=ROUTES, exception_handlers=HANDLERS)
 app.router.redirect_slashes = False  # it would redirect to whatever the Host header says
-handler = logger.inject_lambda_context(Mangum(app, lifespan="off", custom_handlers=[Direct]))
+http = Mangum(app, lifespan="off", custom_handlers=[Direct])
+REFILL = {"refill": True}  # the event, of flush_cache, that is no question
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """Answer a request, or a direct invocation; or ask again what was asked most."""
+    if event == REFILL:
+        from refill import refill  # noqa: PLC0415  no question needs it
+
+        return refill(context)
+    return http(event, context)

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status: 0, or 1 with the reason on stderr."""
     options = _parser().parse_args(arguments)
     try:
-        namespace = CacheNamespace.from_env()
+        namespace = CacheNamespace.from_env(namespace=options.namespace)
         if options.dry_run:
             return _preview(namespace, options.tag, options.reclaim or COUNTING)
         return _clear(namespace, options.tag, options.reclaim)
@@ -54,7 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("llm-cache", description="Operate a cache of model answers.")
     parser.add_argument("--version", action="version", version=__version__)
     commands = parser.add_subparsers(required=True)
-    clear = commands.add_parser("clear", help="make every answer of LLM_CACHE_NAMESPACE a miss")
+    clear = commands.add_parser("clear", help="make every answer of a namespace a miss")
+    clear.add_argument(
+        "--namespace", metavar="NAME", help="in place of the one that LLM_CACHE_NAMESPACE names"
+    )
     clear.add_argument("--tag", metavar="NAME", help="only those under this tag")
     clear.add_argument(
         "--reclaim", type=float, default=0, metavar="SECONDS", help="then free memory for that long"

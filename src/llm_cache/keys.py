@@ -44,6 +44,11 @@ def tag_hash(tag: str, secret: bytes | None = None) -> str:
     return keyed(digest("tag", tag), secret)[:32]
 
 
+def is_namespace(value: object) -> bool:
+    """Whether keys may begin with it."""
+    return isinstance(value, str) and 0 < len(value) <= MAX_NAMESPACE and value.isprintable()
+
+
 @dataclass(frozen=True, slots=True)
 class Keyspace:
     """The keys of one namespace; ``None`` is the whole database, as the drop-in form has it.
@@ -55,10 +60,7 @@ class Keyspace:
     secret: bytes | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        if self.namespace is None:
-            return
-        printable = isinstance(self.namespace, str) and self.namespace.isprintable()
-        if not printable or not 0 < len(self.namespace) <= MAX_NAMESPACE:
+        if self.namespace is not None and not is_namespace(self.namespace):
             accepted = f"None, or 1 to {MAX_NAMESPACE} printable characters"
             raise InvalidSettings("namespace", self.namespace, accepted)
 
@@ -99,6 +101,10 @@ class Keyspace:
     def lease(self, hashed: str) -> str:
         """Return the key of the lease of who computes the answer to what hashes to ``hashed``."""
         return f"{self.prefix}:lease:{hashed}"
+
+    def popular(self, of: str) -> str:
+        """Return the key of the counts of what is asked, of one kind of answers (``of``)."""
+        return f"{self.prefix}:popular:{of}"
 
     @property
     def entry_pattern(self) -> str:

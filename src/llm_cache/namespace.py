@@ -41,15 +41,21 @@ class CacheNamespace:
         self._seal = seal
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> CacheNamespace:
-        """Open the namespace that the environment names; raise ``InvalidSettings`` without one."""
+    def from_env(
+        cls, environ: Mapping[str, str] = os.environ, *, namespace: str | None = None
+    ) -> CacheNamespace:
+        """Open ``namespace``, or else the one that the environment names, in its database.
+
+        Raises ``InvalidSettings`` where neither names one.
+        """
         settings = Settings.from_env(environ)
-        if settings.namespace is None:
+        name = settings.namespace if namespace is None else namespace
+        if name is None:
             raise InvalidSettings("LLM_CACHE_NAMESPACE", None, "the namespace to clear")
         store = UpstashStore(
             lambda: fetch(settings, lambda keyring: keyring), max_age=settings.max_age
         )
-        return cls(store, settings.namespace, seal=store.seal if settings.seals else None)
+        return cls(store, name, seal=store.seal if settings.seals else None)
 
     @property
     def name(self) -> str:

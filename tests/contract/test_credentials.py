@@ -8,6 +8,7 @@ import pytest
 from botocore.client import BaseClient
 from langchain_core.outputs import Generation
 from moto import mock_aws
+from upstash_redis import Redis
 
 from llm_cache import CachePolicy, Settings, Signing, StoreUnavailable, UpstashRedisCache
 from llm_cache.cli import main
@@ -120,6 +121,27 @@ def test_the_command_line_clears_a_tag(
     told = "cleared tag red of shell\nreclaimed 1 of 2 entries\n"
     assert capsys.readouterr().out == told
     assert shell.lookup("q", "model") == ANSWER
+
+
+def test_the_command_line_clears_another_namespace_than_the_environments(
+    shell: UpstashRedisCache, redis: Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = UpstashRedisCache(redis, namespace="other")
+    for cache in (shell, other):
+        cache.update("p", "model", ANSWER)
+    assert main(["clear", "--namespace", "other", "--reclaim", "5"]) == 0
+    assert capsys.readouterr().out == "cleared other\nreclaimed 1 of 1 entries\n"
+    assert other.lookup("p", "model") is None
+    assert shell.lookup("p", "model") == ANSWER
+
+
+def test_the_command_line_takes_no_empty_name_for_the_environments(
+    shell: UpstashRedisCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.update("p", "model", ANSWER)
+    assert main(["clear", "--namespace", ""]) == 1
+    assert "namespace='' is not accepted" in capsys.readouterr().err
+    assert shell.lookup("p", "model") == ANSWER
 
 
 @pytest.mark.parametrize("more", [[], ["--reclaim", "5"]])

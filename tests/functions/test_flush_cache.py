@@ -37,6 +37,7 @@ def test_a_flush_clears_reclaims_and_counts(filled: UpstashRedisCache, redis: Re
         "tag": None,
         "dry_run": False,
         "cleared": True,
+        "refilling": False,
         "scanned": 30,
         "removed": 30,
         "cursor": "0",
@@ -115,6 +116,56 @@ def test_a_dry_run_goes_on_where_it_stopped(tagged: UpstashRedisCache, redis: Re
     assert first["removed"] + flush_cache.handler(rest, Context())["removed"] == 5
 
 
+@pytest.fixture
+def other(filled: UpstashRedisCache, redis: Redis) -> UpstashRedisCache:
+    cache = UpstashRedisCache(redis, namespace="other")
+    with cache.policy(CachePolicy(tags=("red",))):
+        cache.update("p1", "model", [Generation(text="answer")])
+    cache.update("p2", "model", [Generation(text="answer")])
+    return cache
+
+
+def test_a_flush_of_another_namespace_leaves_the_stacks_own(
+    other: UpstashRedisCache, filled: UpstashRedisCache, redis: Redis
+) -> None:
+    result = flush_cache.handler({"namespace": "other"}, Context())
+    assert (result["namespace"], result["cleared"]) == ("other", True)
+    assert (result["scanned"], result["removed"]) == (2, 2)
+    assert other.lookup("p2", "model") is None
+    assert redis.keys("other:entry:*") == []
+    assert filled.lookup("p1", "model") is not None
+
+
+def test_a_tag_and_a_dry_run_are_those_of_the_namespace_that_is_named(
+    other: UpstashRedisCache, tagged: UpstashRedisCache
+) -> None:
+    event = {"namespace": "other", "tag": "red"}
+    assert flush_cache.handler({**event, "dry_run": True}, Context())["removed"] == 1
+    assert other.lookup("p2", "model") is not None
+    assert flush_cache.handler(event, Context())["removed"] == 1
+    assert other.lookup("p2", "model") is not None
+    assert tagged.lookup("red 1", "model") is not None
+
+
+def test_a_token_of_one_namespace_flushes_no_other(
+    other: UpstashRedisCache, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = ["on", ">password", "~test:*", "+set", "+scan", "+eval", "+unlink"]
+    redis.execute(["ACL", "SETUSER", "flush", "reset", *rules])
+    token = redis.execute(["ACL", "RESTTOKEN", "flush", "password"])
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", str(token))
+    with pytest.raises(StoreError, match="NOPERM"):
+        flush_cache.handler({"namespace": "other"}, Context())
+    assert other.lookup("p2", "model") is not None
+
+
+def test_a_flush_of_another_namespace_does_not_count_as_the_stacks(
+    other: UpstashRedisCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flush_cache.handler({"namespace": "other"}, Context())
+    assert counted(capsys) == [([0], [2])]
+
+
 def counted(capsys: pytest.CaptureFixture[str]) -> list[tuple[list[int], list[int]]]:
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     return [(told["FlushSucceeded"], told["EntriesReclaimed"]) for told in lines]
@@ -147,7 +198,12 @@ def test_a_cursor_of_zero_begins_anew(filled: UpstashRedisCache, cursor: object)
 @pytest.mark.parametrize(
     ("event", "named"),
     [
-        ({"tags": ["red"]}, "tags=<list> is not accepted: one of tag, dry_run, cursor"),
+        ({"tags": ["red"]}, "tags=<list> is not accepted: one of namespace, tag, dry_run, cursor"),
+        ({"namespace": None}, "namespace=None is not accepted: 1 to 200 printable characters"),
+        ({"namespace": ""}, "namespace='' "),
+        ({"namespace": 7}, "namespace=7 "),
+        ({"namespace": "x" * 201}, "namespace=<201 characters> "),
+        ({"namespace": "two\nlines"}, "namespace=<9 characters> "),
         ({"tag": None}, "tag=None is not accepted: text"),
         ({"tag": ""}, "tag='' is not accepted: text"),
         ({"tag": ["red"]}, "tag=<list> "),
@@ -192,7 +248,7 @@ def test_without_a_namespace_it_refuses_to_flush_a_whole_database(
     assert redis.get("foreign") == "x"
 
 
-def test_it_never_imports_langchain(checkout: Path) -> None:
+def test_it_never_imports_langchain_nor_what_refills(checkout: Path) -> None:
     path = str(checkout / "functions" / "flush_cache")
     script = f"import sys; sys.path.insert(0, {path!r}); import flush_cache; print(*sys.modules)"
     loaded = subprocess.run(
@@ -200,4 +256,4 @@ def test_it_never_imports_langchain(checkout: Path) -> None:
     )
     modules = {name.partition(".")[0] for name in loaded.stdout.split()}
     assert "llm_cache" in modules
-    assert not {"langchain_core", "langsmith", "pydantic"} & modules
+    assert not {"langchain_core", "langsmith", "pydantic", "again", "boto3"} & modules

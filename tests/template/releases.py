@@ -1,5 +1,6 @@
 """What must hold for a change to reach the callers, and to go back when it fails."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -42,7 +43,9 @@ def a_new_setting_reaches_the_alias(template: Template) -> Iterator[str]:
         described = parameters_of(template, policy["Properties"]["Description"])
         for name in described - depended_on:
             yield f"a new {name} publishes versions in which nothing is new"
-        if sum(_longest(template["Parameters"][name]) + 8 for name in described) > MOST_CHARACTERS:
+        between = re.sub(r"\$\{\w+\}", "", policy["Properties"]["Description"]["Fn::Sub"])
+        told = sum(_longest(template["Parameters"][name]) for name in described)
+        if len(between) + told > MOST_CHARACTERS:
             yield "the description of the settings may get too long for IAM"
 
 

@@ -23,7 +23,13 @@ LAYER = {"Ref": "LlmCacheLayer"}
 # Lambda's defaults, three seconds and 128 MB, are too little to import a client in.
 LEAST_SECONDS, MOST_SECONDS = 10, 900
 LEAST_MEMORY = 256
-OFF = ("StaleIfError", "AlarmEmail", "AlarmTopicArn", "UpstashFlushTokenParameter")
+OFF = (
+    "RefillQuestions",
+    "StaleIfError",
+    "AlarmEmail",
+    "AlarmTopicArn",
+    "UpstashFlushTokenParameter",
+)
 DAILY = re.compile(r"cron\(\d+ \d+ \* \* \? \*\)")
 
 
@@ -124,6 +130,7 @@ VARIABLES = {
     "LLM_CACHE_OUTPUT_PRICE": "OutputPrice",
     "MODEL_MAX_TOKENS": "MaxTokens",
     "STALE_IF_ERROR": "StaleIfError",
+    "LLM_CACHE_POPULAR": "RefillQuestions",
     "SUMMARY_TTL_IMMUTABLE": "SummaryTtl",
     "SUMMARY_TTL_MUTABLE": "SummaryTtlMutable",
 }
@@ -187,6 +194,8 @@ SAID: list[tuple[dict[str, str], str, bool]] = [
         for value in ("", given)
     ),
     ({"InferenceProfile": "none"}, "CallsProfile", False),
+    ({"RefillQuestions": "0"}, "Refills", False),
+    ({"RefillQuestions": "10"}, "Refills", True),
     ({"InferenceProfile": "eu"}, "CallsProfile", True),
     *(
         ({"Monitoring": said}, condition, said == "on")
