@@ -51,7 +51,7 @@ DRAG = 0.3  # seconds that each call of the model takes longer, so that others c
 SHORT = (0.2, 2.0)  # seconds of an invocation that runs out of time
 DOCUMENTS = 20
 PAUSE = 4.0  # seconds from one to the next, at most
-SEEN_AGAIN = 15  # seconds after which a message comes again whose environment was killed
+SEEN_AGAIN = 60  # seconds after which a message comes again whose environment was killed
 BATCH = 5  # messages, at most
 COMPUTED = {"miss", "expired", "refreshed"}
 
