@@ -3,73 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
 from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from llm_cache import CacheMetrics, CacheNamespace, InvalidPolicy
+from flush import Flush
+from llm_cache import CacheMetrics, CacheNamespace
 from llm_cache.clearing import Reclaimed
-from llm_cache.keys import MAX_NAMESPACE, is_namespace, tag_hash
+from llm_cache.keys import tag_hash
 
 logger, metrics = Logger(), CacheMetrics.from_env().metrics
 RESERVE = 5.0  # seconds kept to report what was done
 REFILLS = "REFILL_FUNCTION"  # the variable that names who asks again what was asked most
-
-ACCEPTED = {
-    "namespace": f"1 to {MAX_NAMESPACE} printable characters",
-    "tag": "text",
-    "dry_run": "true or false",
-    "cursor": "what an unfinished flush returned",
-}
-# What EventBridge sends for a schedule that has no input of its own, as that of the template.
-SCHEDULED = "Scheduled Event"
-ENVELOPE = {
-    *("version", "id", "detail-type", "source", "account"),
-    *("time", "region", "resources", "detail"),
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Flush:
-    """What an invocation asks for; ``namespace``: another than the stack's own."""
-
-    namespace: str | None = None
-    tag: str | None = None
-    dry_run: bool = False
-    cursor: str = "0"
-
-    @classmethod
-    def from_event(cls, event: object) -> Flush:
-        """Read an event; raise ``InvalidPolicy`` naming what is wrong: no guess clears too much."""
-        if not isinstance(event, dict):
-            raise InvalidPolicy("event", event, "an object", withheld=True)
-        envelope = ENVELOPE if event.get("detail-type") == SCHEDULED else ()
-        fields = {name: value for name, value in event.items() if name not in envelope}
-        return cls(**{name: _checked(name, value) for name, value in fields.items()})
-
-    @property
-    def clears(self) -> bool:
-        """Whether it begins with a clear, rather than going on after one."""
-        return self.cursor == "0" and not self.dry_run
-
-    @property
-    def clears_all(self) -> bool:
-        """Whether it does what the schedule does."""
-        return self.clears and self.tag is None and self.namespace is None
-
-
-def _checked(name: str, value: Any) -> Any:
-    match name, value:
-        case ("tag", str()) | ("dry_run", bool()):
-            return value
-        case "namespace", _ if is_namespace(value):
-            return value
-        case "cursor", str() | int() if re.fullmatch("[0-9]{1,20}", str(value)):
-            return str(int(value))
-    accepted = ACCEPTED.get(name, f"one of {', '.join(ACCEPTED)}")
-    raise InvalidPolicy(name, value, accepted, withheld=name not in {"dry_run", "cursor"})
 
 
 def count(asked: Flush, reclaimed: Reclaimed) -> None:
@@ -96,6 +41,7 @@ def refill(asked: Flush) -> bool:
     return ask_again(function)
 
 
+@logger.inject_lambda_context
 def handler(event: object, context: Any) -> dict[str, Any]:
     """Clear the namespace and reclaim; every field of the event may be left out.
 
@@ -110,22 +56,8 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     if asked.clears:
         namespace.clear(asked.tag)
     refilling = refill(asked)
-    seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
-    if asked.dry_run:
-        reclaimed = namespace.preview(asked.tag, seconds=seconds, cursor=asked.cursor)
-    else:
-        reclaimed = namespace.reclaim(seconds=seconds, cursor=asked.cursor)
-    result = {
-        "namespace": namespace.name,
-        "tag": asked.tag,
-        "dry_run": asked.dry_run,
-        "cleared": asked.clears,
-        "refilling": refilling,
-        "scanned": reclaimed.scanned,
-        "removed": reclaimed.removed,
-        "cursor": reclaimed.cursor,
-        "complete": reclaimed.complete,
-    }
+    reclaimed = asked.reclaim(namespace, context.get_remaining_time_in_millis() / 1000 - RESERVE)
+    result = {**asked.done(namespace.name, reclaimed), "refilling": refilling}
     count(asked, reclaimed)
     hashed = tag_hash(asked.tag) if asked.tag else None  # as Redis shows it: it may name a person
     logger.info("flushed", extra={**result, "tag": hashed})
