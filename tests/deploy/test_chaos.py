@@ -2,7 +2,6 @@
 
 import os
 import sys
-from dataclasses import replace
 
 import pytest
 from tests.deploy.chaos import Chaos, wrong
@@ -10,7 +9,6 @@ from tests.deploy.chaos import Chaos, wrong
 from local_cloud.cloud import LocalCloud
 
 REQUESTS = 1000
-LEASE = 10  # seconds that nobody waits longer for who was killed; the model takes one at most
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no runtime client elsewhere")
 
@@ -19,8 +17,7 @@ def test_a_thousand_requests_in_spite_of_all() -> None:
     seed = int.from_bytes(os.urandom(4))
     print("seed", seed)
     with LocalCloud.start(model="smollm2") as cloud, cloud.downloaded("AskFunction") as deployed:
-        variables = {**deployed.variables, "LLM_CACHE_LEASE": str(LEASE)}
-        chaos = Chaos(cloud, replace(deployed, variables=variables), REQUESTS, seed)
+        chaos = Chaos(cloud, deployed, REQUESTS, seed)
         chaos.run()
     assert len(chaos.asked) == REQUESTS
     assert any(asked.harmed and not asked.status for asked in chaos.asked)
