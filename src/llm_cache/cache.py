@@ -16,6 +16,7 @@ from llm_cache.errors import InvalidSettings
 from llm_cache.generations import Generations
 from llm_cache.junk import Junk
 from llm_cache.question import Question
+from llm_cache.settings import Settings
 
 
 class UpstashRedisCache(Cache[list[Generation]], BaseCache):
@@ -55,7 +56,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
 
         Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``.
         """
-        store, bounds = configured(environ)
+        store, bounds = configured(Settings.from_env(environ))
         return cls(store, **bounds)
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:

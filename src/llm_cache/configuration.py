@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import TypedDict
 
 from llm_cache.breaker import Breaker
@@ -31,12 +31,11 @@ class Bounds(TypedDict, total=False):
     clock: Callable[[], float]
 
 
-def configured(environ: Mapping[str, str]) -> tuple[UpstashStore, Bounds]:
-    """Return what the environment describes: where the database is, and what the operator decides.
+def configured(settings: Settings) -> tuple[UpstashStore, Bounds]:
+    """Return what the settings describe: where the database is, and what the operator decides.
 
-    Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``.
+    Connects, and reads SSM, on first use and not before.
     """
-    settings = Settings.from_env(environ)
     make = sealing(encrypts=settings.encrypts)
     store = UpstashStore(lambda: fetch(settings, make), max_age=settings.max_age)
     return store, Bounds(

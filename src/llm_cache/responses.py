@@ -68,8 +68,9 @@ class ResponseCache(Cache[Response]):
     @classmethod
     def from_env(cls, *, version: str, environ: Mapping[str, str] = os.environ) -> ResponseCache:
         """Build what the environment describes, as ``UpstashRedisCache.from_env`` does."""
-        store, bounds = configured(environ)
-        return cls(store, version=version, popular=_popular(environ), **bounds)
+        settings = Settings.from_env(environ)
+        store, bounds = configured(settings)
+        return cls(store, version=version, popular=_popular(settings), **bounds)
 
     def lookup(self, request: object) -> Response | None:
         """Return the stored response, or None. One command."""
@@ -186,8 +187,7 @@ class ResponseCache(Cache[Response]):
         return self._about(asked)
 
 
-def _popular(environ: Mapping[str, str]) -> Popular | None:
-    settings = Settings.from_env(environ)
+def _popular(settings: Settings) -> Popular | None:
     if not settings.popular:
         return None
     from llm_cache.popular import Popular  # noqa: PLC0415  who counts nothing needs it not
