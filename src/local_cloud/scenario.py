@@ -177,7 +177,7 @@ class Scenario(Story[Row]):
         with summaries.impatient():
             summaries.send(poison)
             kept = summaries.failed()
-        self.show(Row(what, "kept", seconds=time.perf_counter() - began))
+        self.show(Row(what, "in DLQ", seconds=time.perf_counter() - began))
         self.expect(what, "one dead letter", kept == [poison], kept)
         self.expect(what, "no model call", self.cloud.model.calls == calls)
 
