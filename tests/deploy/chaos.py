@@ -70,6 +70,12 @@ class Asked:
     age: int = 0
     told: str = ""
 
+    def __str__(self) -> str:
+        seconds = f"{self.began:.2f} to {self.ended:.2f}"
+        harmed = ", harmed" if self.harmed else ""
+        came = f"{self.status}, {self.answer!r}" if self.status else self.told
+        return f"\n    {seconds}: {self.caller} asked {self.question!r}{harmed}: {came}"
+
 
 @dataclass
 class Chaos:
@@ -339,7 +345,7 @@ def _paid_twice(chaos: Chaos) -> Iterator[str]:
             paid = [asked for asked in those if asked.status in COMPUTED]
             soon = [asked for asked in paid if asked.ended - asked.began < patience]
             if len(soon) > 1 + sum(asked.harmed for asked in those):
-                yield f"paid for {len(paid)} times: {those}"
+                yield f"paid for {len(paid)} times: {''.join(map(str, those))}"
 
 
 def _not_accounted_for(chaos: Chaos) -> Iterator[str]:
