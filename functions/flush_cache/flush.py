@@ -8,7 +8,7 @@ from typing import Any
 
 from llm_cache import CacheNamespace, InvalidPolicy
 from llm_cache.clearing import Reclaimed
-from llm_cache.keys import MAX_NAMESPACE, is_namespace
+from llm_cache.keys import MAX_NAMESPACE, is_namespace, tag_hash
 
 ACCEPTED = {
     "namespace": f"1 to {MAX_NAMESPACE} printable characters",
@@ -51,6 +51,11 @@ class Flush:
     def clears_all(self) -> bool:
         """Whether it does what the schedule does."""
         return self.clears and self.tag is None and self.namespace is None
+
+    @property
+    def hashed_tag(self) -> str | None:
+        """The tag as Redis shows it: it may name a person, and is not for the log."""
+        return tag_hash(self.tag) if self.tag else None
 
     def reclaim(self, namespace: CacheNamespace, seconds: float) -> Reclaimed:
         """Free what was cleared, or count what would be freed, for at most so many seconds."""

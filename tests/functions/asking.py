@@ -16,6 +16,7 @@ from tests.functions.events import Context, function_url
 import answering
 import ask
 import defaults
+import routes
 import tenant
 from bedrock import model
 
@@ -83,7 +84,7 @@ async def at_once(model: Bedrock, events: Sequence[dict[str, Any]], calls: int) 
 
 async def _post(event: dict[str, Any]) -> httpx.Response:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await ask.app({**scope, "aws.event": event}, receive, send)
+        await routes.app({**scope, "aws.event": event}, receive, send)
 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ask") as client:

@@ -256,4 +256,4 @@ def test_it_never_imports_langchain_nor_what_refills(checkout: Path) -> None:
     )
     modules = {name.partition(".")[0] for name in loaded.stdout.split()}
     assert "llm_cache" in modules
-    assert not {"langchain_core", "langsmith", "pydantic", "again", "boto3"} & modules
+    assert not {"langchain_core", "langsmith", "pydantic", "boto3"} & modules

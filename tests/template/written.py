@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.template.loader import Template, environment, functions
 
-import flush_cache
+import counting
 from flush import Flush
 from llm_cache import CacheMetrics, Outcome, Report, Status
 from llm_cache.clearing import Reclaimed
@@ -41,7 +41,7 @@ def _of_the_cache() -> frozenset[str]:
 def _of_flush_cache() -> frozenset[str]:
     lines = io.StringIO()
     with contextlib.redirect_stdout(lines):
-        flush_cache.count(Flush(), Reclaimed(scanned=1, removed=1, cursor="0"))
+        counting.count(Flush(), Reclaimed(scanned=1, removed=1, cursor="0"))
     return frozenset(_names(lines.getvalue()))
 
 
