@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from llm_cache import CachePolicy, InvalidPolicy, InvalidSettings
+from llm_cache import CachePolicy
+from llm_cache.settings import seconds_of
 
 VARIABLE = "STALE_IF_ERROR"
 
@@ -17,8 +18,4 @@ def defaults() -> CachePolicy:
     Callers of one question at once share one call of the model. For ``STALE_IF_ERROR`` seconds
     after it has expired, an answer stands in for a model that fails.
     """
-    told = os.environ.get(VARIABLE, "").strip() or "0"
-    try:
-        return CachePolicy(coalesce="fleet", stale_if_error=float(told))
-    except (ValueError, InvalidPolicy) as error:
-        raise InvalidSettings(VARIABLE, told, "seconds as a number") from error
+    return CachePolicy(coalesce="fleet", stale_if_error=seconds_of(os.environ, VARIABLE, 0))

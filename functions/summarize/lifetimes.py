@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from llm_cache import InvalidPolicy, InvalidSettings
+from llm_cache import InvalidPolicy
+from llm_cache.settings import seconds_of
 from llm_cache.ttl import seconds
 from refusals import NotSummarized
 
@@ -35,15 +36,10 @@ class Lifetimes:
 @cache
 def lifetimes() -> Lifetimes:
     """Return what the operator has set; raise ``InvalidSettings`` that names the variable."""
-    return Lifetimes(_seconds(IMMUTABLE, "2592000"), _seconds(MUTABLE, "3600"))
-
-
-def _seconds(variable: str, default: str) -> float:
-    told = os.environ.get(variable, "").strip() or default
-    try:
-        return seconds(variable, float(told))
-    except (ValueError, InvalidPolicy) as error:
-        raise InvalidSettings(variable, told, "seconds as a number") from error
+    return Lifetimes(
+        immutable=seconds_of(os.environ, IMMUTABLE, 30 * 86_400),
+        mutable=seconds_of(os.environ, MUTABLE, 3600),
+    )
 
 
 def asked_for(attributes: Mapping[str, Any]) -> float | None:

@@ -166,6 +166,11 @@ def _seconds(text: str) -> float:
     return seconds("seconds", float(text))
 
 
+def seconds_of(environ: Mapping[str, str], name: str, default: float) -> float:
+    """Return the seconds that a variable says; raise ``InvalidSettings`` that names it."""
+    return _read(environ, name, _seconds, default)
+
+
 def _share(text: str) -> float:
     try:
         return share("share", float(text))
