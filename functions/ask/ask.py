@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 from mangum import Mangum
 
 from direct import Direct
+from llm_cache import traced
 from routes import app
 
 logger = Logger()
@@ -15,6 +16,7 @@ http = Mangum(app, lifespan="off", custom_handlers=[Direct])
 REFILL = {"refill": True}  # the event, of flush_cache, that is no question
 
 
+@traced
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer a request, or a direct invocation; or ask again what was asked most."""

@@ -9,12 +9,13 @@ from aws_lambda_powertools import Logger
 from again import refill
 from counting import count
 from flush import Flush
-from llm_cache import CacheNamespace
+from llm_cache import CacheNamespace, traced
 
 logger = Logger()
 RESERVE = 5.0  # seconds kept to report what was done
 
 
+@traced
 @logger.inject_lambda_context
 def handler(event: object, context: Any) -> dict[str, Any]:
     """Clear the namespace and reclaim; every field of the event may be left out.

@@ -9,6 +9,7 @@ from aws_lambda_powertools.utilities import batch
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
 from lifetimes import asked_for, lifetimes
+from llm_cache import traced
 from naming import named
 from refusals import why
 from summary import counted, summarize
@@ -29,6 +30,7 @@ def one(record: SQSRecord) -> None:
         raise
 
 
+@traced
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> Any:
     """Summarize what each message of a batch names, and tell SQS which ones failed."""

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from llm_cache.settings import Settings
     from llm_cache.streaming import cached
     from llm_cache.telemetry import CacheMetrics
+    from llm_cache.tracing import traced
 
 _HOMES = {
     "Breaker": "breaker",
@@ -76,6 +77,7 @@ _HOMES = {
     "UpstashRedisCache": "cache",
     "cached": "streaming",
     "or_stale": "fallback",
+    "traced": "tracing",
 }
 
 __all__ = [
@@ -114,6 +116,7 @@ __all__ = [
     "__version__",
     "cached",
     "or_stale",
+    "traced",
 ]
 
 

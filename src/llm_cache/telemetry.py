@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from llm_cache.breaker import Circuit
 from llm_cache.report import Absence, Report, Status
 from llm_cache.settings import price
+from llm_cache.tracing import annotate
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Metrics
@@ -32,7 +33,8 @@ class CacheMetrics:
     - ``DollarsSaved``: at ``input_price`` and ``output_price``, dollars for a million tokens that
       the model reads and writes; without either there is no such metric
 
-    Costs no request: Powertools writes one line of log for all metrics of an invocation.
+    Costs no request: Powertools writes one line of log for all metrics of an invocation. Below a
+    ``traced`` handler the counts are annotations of its trace, too.
     """
 
     metrics: Metrics
@@ -69,6 +71,7 @@ class CacheMetrics:
             "CircuitOpen": int(report.circuit is not Circuit.CLOSED),
             "TokensSaved": report.tokens_saved,
         }
+        annotate(counts)
         for name, value in counts.items():
             self.metrics.add_metric(name, "Count", value)
         self.metrics.add_metric("CacheMilliseconds", "Milliseconds", report.milliseconds)

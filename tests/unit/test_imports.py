@@ -26,6 +26,7 @@ EDGES = {
     "sockets": {"httpcore"},
     "streaming": {"langchain_core"},
     "telemetry": {"aws_lambda_powertools"},
+    "tracing": {"aws_lambda_powertools"},
 }
 
 
