@@ -54,7 +54,7 @@ class Answers(Generic[A]):
 
     ``max_bytes`` is what an answer may take of a request that stores it. ``lease`` is the seconds
     after which a writer that others wait for is given up on. ``finish`` runs an operation that
-    nobody waits for.
+    nobody waits for; ``keep`` repeats one while a flight flies and it returns true.
     """
 
     kind: Kind[A]
@@ -64,6 +64,7 @@ class Answers(Generic[A]):
     lease: float
     memory: MemoryTier | None
     finish: Callable[[Operation[None]], None]
+    keep: Callable[[Flight, Callable[[], Operation[bool]]], None]
     flights: Flights = field(default_factory=Flights)
 
     def lookup(self, asked: Question, *, may_wait: bool) -> Operation[A | None]:
@@ -114,7 +115,10 @@ class Answers(Generic[A]):
         if isinstance(taken, Hit):
             return self._served(asked, taken, COLLAPSED)
         if taken.claim:
-            asked.within.at_exit.append(partial(self._leave, asked, taken.claim.flight))
+            flight = taken.claim.flight
+            asked.within.at_exit.append(partial(self._leave, asked, flight))
+            if flight.lease:
+                self.keep(flight, partial(coalescing.renew, asked.keys, asked.hashed, flight))
         return taken
 
     def _in_memory(self, asked: Question, wanted: Wanted[A]) -> Hit[A] | None:

@@ -20,6 +20,7 @@ from llm_cache.replies import number, texts
 from llm_cache.steps import Command, Operation, Pause
 
 T = TypeVar("T")
+LIFE = 10.0  # seconds without a sign of life after which a writer counts as dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,12 +98,12 @@ def _across_the_fleet(
         try:
             state, (*seen, text) = _told((yield command), wanted)
             if state == TAKEN:
-                claim.flight.take(turn.token, turn.lease)
+                claim.flight.take(turn.token, turn.lease, life(turn.lease))
             found = yield from examine(wanted, tuple(seen), text)
         except StoreError as error:
             return Write(missed, claim, error)
         except GeneratorExit:  # cancelled; whether the command has run is not known
-            claim.flight.take(turn.token, turn.lease)
+            claim.flight.take(turn.token, turn.lease, life(turn.lease))
             turn.leave(claim.flight)
             raise
         if isinstance(found, Hit):
@@ -124,6 +125,24 @@ def _shared(wanted: Wanted[T], turn: Turn, claim: Claim, found: Hit[T]) -> Opera
     if claim.flight.lease:
         with suppress(StoreError):  # the lease ends by itself, and the answer is there
             yield from give_back(wanted.keys, wanted.hashed, claim.flight.lease)
+
+
+def life(left: float) -> float:
+    """Return the seconds for which a lease stands in Redis, of which the writer has ``left``."""
+    return min(left, LIFE)
+
+
+def renew(keys: Keyspace, hashed: str, flight: Flight) -> Operation[bool]:
+    """Show that the writer of a flight is alive; return whether the lease is still its own.
+
+    One command.
+    """
+    held = life(flight.left())
+    command = ("EVAL", RENEW, 1, keys.lease(hashed), flight.lease or "", _milliseconds(held))
+    own = number((yield command)) == 1
+    if own:
+        flight.renewed(held)
+    return own
 
 
 def give_back(
@@ -153,8 +172,11 @@ def _pauses() -> Iterator[float]:
 def _take(wanted: Wanted[T], turn: Turn) -> Command:
     epochs = wanted.keys.epochs(wanted.tags)
     names = (wanted.keys.lease(wanted.hashed), *epochs, wanted.key)
-    milliseconds = max(1, int(turn.lease * 1000))
-    return ("EVAL", TAKE, len(names), *names, turn.token, milliseconds)
+    return ("EVAL", TAKE, len(names), *names, turn.token, _milliseconds(life(turn.lease)))
+
+
+def _milliseconds(seconds: float) -> int:
+    return max(1, int(seconds * 1000))
 
 
 HELD, TAKEN, EACH_FOR_ITSELF = 0, 1, 2
@@ -177,6 +199,13 @@ if not colon or string.sub(held, colon) ~= under then
 end
 if string.sub(held, 1, colon - 1) == '{NOBODY}' then return {{{EACH_FOR_ITSELF}, unpack(found)}} end
 return {{{HELD}, unpack(found)}}
+"""
+
+RENEW = """
+local held = redis.call('GET', KEYS[1])
+if not held or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], held, 'PX', ARGV[2])
+return 1
 """
 
 GIVE_BACK = """

@@ -17,6 +17,8 @@ from llm_cache.answers import RESERVE, Answers, Kind
 from llm_cache.breaker import Breaker, Circuit
 from llm_cache.drivers import arun, finish, on_a_loop, run
 from llm_cache.errors import StoreTimeout
+from llm_cache.flights import Flight
+from llm_cache.heartbeat import Heartbeat
 from llm_cache.keys import Keyspace
 from llm_cache.memory import MemoryTier
 from llm_cache.policy import CachePolicy
@@ -57,7 +59,7 @@ class Cache(Generic[A]):
     - ``max_bytes``: the bytes an answer may take in the request that stores it; a larger one is not
       stored. Upstash refuses requests above 1 MB, or 10 MB, by plan.
     - ``lease``: the seconds after which nobody waits any longer for who computes an answer (see
-      ``CachePolicy.coalesce``)
+      ``CachePolicy.coalesce``); for one that has died, 10 at most
     - ``memory``: a first tier in the process, off by default
     - ``breaker``: when an Upstash that fails is left alone; None: after 5 failures in a row, for 30
       seconds. Clearing and deleting ask all the same.
@@ -102,7 +104,9 @@ class Cache(Generic[A]):
             lease=positive("lease", lease),
             memory=memory,
             finish=self._finish,
+            keep=self._keep,
         )
+        self._heartbeat = Heartbeat()
         self._number = next(_numbers)
 
     @property
@@ -178,6 +182,9 @@ class Cache(Generic[A]):
 
     def _finish(self, operation: Operation[None]) -> None:
         finish(operation, self._execute)
+
+    def _keep(self, flight: Flight, operation: Callable[[], Operation[bool]]) -> None:
+        self._heartbeat.keep(flight, lambda: run(operation(), self._execute))
 
     def _about(self, asked: Asked) -> Question:
         return Question.of(self._number, self._keys, self._seal, asked)

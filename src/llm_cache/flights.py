@@ -30,12 +30,14 @@ Landing: TypeAlias = str | NotShared
 class Flight:
     """One answer being computed; ``until`` is when, by the monotonic clock, it is given up on.
 
-    ``lease`` is the token under which this process is the fleet's only writer of it, if it is.
+    ``lease`` is the token under which this process is the fleet's only writer of it, if it is, and
+    ``held`` until when that stands in Redis.
     """
 
     about: Hashable
     until: float
     lease: str | None = None
+    held: float = 0.0
     landed: Future[Landing] = field(default_factory=Future)
 
     def __post_init__(self) -> None:
@@ -46,9 +48,17 @@ class Flight:
         """Whether the answer is still to come."""
         return not self.landed.done()
 
-    def take(self, lease: str, seconds: float) -> None:
-        """Note the lease under which the fleet waits for it, for ``seconds`` from now."""
-        self.lease, self.until = lease, time.monotonic() + seconds
+    def take(self, lease: str, seconds: float, held: float) -> None:
+        """Note the lease under which the fleet waits for it, for ``seconds`` from now.
+
+        In Redis it stands for ``held`` seconds, unless it is renewed.
+        """
+        now = time.monotonic()
+        self.lease, self.until, self.held = lease, now + seconds, now + held
+
+    def renewed(self, held: float) -> None:
+        """Note that the lease stands in Redis for ``held`` seconds from now."""
+        self.held = time.monotonic() + held
 
     def left(self) -> float:
         """Return the seconds after which nobody waits for it any more."""
@@ -121,8 +131,8 @@ class Flights:
 
 def _next(about: Hashable, seconds: float, last: Flight | None) -> Flight:
     """Return a flight that goes on under the lease of the last, for as long as that has left."""
-    if last and last.lease and last.left() > 0:
-        return Flight(about, last.until, last.lease)
+    if last and last.lease and min(last.held, last.until) > time.monotonic():
+        return Flight(about, last.until, last.lease, last.held)
     return Flight(about, time.monotonic() + seconds)
 
 

@@ -22,7 +22,17 @@ from langchain_core.outputs import (
 from pydantic import Field
 from upstash_redis import Redis
 
-from llm_cache import CachePolicy, Report, Status, UpstashRedisCache, cached
+from llm_cache import (
+    CachePolicy,
+    Report,
+    Status,
+    StoreUnavailable,
+    UpstashRedisCache,
+    cached,
+    coalescing,
+    heartbeat,
+)
+from local_cloud.children import wait_until
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
 
@@ -348,6 +358,76 @@ def test_of_those_who_wait_for_a_dead_writer_one_takes_over(
     with hanging(shared, policy):
         together(*[ask] * 6)
     assert computed == ["p"]
+
+
+@pytest.fixture
+def _short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(coalescing, "LIFE", 0.8)
+    monkeypatch.setattr(heartbeat, "EACH", 0.1)
+
+
+def compute(cache: UpstashRedisCache, seconds: float) -> list[str]:
+    """Look an answer up and store it after so long; return what became of it."""
+    with cache.policy(CachePolicy(coalesce="fleet")) as report:
+        if cache.lookup("p", "model") is None:
+            time.sleep(seconds)
+            cache.update("p", "model", ANSWER)
+    return statuses(report)
+
+
+@pytest.mark.usefixtures("_short_lives")
+def test_a_slow_writer_that_lives_is_waited_for(
+    caches: Callable[[], UpstashRedisCache], redis: Redis
+) -> None:
+    first, second = caches(), caches()
+    told = together(lambda: compute(first, 2.0), lambda: compute(second, 2.0))
+    assert sorted(told) == [["hit collapsed"], ["miss unknown", "stored"]]
+    assert redis.keys("*:lease:*") == []
+
+
+@pytest.mark.usefixtures("_short_lives")
+async def test_one_that_holds_up_its_event_loop_lives(
+    caches: Callable[[], UpstashRedisCache],
+) -> None:
+    first, second = caches(), caches()
+    with first.policy(CachePolicy(coalesce="fleet")):
+        assert await first.alookup("p", "model") is None
+        waiting = asyncio.get_running_loop().run_in_executor(None, compute, second, 0.0)
+        await asyncio.sleep(0.2)
+        time.sleep(1.5)  # noqa: ASYNC251  as a model that blocks
+        await first.aupdate("p", "model", ANSWER)
+    assert await waiting == ["hit collapsed"]
+
+
+@pytest.mark.usefixtures("_short_lives")
+def test_a_writer_lives_for_no_longer_than_its_lease(redis: Redis) -> None:
+    hung = UpstashRedisCache(redis, namespace="shop", lease=2.0)
+    other = UpstashRedisCache(redis, namespace="shop", lease=5.0)
+    with hanging(hung, CachePolicy(coalesce="fleet")):
+        began = time.monotonic()
+        assert compute(other, 0.0) == ["miss unknown", "stored"]
+    assert 1.5 < time.monotonic() - began < 4.5
+
+
+@pytest.mark.usefixtures("_short_lives")
+def test_a_lease_is_renewed_in_spite_of_failures(
+    caches: Callable[[], UpstashRedisCache], redis: Redis
+) -> None:
+    first, second = caches(), caches()
+    failing = iter([True, False] * 99)
+    execute = first._execute
+
+    def unsteady(step: Any) -> Any:
+        if coalescing.RENEW in step and next(failing):
+            raise StoreUnavailable("not now")
+        return execute(step)
+
+    first._execute = unsteady  # type: ignore[method-assign]
+    with ThreadPoolExecutor(1) as pool:
+        writing = pool.submit(compute, first, 2.0)
+        wait_until(lambda: bool(redis.keys("*:lease:*")), seconds=5, what="the lease")
+        assert compute(second, 0.0) == ["hit collapsed"]
+    assert writing.result() == ["miss unknown", "stored"]
 
 
 class Context:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.contract.connection import Connection
 
-from llm_cache.coalescing import EACH_FOR_ITSELF, GIVE_BACK, HELD, NOBODY, TAKE, TAKEN
+from llm_cache.coalescing import EACH_FOR_ITSELF, GIVE_BACK, HELD, NOBODY, RENEW, TAKE, TAKEN
 from local_cloud.redis_server import RedisServer
 
 FIRST, SECOND = "1" * 16, "2" * 16  # tokens, as long as real ones
@@ -116,6 +116,38 @@ def test_what_is_no_lease_is_taken_over(server: Connection, take: Take, text: st
     server.call("SET", "lease", text)
     assert take(FIRST)[0] == TAKEN
     assert server.call("GET", "lease") == f"{FIRST}:e1"
+
+
+def renew(server: Connection, token: str, milliseconds: int) -> object:
+    return server.call("EVAL", RENEW, 1, "lease", token, milliseconds)
+
+
+@pytest.mark.parametrize("epoch", [None, "e1"])
+def test_a_lease_renewed_is_the_same_for_its_milliseconds_from_now(
+    server: Connection, take: Take, epoch: str | None
+) -> None:
+    if epoch:
+        server.call("SET", "epoch", epoch)
+    take(FIRST, milliseconds=1000)
+    before = server.call("GET", "lease")
+    assert renew(server, FIRST, 5000) == 1
+    assert server.call("GET", "lease") == before
+    left = server.call("PTTL", "lease")
+    assert isinstance(left, int)
+    assert 4000 < left <= 5000
+    assert take(SECOND)[0] == HELD
+
+
+def test_only_the_one_that_has_it_renews_a_lease(server: Connection, take: Take) -> None:
+    take(FIRST, milliseconds=5000)
+    assert renew(server, SECOND, 60_000) == 0
+    assert server.call("GET", "lease") == f"{FIRST}:"
+    assert server.call("PTTL", "lease") <= 5000  # type: ignore[operator]
+
+
+def test_a_lease_that_has_gone_does_not_come_back(server: Connection) -> None:
+    assert renew(server, FIRST, 5000) == 0
+    assert server.call("EXISTS", "lease") == 0
 
 
 @pytest.mark.parametrize("epoch", [None, "e1"])

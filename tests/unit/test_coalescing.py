@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from llm_cache import CachePolicy, StoreError, UnreadableEntry
-from llm_cache.coalescing import GIVE_BACK, TAKE, Turn, Write, give_back, take_turn
+from llm_cache.coalescing import GIVE_BACK, RENEW, TAKE, Turn, Write, give_back, renew, take_turn
 from llm_cache.entry import HEAD, Entry, before_tag, body
 from llm_cache.errors import StoreTimeout
 from llm_cache.flights import Claim, Flight, Flights, NotShared
@@ -25,7 +25,7 @@ NOW = 1000.0
 MISSED: Miss[str] = Miss(Absence.UNKNOWN, ("e1",))
 AFTER_A_CLEAR: Miss[str] = Miss(Absence.CLEARED, ("e2",))
 TOKEN = "mine"
-TAKING = ("EVAL", TAKE, 3, LEASE_KEY, "ns:epoch", ENTRY, TOKEN, 30_000)
+TAKING = ("EVAL", TAKE, 3, LEASE_KEY, "ns:epoch", ENTRY, TOKEN, 10_000)
 GIVING_BACK = ("EVAL", GIVE_BACK, 1, LEASE_KEY, TOKEN, "")
 HELD, TAKEN, EACH_FOR_ITSELF = [0, "e1", None], [1, "e1", None], [2, "e1", None]
 
@@ -217,11 +217,13 @@ def test_across_the_fleet_the_lease_is_taken_in_one_command(turn: Turn) -> None:
 def test_the_lease_is_taken_under_the_epochs_of_the_tags_too(turn: Turn) -> None:
     epoch = f"ns:epoch:{tag_hash('t')}"
     first = taking(turn, "fleet", tags=("t",))
-    assert first.step == ("EVAL", TAKE, 4, LEASE_KEY, "ns:epoch", epoch, ENTRY, TOKEN, 30_000)
+    assert first.step == ("EVAL", TAKE, 4, LEASE_KEY, "ns:epoch", epoch, ENTRY, TOKEN, 10_000)
 
 
-@pytest.mark.parametrize(("seconds", "milliseconds"), [(1.5, 1500), (0.0001, 1)])
-def test_a_lease_is_in_whole_milliseconds_and_at_least_one(
+@pytest.mark.parametrize(
+    ("seconds", "milliseconds"), [(120, 10_000), (10, 10_000), (1.5, 1500), (0.0001, 1)]
+)
+def test_a_lease_stands_for_ten_seconds_at_most_in_whole_milliseconds(
     turn: Turn, seconds: float, milliseconds: int
 ) -> None:
     assert taking(replace(turn, lease=seconds), "fleet").step[-1] == milliseconds
@@ -423,3 +425,25 @@ def test_a_lease_is_given_back_in_one_command(each_for_itself: bool, mark: str) 
     given = Driven(give_back(KEYS, HASH, TOKEN, each_for_itself=each_for_itself))
     assert given.step == ("EVAL", GIVE_BACK, 1, LEASE_KEY, TOKEN, mark)
     assert given.advance(1) is None
+
+
+@pytest.mark.parametrize(("left", "milliseconds"), [(60.0, 10_000), (4.0, 4000)])
+def test_a_lease_is_renewed_in_one_command_for_no_longer_than_anybody_waits(
+    monkeypatch: pytest.MonkeyPatch, left: float, milliseconds: int
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("llm_cache.flights.time.monotonic", lambda: now)
+    flight = Flight("p", now + left, TOKEN, now + 1)
+    renewal = Driven(renew(KEYS, HASH, flight))
+    assert renewal.step == ("EVAL", RENEW, 1, LEASE_KEY, TOKEN, milliseconds)
+    renewal.advance(1)
+    assert renewal.result is True
+    assert flight.held == now + milliseconds / 1000
+
+
+def test_a_lease_that_another_has_taken_is_renewed_no_more() -> None:
+    flight = Flight("p", 100.0, TOKEN, 10.0)
+    renewal = Driven(renew(KEYS, HASH, flight))
+    renewal.advance(0)
+    assert renewal.result is False
+    assert flight.held == 10.0

@@ -66,7 +66,7 @@ def test_a_landing_reaches_those_who_wait_and_the_next_leads(
     flights: Flights, landing: Landing
 ) -> None:
     claim = lead(flights)
-    claim.flight.lease = "token"
+    claim.flight.take("token", LEASE, LEASE)
     waiting = wait(flights)
     flights.land(claim.flight, landing)
     assert not waiting.flying
@@ -116,7 +116,7 @@ def test_a_flight_past_its_time_is_taken_over_and_not_before(
 
 def test_one_that_was_taken_over_ends_nothing_but_itself(flights: Flights, clock: Clock) -> None:
     late = lead(flights)
-    late.flight.lease = "of the late one"
+    late.flight.take("of the late one", LEASE, LEASE)
     clock.now += LEASE
     successor = lead(flights)
     assert flights.leave(late.flight) is None
@@ -127,7 +127,7 @@ def test_one_that_was_taken_over_ends_nothing_but_itself(flights: Flights, clock
 
 def test_a_lease_is_not_taken_over_once_its_time_is_up(flights: Flights, clock: Clock) -> None:
     late = lead(flights)
-    late.flight.lease = "token"
+    late.flight.take("token", LEASE, LEASE)
     clock.now += LEASE
     assert lead(flights).flight.lease is None
 
@@ -148,12 +148,14 @@ def test_nothing_is_left_of_a_claim_without_a_lease(flights: Flights) -> None:
     assert not flights._current
 
 
-@pytest.mark.parametrize(("later", "lease"), [(4, "token"), (LEASE, None)])
-def test_a_lease_outlives_its_claim_and_is_gone_on_under_within_its_time(
-    flights: Flights, clock: Clock, later: float, lease: str | None
+@pytest.mark.parametrize(
+    ("held", "later", "lease"), [(LEASE, 4, "token"), (LEASE, LEASE, None), (3, 4, None)]
+)
+def test_a_lease_outlives_its_claim_and_is_gone_on_under_while_it_stands(
+    flights: Flights, clock: Clock, held: float, later: float, lease: str | None
 ) -> None:
     claim = lead(flights)
-    claim.flight.lease = "token"
+    claim.flight.take("token", LEASE, held)
     until = claim.flight.until
     del claim
     gc.collect()
@@ -168,7 +170,7 @@ def test_a_lease_that_was_taken_late_is_waited_for_as_long_as_it_lasts(
 ) -> None:
     claim = lead(flights)
     clock.now += LEASE - 1
-    claim.flight.take("token", LEASE)
+    claim.flight.take("token", LEASE, LEASE)
     clock.now += LEASE - 1
     assert (wait(flights).lease, wait(flights).left()) == ("token", 1)
 
@@ -186,7 +188,7 @@ def test_a_claim_that_is_collected_after_its_landing_changes_nothing(flights: Fl
 
 def test_a_context_goes_on_from_its_own_claim(flights: Flights, clock: Clock) -> None:
     first = lead(flights)
-    first.flight.lease = "token"
+    first.flight.take("token", LEASE, LEASE)
     waiting = wait(flights)
     clock.now += 4
     again = lead(flights, mine=first)
@@ -215,7 +217,7 @@ def test_an_earlier_claim_of_a_context_does_not_end_what_another_leads(
 
 def test_leaving_returns_the_lease_once_and_lets_the_next_lead(flights: Flights) -> None:
     claim = lead(flights)
-    claim.flight.lease = "token"
+    claim.flight.take("token", LEASE, LEASE)
     assert flights.leave(claim.flight) == "token"
     assert flights.leave(claim.flight) is None
     assert claim.flight.landed.result() is NotShared.FAILED
@@ -224,7 +226,8 @@ def test_leaving_returns_the_lease_once_and_lets_the_next_lead(flights: Flights)
 
 def test_leaving_returns_the_lease_of_a_claim_that_was_collected(flights: Flights) -> None:
     claim = lead(flights)
-    flight, flight.lease = claim.flight, "token"
+    flight = claim.flight
+    flight.take("token", LEASE, LEASE)
     del claim
     gc.collect()
     assert flights.leave(flight) == "token"
@@ -233,7 +236,7 @@ def test_leaving_returns_the_lease_of_a_claim_that_was_collected(flights: Flight
 
 def test_leaving_returns_no_lease_that_another_goes_on_under(flights: Flights) -> None:
     first = lead(flights)
-    first.flight.lease = "token"
+    first.flight.take("token", LEASE, LEASE)
     again = lead(flights, mine=first)
     assert flights.leave(first.flight) is None
     assert flights.leave(again.flight) == "token"
