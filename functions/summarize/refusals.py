@@ -6,12 +6,15 @@ from __future__ import annotations
 class NotSummarized(Exception):
     """The message fails; the sentence is for the log, and holds no name and no word of a document.
 
-    Nothing tells one that will never do from one that may do later: SQS sends both again, and
-    after some times keeps them as dead letters.
+    SQS sends it again, and after some times keeps it as a dead letter.
     """
 
 
-class OutOfTime(NotSummarized):
+class NotNow(NotSummarized):
+    """The document is not at fault, so that the message may soon do."""
+
+
+class OutOfTime(NotNow):
     """The invocation has too little time left."""
 
     def __init__(self) -> None:

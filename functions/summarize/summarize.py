@@ -13,6 +13,7 @@ from llm_cache import traced
 from naming import named
 from refusals import why
 from summary import counted, summarize
+from visibility import come_again
 
 logger = Logger()
 lifetimes()  # a wrong setting fails here, at the start, and not a message
@@ -27,6 +28,7 @@ def one(record: SQSRecord) -> None:
             logger.info("summarized", extra={**told, "document": document.hashed, "done": done})
     except Exception as error:
         logger.warning("not summarized", extra={**told, "why": why(error)})
+        come_again(record, error)
         raise
 
 

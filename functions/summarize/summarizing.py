@@ -6,9 +6,9 @@ from typing import Any
 
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 
-from bedrock.failures import Failure
+from bedrock.failures import Cause, Failure
 from bedrock.model import model, usage
-from refusals import NotSummarized
+from refusals import NotNow, NotSummarized
 
 TASK = """\
 Summarize the text that the user sends, in its language, in at most 150 words. \
@@ -21,7 +21,8 @@ def ask_the_model(request: dict[str, Any]) -> dict[str, Any]:
     try:
         message: AIMessage = model().invoke([SystemMessage(TASK), HumanMessage(request["text"])])
     except Exception as error:
-        raise NotSummarized(Failure.of(error).cause) from error
+        cause = Failure.of(error).cause
+        raise (NotSummarized if cause is Cause.FAILED else NotNow)(cause) from error
     summary = str(message.text).strip()
     if not summary:
         raise NotSummarized("the model said nothing")

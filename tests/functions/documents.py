@@ -16,6 +16,7 @@ import document
 import lifetimes
 import summarize
 import summary
+import visibility
 from bedrock import model
 from local_cloud import events
 
@@ -31,6 +32,7 @@ def cold() -> None:
     summary.responses.cache_clear()
     lifetimes.lifetimes.cache_clear()
     document.s3.cache_clear()
+    visibility.sqs.cache_clear()
 
 
 @dataclass

@@ -63,6 +63,7 @@ CALLS = {
         *("ssm:GetParameters", "bedrock:InvokeModel"),
         *("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
         *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
+        "sqs:ChangeMessageVisibility",
     },
 }
 
