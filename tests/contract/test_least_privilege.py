@@ -11,6 +11,7 @@ from langchain_core.outputs import Generation
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, CachePolicy, StoreError, UpstashRedisCache
+from llm_cache.coalescing import RENEW
 from llm_cache.credentials import Credentials
 from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
@@ -50,7 +51,10 @@ def answer_questions(store: UpstashStore, redis: Redis) -> None:
                 cache.lookup(prompt, "model")
         cache.lookup("first", "model")  # stored under tags that this does not name
     with cache.policy(fleet):
-        cache.lookup("the model fails", "model")
+        cache.lookup("the model is slow, and fails", "model")
+        for lease in redis.keys(f"{NAMESPACE}:lease:*"):
+            token = str(redis.get(lease)).partition(":")[0]
+            assert store.execute(("EVAL", RENEW, 1, lease, token, 10_000), 5) == 1
     with cache.policy(fleet):
         cache.lookup("junk", "model")
         cache.update("junk", "model", [Generation(text="")])
