@@ -119,7 +119,7 @@ print("numpy" in sys.modules, boto3.__file__)
 
 
 USED = {"bedrock", "bedrock-runtime", "secretsmanager", "ssm", "sts"}
-SERVICES = {"AskFunction": USED, "SummarizeFunction": USED | {"s3"}}
+SERVICES = {"AskFunction": USED, "SummarizeFunction": USED | {"s3", "sqs"}}
 
 
 @pytest.mark.parametrize(
