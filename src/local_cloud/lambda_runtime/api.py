@@ -107,18 +107,28 @@ class _Handler(BaseHTTPRequestHandler):
         kind = self.path.removeprefix(PREFIX)
         if kind.startswith("invocation/"):
             kind = kind.rsplit("/", 1)[1]
-        self.server.reports.put(Report(kind, self._body()))
+        try:
+            body = self._body()
+        except (ValueError, EOFError):  # the runtime died over it: it has not reported
+            self.close_connection = True
+            return
+        self.server.reports.put(Report(kind, body))
         self._send(202, b'{"status":"OK"}', {"Content-Type": "application/json"})
 
     def _body(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
-            return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            return self._read(int(self.headers.get("Content-Length") or 0))
         body = b""
         while size := int(self.rfile.readline().split(b";")[0], 16):
-            body += self.rfile.read(size)
+            body += self._read(size)
             self.rfile.readline()
         self.rfile.readline()
         return body
+
+    def _read(self, size: int) -> bytes:
+        if len(found := self.rfile.read(size)) < size:
+            raise EOFError
+        return found
 
     def _send(self, status: int, body: bytes = b"", headers: Mapping[str, str] = {}) -> None:
         self.send_response(status)
