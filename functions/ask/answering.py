@@ -92,15 +92,21 @@ def under(policy: CachePolicy, context: Any) -> Iterator[Report]:
             metrics.write(report)
 
 
-async def answer_in_time(asked: Asked) -> Answered:
-    """Answer in a thread, and give up on it while there is time to say so; raise a ``Problem``."""
-    remaining = getattr(asked.context, "get_remaining_time_in_millis", None)
+@contextmanager
+def in_time(context: Any) -> Iterator[None]:
+    """Give up on what the block awaits while there is time to say so: raise a ``Problem``."""
+    remaining = getattr(context, "get_remaining_time_in_millis", None)
     seconds = remaining() / 1000 - RESERVE if remaining else None
-    with under(asked.policy, asked.context) as report:
-        try:
-            with anyio.fail_after(seconds):
-                answering = partial(answer, asked.request)
-                response = await anyio.to_thread.run_sync(answering, abandon_on_cancel=True)
-        except TimeoutError:
-            raise model_timeout() from None
+    try:
+        with anyio.fail_after(seconds):
+            yield
+    except TimeoutError:
+        raise model_timeout() from None
+
+
+async def answer_in_time(asked: Asked) -> Answered:
+    """Answer in a thread that may be left behind, and in time; raise a ``Problem``."""
+    with under(asked.policy, asked.context) as report, in_time(asked.context):
+        answering = partial(answer, asked.request)
+        response = await anyio.to_thread.run_sync(answering, abandon_on_cancel=True)
     return Answered(response, report)

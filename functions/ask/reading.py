@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from adapter import event_of
+from adapter import context_of, event_of
 from answering import Asked
 from defaults import defaults
 from llm_cache import CachePolicy
@@ -21,7 +21,7 @@ async def read(request: Request) -> Asked:
     accepted = question.policy(",".join(request.headers.getlist("cache-control")))
     policy = CachePolicy(tenant=tenant).within(accepted).within(defaults())
     streams = question.stream and not _whole(request)
-    return Asked(question.request, policy, request.scope.get("aws.context"), streams)
+    return Asked(question.request, policy, context_of(request), streams)
 
 
 def _whole(request: Request) -> bool:

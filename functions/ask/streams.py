@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.responses import StreamingResponse
 from starlette.types import Send
 
-from answering import Answered, Asked, only_if_cached, responses, under
+from answering import Answered, Asked, in_time, only_if_cached, responses, under
 from problems import Problem
 from replies import body
 
@@ -58,7 +58,8 @@ async def _answer(asked: Asked, events: _Events) -> Answered:
         from asking import stream_the_model  # noqa: PLC0415  here, since a hit does without
 
         try:
-            response = await stream_the_model(asked.request, events.text)
+            with in_time(asked.context):
+                response = await stream_the_model(asked.request, events.text)
         except Problem:
             spare = None if events.begun else report.stand_in()
             if spare is None:

@@ -2,6 +2,7 @@
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -142,6 +143,47 @@ def test_a_model_that_fails_in_the_middle_is_an_event(
     assert set(told) == {"error"}
     assert redis.keys("*:entry:*") == []
     assert told["error"]["code"] == code
+
+
+def ending_in(seconds: float) -> dict[str, str]:
+    """What the adapter says of Lambda's context."""
+    return {"x_amzn_lambda_context": json.dumps({"deadline": int(1000 * (time.time() + seconds))})}
+
+
+def test_a_model_that_hangs_in_the_middle_is_given_up_on_in_time(
+    server: httpx.Client, model: Bedrock, redis: Redis
+) -> None:
+    model.hold = threading.Event()
+    began = time.monotonic()
+    first, (name, told) = events(post(server, **ending_in(2.5)))
+    assert time.monotonic() - began < 2.5
+    model.hold.set()
+    assert (first, name) == ({"text": "Answer "}, "event: error")
+    assert told["error"]["code"] == "model_timeout"
+    wait_until(lambda: not redis.keys("*:lease:*"), seconds=10, what="the lease to be given back")
+    assert redis.keys("*:entry:*") == []
+
+
+def test_before_the_first_part_that_is_a_plain_reply(server: httpx.Client, model: Bedrock) -> None:
+    model.hold = threading.Event()
+    late = post(server, QUESTION, **ending_in(2.0))
+    model.hold.set()
+    assert (late.status_code, late.json()["error"]["code"]) == (504, "model_timeout")
+
+
+@pytest.mark.parametrize("context", ["", "null", "{", "[]", "{}", '{"deadline": "soon"}'])
+def test_an_end_that_nobody_tells_is_none(server: httpx.Client, context: str) -> None:
+    assert events(post(server, x_amzn_lambda_context=context))[-1]["cache"]["status"] == "miss"
+
+
+@pytest.mark.parametrize("missing", ["AWS_LWA_INVOKE_MODE", "AWS_LAMBDA_FUNCTION_NAME"])
+def test_an_end_is_the_adapters_to_tell(
+    server: httpx.Client, monkeypatch: pytest.MonkeyPatch, missing: str
+) -> None:
+    monkeypatch.delenv(missing)
+    monkeypatch.setenv("SHARE_ANSWERS", "all")
+    cold()
+    assert events(post(server, **ending_in(0.0)))[-1]["cache"]["status"] == "miss"
 
 
 def test_a_failure_of_our_own_in_the_middle_is_no_end_that_looks_like_one(
