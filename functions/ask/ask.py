@@ -14,10 +14,14 @@ from routes import app
 logger = Logger()
 http = Mangum(app, lifespan="off", custom_handlers=[Direct])
 REFILL = {"refill": True}  # the event, of flush_cache, that is no question
+CORRELATION_ID = (
+    "requestContext.requestId || "
+    'headers."x-amzn-trace-id" || multiValueHeaders."x-amzn-trace-id"[0]'  # of a load balancer
+)
 
 
 @traced
-@logger.inject_lambda_context
+@logger.inject_lambda_context(correlation_id_path=CORRELATION_ID)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Answer a request, or a direct invocation; or ask again what was asked most."""
     if event == REFILL:

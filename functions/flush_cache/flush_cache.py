@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from aws_lambda_powertools import Logger
+from aws_lambda_powertools.logging import correlation_paths
 
 from again import refill
 from counting import count
@@ -16,7 +17,7 @@ RESERVE = 5.0  # seconds kept to report what was done
 
 
 @traced
-@logger.inject_lambda_context
+@logger.inject_lambda_context(correlation_id_path=correlation_paths.EVENT_BRIDGE)
 def handler(event: object, context: Any) -> dict[str, Any]:
     """Clear the namespace and reclaim; every field of the event may be left out.
 

@@ -21,13 +21,13 @@ lifetimes()  # a wrong setting fails here, at the start, and not a message
 
 def one(record: SQSRecord) -> None:
     """Summarize what a message names; raise, and it comes again, in the end to the dead letters."""
-    told = {"message_id": record.message_id}
+    logger.set_correlation_id(record.message_id)
     try:
         for document in named(record.body):
             done = summarize(document, asked_for(record.message_attributes))
-            logger.info("summarized", extra={**told, "document": document.hashed, "done": done})
+            logger.info("summarized", extra={"document": document.hashed, "done": done})
     except Exception as error:
-        logger.warning("not summarized", extra={**told, "why": why(error)})
+        logger.warning("not summarized", extra={"why": why(error)})
         come_again(record, error)
         raise
 

@@ -45,5 +45,5 @@ def come_again(record: SQSRecord, error: Exception) -> None:
             QueueUrl=queue, ReceiptHandle=record.receipt_handle, VisibilityTimeout=seconds
         )
     except (ClientError, BotoCoreError) as failure:
-        told = {"message_id": record.message_id, "cause": type(failure).__name__}
+        told = {"cause": type(failure).__name__}
         logger.warning("comes again as the queue has it", extra=told)
