@@ -57,13 +57,13 @@ class Summaries:
         told: dict[str, Any] = json.loads(found["Body"].read())
         return told
 
-    def of(self, name: str, version: str) -> dict[str, Any]:
+    def of(self, name: str, version: str, *, seconds: float = SUMMARY_SECONDS) -> dict[str, Any]:
         """Wait for the summary of a version of a document, and return what stands there."""
 
         def came() -> bool:
             return bool(self.read(name).get("source", {}).get("version_id") == version)
 
-        self._wait(came, f"the summary of {name}")
+        self._wait(came, f"the summary of {name}", seconds)
         return self.read(name)
 
     def failed(self) -> list[str]:
@@ -97,5 +97,5 @@ class Summaries:
         finally:
             client.set_queue_attributes(QueueUrl=queue, Attributes={name: told[name]})
 
-    def _wait(self, came: Any, what: str) -> None:
-        wait_until(came, seconds=SUMMARY_SECONDS, what=what, child=self.stack.aws.child)
+    def _wait(self, came: Any, what: str, seconds: float = SUMMARY_SECONDS) -> None:
+        wait_until(came, seconds=seconds, what=what, child=self.stack.aws.child)
