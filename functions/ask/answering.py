@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any, NamedTuple
 
 import anyio
 
+from bedrock.chosen import max_tokens, model_id
 from llm_cache import CacheMetrics, CacheMiss, CachePolicy, Report, ResponseCache
 from problems import Problem, model_timeout
 
@@ -42,8 +42,7 @@ class Answered(NamedTuple):
 @cache
 def responses() -> ResponseCache:
     """Return the cache that the environment describes; it connects on first use."""
-    told = [os.environ[name] for name in ("MODEL_ID", "MODEL_MAX_TOKENS")]
-    return ResponseCache.from_env(version=f"ask {CODE} {told}")
+    return ResponseCache.from_env(version=f"ask {CODE} {[model_id(), max_tokens()]}")
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 from pydantic_core import SchemaValidator, ValidationError
 from pydantic_core import core_schema as schema
 
+from bedrock.chosen import max_tokens
 from llm_cache import CachePolicy, InvalidPolicy
 from problems import Problem, invalid
 
@@ -49,7 +49,7 @@ def question() -> schema.CoreSchema:
     parameters = _fields(
         temperature=SHARE,
         top_p=SHARE,
-        max_tokens=schema.int_schema(ge=1, le=int(os.environ["MODEL_MAX_TOKENS"])),
+        max_tokens=schema.int_schema(ge=1, le=max_tokens()),
         stop=schema.list_schema(STOP, min_length=1, max_length=MAX_STOPS),
     )
     return _fields(

@@ -19,6 +19,7 @@ from answering import RESERVE, answer, metrics, responses
 from defaults import defaults
 from llm_cache import InvalidSettings, PopularRequest
 from llm_cache.beside import beside
+from llm_cache.settings import whole_of
 from problems import Problem
 from question import Question
 
@@ -54,10 +55,10 @@ def refill(context: Any) -> dict[str, int]:
 
 def workers() -> int:
     """Return how many questions are asked at once; raise ``InvalidSettings``."""
-    told = os.environ.get(VARIABLE, "").strip() or str(WORKERS)
-    if not (told.isdecimal() and 1 <= int(told) <= MOST_WORKERS):
+    told = whole_of(os.environ, VARIABLE, WORKERS)
+    if told > MOST_WORKERS:
         raise InvalidSettings(VARIABLE, told, f"a whole number, 1 to {MOST_WORKERS}")
-    return int(told)
+    return told
 
 
 def _asked(popular: PopularRequest, waiting: deque[PopularRequest], context: Any) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 from functools import cache
 
 from botocore.config import Config
@@ -11,6 +10,7 @@ from langchain_aws import ChatBedrockConverse
 from langchain_core.messages import AIMessage
 from langchain_core.messages.ai import UsageMetadata
 
+from bedrock.chosen import max_tokens, model_id
 from llm_cache import UpstashRedisCache
 
 for _name in ("botocore", "langchain_aws"):  # at DEBUG they log prompts and answers
@@ -28,8 +28,8 @@ def model() -> ChatBedrockConverse:
     """Return the model, made on first use: a snapshot then holds no connection and no secret."""
     config = Config(connect_timeout=3, read_timeout=300, retries={"total_max_attempts": 2})
     return ChatBedrockConverse(
-        model=os.environ["MODEL_ID"],
-        max_tokens=int(os.environ["MODEL_MAX_TOKENS"]),
+        model=model_id(),
+        max_tokens=max_tokens(),
         temperature=0,
         config=config,
         cache=answers(),

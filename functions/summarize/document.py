@@ -12,6 +12,7 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from llm_cache.settings import whole_of
 from naming import Name
 from refusals import NotSummarized
 
@@ -69,6 +70,11 @@ def fetch(name: Name) -> Document:
     return Document(name, found.get("VersionId"), found["ETag"], _text(content))
 
 
+def max_bytes() -> int:
+    """Return how large a document may be, in bytes; raise ``InvalidSettings``."""
+    return whole_of(os.environ, MAX_BYTES, 1_000_000)
+
+
 def is_current(document: Document) -> bool:
     """Whether its name still stands for this content, and no newer one. One request."""
     try:
@@ -81,7 +87,7 @@ def is_current(document: Document) -> bool:
 
 
 def _within_limit(found: dict[str, Any]) -> bytes:
-    most = int(os.environ.get(MAX_BYTES, "").strip() or 1_000_000)
+    most = max_bytes()
     with found["Body"] as body:
         if found["ContentLength"] > most:
             raise NotSummarized(f"the document has more than {most} bytes")

@@ -8,6 +8,7 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.utilities import batch
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from document import max_bytes
 from lifetimes import asked_for, lifetimes
 from llm_cache import traced
 from naming import named
@@ -16,7 +17,7 @@ from summary import counted, summarize
 from visibility import come_again
 
 logger = Logger()
-lifetimes()  # a wrong setting fails here, at the start, and not a message
+lifetimes(), max_bytes()  # a wrong setting fails here, at the start, and not a message
 
 
 def one(record: SQSRecord) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
@@ -11,6 +10,7 @@ from functools import cache
 from typing import Any
 
 import beside
+from bedrock.chosen import max_tokens, model_id
 from document import Document, fetch
 from lifetimes import lifetimes
 from llm_cache import CacheMetrics, CachePolicy, ResponseCache
@@ -29,7 +29,7 @@ metrics = CacheMetrics.from_env()
 
 def made_by() -> list[Any]:
     """Return what makes another summary of the same text when it changes."""
-    return ["summarize", CODE, os.environ["MODEL_ID"], int(os.environ["MODEL_MAX_TOKENS"])]
+    return ["summarize", CODE, model_id(), max_tokens()]
 
 
 @cache

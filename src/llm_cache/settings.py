@@ -227,6 +227,22 @@ def _popular_share(text: str) -> float:
         raise InvalidSettings("share", text, "a share: more than 0, and at most 1") from None
 
 
+def text_of(environ: Mapping[str, str], name: str) -> str:
+    """Return what a variable says; raise ``InvalidSettings`` where it is missing or empty."""
+    text = environ.get(name, "").strip()
+    if not text:
+        raise InvalidSettings(name, None, "it must be set")
+    return text
+
+
+def whole_of(environ: Mapping[str, str], name: str, default: int | None = None) -> int:
+    """Return the number of 1 or more that a variable says; raise ``InvalidSettings``."""
+    text = environ.get(name, "").strip() or str(default or "")
+    if not (text.isdecimal() and int(text) > 0):
+        raise InvalidSettings(name, text or None, "a whole number, 1 or more")
+    return int(text)
+
+
 def price(environ: Mapping[str, str], name: str) -> float:
     """Return the dollars that a variable says, 0 without it; raise ``InvalidSettings``."""
     text = environ.get(name, "").strip() or "0"

@@ -2,7 +2,7 @@
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from typing import Any
@@ -27,6 +27,7 @@ import document
 import lifetimes
 import summarize
 import summary
+from bedrock import chosen
 from llm_cache import InvalidSettings, Report, ResponseCache
 from local_cloud.children import wait_until
 from local_cloud.events import TEST_OF_S3
@@ -490,6 +491,35 @@ def test_a_wrong_setting_is_named(
     cold()
     with pytest.raises(InvalidSettings, match=f"{variable}='{wrong}' is not accepted"):
         lifetimes.lifetimes()
+
+
+@pytest.mark.parametrize(
+    ("variable", "read"),
+    [
+        ("SUMMARY_MAX_BYTES", document.max_bytes),
+        ("MODEL_MAX_TOKENS", chosen.max_tokens),
+    ],
+)
+@pytest.mark.parametrize("wrong", ["much", "0", "-1", "1.5"])
+def test_a_wrong_number_is_named(
+    monkeypatch: pytest.MonkeyPatch, variable: str, read: Callable[[], int], wrong: str
+) -> None:
+    monkeypatch.setenv(variable, wrong)
+    with pytest.raises(InvalidSettings, match=f"{variable}='{wrong}' is not accepted"):
+        read()
+
+
+@pytest.mark.parametrize("name", ["MODEL_ID", "MODEL_MAX_TOKENS"])
+@pytest.mark.parametrize("text", [None, "", " "])
+def test_a_model_that_is_not_named_is_said_to_be_missing(
+    documents: Documents, monkeypatch: pytest.MonkeyPatch, name: str, text: str | None
+) -> None:
+    if text is None:
+        monkeypatch.delenv(name)
+    else:
+        monkeypatch.setenv(name, text)
+    with pytest.raises(InvalidSettings, match=f"{name}=None is not accepted"):
+        summary.made_by()
 
 
 def test_the_client_of_s3_is_bounded(documents: Documents) -> None:
