@@ -21,7 +21,10 @@ reply = ask.handler(json.load(sys.stdin), Context())
 print(json.dumps([reply["statusCode"], json.loads(reply["body"]), sorted(sys.modules)]))
 """
 UNASKED = {"refill", "llm_cache.popular"}
-HEAVY = {"langchain_core", "langchain_aws", "langsmith", "boto3", "botocore.client", "bedrock.model"}
+HEAVY = {
+    *("langchain_core", "langchain_aws", "langsmith"),
+    *("boto3", "botocore.client", "bedrock.model"),
+}
 
 
 def cold(question: object, checkout: Path) -> tuple[int, dict[str, object], set[str]]:
