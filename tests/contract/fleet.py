@@ -22,7 +22,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
 from tests.told import Told
 
-from llm_cache import CachePolicy, UpstashRedisCache
+from llm_cache import CachePolicy, UpstashRedisCache, coalescing, heartbeat
 from llm_cache.credentials import Credentials
 from llm_cache.store import UpstashStore
 
@@ -39,6 +39,7 @@ class Fleet(Told):
     folder: str
     size: int
     lease: float = 30.0
+    life: float = coalescing.LIFE
     call: float = 1.0
     fail: int = 0
 
@@ -115,6 +116,7 @@ def warm_up(fleet: Fleet) -> None:
 
 def main() -> None:
     fleet = Fleet.from_text(sys.argv[1])
+    coalescing.LIFE, heartbeat.EACH = fleet.life, fleet.life / 3
     warm_up(fleet)
     gc.freeze()  # so that no process copies, by collecting it, what all of them share
     fork, start = multiprocessing.get_context("fork"), Start()

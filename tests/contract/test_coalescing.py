@@ -362,7 +362,7 @@ def test_of_those_who_wait_for_a_dead_writer_one_takes_over(
 
 @pytest.fixture
 def _short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(coalescing, "LIFE", 0.8)
+    monkeypatch.setattr(coalescing, "LIFE", 0.6)
     monkeypatch.setattr(heartbeat, "EACH", 0.1)
 
 
