@@ -16,9 +16,7 @@ from refusals import NotNow
 
 logger = Logger()
 
-VARIABLE = (
-    "DOCUMENT_MESSAGES"  # the queue's URL; without it a message comes again as the queue has it
-)
+VARIABLE = "DOCUMENT_MESSAGES"  # the queue's URL; without it a message comes as the queue has it
 FIRST, FACTOR, LAST = 120, 4, 1800  # seconds: 2 minutes, 8, and then half an hour
 
 
