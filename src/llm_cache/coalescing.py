@@ -40,6 +40,10 @@ class Turn:
     leave: Callable[[Flight], object]
     mine: Claim | None = None
 
+    def take(self, flight: Flight) -> None:
+        """Note that the flight is the one that the fleet waits for."""
+        flight.take(self.token, self.lease, life(self.lease))
+
 
 @dataclass(frozen=True, slots=True)
 class Write(Generic[T]):
@@ -98,12 +102,12 @@ def _across_the_fleet(
         try:
             state, (*seen, text) = _told((yield command), wanted)
             if state == TAKEN:
-                claim.flight.take(turn.token, turn.lease, life(turn.lease))
+                turn.take(claim.flight)
             found = yield from examine(wanted, tuple(seen), text)
         except StoreError as error:
             return Write(missed, claim, error)
         except GeneratorExit:  # cancelled; whether the command has run is not known
-            claim.flight.take(turn.token, turn.lease, life(turn.lease))
+            turn.take(claim.flight)
             turn.leave(claim.flight)
             raise
         if isinstance(found, Hit):
@@ -201,16 +205,18 @@ if string.sub(held, 1, colon - 1) == '{NOBODY}' then return {{{EACH_FOR_ITSELF},
 return {{{HELD}, unpack(found)}}
 """
 
-RENEW = """
-local held = redis.call('GET', KEYS[1])
-if not held or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
+# Whoever has lost it changes nothing.
+IF_OWN = """local held = redis.call('GET', KEYS[1])
+if not held or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 0 end"""
+
+RENEW = f"""
+{IF_OWN}
 redis.call('SET', KEYS[1], held, 'PX', ARGV[2])
 return 1
 """
 
-GIVE_BACK = """
-local held = redis.call('GET', KEYS[1])
-if not held or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 0 end
+GIVE_BACK = f"""
+{IF_OWN}
 if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end
 redis.call('SET', KEYS[1], ARGV[2] .. string.sub(held, #ARGV[1] + 1), 'KEEPTTL')
 return 1
