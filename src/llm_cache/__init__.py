@@ -26,14 +26,15 @@ if TYPE_CHECKING:
         StoreRefused,
         StoreTimeout,
         StoreUnavailable,
+        Uncacheable,
         UnreadableEntry,
     )
     from llm_cache.fallback import or_stale
-    from llm_cache.junk import Junk
     from llm_cache.memory import MemoryTier
     from llm_cache.namespace import CacheNamespace
     from llm_cache.policy import CachePolicy, Coalesce, Mode
     from llm_cache.popular import Popular, PopularRequest
+    from llm_cache.reason import Reason
     from llm_cache.report import Outcome, Report, Status
     from llm_cache.responses import ResponseCache
     from llm_cache.seal import Encryption, Signing
@@ -55,7 +56,6 @@ _HOMES = {
     "ForgedEntry": "errors",
     "InvalidPolicy": "errors",
     "InvalidSettings": "errors",
-    "Junk": "junk",
     "LlmCacheError": "errors",
     "MemoryTier": "memory",
     "Mode": "policy",
@@ -63,6 +63,7 @@ _HOMES = {
     "Popular": "popular",
     "PopularRequest": "popular",
     "Reclaimed": "clearing",
+    "Reason": "reason",
     "Report": "report",
     "ResponseCache": "responses",
     "Settings": "settings",
@@ -73,6 +74,7 @@ _HOMES = {
     "StoreRefused": "errors",
     "StoreTimeout": "errors",
     "StoreUnavailable": "errors",
+    "Uncacheable": "errors",
     "UnreadableEntry": "errors",
     "UpstashRedisCache": "cache",
     "cached": "streaming",
@@ -93,13 +95,13 @@ __all__ = [
     "ForgedEntry",
     "InvalidPolicy",
     "InvalidSettings",
-    "Junk",
     "LlmCacheError",
     "MemoryTier",
     "Mode",
     "Outcome",
     "Popular",
     "PopularRequest",
+    "Reason",
     "Reclaimed",
     "Report",
     "ResponseCache",
@@ -111,6 +113,7 @@ __all__ = [
     "StoreRefused",
     "StoreTimeout",
     "StoreUnavailable",
+    "Uncacheable",
     "UnreadableEntry",
     "UpstashRedisCache",
     "__version__",

@@ -12,20 +12,19 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from llm_cache import coalescing, entry, operations, scope
 from llm_cache.coalescing import Turn, Write
-from llm_cache.errors import UnreadableEntry
+from llm_cache.errors import Uncacheable, UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.memory import MemoryTier
 from llm_cache.operations import Hit, Unseen, Wanted
 from llm_cache.policy import Coalesce, Mode
 from llm_cache.question import Question
+from llm_cache.reason import Reason
 from llm_cache.report import Outcome, Status, Tokens
 from llm_cache.scope import Seen
 from llm_cache.steps import Operation
 from llm_cache.ttl import TtlBounds
 
 A = TypeVar("A")
-COLLAPSED, FROM_MEMORY = "collapsed", "memory"
-TOO_LATE = "may be older than a clear"
 RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the cache
 
 
@@ -38,8 +37,8 @@ class Kind(Protocol[A]):
     def read(self, entry: entry.Entry) -> A:
         """Return the answer of an entry; raise ``UnreadableEntry`` if it has none."""
 
-    def unwanted(self, answer: Any) -> str:
-        """Say why an answer is not worth keeping; empty: it is."""
+    def unwanted(self, answer: Any) -> Reason | None:
+        """Say why an answer may not be kept; None: it may."""
 
     def tokens(self, answer: A) -> Tokens:
         """Return the tokens that computing it took."""
@@ -74,6 +73,10 @@ class Answers(Generic[A]):
         try:
             asked = yield from asked.unlocked()
             found = yield from self._find(asked, may_wait=may_wait)
+        except Uncacheable as error:
+            asked.report.add(asked.missed(error.reason, str(error)))
+            asked.allow_a_model_call(error)
+            return None
         except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
             scope.remember(asked.identity, Seen(Unseen.LOOKUP_FAILED))
             asked.report.add(asked.failed("lookup", error))
@@ -91,6 +94,8 @@ class Answers(Generic[A]):
         seen = scope.recall(asked.identity)
         try:
             outcome = yield from self._keep(asked, answer, seen)
+        except Uncacheable as error:
+            outcome = asked.skipped(error.reason, str(error))
         except Exception as error:  # noqa: BLE001  the answer is paid for: it goes to its caller
             outcome = asked.failed("update", error)
         asked.report.add(outcome)
@@ -102,7 +107,7 @@ class Answers(Generic[A]):
             asked.keys, asked.hashed, asked.policy, self.clock, self.kind.read, asked.seal
         )
         if hit := self._in_memory(asked, wanted):
-            return self._served(asked, hit, FROM_MEMORY)
+            return self._served(asked, hit, Reason.MEMORY)
         asked_at = self.memory.clock() if self.memory else 0.0
         found = yield from operations.lookup(wanted)
         if isinstance(found, Hit):
@@ -113,7 +118,7 @@ class Answers(Generic[A]):
             return Write(found)
         taken = yield from coalescing.take_turn(wanted, found, self._turn(asked, may_wait=may_wait))
         if isinstance(taken, Hit):
-            return self._served(asked, taken, COLLAPSED)
+            return self._served(asked, taken, Reason.COLLAPSED)
         if taken.claim:
             flight = taken.claim.flight
             asked.within.at_exit.append(partial(self._leave, asked, flight))
@@ -129,7 +134,7 @@ class Answers(Generic[A]):
             return found if isinstance(found, Hit) else None
         return None
 
-    def _served(self, asked: Question, found: Hit[A], why: str = "") -> A:
+    def _served(self, asked: Question, found: Hit[A], why: Reason | None = None) -> A:
         outcome = self._outcome(asked, Status.HIT, found, why)
         asked.report.add(outcome)
         return self.kind.served(found.answer, outcome)
@@ -155,9 +160,9 @@ class Answers(Generic[A]):
     def _keep(self, asked: Question, answer: Any, seen: Seen) -> Operation[Outcome]:
         mode = asked.policy.effective_mode
         if not mode.stores:
-            return asked.skipped(f"mode {mode}")
+            return asked.skipped(Reason.MODE, mode)
         if seen.epochs is Unseen.LOOKUP_FAILED:
-            return asked.skipped(TOO_LATE)
+            return asked.skipped(Reason.LOOKUP_FAILED)
         asked = yield from asked.unlocked()
         storable = self._storable(asked, answer, self.clock())
         if isinstance(storable, Outcome):
@@ -179,7 +184,7 @@ class Answers(Generic[A]):
         finally:  # after the command, so that the entry it has replaced does not come back
             if self.memory:
                 self.memory.discard(asked.key)
-        return asked.stored(ttl) if stored else asked.skipped(TOO_LATE)
+        return asked.stored(ttl) if stored else asked.skipped(Reason.CLEARED_MEANWHILE)
 
     def _storable(self, asked: Question, answer: Any, now: float) -> tuple[int, str] | Outcome:
         """Return the TTL and the entry's body, or why the answer is not stored."""
@@ -187,13 +192,13 @@ class Answers(Generic[A]):
             return asked.skipped(why)
         ttl = self.ttl.resolve(asked.policy.ttl, answer, now)
         if ttl is None:
-            return asked.skipped("ttl 0")
+            return asked.skipped(Reason.TTL)
         texts = self.kind.serialize(answer)
         if texts is None:
-            return asked.skipped("would not come back as it is")
+            return asked.skipped(Reason.NOT_RESTORABLE)
         body = asked.body(now, ttl, texts)
         if not entry.fits(body, self.max_bytes):
-            return asked.skipped("larger than max_bytes")
+            return asked.skipped(Reason.TOO_LARGE)
         return ttl, body
 
     def _disclaim(self, asked: Question, claim: Claim) -> Operation[None]:
@@ -219,5 +224,7 @@ class Answers(Generic[A]):
             outcome = self._outcome(asked, Status.STALE, missed.stale)
             asked.report.spare = outcome, missed.stale.answer
 
-    def _outcome(self, asked: Question, status: Status, found: Hit[A], why: str = "") -> Outcome:
+    def _outcome(
+        self, asked: Question, status: Status, found: Hit[A], why: Reason | None = None
+    ) -> Outcome:
         return asked.served(status, found, self.kind.tokens(found.answer), why)

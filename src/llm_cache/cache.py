@@ -14,8 +14,9 @@ from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
 from llm_cache.errors import InvalidSettings
 from llm_cache.generations import Generations
-from llm_cache.junk import Junk
+from llm_cache.policy import CachePolicy
 from llm_cache.question import Question
+from llm_cache.reason import UNCACHEABLE, Reason
 from llm_cache.settings import Settings
 
 
@@ -43,11 +44,11 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         *,
         canonical_keys: bool = True,
         mark_hits: bool | None = None,
-        do_not_store: Collection[Junk | str] = frozenset(Junk),
+        do_not_store: Collection[Reason | str] = UNCACHEABLE,
         **bounds: Unpack[Bounds],
     ) -> None:
         marks = canonical_keys if mark_hits is None else mark_hits
-        super().__init__(redis_, Generations(_kinds(do_not_store), marks), **bounds)
+        super().__init__(redis_, Generations(_reasons(do_not_store), marks), **bounds)
         self._canonical_keys = canonical_keys
 
     @classmethod
@@ -87,9 +88,9 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         return await self._adelete(self._question(prompt, llm_string))
 
     def _question(self, prompt: str, llm_string: str) -> Question:
-        def asked(key: str | None) -> tuple[str, ...]:
-            if key is not None:
-                return "by its own key", key
+        def asked(policy: CachePolicy) -> tuple[str, ...]:
+            if policy.key is not None:
+                return "by its own key", policy.key
             if not self._canonical_keys:
                 return "as written", prompt, llm_string
             return f"canonical {KEY_VERSION}", *canonical(prompt, llm_string)
@@ -97,7 +98,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         return self._about(asked)
 
 
-def _kinds(names: Collection[Junk | str]) -> frozenset[Junk]:
-    if isinstance(names, str) or not {*names} <= {*Junk}:
-        raise InvalidSettings("do_not_store", names, "a collection of " + ", ".join(Junk))
-    return frozenset(map(Junk, names))
+def _reasons(names: Collection[Reason | str]) -> frozenset[Reason]:
+    if isinstance(names, str) or not {*names} <= UNCACHEABLE:
+        raise InvalidSettings("do_not_store", names, f"a collection of {sorted(UNCACHEABLE)}")
+    return frozenset(map(Reason, names))

@@ -5,6 +5,7 @@ LlmCacheError
 │   ├── InvalidPolicy               what an invocation asked for makes no sense
 │   └── InvalidSettings             what the operator configured makes no sense
 ├── CacheMiss                       nothing to return, and the policy wants no model call
+├── Uncacheable                     the call has no key, since it looks like another
 ├── UnreadableEntry                 stored bytes that are not an entry of this version
 │   └── ForgedEntry                 an entry that no key of the cache has sealed, or not for its key
 └── StoreError                      Upstash did not do what it was asked
@@ -21,9 +22,13 @@ cache is a miss, and an answer that was paid for reaches its caller. Constructor
 
 from __future__ import annotations
 
+from llm_cache.reason import Reason
+
 
 class LlmCacheError(Exception):
-    """Root of every error this library raises."""
+    """Root of every error this library raises; ``reason`` is what a report says of it."""
+
+    reason: Reason = Reason.INTERNAL
 
 
 class InvalidValue(LlmCacheError, ValueError):
@@ -32,6 +37,8 @@ class InvalidValue(LlmCacheError, ValueError):
     An error ends in a log: of a ``withheld`` value, which may name a person or hold a prompt, the
     message tells no more than the kind and the length.
     """
+
+    reason = Reason.INVALID
 
     def __init__(self, name: str, value: object, accepted: str, *, withheld: bool = False) -> None:
         shown = _shown(value, withheld=withheld)
@@ -66,12 +73,24 @@ class CacheMiss(LlmCacheError):
     """Nothing stored is acceptable, and ``only_if_cached`` wants no model call."""
 
 
+class Uncacheable(LlmCacheError):
+    """The call cannot be told apart from another; the message names the setting and the remedy."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
 class UnreadableEntry(LlmCacheError):
     """Stored text that does not decode to an entry: foreign, damaged, or of another version."""
+
+    reason = Reason.UNREADABLE
 
 
 class ForgedEntry(UnreadableEntry):
     """An entry that was altered, moved to another key, or never sealed, where seals are wanted."""
+
+    reason = Reason.FORGED
 
 
 class StoreError(LlmCacheError):
@@ -81,18 +100,28 @@ class StoreError(LlmCacheError):
 class StoreTimeout(StoreError):
     """No answer came within the time allowed."""
 
+    reason = Reason.TIMEOUT
+
 
 class StoreUnavailable(StoreError):
     """No connection could be made, or it broke before the answer was whole."""
+
+    reason = Reason.UNAVAILABLE
 
 
 class CircuitOpen(StoreUnavailable):
     """It has failed repeatedly, and is left alone for a while."""
 
+    reason = Reason.CIRCUIT_OPEN
+
 
 class StoreRefused(StoreError):
     """Upstash answered with an error: token, permission, quota, memory, or syntax."""
 
+    reason = Reason.REFUSED
+
 
 class StoreGarbled(StoreError):
     """What answered does not speak Upstash's protocol: a proxy's page, a truncated body."""
+
+    reason = Reason.GARBLED

@@ -18,8 +18,9 @@ from llm_cache.bounds import bounded, few
 from llm_cache.entry import Entry, readable
 from llm_cache.errors import UnreadableEntry
 from llm_cache.hits import marked, unmarked
-from llm_cache.junk import Junk, junk
+from llm_cache.junk import junk
 from llm_cache.parsed import unparsed
+from llm_cache.reason import UNCACHEABLE, Reason
 from llm_cache.report import Outcome, Tokens
 
 PLAIN = {kind.__name__: kind for kind in (Generation, GenerationChunk)}
@@ -64,17 +65,17 @@ class Generations:
     ``read`` raises ``UnreadableEntry`` for anything else.
     """
 
-    do_not_store: frozenset[Junk] = frozenset(Junk)
+    do_not_store: frozenset[Reason] = UNCACHEABLE
     mark_hits: bool = True
 
     serialize = staticmethod(serialize)
     read = staticmethod(read)
     tokens = staticmethod(tokens)
 
-    def unwanted(self, answer: Sequence[Generation]) -> str:
-        """Name the kinds of junk that an answer is, of those that are not stored."""
-        found = {kind for one in answer for kind in junk(one)} & self.do_not_store
-        return ", ".join(sorted(found))
+    def unwanted(self, answer: Sequence[Generation]) -> Reason | None:
+        """Return the first reason of ``do_not_store`` for which an answer may not be kept."""
+        found = (reason for one in answer for reason in junk(one))
+        return next((reason for reason in found if reason in self.do_not_store), None)
 
     def served(self, answer: list[Generation], outcome: Outcome) -> list[Generation]:
         """Return the answer of a hit, marked if hits are."""

@@ -3,40 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from enum import StrEnum
 from typing import Any
 
-
-class Junk(StrEnum):
-    """Why an answer is not stored."""
-
-    TRUNCATED = "truncated"
-    """The model ran out of room: ``length``, ``max_tokens`` and the like."""
-    WITHHELD = "withheld"
-    """A filter, a guardrail or the model itself kept the answer back."""
-    FAILED = "failed"
-    """The provider ended the answer by an error, and said so in it."""
-    EMPTY = "empty"
-    """There is neither text nor a tool call."""
-    INVALID_TOOL_CALL = "invalid_tool_call"
-    """A tool call could not be parsed."""
-    STALE = "stale"
-    """It came expired from a cache, and stored again it would pass for fresh (``hits.marked``)."""
-
+from llm_cache.reason import Reason
 
 # Where integrations put a provider's reason for ending; the last is that of OpenAI's responses.
 REASONS = ("finish_reason", "stop_reason", "stopReason", "done_reason", "status")
 
 ENDINGS = {
-    Junk.TRUNCATED: (
+    Reason.TRUNCATED: (
         *("length", "max_tokens", "max_output_tokens", "model_length", "incomplete"),
         *("model_context_window_exceeded", "pause_turn"),
     ),
-    Junk.WITHHELD: (
+    Reason.WITHHELD: (
         *("content_filter", "content_filtered", "guardrail_intervened", "refusal", "safety"),
         *("recitation", "blocklist", "prohibited_content", "spii", "language", "error_toxic"),
     ),
-    Junk.FAILED: (
+    Reason.FAILED: (
         *("error", "failed", "cancelled", "other", "malformed_function_call"),
         *("malformed_model_output", "malformed_tool_use"),
     ),
@@ -46,23 +29,23 @@ ENDINGS = {
 _BY_REASON = {reason: kind for kind, reasons in ENDINGS.items() for reason in reasons}
 
 
-def junk(generation: Any) -> Iterator[Junk]:
+def junk(generation: Any) -> Iterator[Reason]:
     """Yield what makes a LangChain generation not worth keeping; nothing for a good one."""
     message = getattr(generation, "message", None)
     for told in (generation.generation_info, getattr(message, "response_metadata", None)):
         yield from _ended(told)
         if isinstance(told, Mapping) and _stale(told.get("cache")):
-            yield Junk.STALE
+            yield Reason.STALE
     if _refused(message):
-        yield Junk.WITHHELD
+        yield Reason.WITHHELD
     calls = getattr(message, "tool_calls", None)
     if getattr(message, "invalid_tool_calls", None):
-        yield Junk.INVALID_TOOL_CALL
+        yield Reason.INVALID_TOOL_CALL
     elif not calls and not generation.text and not _blocks(message):
-        yield Junk.EMPTY
+        yield Reason.EMPTY
 
 
-def _ended(told: Mapping[str, Any] | None) -> Iterator[Junk]:
+def _ended(told: Mapping[str, Any] | None) -> Iterator[Reason]:
     for name in REASONS:
         reason = told.get(name) if isinstance(told, Mapping) else None
         if isinstance(reason, str) and reason.lower() in _BY_REASON:

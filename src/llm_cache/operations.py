@@ -18,10 +18,10 @@ from typing import Generic, TypeAlias, TypeVar
 from llm_cache import entry as entries
 from llm_cache import replies
 from llm_cache.entry import Entry
-from llm_cache.errors import ForgedEntry, UnreadableEntry
+from llm_cache.errors import UnreadableEntry
 from llm_cache.keys import FIRST, Keyspace
 from llm_cache.policy import CachePolicy
-from llm_cache.report import Absence
+from llm_cache.reason import Reason
 from llm_cache.seal import Seal
 from llm_cache.steps import Command, Operation
 
@@ -48,7 +48,7 @@ class Miss(Generic[T]):
     ``stale`` is an answer that has expired and may be served should the model fail.
     """
 
-    why: Absence
+    why: Reason
     epochs: Epochs
     stale: Hit[T] | None = None
 
@@ -96,7 +96,7 @@ def lookup(wanted: Wanted[T]) -> Operation[Hit[T] | Miss[T]]:
     """
     epochs = wanted.keys.epochs(wanted.tags)
     if not wanted.policy.effective_mode.reads:
-        return Miss(Absence.NOT_READ, tuple((yield from _mget(*epochs))))
+        return Miss(Reason.NOT_READ, tuple((yield from _mget(*epochs))))
     *seen, text = yield from _mget(*epochs, wanted.key)
     return (yield from examine(wanted, tuple(seen), text))
 
@@ -108,7 +108,7 @@ def _mget(*names: str) -> Operation[list[str | None]]:
 def examine(wanted: Wanted[T], seen: Epochs, text: str | None) -> Operation[Hit[T] | Miss[T]]:
     """Say if the entry that was read together with the epochs ``seen`` is what is wanted."""
     if text is None:
-        return Miss(Absence.UNKNOWN, seen)
+        return Miss(Reason.UNKNOWN, seen)
     try:
         found = wanted.decode(text)
         current = dict(zip(("", *wanted.tags), seen, strict=True))
@@ -118,20 +118,19 @@ def examine(wanted: Wanted[T], seen: Epochs, text: str | None) -> Operation[Hit[
     except UnreadableEntry as error:
         if wanted.policy.effective_mode.stores:
             yield ("UNLINK", wanted.key)
-        forged = isinstance(error, ForgedEntry)
-        return Miss(Absence.FORGED if forged else Absence.UNREADABLE, seen)
+        return Miss(error.reason, seen)
 
 
 def _cleared(
     keys: Keyspace, found: Entry, current: dict[str, str | None]
-) -> Operation[Absence | None]:
+) -> Operation[Reason | None]:
     """Say if a clear came since the entry was stored, or could not be told to have come."""
     if not current.keys() <= found.epochs.keys():
-        return Absence.NOT_TAGGED
+        return Reason.NOT_TAGGED
     if unnamed := [tag for tag in found.epochs if tag not in current]:
         epochs = yield from _mget(*(keys.tag_epoch(tag) for tag in unnamed))
         current.update(zip(unnamed, epochs, strict=True))
-    return None if found.epochs == current else Absence.CLEARED
+    return None if found.epochs == current else Reason.CLEARED
 
 
 def judge(wanted: Wanted[T], seen: Epochs, text: str) -> Hit[T] | Miss[T]:
@@ -145,10 +144,10 @@ def _of_age(wanted: Wanted[T], seen: Epochs, text: str, found: Entry) -> Hit[T] 
     if policy.accepts(age, remaining):
         return Hit(wanted.read(found), age, remaining, text)
     if remaining > 0:
-        return Miss(Absence.TOO_OLD, seen)
+        return Miss(Reason.TOO_OLD, seen)
     if not policy.tolerates_on_error(remaining):
-        return Miss(Absence.EXPIRED, seen)
-    return Miss(Absence.EXPIRED, seen, Hit(wanted.read(found), age, remaining, text))
+        return Miss(Reason.EXPIRED, seen)
+    return Miss(Reason.EXPIRED, seen, Hit(wanted.read(found), age, remaining, text))
 
 
 class Unseen(Enum):

@@ -9,10 +9,16 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llm_cache import entry, scope
-from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError, StoreUnavailable
+from llm_cache.errors import (
+    CacheMiss,
+    CircuitOpen,
+    LlmCacheError,
+    StoreUnavailable,
+)
 from llm_cache.keys import Keyspace, digest, keyed
 from llm_cache.operations import Hit
 from llm_cache.policy import CachePolicy, Mode
+from llm_cache.reason import Reason
 from llm_cache.report import Outcome, Report, Status, Tokens
 from llm_cache.scope import Scope
 from llm_cache.seal import PendingSeal, Seal
@@ -20,8 +26,11 @@ from llm_cache.steps import Operation, unlocked
 
 logger = logging.getLogger(__name__)
 
-Asked = Callable[[str | None], tuple[str, ...]]
-"""Given the policy's ``key``, returns by which rules a question is told apart, and what it is."""
+Asked = Callable[[CachePolicy], tuple[str, ...]]
+"""Returns the rules by which a question is told apart under a policy, and the question.
+
+Raises ``Uncacheable`` for one that cannot be told apart.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +64,7 @@ class Question:
         within = scope.current()
         policy = within.policy
         try:
-            rules, *parts = asked(policy.key)
+            rules, *parts = asked(policy)
             hashed = digest(rules, policy.tenant or "", policy.salt or "", *parts)
             keys = keys if policy.namespace is None else Keyspace(policy.namespace)
             identity = (cache, keys.entry(hashed), tuple(sorted(policy.tags or ())))
@@ -107,23 +116,25 @@ class Question:
             return self.seal.body(self.key, created, ttl, answer)
         return entry.body(created, ttl, answer, self.hashed)
 
-    def allow_a_model_call(self, why: str) -> None:
+    def allow_a_model_call(self, why: object) -> None:
         """Raise ``CacheMiss`` where the policy does not want the model asked."""
         if self.policy.effective_mode is Mode.ONLY_IF_CACHED:
             raise CacheMiss(f"no acceptable answer is stored: {why}")
 
-    def served(self, status: Status, found: Hit[Any], tokens: Tokens, why: str = "") -> Outcome:
+    def served(
+        self, status: Status, found: Hit[Any], tokens: Tokens, why: Reason | None = None
+    ) -> Outcome:
         """Tell of a stored answer."""
         age, ttl = found.age, found.remaining
         return self._told(status, why=why, age=age, ttl=ttl, tokens=tokens)
 
-    def missed(self, why: str) -> Outcome:
+    def missed(self, why: Reason, detail: str = "") -> Outcome:
         """Tell of a lookup that found nothing to return."""
-        return self._told(Status.MISS, why=why)
+        return self._told(Status.MISS, why=why, detail=detail)
 
-    def skipped(self, why: str) -> Outcome:
+    def skipped(self, why: Reason, detail: str = "") -> Outcome:
         """Tell of an answer that is not stored."""
-        return self._told(Status.SKIPPED, why=why)
+        return self._told(Status.SKIPPED, why=why, detail=detail)
 
     def stored(self, ttl: int) -> Outcome:
         """Tell of an answer that is stored for ``ttl`` seconds."""
@@ -131,10 +142,12 @@ class Question:
 
     def failed(self, doing: str, error: Exception) -> Outcome:
         """Tell of a failure, in the log too: by its kind, never by its values."""
-        why = str(error) if isinstance(error, LlmCacheError) else type(error).__name__
+        why, detail = Reason.INTERNAL, type(error).__name__
+        if isinstance(error, LlmCacheError):
+            why, detail = error.reason, str(error)
         if not isinstance(error, CircuitOpen):  # its opening is logged, once
-            logger.warning("cache %s failed: %s: %s", doing, type(error).__name__, why)
-        return self._told(Status.ERROR, why=why)
+            logger.warning("cache %s failed: %s: %s", doing, type(error).__name__, detail)
+        return self._told(Status.ERROR, why=why, detail=detail)
 
     def _told(self, status: Status, **details: Any) -> Outcome:
         seconds = time.perf_counter() - self.began

@@ -9,27 +9,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple
 
 from llm_cache.breaker import Circuit
-
-
-class Absence(StrEnum):
-    """Why a lookup found no answer to return."""
-
-    UNKNOWN = "unknown"
-    """Nothing is stored under the key."""
-    CLEARED = "cleared"
-    """What is stored was cleared since, by its namespace or by one of its tags."""
-    NOT_TAGGED = "not_tagged"
-    """What is stored lacks a tag of the policy: a clear of that tag would not have reached it."""
-    TOO_OLD = "too_old"
-    """What is stored is older, or has less time left, than the policy accepts."""
-    EXPIRED = "expired"
-    """What is stored has outlived its TTL."""
-    UNREADABLE = "unreadable"
-    """What was stored could not be read, and was deleted."""
-    FORGED = "forged"
-    """What was stored was altered, moved or not sealed by a key of the cache, and was deleted."""
-    NOT_READ = "not_read"
-    """The policy asked not to read."""
+from llm_cache.reason import Reason
 
 
 class Status(StrEnum):
@@ -62,14 +42,14 @@ NO_TOKENS = Tokens()
 class Outcome:
     """One lookup or update: its key in Redis, seconds of age and of life left, and why.
 
-    ``seconds`` is what it took, waiting for another's answer included. ``why`` of a hit is empty,
-    or ``collapsed`` for an answer that another was computing (RFC 9211, section 2.7), or
-    ``memory`` for one from the first tier.
+    ``why`` is None for a hit that Redis answered and for a store. ``detail`` says more in words,
+    and holds no value of the call. ``seconds`` includes the wait for another caller's answer.
     """
 
     status: Status
     key: str
-    why: str = ""
+    why: Reason | None = None
+    detail: str = ""
     age: float = 0.0
     ttl: float | None = None
     tokens: Tokens = NO_TOKENS

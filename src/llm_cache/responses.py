@@ -18,6 +18,7 @@ from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
 from llm_cache.policy import CachePolicy, Mode
 from llm_cache.question import Question
+from llm_cache.reason import Reason
 from llm_cache.report import NO_TOKENS, Outcome, Report, Tokens
 from llm_cache.settings import Settings
 from llm_cache.steps import Operation, Pause, Request, unlocked
@@ -178,9 +179,9 @@ class ResponseCache(Cache[Response]):
         return (yield from self._popular.most_asked(keys, seal, version=self._version, now=now))
 
     def _question(self, request: object) -> Question:
-        def asked(key: str | None) -> tuple[str, ...]:
-            if key is not None:
-                return "response, by its own key", key
+        def asked(policy: CachePolicy) -> tuple[str, ...]:
+            if policy.key is not None:
+                return "response, by its own key", policy.key
             text = json.dumps(request, sort_keys=True, separators=(",", ":"), allow_nan=False)
             return "response", self._version, text
 
@@ -217,9 +218,9 @@ class Responses:
                 return response
         raise UnreadableEntry("not a response")
 
-    def unwanted(self, answer: Any) -> str:
-        """Keep every response: who returns one, rather than raise, wants it seen."""
-        return "" if answer else "empty"
+    def unwanted(self, answer: Any) -> Reason | None:
+        """Keep every response but an empty one."""
+        return None if answer else Reason.EMPTY
 
     def tokens(self, answer: Response) -> Tokens:
         """Return the tokens of its ``usage``."""

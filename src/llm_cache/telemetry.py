@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_cache.breaker import Circuit
-from llm_cache.report import Absence, Report, Status
+from llm_cache.reason import Reason
+from llm_cache.report import Report, Status
 from llm_cache.settings import price
 from llm_cache.tracing import annotate
 
@@ -61,7 +62,7 @@ class CacheMetrics:
 
     def add(self, report: Report) -> None:
         """Add one report, a block's, to what ``metrics.log_metrics`` writes in the end."""
-        forged = [miss for miss in report.having(Status.MISS) if miss.why == Absence.FORGED]
+        forged = [miss for miss in report.having(Status.MISS) if miss.why is Reason.FORGED]
         counts = {
             "CacheHits": report.hits,
             "CacheMisses": report.misses,

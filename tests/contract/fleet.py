@@ -83,7 +83,7 @@ def ask(fleet: Fleet, started: Callable[[], object]) -> None:
     with cache.policy(CachePolicy(coalesce="fleet")) as report, suppress(RuntimeError):
         answer = model.invoke("same").text
     fleet.note("answers", answer)
-    fleet.note("lookups", f"{report.outcomes[0].status} {report.outcomes[0].why}".strip())
+    fleet.note("lookups", f"{report.outcomes[0].status} {report.outcomes[0].why or ''}".strip())
     if report.errors:
         fleet.note("errors", str(report.outcomes))
 

@@ -315,7 +315,7 @@ def test_what_sealing_adds_counts_against_max_bytes(make: Making, redis: Redis) 
     cache = make(max_bytes=203)
     with cache.policy() as report:
         cache.update("p", "model", ANSWER)
-    assert report.outcomes[0].why == "larger than max_bytes"
+    assert report.outcomes[0].why == "too_large"
     keep(UpstashRedisCache(redis, max_bytes=203))
 
 
@@ -470,7 +470,7 @@ def test_without_its_key_nothing_is_served_and_nothing_stored_in_clear(
         cache.update("p", "model", ANSWER)
     assert redis.keys("*") == []
     assert [outcome.status for outcome in report.outcomes] == ["error", "skipped"]
-    assert "/none" in report.outcomes[0].why
+    assert "/none" in report.outcomes[0].detail
     assert {outcome.key for outcome in report.outcomes} == {""}  # not known, so not told
     put("/none", NEW)
     keep(cache)
@@ -485,7 +485,7 @@ def test_a_wrong_key_in_ssm_is_told_by_name_and_not_shown(
     with caplog.at_level(logging.DEBUG, "llm_cache"), cache.policy() as report:
         assert cache.lookup("p", "model") is None
         cache.update("p", "model", ANSWER)
-    assert "LLM_CACHE_SIGNING_KEY_PARAMETER (/cache/key)='…'" in report.outcomes[0].why
+    assert "LLM_CACHE_SIGNING_KEY_PARAMETER (/cache/key)='…'" in report.outcomes[0].detail
     assert redis.keys("*") == []
     namespace = CacheNamespace.from_env({**NAMED, "LLM_CACHE_SIGNING_KEY_PARAMETER": "/cache/key"})
     for tag in (None, "red"):
@@ -573,7 +573,7 @@ def test_bypassing_the_cache_asks_for_no_key(upstash: UpstashEndpoint) -> None:
     with cache.policy(CachePolicy(mode="bypass")) as report:
         assert cache.lookup("p", "model") is None
         cache.update("p", "model", ANSWER)
-    assert [outcome.why for outcome in report.outcomes] == ["mode bypass"]
+    assert [(outcome.why, outcome.detail) for outcome in report.outcomes] == [("mode", "bypass")]
 
 
 def test_after_a_fork_or_a_restore_the_keys_are_fetched_anew(

@@ -88,7 +88,7 @@ def cache(caches: Callable[[], UpstashRedisCache]) -> UpstashRedisCache:
 
 
 def statuses(report: Report) -> list[str]:
-    return sorted(f"{one.status} {one.why}".strip() for one in report.outcomes)
+    return sorted(f"{one.status} {one.why or ''}".strip() for one in report.outcomes)
 
 
 def test_a_batch_of_equal_prompts_is_one_call(

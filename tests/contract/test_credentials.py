@@ -65,7 +65,7 @@ def test_without_the_parameters_every_lookup_is_a_miss_that_says_why(ssm: None) 
         assert cache.lookup("p", "model") is None
         cache.update("p", "model", ANSWER)
     assert report.errors == 1
-    assert "/cache/url" in report.outcomes[0].why
+    assert "/cache/url" in report.outcomes[0].detail
 
 
 def test_parameters_put_later_are_found_by_the_next_call(

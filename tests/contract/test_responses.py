@@ -120,7 +120,7 @@ def test_a_model_called_inside_keeps_nothing_of_its_own(cache: ResponseCache, re
     assert len(redis.keys("n:entry:*")) == 1
     with cache.policy(CachePolicy(mode="bypass")) as report:
         assert cache.cached(answer)("q") == {"answer": "two"}
-    assert [outcome.why for outcome in report.outcomes] == ["mode bypass"]
+    assert [(outcome.why, outcome.detail) for outcome in report.outcomes] == [("mode", "bypass")]
 
 
 @pytest.mark.parametrize(

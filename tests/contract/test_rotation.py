@@ -164,7 +164,7 @@ def test_a_token_that_is_wrong_everywhere_is_no_flood_of_calls(
         assert [look(cache) for _ in range(20)] == [None] * 20
     assert time.monotonic() - began < 10
     assert called == ["GetParameters"] * 2  # the first time, and once more
-    assert {outcome.why for outcome in report.outcomes} == {
+    assert {outcome.detail for outcome in report.outcomes} == {
         "WRONGPASS invalid or missing auth token"
     }
     assert cache.circuit is Circuit.CLOSED
@@ -196,7 +196,7 @@ def test_an_ssm_that_fails_is_logged_and_changes_nothing(
     boto3.client("ssm").delete_parameter(Name=TOKEN)
     with cache.policy() as report:
         assert [lookup(cache) for _ in range(3)] == [None] * 3
-    assert [outcome.why[:9] for outcome in report.outcomes] == ["WRONGPASS"] * 3
+    assert [outcome.detail[:9] for outcome in report.outcomes] == ["WRONGPASS"] * 3
     told = [text for text in caplog.messages if "not read anew" in text]
     assert told == [
         f"the secrets were not read anew: SSM did not give {URL}, {TOKEN}: GetParameterError"

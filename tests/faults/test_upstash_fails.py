@@ -102,7 +102,7 @@ def test_a_wrong_token_is_a_miss_and_a_clear_says_so(
     cache = cache_at(upstash.url, "wrong")
     with cache.policy() as report:
         assert call(cache) is None
-    assert "WRONGPASS" in report.outcomes[0].why
+    assert "WRONGPASS" in report.outcomes[0].detail
     with pytest.raises(StoreRefused, match="WRONGPASS"):
         cache.clear()
 
@@ -115,7 +115,7 @@ def test_a_read_only_token_reads_and_its_refusal_to_store_reaches_nobody(
     assert cache.lookup("known", "model") == ANSWER
     with cache.policy() as report:
         assert call_sync(cache) is None
-    assert "NOPERM" in report.outcomes[-1].why
+    assert "NOPERM" in report.outcomes[-1].detail
 
 
 def test_a_store_that_fails_after_a_lookup_that_did_not_loses_no_answer(
@@ -225,7 +225,7 @@ def test_an_upstash_that_hangs_is_left_alone_after_a_few_calls(
         assert time.monotonic() - began < MARGIN
     assert cache.circuit is report.circuit is Circuit.OPEN
     assert report.errors == 20
-    assert "left alone" in report.outcomes[0].why
+    assert "left alone" in report.outcomes[0].detail
     assert len([one for one in caplog.records if "circuit" in one.getMessage()]) == 1
 
 

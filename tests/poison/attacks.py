@@ -131,7 +131,7 @@ def _called(
 
 def _told(report: Report) -> str:
     first = report.outcomes[0] if report.outcomes else None
-    return "nothing" if first is None else f"{first.status} {first.why}".strip()
+    return "nothing" if first is None else f"{first.status} {first.why or ''}".strip()
 
 
 def _unsigned(reader: Reader) -> Attack:

@@ -15,15 +15,15 @@ from llm_cache.errors import StoreTimeout
 from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.keys import Keyspace, tag_hash
 from llm_cache.operations import Hit, Miss, Wanted
-from llm_cache.report import Absence
+from llm_cache.reason import Reason
 from llm_cache.steps import Operation, Pause
 
 KEYS = Keyspace("ns")
 HASH = "a" * 64
 ENTRY, LEASE_KEY = f"ns:entry:{HASH}", f"ns:lease:{HASH}"
 NOW = 1000.0
-MISSED: Miss[str] = Miss(Absence.UNKNOWN, ("e1",))
-AFTER_A_CLEAR: Miss[str] = Miss(Absence.CLEARED, ("e2",))
+MISSED: Miss[str] = Miss(Reason.UNKNOWN, ("e1",))
+AFTER_A_CLEAR: Miss[str] = Miss(Reason.CLEARED, ("e2",))
 TOKEN = "mine"
 TAKING = ("EVAL", TAKE, 3, LEASE_KEY, "ns:epoch", ENTRY, TOKEN, 10_000)
 GIVING_BACK = ("EVAL", GIVE_BACK, 1, LEASE_KEY, TOKEN, "")
@@ -232,7 +232,7 @@ def test_a_lease_stands_for_ten_seconds_at_most_in_whole_milliseconds(
 def test_who_has_the_lease_computes_under_the_epochs_that_came_with_it(turn: Turn) -> None:
     first = taking(turn, "fleet")
     first.advance([1, "e2", stored(epoch="e1")])
-    assert first.result.missed == Miss(Absence.CLEARED, ("e2",))
+    assert first.result.missed == Miss(Reason.CLEARED, ("e2",))
 
 
 def test_pauses_double_from_50_milliseconds_to_a_second(turn: Turn) -> None:
@@ -323,7 +323,7 @@ def test_rubbish_beside_the_lease_is_deleted_and_computed_anew(turn: Turn) -> No
     first = taking(turn, "fleet")
     assert first.advance([1, "e1", "rubbish"]) == ("UNLINK", ENTRY)
     assert first.advance(1) is None
-    assert first.result == Write(Miss(Absence.UNREADABLE, ("e1",)), first.result.claim)
+    assert first.result == Write(Miss(Reason.UNREADABLE, ("e1",)), first.result.claim)
     assert first.result.claim.flight.lease == TOKEN
 
 

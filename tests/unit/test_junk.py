@@ -4,7 +4,8 @@ import pytest
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
-from llm_cache.junk import ENDINGS, REASONS, Junk, junk
+from llm_cache.junk import ENDINGS, REASONS, junk
+from llm_cache.reason import Reason
 
 CALL: Any = {"name": "f", "args": {}, "id": "1"}
 
@@ -15,7 +16,7 @@ def chat(content: Any = "hi", **fields: Any) -> ChatGeneration:
 
 @pytest.mark.parametrize("kind", ENDINGS)
 @pytest.mark.parametrize("name", REASONS)
-def test_a_providers_word_for_a_bad_end_is_known(kind: Junk, name: str) -> None:
+def test_a_providers_word_for_a_bad_end_is_known(kind: Reason, name: str) -> None:
     for reason in ENDINGS[kind]:
         assert list(junk(chat(response_metadata={name: reason.upper()}))) == [kind]
         assert list(junk(Generation(text="hi", generation_info={name: reason}))) == [kind]
@@ -32,21 +33,21 @@ def test_a_good_end_is_no_junk(reason: object) -> None:
     ("generation", "found"),
     [
         (Generation(text="hi"), []),
-        (Generation(text=""), [Junk.EMPTY]),
-        (chat(""), [Junk.EMPTY]),
-        (chat([]), [Junk.EMPTY]),
-        (chat([{"type": "text", "text": ""}]), [Junk.EMPTY]),
+        (Generation(text=""), [Reason.EMPTY]),
+        (chat(""), [Reason.EMPTY]),
+        (chat([]), [Reason.EMPTY]),
+        (chat([{"type": "text", "text": ""}]), [Reason.EMPTY]),
         (chat("", tool_calls=[CALL]), []),
         (chat([{"type": "image", "base64": "AAAA"}]), []),
-        (chat([{"type": "refusal", "refusal": "I will not."}]), [Junk.WITHHELD]),
-        (chat("", additional_kwargs={"refusal": "I will not."}), [Junk.WITHHELD, Junk.EMPTY]),
+        (chat([{"type": "refusal", "refusal": "I will not."}]), [Reason.WITHHELD]),
+        (chat("", additional_kwargs={"refusal": "I will not."}), [Reason.WITHHELD, Reason.EMPTY]),
         (chat("{}", additional_kwargs={"refusal": None}), []),
-        (chat(response_metadata={"cache": {"hit": False, "stale": True}}), [Junk.STALE]),
+        (chat(response_metadata={"cache": {"hit": False, "stale": True}}), [Reason.STALE]),
         (chat(response_metadata={"cache": {"hit": True, "stale": False}}), []),
         (chat(response_metadata={"cache": "stale"}), []),
-        (chat("hi", invalid_tool_calls=[{**CALL, "args": "{"}]), [Junk.INVALID_TOOL_CALL]),
-        (chat("", invalid_tool_calls=[{**CALL, "args": "{"}]), [Junk.INVALID_TOOL_CALL]),
+        (chat("hi", invalid_tool_calls=[{**CALL, "args": "{"}]), [Reason.INVALID_TOOL_CALL]),
+        (chat("", invalid_tool_calls=[{**CALL, "args": "{"}]), [Reason.INVALID_TOOL_CALL]),
     ],
 )
-def test_what_an_answer_holds_is_looked_at(generation: Generation, found: list[Junk]) -> None:
+def test_what_an_answer_holds_is_looked_at(generation: Generation, found: list[Reason]) -> None:
     assert list(junk(generation)) == found

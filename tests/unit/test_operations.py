@@ -11,7 +11,7 @@ from llm_cache.entry import HEAD, Entry, before_tag, body
 from llm_cache.errors import StoreGarbled, StoreUnavailable
 from llm_cache.keys import Keyspace, tag_hash
 from llm_cache.operations import Epochs, Hit, Miss, Unseen, Wanted, judge, lookup, store
-from llm_cache.report import Absence
+from llm_cache.reason import Reason
 from llm_cache.steps import Operation, Pause
 
 KEYS = Keyspace("ns")
@@ -63,17 +63,17 @@ def test_a_hit_is_one_command_that_reads_epoch_and_entry_together() -> None:
 
 
 def test_a_miss_is_one_command_and_keeps_the_epoch_it_saw() -> None:
-    assert drive(looking(), ["e1", None]) == ([MGET], Miss(Absence.UNKNOWN, ("e1",)))
+    assert drive(looking(), ["e1", None]) == ([MGET], Miss(Reason.UNKNOWN, ("e1",)))
 
 
 @pytest.mark.parametrize("epoch", ["e2", None])
 def test_an_entry_of_another_epoch_is_a_miss(epoch: str | None) -> None:
-    assert drive(looking(), [epoch, entry("e1")]) == ([MGET], Miss(Absence.CLEARED, (epoch,)))
+    assert drive(looking(), [epoch, entry("e1")]) == ([MGET], Miss(Reason.CLEARED, (epoch,)))
 
 
 def test_an_entry_past_its_time_is_a_miss_even_if_redis_still_has_it() -> None:
     late = entry(created=NOW - 60, ttl=60)
-    assert drive(looking(), ["e1", late])[1] == Miss(Absence.EXPIRED, ("e1",))
+    assert drive(looking(), ["e1", late])[1] == Miss(Reason.EXPIRED, ("e1",))
 
 
 @pytest.mark.parametrize(("late", "spare"), [(60, True), (70, True), (71, False)])
@@ -81,12 +81,12 @@ def test_an_expired_answer_is_kept_to_spare_within_stale_if_error(late: int, spa
     text = entry(created=NOW - late, ttl=60)
     _, result = drive(looking(CachePolicy(stale_if_error=10)), ["e1", text])
     stale = Hit("hi", float(late), 60.0 - late) if spare else None
-    assert result == Miss(Absence.EXPIRED, ("e1",), stale)
+    assert result == Miss(Reason.EXPIRED, ("e1",), stale)
 
 
 def test_a_cleared_answer_is_never_to_spare() -> None:
     _, result = drive(looking(CachePolicy(stale_if_error=10)), ["e2", entry(created=NOW - 61)])
-    assert result == Miss(Absence.CLEARED, ("e2",))
+    assert result == Miss(Reason.CLEARED, ("e2",))
 
 
 def test_a_reader_may_accept_what_has_expired() -> None:
@@ -96,14 +96,14 @@ def test_a_reader_may_accept_what_has_expired() -> None:
 
 def test_an_answer_older_than_the_policy_accepts_is_a_miss() -> None:
     assert drive(looking(CachePolicy(max_age=4)), ["e1", entry()])[1] == Miss(
-        Absence.TOO_OLD, ("e1",)
+        Reason.TOO_OLD, ("e1",)
     )
     assert isinstance(drive(looking(CachePolicy(max_age=5)), ["e1", entry()])[1], Hit)
 
 
 def test_an_answer_with_a_moment_left_is_not_expired() -> None:
     text = entry(created=NOW - 59.5, ttl=60)
-    assert drive(looking(CachePolicy(max_age=4)), ["e1", text])[1].why is Absence.TOO_OLD
+    assert drive(looking(CachePolicy(max_age=4)), ["e1", text])[1].why is Reason.TOO_OLD
 
 
 def test_an_answer_comes_with_its_entry_which_it_does_not_show() -> None:
@@ -118,8 +118,8 @@ def test_an_answer_comes_with_its_entry_which_it_does_not_show() -> None:
     ("created", "judged"),
     [
         (NOW - 5, Hit("hi", 5.0, 55.0)),
-        (NOW - 7, Miss(Absence.TOO_OLD, ("e1",))),
-        (NOW - 60, Miss(Absence.EXPIRED, ("e1",))),
+        (NOW - 7, Miss(Reason.TOO_OLD, ("e1",))),
+        (NOW - 60, Miss(Reason.EXPIRED, ("e1",))),
     ],
 )
 def test_an_entry_that_no_clear_has_reached_is_judged_by_age(created: float, judged: Any) -> None:
@@ -151,7 +151,7 @@ def test_an_unreadable_entry_is_not_judged(text: str) -> None:
 def test_an_unreadable_entry_is_a_miss_and_is_deleted(text: str) -> None:
     commands, result = drive(looking(), ["e1", text], 1)
     assert commands == [MGET, ("UNLINK", f"ns:entry:{HASH}")]
-    assert result == Miss(Absence.UNREADABLE, ("e1",))
+    assert result == Miss(Reason.UNREADABLE, ("e1",))
 
 
 def test_a_read_only_lookup_deletes_nothing() -> None:
@@ -161,12 +161,17 @@ def test_a_read_only_lookup_deletes_nothing() -> None:
 
 def test_a_refresh_reads_the_epoch_alone() -> None:
     result = drive(looking(CachePolicy(mode="refresh")), ["e1"])
-    assert result == ([("MGET", "ns:epoch")], Miss(Absence.NOT_READ, ("e1",)))
+    assert result == ([("MGET", "ns:epoch")], Miss(Reason.NOT_READ, ("e1",)))
 
 
-def test_why_there_was_no_answer_is_told_in_words_that_stay() -> None:
-    told = "unknown cleared not_tagged too_old expired unreadable forged not_read"
-    assert [*Absence] == told.split()
+def test_the_names_of_reasons_stay_as_they_are() -> None:
+    hits = "collapsed memory"
+    misses = "unknown cleared not_tagged too_old expired unreadable forged not_read"
+    verdicts = "truncated withheld failed empty invalid_tool_call stale"
+    keys = "ambiguous_schema masked_setting"
+    stores = "mode ttl not_restorable too_large lookup_failed cleared_meanwhile superseded"
+    failures = "timeout unavailable circuit_open refused garbled invalid internal"
+    assert [*Reason] == " ".join((hits, misses, verdicts, keys, stores, failures)).split()
 
 
 def test_a_failed_command_ends_the_lookup() -> None:
@@ -193,7 +198,7 @@ def test_a_hit_under_its_tags_is_one_command() -> None:
 
 def test_an_entry_whose_tag_was_cleared_is_a_miss() -> None:
     _, result = drive(tagged("red"), ["e1", "r2", entry(red="r1")])
-    assert result == Miss(Absence.CLEARED, ("e1", "r2"))
+    assert result == Miss(Reason.CLEARED, ("e1", "r2"))
 
 
 @pytest.mark.parametrize(("epoch", "hit"), [("r1", True), ("r2", False), (None, False)])
@@ -205,7 +210,7 @@ def test_a_tag_that_the_lookup_did_not_name_is_asked_for(epoch: str | None, hit:
 
 def test_an_entry_without_a_tag_of_the_lookup_is_a_miss() -> None:
     commands, result = drive(tagged("red"), ["e1", "r1", entry(blue="b1")])
-    assert (len(commands), result) == (1, Miss(Absence.NOT_TAGGED, ("e1", "r1")))
+    assert (len(commands), result) == (1, Miss(Reason.NOT_TAGGED, ("e1", "r1")))
 
 
 @pytest.mark.parametrize(
@@ -293,7 +298,7 @@ def test_epochs_that_are_not_those_of_the_tags_are_not_stored(epochs: Epochs) ->
         Entry({"": "e"}, 1.0, 60, ("hi",)),
         Pause(1),
         Hit("hi", 5, 55),
-        Miss(Absence.UNKNOWN, ()),
+        Miss(Reason.UNKNOWN, ()),
     ],
 )
 def test_what_an_operation_is_given_and_gives_stays_as_it_is(value: Any) -> None:

@@ -9,14 +9,15 @@ from aws_lambda_powertools import Metrics
 from tests.clock import Clock
 
 from llm_cache import CacheMetrics, Circuit, InvalidSettings, Outcome, Report, Status
+from llm_cache.reason import Reason
 from llm_cache.report import Tokens
 
 REPORT = Report(
     [
         Outcome(status=Status.HIT, key="a", tokens=Tokens(100, 20), seconds=0.002),
         Outcome(status=Status.HIT, key="b", tokens=Tokens(1000, 200), seconds=0.001),
-        Outcome(status=Status.MISS, key="c", why="forged", seconds=0.004),
-        Outcome(status=Status.MISS, key="d", why="absent"),
+        Outcome(status=Status.MISS, key="c", why=Reason.FORGED, seconds=0.004),
+        Outcome(status=Status.MISS, key="d", why=Reason.UNKNOWN),
         Outcome(status=Status.STORED, key="d"),
         Outcome(status=Status.STALE, key="e", tokens=Tokens(9, 9)),
         Outcome(status=Status.ERROR, key="f"),
@@ -70,7 +71,7 @@ def test_a_cache_that_had_no_part_and_is_well_counts_nothing(written: Callable[.
 
 
 HIT = Outcome(status=Status.HIT, key="a")
-MISS = Outcome(status=Status.MISS, key="b", why="absent")
+MISS = Outcome(status=Status.MISS, key="b", why=Reason.UNKNOWN)
 STORED = Outcome(status=Status.STORED, key="b")
 ERROR = Outcome(status=Status.ERROR, key="c")
 
