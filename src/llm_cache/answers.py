@@ -31,6 +31,10 @@ RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the 
 class Kind(Protocol[A]):
     """What the answers of a cache are."""
 
+    @property
+    def codec(self) -> str:
+        """What names their form in Redis."""
+
     def serialize(self, answer: Any) -> tuple[str, ...] | None:
         """Return an answer as texts of JSON, or None when it would not come back as it is now."""
 
@@ -52,8 +56,9 @@ class Answers(Generic[A]):
     """The rules of one cache, whose answers are of a ``kind``.
 
     ``max_bytes`` is what an answer may take of a request that stores it. ``lease`` is the seconds
-    after which a writer that others wait for is given up on. ``finish`` runs an operation that
-    nobody waits for; ``keep`` repeats one while a flight flies and it returns true.
+    after which a writer that others wait for is given up on. ``finish`` runs a best-effort
+    operation, ``aside`` in a thread of its own; ``keep`` repeats one while a flight flies and it
+    returns true.
     """
 
     kind: Kind[A]
@@ -63,6 +68,7 @@ class Answers(Generic[A]):
     lease: float
     memory: MemoryTier | None
     finish: Callable[[Operation[None]], None]
+    aside: Callable[[Operation[None]], None]
     keep: Callable[[Flight, Callable[[], Operation[bool]]], None]
     flights: Flights = field(default_factory=Flights)
 
@@ -84,7 +90,8 @@ class Answers(Generic[A]):
             return None
         if not isinstance(found, Write):
             return found
-        scope.remember(asked.identity, Seen(found.missed.epochs, found.claim))
+        missed = found.missed
+        scope.remember(asked.identity, Seen(missed.epochs, missed.there, found.claim))
         self._tell(asked, found)
         asked.allow_a_model_call(found.missed.why)
         return None
@@ -94,6 +101,9 @@ class Answers(Generic[A]):
         seen = scope.recall(asked.identity)
         try:
             outcome = yield from self._keep(asked, answer, seen)
+        except GeneratorExit:  # cancelled; the store may have run, and have released the lease
+            self._release(asked, seen.claim)
+            raise
         except Uncacheable as error:
             outcome = asked.skipped(error.reason, str(error))
         except Exception as error:  # noqa: BLE001  the answer is paid for: it goes to its caller
@@ -101,10 +111,18 @@ class Answers(Generic[A]):
         asked.report.add(outcome)
         if seen.claim and seen.claim.flight.flying:
             yield from self._disclaim(asked, seen.claim)
+        elif outcome.status is Status.ERROR:
+            self._release(asked, seen.claim)
 
     def _find(self, asked: Question, *, may_wait: bool) -> Operation[A | Write[A]]:
         wanted = Wanted(
-            asked.keys, asked.hashed, asked.policy, self.clock, self.kind.read, asked.seal
+            asked.keys,
+            asked.hashed,
+            asked.policy,
+            self.clock,
+            self.kind.read,
+            self.kind.codec,
+            asked.seal,
         )
         if hit := self._in_memory(asked, wanted):
             return self._served(asked, hit, Reason.MEMORY)
@@ -121,7 +139,8 @@ class Answers(Generic[A]):
             return self._served(asked, taken, Reason.COLLAPSED)
         if taken.claim:
             flight = taken.claim.flight
-            asked.within.at_exit.append(partial(self._leave, asked, flight))
+            leave = partial(coalescing.leave, self.flights, flight, asked.keys, asked.hashed)
+            asked.within.at_exit.append(partial(leave, self.finish))
             if flight.lease:
                 self.keep(flight, partial(coalescing.renew, asked.keys, asked.hashed, flight))
         return taken
@@ -154,8 +173,7 @@ class Answers(Generic[A]):
         until = time.monotonic() + waits
         mine = scope.claim_on(asked.identity)
         token = secrets.token_hex(8)
-        leave = partial(self._leave, asked)
-        return Turn(self.flights, lease, token, lambda: until - time.monotonic(), leave, mine)
+        return Turn(self.flights, lease, token, lambda: until - time.monotonic(), self.finish, mine)
 
     def _keep(self, asked: Question, answer: Any, seen: Seen) -> Operation[Outcome]:
         mode = asked.policy.effective_mode
@@ -171,20 +189,21 @@ class Answers(Generic[A]):
         if seen.claim:
             self.flights.land(seen.claim.flight, entry.HEAD + body)
         try:
-            stored = yield from operations.store(
+            refused = yield from operations.store(
                 asked.keys,
                 asked.hashed,
                 body=body,
                 ttl=self.ttl.kept(ttl, asked.policy.kept_beyond),
                 tags=asked.tags,
                 epochs=seen.epochs,
+                there=seen.there,
                 token=secrets.token_hex(8),
                 lease=seen.claim.flight.lease if seen.claim else None,
             )
         finally:  # after the command, so that the entry it has replaced does not come back
             if self.memory:
                 self.memory.discard(asked.key)
-        return asked.stored(ttl) if stored else asked.skipped(Reason.CLEARED_MEANWHILE)
+        return asked.skipped(refused) if refused else asked.stored(ttl)
 
     def _storable(self, asked: Question, answer: Any, now: float) -> tuple[int, str] | Outcome:
         """Return the TTL and the entry's body, or why the answer is not stored."""
@@ -196,7 +215,7 @@ class Answers(Generic[A]):
         texts = self.kind.serialize(answer)
         if texts is None:
             return asked.skipped(Reason.NOT_RESTORABLE)
-        body = asked.body(now, ttl, texts)
+        body = asked.body(entry.head(now, ttl, self.kind.codec), texts)
         if not entry.fits(body, self.max_bytes):
             return asked.skipped(Reason.TOO_LARGE)
         return ttl, body
@@ -210,14 +229,15 @@ class Answers(Generic[A]):
                     asked.keys, asked.hashed, lease, each_for_itself=True
                 )
 
-    def _leave(self, asked: Question, flight: Flight) -> None:
-        """Give back what no update has used: the model has failed, or the lookup was cancelled."""
-        if lease := self.flights.leave(flight):
-            self.finish(coalescing.give_back(asked.keys, asked.hashed, lease))
+    def _release(self, asked: Question, claim: Claim | None) -> None:
+        """Release the lease of a store that failed, aside: its caller has waited long enough."""
+        if claim and (lease := claim.flight.lease):
+            self.flights.land(claim.flight, NotShared.FAILED)
+            self.aside(coalescing.give_back(asked.keys, asked.hashed, lease))
 
     def _tell(self, asked: Question, written: Write[A]) -> None:
         missed = written.missed
-        asked.report.add(asked.missed(missed.why))
+        asked.report.add(asked.missed(missed.why, missed.detail))
         if written.failure:
             asked.report.add(asked.failed("lease", written.failure))
         if missed.stale:

@@ -51,6 +51,10 @@ class Breaker:
         self._seconds = seconds
         self._slow = slow
         self._clock = clock
+        self.start_fresh()
+
+    def start_fresh(self) -> None:
+        """Forget what was learnt; in a process that was forked, the lock of the parent too."""
         self._lock = threading.Lock()
         self._failures = 0
         self._opened = 0.0

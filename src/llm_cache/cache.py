@@ -9,7 +9,7 @@ from typing import Unpack
 from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
-from llm_cache.canonical import KEY_VERSION, canonical
+from llm_cache.canonical import canonical
 from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
 from llm_cache.errors import InvalidSettings
@@ -93,7 +93,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
                 return "by its own key", policy.key
             if not self._canonical_keys:
                 return "as written", prompt, llm_string
-            return f"canonical {KEY_VERSION}", *canonical(prompt, llm_string)
+            return "canonical", *canonical(prompt, llm_string)
 
         return self._about(asked)
 

@@ -19,11 +19,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import Any, Final
+from typing import Any
 
 from llm_cache.llm_string import constructor_fields, encode, settings
-
-KEY_VERSION: Final = 2  # hashed into keys: raise it with any change of what enters them
 
 _PASSING = ("id", "usage_metadata", "response_metadata")
 _READING = ("model_name", "model_provider", "output_version")

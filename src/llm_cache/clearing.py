@@ -7,27 +7,42 @@ from dataclasses import dataclass
 
 from llm_cache import entry as entries
 from llm_cache import replies
-from llm_cache.errors import InvalidPolicy
-from llm_cache.keys import CLEARED, MAX_TAGS, MAX_TEXT, Keyspace
+from llm_cache.errors import InvalidPolicy, StoreRefused
+from llm_cache.keys import MAX_EPOCHS, MAX_TEXT, Keyspace, cleared_epoch
 from llm_cache.steps import Command, Operation
 
 
-def clear(keys: Keyspace, *, token: str, tag: str | None = None) -> Operation[None]:
-    """Make every answer of the namespace, or those under a tag, a miss at once. One ``SET``.
+def clear(
+    keys: Keyspace, *, token: str, now: float, tag: str | None = None, tenant: str | None = None
+) -> Operation[None]:
+    """Make every answer of the namespace, or those of a tag or a tenant, a miss at once.
 
-    Raises ``InvalidPolicy`` for a tag that no answer can have.
+    One command. Raises ``InvalidPolicy`` for a name that no answer can have.
     """
-    replies.done((yield ("SET", _epoch(keys, tag), CLEARED + token)))
+    epoch = _epoch(keys, tag, tenant)
+    replies.number((yield ("EVAL", CLEAR, 1, epoch, cleared_epoch(now, token))))
 
 
-def _epoch(keys: Keyspace, tag: str | None) -> str:
-    """Return the key of the epoch that a clear of all, or of ``tag``, replaces."""
-    if tag is None:
+def _epoch(keys: Keyspace, tag: str | None, tenant: str | None) -> str:
+    """Return the key of the epoch that a clear of all, of ``tag`` or of ``tenant`` replaces."""
+    if tag is not None and tenant is not None:
+        raise InvalidPolicy("tenant", tenant, "no tag beside it: clear one of them", withheld=True)
+    for field, name in (("tag", tag), ("tenant", tenant)):
+        if name is not None and not (isinstance(name, str) and 0 < len(name) <= MAX_TEXT):
+            accepted = f"text of 1 to {MAX_TEXT} characters"
+            raise InvalidPolicy(field, name, accepted, withheld=True)
+    if tag is None and tenant is None:
         return keys.epoch
-    if not isinstance(tag, str) or not 0 < len(tag) <= MAX_TEXT:
-        accepted = f"text of 1 to {MAX_TEXT} characters"
-        raise InvalidPolicy("tag", tag, accepted, withheld=True)
-    return keys.tag_epoch(keys.tag(tag))
+    return keys.tag_epoch(keys.tags(() if tag is None else (tag,), tenant)[0])
+
+
+# A full database refuses a SET, but lets a script go on that has deleted something. Where it
+# refuses even that, the missing epoch is the clear: no entry has it.
+CLEAR = """
+redis.call('DEL', KEYS[1])
+redis.pcall('SET', KEYS[1], ARGV[1])
+return 1
+"""
 
 
 def delete(keys: Keyspace, hashed: str) -> Operation[bool]:
@@ -35,13 +50,29 @@ def delete(keys: Keyspace, hashed: str) -> Operation[bool]:
     return bool(replies.number((yield ("UNLINK", keys.entry(hashed)))))
 
 
-def flush_database(*, asynchronous: bool) -> Operation[None]:
-    """Delete every key of the database, other programs' too. One ``FLUSHDB``.
+def flush_database(
+    keys: Keyspace, *, token: str, now: float, asynchronous: bool
+) -> Operation[None]:
+    """Delete every key of the database, other programs' too, and set the epoch of ``keys``.
 
-    It leaves nothing by which to tell an answer that was being computed over an empty database;
-    where that matters, have a namespace and ``clear`` it.
+    One command, so that an answer which is being computed is not served afterwards. Where the
+    server refuses ``FLUSHDB`` in a script, it is sent by itself, and the epoch after it: an answer
+    that is stored between the two is served.
     """
-    replies.done((yield ("FLUSHDB", "ASYNC" if asynchronous else "SYNC")))
+    how = "ASYNC" if asynchronous else "SYNC"
+    try:
+        script = ("EVAL", FLUSH, 1, keys.epoch, cleared_epoch(now, token), how)
+        replies.number((yield script))
+    except StoreRefused:
+        replies.done((yield ("FLUSHDB", how)))
+        yield from clear(keys, token=token, now=now)
+
+
+FLUSH = """
+redis.call('FLUSHDB', ARGV[2])
+redis.call('SET', KEYS[1], ARGV[1])
+return 1
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +93,7 @@ class Reclaimed:
 
 
 PAGE = 500  # keys asked of one SCAN
-TAG_BYTES = 128  # of an entry's head; a hash, an epoch and what is around them take 55
+EPOCH_BYTES = 128  # of an entry's head; a hash, an epoch and what is around them take 70
 
 # Deciding and deleting in one script: an entry stored anew in between is never the one deleted.
 # Which tags an entry has is known only here, so the keys of their epochs are not among KEYS, which
@@ -78,7 +109,7 @@ local function epoch(key)
 end
 local live = epoch(KEYS[1]) and head .. epoch(KEYS[1]) .. '"'
 local function reachable(key)
-  local stored = redis.pcall('GETRANGE', key, 0, #live + {MAX_TAGS * TAG_BYTES})
+  local stored = redis.pcall('GETRANGE', key, 0, #live + {MAX_EPOCHS * EPOCH_BYTES})
   if type(stored) ~= 'string' or string.sub(stored, 1, #live) ~= live then return false end
   local at = #live + 1
   while string.sub(stored, at, at) == ',' do
@@ -103,7 +134,7 @@ def reclaim(
     proceed: Callable[[], bool] = lambda: True,
     dry_run: bool = False,
 ) -> Operation[Reclaimed]:
-    """Free the memory of answers that a clear, of all or of a tag, has made unreachable.
+    """Free the memory of answers that a clear has made unreachable.
 
     Two commands a page of some ``PAGE`` keys; after each, ``proceed`` says whether to go on. The
     cursor of an unfinished reclaim resumes it. A dry run counts, and frees nothing.
@@ -115,6 +146,7 @@ def preview(
     keys: Keyspace,
     *,
     tag: str | None = None,
+    tenant: str | None = None,
     cursor: str = "0",
     proceed: Callable[[], bool] = lambda: True,
 ) -> Operation[Reclaimed]:
@@ -122,7 +154,7 @@ def preview(
 
     It costs what a reclaim does. What earlier clears have left counts too.
     """
-    return _each_page(keys, cursor, proceed, "EXISTS", _epoch(keys, tag))
+    return _each_page(keys, cursor, proceed, "EXISTS", _epoch(keys, tag, tenant))
 
 
 def _each_page(

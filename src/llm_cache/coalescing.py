@@ -7,8 +7,8 @@ it: within a process for its flight to land, across the fleet for its lease to g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 from llm_cache.errors import StoreError, UnreadableEntry
@@ -28,16 +28,15 @@ class Turn:
     """How one lookup takes its turn.
 
     ``lease`` is the seconds after which a writer is given up on, ``token`` what this one would
-    write under; ``patience`` tells the seconds it may still wait, ``leave`` ends a flight whose
-    lookup was cancelled and gives its lease back; ``mine`` is a claim from an earlier try in the
-    same context.
+    write under; ``patience`` tells the seconds it may still wait, ``finish`` runs a best-effort
+    operation after a cancellation; ``mine`` is a claim from an earlier try in the same context.
     """
 
     flights: Flights
     lease: float
     token: str
     patience: Callable[[], float]
-    leave: Callable[[Flight], object]
+    finish: Callable[[Operation[None]], object]
     mine: Claim | None = None
 
     def take(self, flight: Flight) -> None:
@@ -105,10 +104,11 @@ def _across_the_fleet(
                 turn.take(claim.flight)
             found = yield from examine(wanted, tuple(seen), text)
         except StoreError as error:
+            turn.take(claim.flight)  # the command may have run: then its lease is to be released
             return Write(missed, claim, error)
         except GeneratorExit:  # cancelled; whether the command has run is not known
             turn.take(claim.flight)
-            turn.leave(claim.flight)
+            leave(turn.flights, claim.flight, wanted.keys, wanted.hashed, turn.finish)
             raise
         if isinstance(found, Hit):
             yield from _shared(wanted, turn, claim, found)
@@ -126,9 +126,27 @@ def _across_the_fleet(
 def _shared(wanted: Wanted[T], turn: Turn, claim: Claim, found: Hit[T]) -> Operation[None]:
     """Hand on what another process has stored, and keep no lease for nothing."""
     turn.flights.land(claim.flight, found.text)
-    if claim.flight.lease:
-        with suppress(StoreError):  # the lease ends by itself, and the answer is there
-            yield from give_back(wanted.keys, wanted.hashed, claim.flight.lease)
+    if lease := claim.flight.lease:
+        release = partial(give_back, wanted.keys, wanted.hashed, lease)
+        try:
+            yield from release()
+        except StoreError:  # the lease expires, and the answer is there
+            pass
+        except GeneratorExit:  # cancelled; whether the command has run is not known
+            turn.finish(release())
+            raise
+
+
+def leave(
+    flights: Flights,
+    flight: Flight,
+    keys: Keyspace,
+    hashed: str,
+    finish: Callable[[Operation[None]], object],
+) -> None:
+    """End a flight that has no answer, and release its lease: the model failed, or a cancel."""
+    if lease := flights.leave(flight):
+        finish(give_back(keys, hashed, lease))
 
 
 def life(left: float) -> float:
@@ -176,7 +194,8 @@ def _pauses() -> Iterator[float]:
 def _take(wanted: Wanted[T], turn: Turn) -> Command:
     epochs = wanted.keys.epochs(wanted.tags)
     names = (wanted.keys.lease(wanted.hashed), *epochs, wanted.key)
-    return ("EVAL", TAKE, len(names), *names, turn.token, _milliseconds(life(turn.lease)))
+    held = _milliseconds(life(turn.lease))
+    return ("EVAL", TAKE, len(names), *names, turn.token, held, _milliseconds(LIFE))
 
 
 def _milliseconds(seconds: float) -> int:
@@ -186,27 +205,30 @@ def _milliseconds(seconds: float) -> int:
 HELD, TAKEN, EACH_FOR_ITSELF = 0, 1, 2
 NOBODY = "-"  # in the place of a token
 
-# A lease names the epochs it was taken under, but for those that a store has made. One taken before
-# a clear is for an answer that will not be served, so nobody waits for it.
+# A lease names the epochs it was taken under, but for those that a store has set. Callers do not
+# wait for a lease taken before a clear, for its answer will not be served, nor for one that no
+# leader can have: of another type, without expiry, or with more time left than ARGV[3]. The same
+# command sent twice, because a reply was lost, finds its own lease.
 TAKE = f"""
-local found = redis.call('MGET', unpack(KEYS, 2))
-local under = ''
-for i = 1, #KEYS - 2 do
+local found = redis.call('MGET', unpack(KEYS))
+local held, under = found[1], ''
+for i = 2, #KEYS - 1 do
   local epoch = found[i] or ''
   under = under .. ':' .. (string.sub(epoch, 1, 1) == '{FIRST}' and '' or epoch)
 end
-local held = redis.call('GET', KEYS[1])
 local colon = held and string.find(held, ':', 1, true)
-if not colon or string.sub(held, colon) ~= under then
+local left = redis.call('PTTL', KEYS[1])
+local valid = colon and string.sub(held, colon) == under and left >= 0 and left <= tonumber(ARGV[3])
+local holder = valid and string.sub(held, 1, colon - 1)
+if not valid or holder == ARGV[1] then
   redis.call('SET', KEYS[1], ARGV[1] .. under, 'PX', ARGV[2])
-  return {{{TAKEN}, unpack(found)}}
+  return {{{TAKEN}, unpack(found, 2)}}
 end
-if string.sub(held, 1, colon - 1) == '{NOBODY}' then return {{{EACH_FOR_ITSELF}, unpack(found)}} end
-return {{{HELD}, unpack(found)}}
+return {{holder == '{NOBODY}' and {EACH_FOR_ITSELF} or {HELD}, unpack(found, 2)}}
 """
 
-# Whoever has lost it changes nothing.
-IF_OWN = """local held = redis.call('GET', KEYS[1])
+# A caller that has lost the lease changes nothing.
+IF_OWN = """local held = redis.call('MGET', KEYS[1])[1]
 if not held or string.sub(held, 1, #ARGV[1]) ~= ARGV[1] then return 0 end"""
 
 RENEW = f"""

@@ -6,10 +6,13 @@ It imports no LangChain, so that a function whose answers are not LangChain's st
 from __future__ import annotations
 
 import itertools
+import os
 import secrets
 import time
+import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 from llm_cache import clearing, scope
@@ -104,10 +107,12 @@ class Cache(Generic[A]):
             lease=positive("lease", lease),
             memory=memory,
             finish=self._finish,
+            aside=partial(self._finish, aside=True),
             keep=self._keep,
         )
         self._heartbeat = Heartbeat()
         self._number = next(_numbers)
+        _caches.add(self)
 
     @property
     def circuit(self) -> Circuit:
@@ -124,23 +129,35 @@ class Cache(Generic[A]):
         """
         return scope.entered(policy or CachePolicy(), context, lambda: self.circuit)
 
-    def clear(self, *, asynchronous: bool = False, tag: str | None = None, **unknown: Any) -> None:
-        """Make every answer, or those under a tag, a miss; raise ``StoreError`` if it failed.
+    def clear(
+        self,
+        *,
+        asynchronous: bool = False,
+        tag: str | None = None,
+        tenant: str | None = None,
+        **unknown: Any,
+    ) -> None:
+        """Make every answer, or those of a tag or a tenant, a miss; raise ``StoreError`` if not.
 
         One command, instant at any size; the memory comes back as entries expire, or by
-        ``CacheNamespace.reclaim``. Without a namespace and a tag it deletes the **whole database**,
-        in the background when ``asynchronous``, as the class it replaces does. A tag that no answer
-        can have raises ``InvalidPolicy``.
+        ``CacheNamespace.reclaim``. Without a namespace, a tag and a tenant it deletes the **whole
+        database**, in the background when ``asynchronous``, as the class it replaces does. A tag
+        or a tenant that no answer can have raises ``InvalidPolicy``, and so do both together.
         """
         _refuse(unknown)
-        run(self._clear(asynchronous, tag), self._execute_clear)
+        run(self._clear(asynchronous, tag, tenant), self._execute_clear)
 
     async def aclear(
-        self, *, asynchronous: bool = False, tag: str | None = None, **unknown: Any
+        self,
+        *,
+        asynchronous: bool = False,
+        tag: str | None = None,
+        tenant: str | None = None,
+        **unknown: Any,
     ) -> None:
-        """Make every answer, or those under a tag, a miss, as ``clear`` does."""
+        """Make every answer, or those of a tag or a tenant, a miss, as ``clear`` does."""
         _refuse(unknown)
-        await arun(self._clear(asynchronous, tag), self._aexecute_clear)
+        await arun(self._clear(asynchronous, tag, tenant), self._aexecute_clear)
 
     def _lookup(self, asked: Question) -> A | None:
         return run(self._answers.lookup(asked, may_wait=not on_a_loop()), self._execute)
@@ -160,14 +177,17 @@ class Cache(Generic[A]):
     async def _adelete(self, asked: Question) -> bool:
         return await arun(self._deletion(asked), self._aexecute_clear)
 
-    def _clear(self, asynchronous: bool, tag: str | None) -> Operation[None]:
+    def _clear(self, asynchronous: bool, tag: str | None, tenant: str | None) -> Operation[None]:
+        token, now = secrets.token_hex(8), self._answers.clock()
+        named = tag is not None or tenant is not None
         try:
-            if self._keys.namespace is None and tag is None:
-                yield from clearing.flush_database(asynchronous=asynchronous)
+            if self._keys.namespace is None and not named:
+                flush = clearing.flush_database
+                yield from flush(self._keys, token=token, now=now, asynchronous=asynchronous)
             else:
-                seal = yield from unlocked(self._seal if tag is not None else None)
+                seal = yield from unlocked(self._seal if named else None)
                 keys = self._keys.under(seal.names) if seal else self._keys
-                yield from clearing.clear(keys, token=secrets.token_hex(8), tag=tag)
+                yield from clearing.clear(keys, token=token, now=now, tag=tag, tenant=tenant)
         finally:  # after the command, so that no entry read before it comes back
             if self._memory:
                 self._memory.clear()
@@ -180,8 +200,14 @@ class Cache(Generic[A]):
             if self._memory:
                 self._memory.clear()
 
-    def _finish(self, operation: Operation[None]) -> None:
-        finish(operation, self._execute)
+    def start_fresh(self) -> None:
+        """Leave the calls, the leases and the locks of a parent process to it, after a fork."""
+        for part in (self._breaker, self._memory, self._heartbeat, self._answers.flights):
+            if part:
+                part.start_fresh()
+
+    def _finish(self, operation: Operation[None], *, aside: bool = False) -> None:
+        finish(operation, self._execute, aside=aside)
 
     def _keep(self, flight: Flight, operation: Callable[[], Operation[bool]]) -> None:
         self._heartbeat.keep(flight, lambda: run(operation(), self._execute))
@@ -216,6 +242,18 @@ def _allowed(timeout: float) -> float:
 
 
 def _refuse(unknown: Mapping[str, Any]) -> None:
-    """Refuse what ``BaseCache.clear(**kwargs)`` would let pass: clearing too much is no answer."""
+    """Refuse what ``BaseCache.clear(**kwargs)`` lets pass, lest too much is cleared."""
     if unknown:
-        raise TypeError(f"clear() takes asynchronous and tag alone, not {', '.join(unknown)}")
+        accepted = "asynchronous, tag and tenant"
+        raise TypeError(f"clear() takes {accepted}, not {', '.join(unknown)}")
+
+
+_caches: weakref.WeakSet[Cache[Any]] = weakref.WeakSet()
+
+
+def _start_fresh() -> None:
+    for cache in list(_caches):
+        cache.start_fresh()
+
+
+os.register_at_fork(after_in_child=_start_fresh)

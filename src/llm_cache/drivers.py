@@ -13,8 +13,10 @@ import time
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import closing, suppress
 from contextvars import copy_context
+from functools import partial
 from typing import Any, TypeVar
 
+from llm_cache.beside import beside
 from llm_cache.steps import Operation, Pause, Request
 
 T = TypeVar("T")
@@ -63,8 +65,10 @@ def on_a_loop() -> bool:
     return True
 
 
-def finish(operation: Operation[None], execute: Callable[[Request], Any]) -> None:
-    """Run what nobody waits for and whose failure nobody minds; beside the event loop if on one."""
+def finish(
+    operation: Operation[None], execute: Callable[[Request], Any], *, aside: bool = False
+) -> None:
+    """Run best-effort cleanup: on an event loop in its executor, ``aside`` in a thread."""
 
     def work() -> None:
         with suppress(Exception):
@@ -72,6 +76,8 @@ def finish(operation: Operation[None], execute: Callable[[Request], Any]) -> Non
 
     if on_a_loop():
         asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
+    elif aside:
+        beside(partial(copy_context().run, work))
     else:
         work()
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_cache.errors import UnreadableEntry
-from llm_cache.keys import MAX_TAGS
+from llm_cache.keys import MAX_EPOCHS
 
 VERSION = 1
 HEAD = f'{{"v":{VERSION},"epochs":{{"":"'
@@ -29,8 +29,11 @@ EPOCHS = rf'\{{"v":{VERSION},"epochs":\{{"":"[^"\\]*"(?:,"[0-9a-f]{{32}}":"[^"\\
 # shorter ones too little to matter.
 COMPRESS_ABOVE = 2_048  # characters
 WORTHWHILE = 0.8  # of the plain text; random text, such as an image in base64, stays as it is
-MAX_ANSWER = 16_000_000  # bytes; otherwise 100 KB could decompress to 100 MB
-MAX_VALUES = 1_000_000  # of JSON, with some 110 bytes each at most; 21 KB could hold five million
+MAX_ANSWER = 8_000_000  # bytes, decompressed
+MAX_RATIO = 20  # of compression beyond 64 KB; a model's answer has 2 to 10, a bomb 1,000
+MAX_VALUES = 120_000  # of JSON, at 116 bytes each at most; and of a short entry
+FEW_VALUES = 1_000  # more than it has characters: so a small entry costs little to decode
+FINGERPRINT = 1_024  # characters: all epochs, the time, and the signature or the nonce
 ASKED = 16  # hexadecimal digits: enough to tell by mistake, and none is told on purpose
 LATEST = 10**11  # Unix seconds, in the year 5138
 
@@ -43,13 +46,14 @@ class Entry:
     ``created`` is in Unix seconds and ``ttl`` in seconds, both by the writer's clock: with them a
     hit knows its age and the time it has left without asking Redis. ``answer`` holds JSON values.
     ``asked`` is what the question's hash begins with, where it is told: a reply that was meant for
-    another request then answers none.
+    another request then answers none. ``codec`` names what wrote the answer.
     """
 
     epochs: Mapping[str, str]
     created: float
     ttl: int
     answer: tuple[Any, ...]
+    codec: str = ""
     asked: str | None = None
 
     def age(self, now: float) -> float:
@@ -66,18 +70,23 @@ def before_tag(tag: str) -> str:
     return f'","{tag}":"'
 
 
-def body(created: float, ttl: int, answer: Sequence[str], asked: str | None = None) -> str:
+def body(head: str, answer: Sequence[str], asked: str | None = None) -> str:
     """Return the text that follows the last epoch; ``answer`` is JSON text already."""
     texts = array(answer)
     packed = _packed(texts) if len(texts) > COMPRESS_ABOVE else None
     field = f'"answer":{texts}' if packed is None else f'"z":"{packed}"'
     told = "" if asked is None else f'"asked":"{asked[:ASKED]}",'
-    return f"{AFTER_EPOCHS}{told}{times(created, ttl)},{field}}}"
+    return f"{AFTER_EPOCHS}{told}{head},{field}}}"
 
 
-def times(created: float, ttl: int) -> str:
-    """Return the fields that say when an answer was stored, and for how long."""
-    return f'"created":{created:.3f},"ttl":{ttl}'
+def head(created: float, ttl: int, codec: str) -> str:
+    """Return the fields that say when an answer was stored, for how long, and by which codec."""
+    return f'"created":{created:.3f},"ttl":{ttl},"codec":"{codec}"'
+
+
+def fingerprint(text: str | None) -> str:
+    """Return what a script tells an entry by, ``""`` where there is none."""
+    return f"{len(text)}:{text[:FINGERPRINT]}" if text else ""
 
 
 def array(answer: Sequence[str]) -> str:
@@ -99,7 +108,9 @@ def _sent(body: str) -> int:
 
 def decode(text: object) -> Entry:
     """Read what Redis returned; raise ``UnreadableEntry`` for what this version did not write."""
-    fields = _parsed(text)
+    if not isinstance(text, str) or not text.isascii():
+        raise UnreadableEntry("not ASCII")
+    fields = _parsed(text, FEW_VALUES + len(text))
     if not isinstance(fields, dict) or fields.get("v") != VERSION:
         raise UnreadableEntry(f"not an entry of version {VERSION}")
     answer = _unpacked(fields["z"]) if "z" in fields else fields.get("answer")
@@ -109,18 +120,19 @@ def decode(text: object) -> Entry:
             "asked": str() | None as asked,
             "created": int() | float() as created,
             "ttl": int() as ttl,
+            "codec": str() as codec,
             "answer": [_, *_] as answer,
         } if _are_epochs(epochs) and _is_time(created) and _is_time(ttl):
-            return Entry(epochs, created, ttl, tuple(answer), asked)
+            return Entry(epochs, created, ttl, tuple(answer), codec, asked)
     raise UnreadableEntry("a field is missing or of the wrong type")
 
 
-def _parsed(text: object) -> Any:
-    if isinstance(text, str) and _values(text) > MAX_VALUES:
+def _parsed(text: str, values: int) -> Any:
+    if _values(text) > min(values, MAX_VALUES):
         raise UnreadableEntry("too many values")
     try:
-        return json.loads(text)  # type: ignore[arg-type]
-    except (TypeError, ValueError, RecursionError) as error:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
         raise UnreadableEntry("not JSON") from error
 
 
@@ -132,7 +144,7 @@ def readable(answer: Sequence[str]) -> bool:
     return sum(map(_values, answer)) + len(answer) <= MAX_VALUES - _AROUND
 
 
-_AROUND = 100  # values in the envelope: its fields, and the epochs of at most ``MAX_TAGS`` tags
+_AROUND = 100  # values in the envelope: its fields and its epochs
 
 
 def _values(text: str) -> int:
@@ -142,36 +154,50 @@ def _values(text: str) -> int:
 def deflated(text: str) -> bytes:
     """Return an array as bytes, compressed unless it is short, or could not be read back."""
     plain = text.encode()
-    return zlib.compress(plain) if COMPRESS_ABOVE < len(plain) <= MAX_ANSWER else plain
+    stream = zlib.compress(plain) if len(plain) > COMPRESS_ABOVE else plain
+    return stream if _bounded(text, len(stream)) else plain
 
 
 def inflated(data: bytes) -> str:
     """Return what ``deflated`` was given; raise ``UnreadableEntry``. No zlib stream begins so."""
-    return _decoded(data) if data.startswith(b"[") else _decompressed(data)
+    if data.startswith(b"["):
+        return _decoded(data)
+    text = _decompressed(data)
+    if not _bounded(text, len(data)):
+        raise UnreadableEntry("too many values")
+    return text
+
+
+def _bounded(text: str, stored: int) -> bool:
+    """Whether ``text`` may be decoded from so many bytes: its size and its values are bounded."""
+    return _values(text) <= min(FEW_VALUES + stored, MAX_VALUES) and len(text) <= _most(stored)
+
+
+def _most(stored: int) -> int:
+    return min(max(MAX_RATIO * stored, 65_536), MAX_ANSWER)
 
 
 def _packed(text: str) -> str | None:
     """Return ``text`` compressed, or None where that does not pay or could not be read back."""
-    plain = text.encode()
-    if len(plain) > MAX_ANSWER:
-        return None
-    packed = binascii.b2a_base64(zlib.compress(plain), newline=False).decode()
-    return packed if len(packed) <= WORTHWHILE * len(plain) else None
+    stream = zlib.compress(text.encode())
+    packed = binascii.b2a_base64(stream, newline=False).decode()
+    pays = len(packed) <= WORTHWHILE * len(text)
+    return packed if pays and _bounded(text, len(stream)) else None
 
 
 def _unpacked(packed: object) -> Any:
-    """Return the JSON value in ``packed``, never more than ``MAX_ANSWER`` bytes of it."""
+    """Return the JSON value in ``packed``; raise ``UnreadableEntry``."""
     try:
         stream = binascii.a2b_base64(packed, strict_mode=True)  # type: ignore[arg-type]
     except (TypeError, ValueError) as error:
         raise UnreadableEntry("not base64") from error
-    return _parsed(_decompressed(stream))
+    return _parsed(_decompressed(stream), FEW_VALUES + len(stream))
 
 
 def _decompressed(stream: bytes) -> str:
     unpacking = zlib.decompressobj()
     try:
-        data = unpacking.decompress(stream, MAX_ANSWER)
+        data = unpacking.decompress(stream, _most(len(stream)))
     except zlib.error as error:
         raise UnreadableEntry("not a compressed answer") from error
     if not unpacking.eof or unpacking.unused_data:
@@ -189,7 +215,7 @@ def _decoded(data: bytes) -> str:
 def _are_epochs(epochs: Mapping[str, object]) -> bool:
     """Whether a lookup may ask Redis for these: a foreign entry could name any key, and many."""
     tags = [tag for tag in epochs if tag]
-    known = len(tags) <= MAX_TAGS and all(re.fullmatch("[0-9a-f]{32}", tag) for tag in tags)
+    known = len(epochs) <= MAX_EPOCHS and all(re.fullmatch("[0-9a-f]{32}", tag) for tag in tags)
     return known and all(isinstance(epoch, str) for epoch in epochs.values())
 
 

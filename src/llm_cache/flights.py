@@ -48,6 +48,11 @@ class Flight:
         """Whether the answer is still to come."""
         return not self.landed.done()
 
+    @property
+    def awaited(self) -> bool:
+        """Whether other callers may be waiting for it."""
+        return self.flying and self.left() > 0
+
     def take(self, lease: str, seconds: float, held: float) -> None:
         """Note the lease under which the fleet waits for it, for ``seconds`` from now.
 
@@ -93,7 +98,7 @@ class Flights:
         with self._lock:
             current = self._current.get(about)
             again = mine is not None and mine.flight is current
-            if current and current.flying and current.left() > 0 and not again:
+            if current and current.awaited and not again:
                 return current
             flight = self._current[about] = _next(about, seconds, current)
         if current:
@@ -114,6 +119,14 @@ class Flights:
             lease = flight.lease if self._forget(flight) else None
         _end(flight, NotShared.FAILED)
         return lease
+
+    def start_fresh(self) -> None:
+        """Let go of the parent's calls in a process that was forked; no lock of it is ours."""
+        self._lock = threading.RLock()
+        for flight in self._current.values():
+            flight.lease, flight.landed = None, Future()
+            flight.landed.set_result(NotShared.FAILED)
+        self._current = {}
 
     def _abandon(self, flight: Flight) -> None:
         """End a flight whose claim is gone; its lease stays for who goes on."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
@@ -65,6 +65,7 @@ class Generations:
     ``read`` raises ``UnreadableEntry`` for anything else.
     """
 
+    codec: ClassVar[str] = "langchain"
     do_not_store: frozenset[Reason] = UNCACHEABLE
     mark_hits: bool = True
 

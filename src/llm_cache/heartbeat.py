@@ -44,14 +44,18 @@ class Heartbeat:
             return  # it stands in Redis for as long as anybody would wait
         with self._lock:
             self._beats.append(Beat(time.monotonic() + EACH, flight, renew))
-            if self._thread is None or not self._thread.is_alive():  # it did not survive a fork
+            if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True)
                 self._thread.start()
+
+    def start_fresh(self) -> None:
+        """Leave the parent's leases to the parent in a process that was forked."""
+        self._beats, self._lock, self._thread = deque(), threading.Lock(), None
 
     def _work(self) -> None:
         while beat := self._next():
             time.sleep(max(0.0, beat.at - time.monotonic()))
-            if beat.flight.flying and beat.flight.left() > 0 and _renewed(beat):
+            if beat.flight.awaited and _renewed(beat):
                 self.keep(beat.flight, beat.renew)
 
     def _next(self) -> Beat | None:

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 
 from llm_cache.errors import InvalidSettings
 
+KEY_VERSION = 3  # hashed into every key: raise it with any change of what enters a key or an entry
 DEFAULT_PREFIX = "llm_cache"
 MAX_NAMESPACE = 200  # characters; Upstash's limit is 32 KB for a whole key
 MAX_TEXT = 1000  # characters of a tag, a tenant, a salt or a key
-FIRST, CLEARED = "f", "c"  # what an epoch begins with says who made it: a store or a clear
+FIRST, CLEARED = "f", "c"  # the first letter of an epoch says what made it: a store or a clear
 MAX_TAGS = 8  # of one answer: each is an epoch to read with it
+MAX_EPOCHS = 2 + MAX_TAGS  # of one answer: its namespace, its tenant, its tags
 _GLOB = re.compile(r"([*?\[\]\\^])")
 
 
@@ -38,10 +40,21 @@ def keyed(hashed: str, secret: bytes | None) -> str:
     return hashed if secret is None else hmac.digest(secret, hashed.encode(), "sha256").hex()
 
 
-@functools.lru_cache(maxsize=1024)  # a lookup and its update ask for each tag several times
-def tag_hash(tag: str, secret: bytes | None = None) -> str:
-    """Hash the name of a tag to 32 hexadecimal digits: neither keys nor entries show the name."""
-    return keyed(digest("tag", tag), secret)[:32]
+@functools.lru_cache(maxsize=1024)  # a lookup and its update ask for each name several times
+def tag_hash(tag: str, secret: bytes | None = None, *, kind: str = "tag") -> str:
+    """Hash the name of a tag, or of a tenant, to 32 hexadecimal digits that hide the name."""
+    return keyed(digest(kind, tag), secret)[:32]
+
+
+def cleared_epoch(now: float, token: str) -> str:
+    """Return the epoch that a clear at ``now``, in Unix seconds, sets."""
+    return f"{CLEARED}{now:.3f}-{token}"
+
+
+def cleared_at(epoch: str | None) -> float | None:
+    """Return the Unix seconds of the clear that set an epoch; None if no clear did."""
+    found = re.match(rf"{CLEARED}(\d+\.\d+)-", epoch or "")
+    return float(found[1]) if found else None
 
 
 def is_namespace(value: object) -> bool:
@@ -86,9 +99,13 @@ class Keyspace:
         """Return the hash of a tag."""
         return tag_hash(name, self.secret)
 
-    def tags(self, names: Sequence[str] | None) -> tuple[str, ...]:
-        """Return the hashes of tags, in one order however they were given."""
-        return tuple(sorted(map(self.tag, names or ())))
+    def tenant(self, name: str) -> str:
+        """Return the hash of a tenant, whose epoch stands beside those of the tags."""
+        return tag_hash(name, self.secret, kind="tenant")
+
+    def tags(self, names: Sequence[str] | None, tenant: str | None = None) -> tuple[str, ...]:
+        """Return the hashes of the tenant and of the tags, in one order however they are given."""
+        return (*([self.tenant(tenant)] if tenant else ()), *sorted(map(self.tag, names or ())))
 
     def epochs(self, tags: Sequence[str]) -> tuple[str, ...]:
         """Return the keys of the namespace's epoch and of the tags', given their hashes."""

@@ -45,6 +45,10 @@ class MemoryTier:
         self._max_entries = max_entries
         self._max_bytes = max_bytes
         self.clock = clock
+        self.start_fresh()
+
+    def start_fresh(self) -> None:
+        """Forget every entry; in a process that was forked, the lock of the parent too."""
         self._changed = -math.inf  # when this cache last stored, deleted or cleared
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, Kept] = OrderedDict()

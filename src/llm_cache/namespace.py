@@ -62,14 +62,15 @@ class CacheNamespace:
         """The namespace, as its keys begin."""
         return self._keys.prefix
 
-    def clear(self, tag: str | None = None) -> None:
-        """Make every answer, or those under ``tag``, a miss, at once and at any size. One command.
+    def clear(self, tag: str | None = None, *, tenant: str | None = None) -> None:
+        """Make every answer, or those of a tag or a tenant, a miss, at any size. One command.
 
-        Raises ``InvalidPolicy`` for a tag that no answer can have. The memory comes back as the
-        answers expire, or by ``reclaim``.
+        Raises ``InvalidPolicy`` for a name that no answer can have, and for both together. The
+        memory comes back as the answers expire, or by ``reclaim``.
         """
-        keys = self._knowing(tag)
-        run(clearing.clear(keys, token=secrets.token_hex(8), tag=tag), self._execute)
+        keys, token = self._knowing(tag, tenant), secrets.token_hex(8)
+        work = clearing.clear(keys, token=token, now=time.time(), tag=tag, tenant=tenant)
+        run(work, self._execute)
 
     def reclaim(self, *, seconds: float, cursor: str = "0", dry_run: bool = False) -> Reclaimed:
         """Free the memory of cleared answers for about ``seconds``.
@@ -81,18 +82,25 @@ class CacheNamespace:
         work = clearing.reclaim(self._keys, cursor=cursor, proceed=proceed, dry_run=dry_run)
         return run(work, self._execute)
 
-    def preview(self, tag: str | None = None, *, seconds: float, cursor: str = "0") -> Reclaimed:
+    def preview(
+        self,
+        tag: str | None = None,
+        *,
+        tenant: str | None = None,
+        seconds: float,
+        cursor: str = "0",
+    ) -> Reclaimed:
         """Count what ``clear`` and a ``reclaim`` after it would free, and do neither.
 
         That includes what earlier clears left. Costs, resumes and raises as they do.
         """
-        keys = self._knowing(tag)
-        work = clearing.preview(keys, tag=tag, cursor=cursor, proceed=_for(seconds))
+        keys, proceed = self._knowing(tag, tenant), _for(seconds)
+        work = clearing.preview(keys, tag=tag, tenant=tenant, cursor=cursor, proceed=proceed)
         return run(work, self._execute)
 
-    def _knowing(self, tag: str | None) -> Keyspace:
-        """Return keys that know the name of ``tag``; without one, no secret is needed."""
-        seal = None if tag is None else run(unlocked(self._seal), self._execute)
+    def _knowing(self, *names: str | None) -> Keyspace:
+        """Return keys that know the names; without one, no secret is needed."""
+        seal = run(unlocked(self._seal), self._execute) if any(names) else None
         return self._keys.under(seal.names) if seal else self._keys
 
     def _execute(self, step: Request) -> Any:

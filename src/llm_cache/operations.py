@@ -11,6 +11,7 @@ A hit is one command. A miss is one command, the store that follows is another.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Generic, TypeAlias, TypeVar
@@ -18,8 +19,8 @@ from typing import Generic, TypeAlias, TypeVar
 from llm_cache import entry as entries
 from llm_cache import replies
 from llm_cache.entry import Entry
-from llm_cache.errors import UnreadableEntry
-from llm_cache.keys import FIRST, Keyspace
+from llm_cache.errors import StoreError, UnreadableEntry
+from llm_cache.keys import FIRST, Keyspace, cleared_at
 from llm_cache.policy import CachePolicy
 from llm_cache.reason import Reason
 from llm_cache.seal import Seal
@@ -28,7 +29,9 @@ from llm_cache.steps import Command, Operation
 T = TypeVar("T")
 
 Epochs: TypeAlias = tuple[str | None, ...]
-"""The epochs of a namespace and of tags, in the order of their keys; None: there is none yet."""
+"""The epochs of a namespace, a tenant and tags, in the order of their keys; None: none yet."""
+ANYTHING = "*"
+"""In the place of a fingerprint: the store replaces whatever is there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,22 +46,25 @@ class Hit(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Miss(Generic[T]):
-    """No answer. ``epochs`` are the namespace's and the tags' at the time of asking.
+    """No answer. ``epochs`` are those at the time of the lookup.
 
-    ``stale`` is an answer that has expired and may be served should the model fail.
+    ``there`` is the fingerprint of the entry that was found (``""``: none), which is all that the
+    store may replace. ``stale`` is an expired answer that may be served if the model fails.
     """
 
     why: Reason
     epochs: Epochs
     stale: Hit[T] | None = None
+    there: str = field(default="", compare=False, repr=False)
+    detail: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted(Generic[T]):
     """Which answer is wanted, what makes it acceptable, and how it is read.
 
-    ``clock`` tells the time in Unix seconds. ``read`` turns an entry into the caller's answer and
-    raises ``UnreadableEntry`` if it cannot. ``seal`` is what entries must be under, if anything.
+    ``clock`` tells the time in Unix seconds. ``read`` turns an entry of ``codec`` into the caller's
+    answer and raises ``UnreadableEntry`` if it cannot. ``seal``: entries must be under it, if any.
     """
 
     keys: Keyspace
@@ -66,6 +72,7 @@ class Wanted(Generic[T]):
     policy: CachePolicy
     clock: Callable[[], float]
     read: Callable[[Entry], T]
+    codec: str
     seal: Seal | None = None
 
     @property
@@ -75,16 +82,14 @@ class Wanted(Generic[T]):
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The hashes of the policy's tags."""
-        return self.keys.tags(self.policy.tags)
+        """The hashes of the policy's tenant and tags."""
+        return self.keys.tags(self.policy.tags, self.policy.tenant)
 
     def decode(self, text: object) -> Entry:
         """Read an entry; raise ``UnreadableEntry`` for what the cache has not written."""
-        if self.seal:
-            return self.seal.decode(self.key, text)
-        found = entries.decode(text)
-        if found.asked not in (None, self.hashed[: entries.ASKED]):
-            raise UnreadableEntry("the answer of another question")
+        found = self.seal.decode(self.key, text) if self.seal else entries.decode(text)
+        if found.asked not in (None, self.hashed[: entries.ASKED]) or found.codec != self.codec:
+            raise UnreadableEntry("the answer of another question, or by another codec")
         return found
 
 
@@ -96,7 +101,7 @@ def lookup(wanted: Wanted[T]) -> Operation[Hit[T] | Miss[T]]:
     """
     epochs = wanted.keys.epochs(wanted.tags)
     if not wanted.policy.effective_mode.reads:
-        return Miss(Reason.NOT_READ, tuple((yield from _mget(*epochs))))
+        return Miss(Reason.NOT_READ, tuple((yield from _mget(*epochs))), there=ANYTHING)
     *seen, text = yield from _mget(*epochs, wanted.key)
     return (yield from examine(wanted, tuple(seen), text))
 
@@ -109,28 +114,32 @@ def examine(wanted: Wanted[T], seen: Epochs, text: str | None) -> Operation[Hit[
     """Say if the entry that was read together with the epochs ``seen`` is what is wanted."""
     if text is None:
         return Miss(Reason.UNKNOWN, seen)
+    there = entries.fingerprint(text)
     try:
         found = wanted.decode(text)
         current = dict(zip(("", *wanted.tags), seen, strict=True))
-        if why := (yield from _cleared(wanted.keys, found, current)):
-            return Miss(why, seen)
+        if not current.keys() <= found.epochs.keys():
+            return Miss(Reason.NOT_TAGGED, seen, there=there)
+        if unnamed := [tag for tag in found.epochs if tag not in current]:
+            epochs = yield from _mget(*(wanted.keys.tag_epoch(tag) for tag in unnamed))
+            current.update(zip(unnamed, epochs, strict=True))
+        if found.epochs != current:
+            detail = _cleared(found, current, wanted.clock())
+            return Miss(Reason.CLEARED, seen, there=there, detail=detail)
         return _of_age(wanted, seen, text, found)
     except UnreadableEntry as error:
         if wanted.policy.effective_mode.stores:
-            yield ("UNLINK", wanted.key)
-        return Miss(error.reason, seen)
+            with suppress(StoreError):  # the miss is known; the entry expires
+                yield ("UNLINK", wanted.key)
+        return Miss(error.reason, seen, there=there)
 
 
-def _cleared(
-    keys: Keyspace, found: Entry, current: dict[str, str | None]
-) -> Operation[Reason | None]:
-    """Say if a clear came since the entry was stored, or could not be told to have come."""
-    if not current.keys() <= found.epochs.keys():
-        return Reason.NOT_TAGGED
-    if unnamed := [tag for tag in found.epochs if tag not in current]:
-        epochs = yield from _mget(*(keys.tag_epoch(tag) for tag in unnamed))
-        current.update(zip(unnamed, epochs, strict=True))
-    return None if found.epochs == current else Reason.CLEARED
+def _cleared(found: Entry, current: dict[str, str | None], now: float) -> str:
+    """Say which clear reached an entry, and how many seconds ago."""
+    changed = [name for name, epoch in current.items() if found.epochs[name] != epoch]
+    what = "a tag or its tenant" if "" not in changed else "its namespace"
+    times = [at for name in changed if (at := cleared_at(current[name])) is not None]
+    return f"by {what}" + (f" {max(0.0, now - max(times)):.0f} s ago" if times else "")
 
 
 def judge(wanted: Wanted[T], seen: Epochs, text: str) -> Hit[T] | Miss[T]:
@@ -143,11 +152,13 @@ def _of_age(wanted: Wanted[T], seen: Epochs, text: str, found: Entry) -> Hit[T] 
     age, remaining = found.age(now), found.remaining(now)
     if policy.accepts(age, remaining):
         return Hit(wanted.read(found), age, remaining, text)
+    there = entries.fingerprint(text)
     if remaining > 0:
-        return Miss(Reason.TOO_OLD, seen)
+        return Miss(Reason.TOO_OLD, seen, there=there)
     if not policy.tolerates_on_error(remaining):
-        return Miss(Reason.EXPIRED, seen)
-    return Miss(Reason.EXPIRED, seen, Hit(wanted.read(found), age, remaining, text))
+        return Miss(Reason.EXPIRED, seen, there=there)
+    stale = Hit(wanted.read(found), age, remaining, text)
+    return Miss(Reason.EXPIRED, seen, stale, there)
 
 
 class Unseen(Enum):
@@ -165,10 +176,11 @@ def store(
     ttl: int,
     tags: Sequence[str],
     epochs: Epochs | Unseen,
+    there: str = ANYTHING,
     token: str,
     lease: str | None = None,
-) -> Operation[bool]:
-    """Keep an answer for ``ttl`` seconds; return whether it was stored. One command.
+) -> Operation[Reason | None]:
+    """Keep an answer for ``ttl`` seconds; return why it was not stored, if so. One command.
 
     An answer that may be served stale is kept for longer than it is fresh; ``body`` says which.
     ``body`` is the entry's text after its epochs, and ``epochs`` what the lookup that missed saw of
@@ -178,25 +190,22 @@ def store(
     before the store is the one case that goes unseen.) For the same reason nothing is stored after
     a lookup that failed. An answer that was not looked up first counts as computed now.
 
-    The ``lease`` under which the answer was computed is given back in the same step.
+    The store replaces nothing but the entry that its lookup found, by the fingerprint ``there``: a
+    writer that comes late must not replace a newer answer. The same command sent twice, because a
+    reply was lost, stores once. The ``lease`` under which the answer was computed is released in
+    the same step.
     """
     if epochs is Unseen.LOOKUP_FAILED:
-        return False
+        return Reason.LOOKUP_FAILED
     between = ["", *map(entries.before_tag, tags)]
-    if lease is None and not isinstance(epochs, Unseen) and None not in epochs:
-        parts = (f"{before}{epoch}" for before, epoch in zip(between, epochs, strict=True))
-        text = f"{entries.HEAD}{''.join(parts)}{body}"
-        replies.done((yield ("SET", keys.entry(hashed), text, "EX", ttl)))
-        return True
     seen = ["?"] * len(between) if isinstance(epochs, Unseen) else [_told(one) for one in epochs]
     told = [part for pair in zip(seen, between, strict=True) for part in pair]
     names = (keys.entry(hashed), keys.lease(hashed), *keys.epochs(tags))
-    script: Command = ("EVAL", STORE_UNDER_EPOCHS, len(names), *names)
-    return bool(
-        replies.number(
-            (yield (*script, FIRST + token, ttl, entries.HEAD, body, lease or "", *told))
-        )
-    )
+    script: Command = ("EVAL", STORE, len(names), *names, FIRST + token, ttl, entries.HEAD, body)
+    return _STORED.get(replies.number((yield (*script, lease or "", there, *told))))
+
+
+_STORED = {0: Reason.CLEARED_MEANWHILE, 2: Reason.SUPERSEDED}
 
 
 def _told(epoch: str | None) -> str:
@@ -204,18 +213,18 @@ def _told(epoch: str | None) -> str:
     return "-" if epoch is None else f"={epoch}"
 
 
-# For the first answers of a namespace or a tag, one stored without a lookup before it, and one
-# that was computed under a lease.
-STORE_UNDER_EPOCHS = f"""
-local text, lease = ARGV[3], ARGV[5]
-if lease ~= '' and string.sub(redis.call('GET', KEYS[2]) or '', 1, #lease) == lease then
+# MGET, unlike GET, takes a key of another type for none: SET then replaces it.
+STORE = f"""
+local text, lease, known = ARGV[3], ARGV[5], ARGV[6]
+local held = redis.call('MGET', KEYS[2])[1]
+if lease ~= '' and held and string.sub(held, 1, #lease) == lease then
   redis.call('DEL', KEYS[2])
 end
 for i = 3, #KEYS do
-  local seen, before = ARGV[2 * i], ARGV[2 * i + 1]
+  local seen, before = ARGV[2 * i + 1], ARGV[2 * i + 2]
   local epoch = string.sub(seen, 2)
   if string.sub(seen, 1, 1) ~= '=' then
-    epoch = redis.call('GET', KEYS[i])
+    epoch = redis.call('MGET', KEYS[i])[1]
     if epoch and seen == '-' and string.sub(epoch, 1, 1) ~= '{FIRST}' then return 0 end
     if not epoch then
       epoch = ARGV[1]
@@ -224,6 +233,11 @@ for i = 3, #KEYS do
   end
   text = text .. before .. epoch
 end
-redis.call('SET', KEYS[1], text .. ARGV[4], 'EX', ARGV[2])
+text = text .. ARGV[4]
+local there = redis.call('MGET', KEYS[1])[1]
+if there == text then return 1 end
+local found = there and #there .. ':' .. string.sub(there, 1, {entries.FINGERPRINT})
+if found and known ~= '{ANYTHING}' and found ~= known then return 2 end
+redis.call('SET', KEYS[1], text, 'EX', ARGV[2])
 return 1
 """

@@ -15,7 +15,7 @@ from llm_cache.errors import (
     LlmCacheError,
     StoreUnavailable,
 )
-from llm_cache.keys import Keyspace, digest, keyed
+from llm_cache.keys import KEY_VERSION, Keyspace, digest, keyed
 from llm_cache.operations import Hit
 from llm_cache.policy import CachePolicy, Mode
 from llm_cache.reason import Reason
@@ -65,7 +65,8 @@ class Question:
         policy = within.policy
         try:
             rules, *parts = asked(policy)
-            hashed = digest(rules, policy.tenant or "", policy.salt or "", *parts)
+            whose = policy.tenant or "", policy.salt or ""
+            hashed = digest(f"version {KEY_VERSION}", rules, *whose, *parts)
             keys = keys if policy.namespace is None else Keyspace(policy.namespace)
             identity = (cache, keys.entry(hashed), tuple(sorted(policy.tags or ())))
             return cls(identity, keys, hashed, within).under(seal)
@@ -105,16 +106,16 @@ class Question:
 
     @property
     def tags(self) -> tuple[str, ...]:
-        """The hashes of the policy's tags."""
-        return self.keys.tags(self.policy.tags)
+        """The hashes of the policy's tenant and tags."""
+        return self.keys.tags(self.policy.tags, self.policy.tenant)
 
-    def body(self, created: float, ttl: int, answer: Sequence[str]) -> str:
+    def body(self, head: str, answer: Sequence[str]) -> str:
         """Return the text of an entry after its epochs, sealed if it is to be."""
         if self.locked:  # what is to be sealed is never stored in clear
             raise StoreUnavailable("the keys of the seal are not known")
         if self.seal:
-            return self.seal.body(self.key, created, ttl, answer)
-        return entry.body(created, ttl, answer, self.hashed)
+            return self.seal.body(self.key, head, answer)
+        return entry.body(head, answer, self.hashed)
 
     def allow_a_model_call(self, why: object) -> None:
         """Raise ``CacheMiss`` where the policy does not want the model asked."""

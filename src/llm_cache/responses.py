@@ -202,6 +202,8 @@ COMPUTING = CachePolicy(mode=Mode.BYPASS)
 class Responses:
     """Answers that are one ``dict`` of JSON."""
 
+    codec = "json"
+
     def serialize(self, answer: Any) -> tuple[str, ...] | None:
         """Return it as text, or None when it would come back as something else."""
         try:

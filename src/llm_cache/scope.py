@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Protocol, TypeAlias
@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias
 from llm_cache.breaker import Circuit
 from llm_cache.errors import InvalidPolicy
 from llm_cache.flights import Claim
-from llm_cache.operations import Epochs, Unseen
+from llm_cache.operations import ANYTHING, Epochs, Unseen
 from llm_cache.policy import CachePolicy
 from llm_cache.report import Report
 
@@ -78,10 +78,18 @@ def entered(
     try:
         yield scope.report
     finally:
-        for left_to_do in scope.at_exit:
-            left_to_do()
-        _scope.reset(token)
         outer.report.outcomes.extend(scope.report.outcomes)
+        try:
+            _leave(scope.at_exit)
+        finally:  # after it, since what is left to do is bounded by the invocation's time
+            _scope.reset(token)
+
+
+def _leave(left_to_do: list[Callable[[], None]]) -> None:
+    """Do all of it, whatever one of them raises."""
+    while left_to_do:
+        with suppress(Exception):  # a lease that is not released expires
+            left_to_do.pop()()
 
 
 def _seconds_of(milliseconds: Callable[[], int]) -> float:
@@ -96,40 +104,56 @@ Lookup: TypeAlias = tuple[int, str, tuple[str, ...]]
 class Seen:
     """What a lookup that missed leaves to its update.
 
-    The epochs it saw, or why they are not known; and, if others wait for the answer, the claim.
+    The epochs it saw, or why they are not known; the fingerprint of the entry it found, or
+    ``ANYTHING``; and, if others may wait for the answer, the claim.
     """
 
     epochs: Epochs | Unseen = Unseen.NOT_LOOKED_UP
+    there: str = ANYTHING
     claim: Claim | None = None
 
 
-# Copied on every change, so that the threads of a batch, each in a copy of the context, never see
-# one another's.
-_seen: ContextVar[Mapping[Lookup, Seen]] = ContextVar("llm_cache_seen", default={})  # noqa: B039
-_MOST_SEEN = 4096  # a lookup whose model call failed leaves its own behind
+Shard: TypeAlias = Mapping[Lookup, Seen]
+
+# Never changed in place, so that the threads of a batch, each in a copy of the context, do not see
+# one another's. In shards, since each change copies one; a model call that fails leaves its own.
+_SHARDS, _MOST_OF_SHARD = 64, 64
+_seen: ContextVar[tuple[Shard, ...]] = ContextVar("llm_cache_seen", default=({},) * _SHARDS)
+_claims: ContextVar[tuple[Claim, ...]] = ContextVar("llm_cache_claims", default=())
 
 
 def remember(lookup: Lookup, seen: Seen) -> None:
     """Note what a lookup saw, for the update that follows it in this context."""
-    kept = {**_seen.get(), lookup: seen}
-    if len(kept) > _MOST_SEEN:
+    kept = {**_shard(lookup), lookup: seen}
+    if len(kept) > _MOST_OF_SHARD:
         del kept[next(iter(kept))]
-    _seen.set(kept)
+    _replace(lookup, kept)
+    if seen.claim:
+        _claims.set((*(claim for claim in _claims.get() if claim.flight.awaited), seen.claim))
 
 
 def recall(lookup: Lookup) -> Seen:
     """Return what the last such lookup in this context saw, and forget it."""
-    kept = dict(_seen.get())
+    kept = dict(_shard(lookup))
     seen = kept.pop(lookup, Seen())
-    _seen.set(kept)
+    _replace(lookup, kept)
     return seen
 
 
 def claim_on(lookup: Lookup) -> Claim | None:
     """Return the claim that an earlier try of this lookup in this context has left, if any."""
-    return _seen.get().get(lookup, Seen()).claim
+    return _shard(lookup).get(lookup, Seen()).claim
 
 
 def others_wait() -> bool:
-    """Whether somebody may be waiting for what this context computes."""
-    return any(seen.claim and seen.claim.flight.flying for seen in _seen.get().values())
+    """Whether other callers may be waiting for what this context computes."""
+    return any(claim.flight.awaited for claim in _claims.get())
+
+
+def _shard(lookup: Lookup) -> Shard:
+    return _seen.get()[hash(lookup) % _SHARDS]
+
+
+def _replace(lookup: Lookup, kept: Shard) -> None:
+    at, shards = hash(lookup) % _SHARDS, _seen.get()
+    _seen.set((*shards[:at], kept, *shards[at + 1 :]))

@@ -26,7 +26,7 @@ from llm_cache.keyring import Keyring
 NONCE = 12  # bytes, random: a key is good for 2**32 entries (NIST SP 800-38D, section 8.3)
 _BY = f'({EPOCHS})"by":"([0-9a-f]{{8}})",'
 _SIGNED = re.compile(_BY + '"mac":"([^"]{44})",')
-_BOXED = re.compile(_BY + '("created":[^,"]*,"ttl":[^,"]*),"box":"')
+_BOXED = re.compile(_BY + '("created":[^,"]*,"ttl":[^,"]*,"codec":"[^"]*"),"box":"')
 
 
 class Names(Protocol):
@@ -40,7 +40,7 @@ class Names(Protocol):
 class Seal(Names, Protocol):
     """Writes and reads the entries of a cache in a form that only its keys make."""
 
-    def body(self, key: str, created: float, ttl: int, answer: Sequence[str]) -> str:
+    def body(self, key: str, head: str, answer: Sequence[str]) -> str:
         """Return the text to store under ``key`` after the epochs, as ``entry.body`` does."""
 
     def decode(self, key: str, text: object) -> Entry:
@@ -60,10 +60,10 @@ class Signing:
         self.names = ring.names
         self._keys = ring.subkeys("sign")
 
-    def body(self, key: str, created: float, ttl: int, answer: Sequence[str]) -> str:
+    def body(self, key: str, head: str, answer: Sequence[str]) -> str:
         """Return a body whose signature is over the key and all that follows it."""
         by, secret = next(iter(self._keys.items()))
-        signed = entries.body(created, ttl, answer).removeprefix(AFTER_EPOCHS)
+        signed = entries.body(head, answer).removeprefix(AFTER_EPOCHS)
         return f'{AFTER_EPOCHS}"by":"{by}","mac":"{_mac(secret, key, signed)}",{signed}'
 
     def decode(self, key: str, text: object) -> Entry:
@@ -90,24 +90,23 @@ class Encryption:
         self.names = ring.names
         self._keys = {by: cipher(secret) for by, secret in ring.subkeys("encrypt").items()}
 
-    def body(self, key: str, created: float, ttl: int, answer: Sequence[str]) -> str:
+    def body(self, key: str, head: str, answer: Sequence[str]) -> str:
         """Return a body that shows when the answer was stored, and nothing else of it."""
         by, cipher = next(iter(self._keys.items()))
-        times, nonce = entries.times(created, ttl), secrets.token_bytes(NONCE)
-        plain = entries.deflated(entries.array(answer))
-        box = base64.b64encode(nonce + cipher.encrypt(nonce, plain, _bound(key, times))).decode()
-        return f'{AFTER_EPOCHS}"by":"{by}",{times},"box":"{box}"}}'
+        plain, nonce = entries.deflated(entries.array(answer)), secrets.token_bytes(NONCE)
+        box = base64.b64encode(nonce + cipher.encrypt(nonce, plain, _bound(key, head))).decode()
+        return f'{AFTER_EPOCHS}"by":"{by}",{head},"box":"{box}"}}'
 
     def decode(self, key: str, text: object) -> Entry:
         """Decrypt the answer, which verifies all but the epochs."""
         found, by = _matched(_BOXED, text)
-        cipher, head, times = _chosen(self._keys, by), found[1], found[3]
+        cipher, epochs, head = _chosen(self._keys, by), found[1], found[3]
         sealed = _decoded(found.string[found.end() :])
         try:
-            plain = cipher.decrypt(sealed[:NONCE], sealed[NONCE:], _bound(key, times))
+            plain = cipher.decrypt(sealed[:NONCE], sealed[NONCE:], _bound(key, head))
         except Exception as error:  # InvalidTag, or ValueError for what is too short
             raise ForgedEntry("the answer is of another key, or was altered") from error
-        return entries.decode(f'{head}{times},"answer":{entries.inflated(plain)}}}')
+        return entries.decode(f'{epochs}{head},"answer":{entries.inflated(plain)}}}')
 
 
 @dataclass(frozen=True, slots=True)

@@ -202,7 +202,7 @@ def _sent(client: Redis, step: Command) -> Any:
     try:
         return client.execute(list(step))
     except _DROPPED:  # a pooled connection that died while idle: once more, at once
-        return client.execute(list(step))
+        return _known(step, client.execute(list(step)))
 
 
 async def _asent(client: AsyncRedis, step: Command, until: float) -> Any:
@@ -210,7 +210,14 @@ async def _asent(client: AsyncRedis, step: Command, until: float) -> Any:
         try:
             return await client.execute(list(step))
         except _DROPPED:
-            return await client.execute(list(step))
+            return _known(step, await client.execute(list(step)))
+
+
+def _known(step: Command, reply: Any) -> Any:
+    """Return the reply to a command sent twice; raise where it does not say what the first did."""
+    if step[0] == "UNLINK" and reply == 0:
+        raise StoreUnavailable("the answer is gone; whether it was there is not known")
+    return reply
 
 
 _ARGUMENTS = re.compile(r'["\[{\n]')

@@ -131,7 +131,7 @@ class Caller:
             yield from self.process.left.pop()
 
     def _compute(self, asked: Question) -> Generator[Any, Any, None]:
-        seen = scope._seen.get()[asked.identity]
+        seen = scope._shard(asked.identity)[asked.identity]
         assert isinstance(seen.epochs, tuple)
         self.epochs = seen.epochs
         self.lease = seen.claim.flight.lease if seen.claim else None
@@ -188,7 +188,7 @@ class World:
         if name == CLEAR:
             self.clears -= 1
             self.cleared_at = self.steps
-            run(clear(KEYS, token=f"{self.steps}"), self.run)
+            run(clear(KEYS, token=f"{self.steps}", now=0.0), self.run)
         elif name == EXPIRE:
             self.expire()
         else:

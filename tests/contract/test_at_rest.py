@@ -31,6 +31,7 @@ from llm_cache import (
     credentials,
 )
 from llm_cache.cli import main
+from llm_cache.entry import head
 from llm_cache.keys import digest, tag_hash
 from llm_cache.seal import Seal
 from llm_cache.steps import Request
@@ -406,7 +407,7 @@ async def test_an_answer_stored_before_any_lookup_is_sealed_too(
 def test_a_locked_question_has_no_text_to_store(upstash: UpstashEndpoint) -> None:
     cache = UpstashRedisCache.from_env(plainly(upstash, LLM_CACHE_SIGNING_KEY=NEW))
     with pytest.raises(StoreUnavailable, match="keys of the seal"):
-        cache._question("p", "model").body(1.0, 60, ['"hi"'])
+        cache._question("p", "model").body(head(1.0, 60, "langchain"), ['"hi"'])
 
 
 @kinds
@@ -521,7 +522,7 @@ def test_an_empty_variable_means_no_seal(upstash: UpstashEndpoint, redis: Redis)
     empty = {f"{name}{end}": "" for name in VARIABLES.values() for end in ("", "_PARAMETER")}
     cache = UpstashRedisCache.from_env(plainly(upstash, **empty))
     assert json.loads(redis.get(keep(cache)) or "").keys() == {
-        *("v", "epochs", "asked", "created", "ttl", "answer")
+        *("v", "epochs", "asked", "created", "ttl", "codec", "answer")
     }
 
 

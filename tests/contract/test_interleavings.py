@@ -15,7 +15,7 @@ from tests.contract.connection import Connection
 from llm_cache import CachePolicy
 from llm_cache.clearing import clear
 from llm_cache.drivers import run
-from llm_cache.entry import Entry, body
+from llm_cache.entry import Entry, body, head
 from llm_cache.keys import Keyspace
 from llm_cache.operations import Hit, Miss, Wanted, lookup, store
 from llm_cache.steps import Operation, Request
@@ -60,14 +60,14 @@ class World:
             began: int = entry.answer[0]
             return began
 
-        return self.once(lookup(Wanted(KEYS, HASH, policy, lambda: 0.0, answer)))
+        return self.once(lookup(Wanted(KEYS, HASH, policy, lambda: 0.0, answer, "langchain")))
 
     def writer(self, token: str) -> Iterator[None]:
         began = self.steps
         missed = self.read(CachePolicy(mode="refresh", tags=self.policy.tags))
         assert isinstance(missed, Miss)
         yield
-        text = body(0.0, 60, [str(began)])
+        text = body(head(0.0, 60, "langchain"), [str(began)])
         tags = KEYS.tags(self.policy.tags)
         seen = missed.epochs
         self.once(store(KEYS, HASH, body=text, ttl=60, tags=tags, epochs=seen, token=token))
@@ -81,7 +81,7 @@ class World:
             self.server.call("DEL", KEYS.epoch)
         else:
             tag = "t" if actor == "T" else None
-            self.once(clear(KEYS, token=f"{actor}{self.steps}", tag=tag))
+            self.once(clear(KEYS, token=f"{actor}{self.steps}", now=0.0, tag=tag))
             if actor == "C" or self.policy.tags:
                 self.cleared_at = self.steps
 

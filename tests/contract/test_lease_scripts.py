@@ -25,7 +25,7 @@ def server(redis_server: RedisServer) -> Iterator[Connection]:
 def take(server: Connection) -> Take:
     def run(token: str, *, milliseconds: int = 10_000, tags: tuple[str, ...] = ()) -> Any:
         names = ("lease", "epoch", *tags, "entry")
-        return server.call("EVAL", TAKE, len(names), *names, token, milliseconds)
+        return server.call("EVAL", TAKE, len(names), *names, token, milliseconds, 10_000)
 
     return run
 
@@ -47,7 +47,7 @@ def test_the_second_is_told_that_it_is_held_and_changes_nothing(
 ) -> None:
     take(FIRST, milliseconds=5000)
     before = server.call("GET", "lease")
-    assert take(SECOND, milliseconds=60_000)[0] == HELD
+    assert take(SECOND, milliseconds=9000)[0] == HELD
     assert server.call("GET", "lease") == before
     assert server.call("PTTL", "lease") <= 5000  # type: ignore[operator]
 
@@ -199,3 +199,28 @@ def test_nobody_gives_back_what_is_nobodys(server: Connection, take: Take) -> No
     give_back(server, FIRST, NOBODY)
     assert give_back(server, FIRST) == 0
     assert take(SECOND)[0] == EACH_FOR_ITSELF
+
+
+@pytest.mark.parametrize(
+    "planted",
+    [
+        ("SET", "lease", f"{SECOND}:"),  # without expiry
+        ("SET", "lease", f"{SECOND}:", "PX", 60_000),  # for longer than a lease may live
+        ("SET", "lease", f"{NOBODY}:"),
+        ("SET", "lease", "rubbish", "PX", 5000),
+        ("HSET", "lease", "field", f"{SECOND}:"),
+        ("RPUSH", "lease", f"{SECOND}:"),
+    ],
+)
+def test_a_lease_that_no_leader_can_have_is_free(
+    server: Connection, take: Take, planted: tuple[object, ...]
+) -> None:
+    server.call(*planted)
+    assert give_back(server, FIRST) == renew(server, FIRST, 5000) == 0
+    assert take(FIRST)[0] == TAKEN
+    assert server.call("GET", "lease") == f"{FIRST}:"
+    assert 0 < server.call("PTTL", "lease") <= 10_000  # type: ignore[operator]
+
+
+def test_the_same_command_sent_twice_finds_its_own_lease(server: Connection, take: Take) -> None:
+    assert [take(FIRST)[0], take(FIRST)[0], take(SECOND)[0]] == [TAKEN, TAKEN, HELD]

@@ -5,7 +5,7 @@ from langchain_core.outputs import Generation
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, CachePolicy, UpstashRedisCache
-from llm_cache.entry import HEAD, before_tag, body
+from llm_cache.entry import HEAD, before_tag, body, head
 from llm_cache.keys import MAX_TAGS, tag_hash
 from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
@@ -98,7 +98,7 @@ def test_a_live_answer_under_all_the_tags_there_may_be_is_left_alone(
     assert namespace.reclaim(seconds=30).removed == 1
 
 
-REST = body(1.0, 60, ["1"])
+REST = body(head(1.0, 60, "langchain"), ["1"])
 RED = before_tag(tag_hash("red"))
 
 

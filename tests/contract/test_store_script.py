@@ -6,26 +6,28 @@ import pytest
 from upstash_redis import Redis
 
 from llm_cache.drivers import run
-from llm_cache.entry import HEAD, before_tag, body
+from llm_cache.entry import HEAD, before_tag, body, fingerprint, head
 from llm_cache.keys import Keyspace, tag_hash
-from llm_cache.operations import Epochs, Unseen, store
+from llm_cache.operations import ANYTHING, Epochs, Unseen, store
+from llm_cache.reason import Reason
 
 KEYS = Keyspace("shop")
 RED = tag_hash("red")
 ENTRY, LEASE = KEYS.entry("a" * 64), KEYS.lease("a" * 64)
 EPOCHS = KEYS.epochs([RED])
-BODY = body(1.0, 60, ["1"])
+BODY = body(head(1.0, 60, "langchain"), ["1"])
+
+
+def outcome(
+    redis: Redis, epochs: Epochs | Unseen, lease: str | None = None, there: str = ANYTHING
+) -> Reason | None:
+    fields: Any = {"tags": [RED], "epochs": epochs, "lease": lease, "there": there}
+    operation = store(KEYS, "a" * 64, body=BODY, ttl=60, token="new", **fields)
+    return run(operation, lambda command: redis.execute([*command]))
 
 
 def keep(redis: Redis, epochs: Epochs | Unseen, lease: str | None = None) -> bool:
-    operation = store(
-        KEYS, "a" * 64, body=BODY, ttl=60, tags=[RED], epochs=epochs, token="new", lease=lease
-    )
-
-    def execute(command: Any) -> Any:
-        return redis.execute([*command])
-
-    return run(operation, execute)
+    return outcome(redis, epochs, lease) is None
 
 
 def having(redis: Redis, *epochs: str | None) -> Redis:
@@ -98,3 +100,45 @@ def test_a_store_without_a_lease_leaves_anothers_alone(redis: Redis) -> None:
     redis.set(LEASE, "other")
     assert keep(redis, (None, None))
     assert redis.get(LEASE) == "other"
+
+
+TEXT = HEAD + "ce" + before_tag(RED) + "cr" + BODY
+OLDER = TEXT.replace('"created":1.000', '"created":0.500')
+SEEN = ("ce", "cr")
+
+
+@pytest.mark.parametrize(
+    ("there", "seen", "why"),
+    [
+        (None, "", None),
+        (None, fingerprint(OLDER), None),  # what the lookup found has expired since
+        (OLDER, fingerprint(OLDER), None),
+        (OLDER, ANYTHING, None),
+        (OLDER, "", Reason.SUPERSEDED),
+        (OLDER, fingerprint(OLDER.replace("0.500", "0.400")), Reason.SUPERSEDED),
+        (OLDER + " ", fingerprint(OLDER), Reason.SUPERSEDED),
+        ("rubbish", fingerprint("rubbish"), None),
+        (TEXT, "", None),  # the same command, sent again because its reply was lost
+    ],
+)
+def test_a_store_replaces_only_what_its_lookup_saw(
+    redis: Redis, there: str | None, seen: str, why: Reason | None
+) -> None:
+    if there:
+        having(redis, *SEEN).set(ENTRY, there, ex=5)
+    assert outcome(redis, SEEN, there=seen) is why
+    assert redis.get(ENTRY) == (there if why else TEXT)
+
+
+def test_a_store_replaces_a_key_of_another_type(redis: Redis) -> None:
+    for key in (ENTRY, LEASE, *EPOCHS):
+        redis.hset(key, "planted", "hash")
+    assert outcome(redis, (None, None), "mine", there="") is None
+    assert redis.get(ENTRY) == HEAD + "fnew" + before_tag(RED) + "fnew" + BODY
+
+
+def test_a_dropped_answer_releases_its_lease(redis: Redis) -> None:
+    redis.set(LEASE, "mine:ce:cr")
+    having(redis, *SEEN).set(ENTRY, OLDER)
+    assert outcome(redis, SEEN, "mine", there="") is Reason.SUPERSEDED
+    assert redis.get(LEASE) is None

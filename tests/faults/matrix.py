@@ -79,7 +79,7 @@ class Bench:
 
     def clear_patiently(self) -> None:
         """Clear the namespace before anything is wrong, whatever a clear may take otherwise."""
-        work = clearing.clear(Keyspace("n"), token="before", tag=None)
+        work = clearing.clear(Keyspace("n"), token="before", now=0.0)
         run(work, lambda step: self.store.execute(step, PATIENCE))
 
     def run(self, work: Coroutine[Any, Any, T]) -> T:

@@ -175,7 +175,8 @@ def _resealed(reader: Reader) -> Attack:
         created, ttl = (random.choice(times), random.choice(ttls)) if odd else (NOW, 1000)
         written: Any = seal or entries
         key = () if seal is None else (reader.key(seal),)
-        text = f"{entries.HEAD}{EPOCH}{written.body(*key, created, ttl, changed)}"
+        head = entries.head(created, ttl, "langchain")
+        text = f"{entries.HEAD}{EPOCH}{written.body(*key, head, changed)}"
         return reader.read(random, seal, text, random.choice(POLICIES))
 
     return attack

@@ -19,7 +19,7 @@ from tests.poison.watch import watched
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, UpstashRedisCache
-from llm_cache.entry import HEAD, body
+from llm_cache.entry import HEAD, body, head
 
 # What an attack must have come to at least once: else it tries less than it says.
 REACHED = {
@@ -96,7 +96,7 @@ GENERATIONS = st.fixed_dictionaries({
 def test_whatever_stands_in_the_fields_of_an_answer_is_read_as_listed_classes_or_not_at_all(
     reader: Reader, answer: list[Any], policy: CachePolicy, random: Random
 ) -> None:
-    text = HEAD + EPOCH + body(NOW, 1000, [json.dumps(one) for one in answer])
+    text = HEAD + EPOCH + body(head(NOW, 1000, "langchain"), [json.dumps(one) for one in answer])
     reader.read(random, None, text, policy)
 
 
@@ -106,7 +106,7 @@ def test_a_trap_in_a_real_database_is_a_miss_and_is_gone_afterwards(redis: Redis
         cache.update(PROMPT, SETTINGS, PROSE)
     assert report.last is not None
     redis.set("n:epoch", EPOCH)
-    whole = [HEAD + EPOCH + body(NOW, 1000, [trap]) for trap in mutations.TRAPS]
+    whole = [HEAD + EPOCH + body(head(NOW, 1000, "langchain"), [trap]) for trap in mutations.TRAPS]
     for text in (*mutations.TRAPS, *whole):
         redis.set(report.last.key, text)
         with cache.policy() as told:

@@ -38,7 +38,7 @@ class Turns:
 
     def taken(self, caller: Caller, command: Any, reply: Any, *, delivered: bool) -> None:
         """Check that a lease was free to take."""
-        key, token, milliseconds = command[3], command[-2], command[-1]
+        key, token, milliseconds = command[3], command[-3], command[-2]
         under, now = tuple(reply[1:-1]), self._time.now
         last = self._leases.get(key)
         if last and last.active and last.under == under:

@@ -10,7 +10,7 @@ from typing import Any
 from llm_cache.coalescing import TAKE
 from llm_cache.credentials import Credentials
 from llm_cache.errors import StoreRefused, StoreTimeout, StoreUnavailable
-from llm_cache.operations import STORE_UNDER_EPOCHS
+from llm_cache.operations import STORE
 from llm_cache.steps import Command
 from llm_cache.store import UpstashStore
 from local_cloud.redis_server import RedisServer
@@ -132,10 +132,11 @@ def _scaled(command: Command) -> Command:
     scaled = list(command)
     if command[0] == "SET" and "EX" in command:
         at = command.index("EX") + 1
-    elif command[1] == STORE_UNDER_EPOCHS:
+    elif command[1] == STORE:
         at = 3 + int(command[2]) + 1  # its second argument
     elif command[1] == TAKE:
-        at = len(command) - 1
+        at = len(command) - 2
+        scaled[-1] = int(command[-1]) * SCALE  # the longest that a lease may have left
     else:
         return command
     scaled[at] = int(command[at]) * SCALE

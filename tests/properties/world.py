@@ -24,7 +24,7 @@ from tests.properties.wire import DRIFT, Database, Wire
 
 from llm_cache import CachePolicy
 from llm_cache.coalescing import HELD, TAKE, TAKEN
-from llm_cache.operations import STORE_UNDER_EPOCHS
+from llm_cache.operations import STORE
 from llm_cache.policy import Mode
 
 Kind = Callable[[str], Sequence[Generation]]
@@ -167,7 +167,7 @@ class World:
             self._looked(caller)
 
     def _note_a_store(self, caller: Caller, answer: Answer, command: Any, reply: Any) -> None:
-        if command[0] == "SET" or (command[1] == STORE_UNDER_EPOCHS and reply == 1):
+        if command[0] == "SET" or (command[1] == STORE and reply == 1):
             assert answer.ttl is not None, "not an answer to store"
             answer.began = self.history.next() if answer.unasked else answer.began
             answer.kept_until = self.time.now + answer.kept_for

@@ -17,7 +17,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from llm_cache import UnreadableEntry
 from llm_cache.bounds import MAX_ITEMS, MAX_UNFINISHED
-from llm_cache.entry import MAX_ANSWER, MAX_VALUES, Entry, body, decode
+from llm_cache.entry import MAX_ANSWER, MAX_VALUES, Entry, body, decode, head
 from llm_cache.generations import read, serialize
 
 MEGABYTE = 1_000_000
@@ -133,7 +133,9 @@ def test_an_answer_at_its_bounds_is_stored_and_read(name: str) -> None:
     texts = serialize(answer)
     assert texts is not None
     epochs = '{"v":1,"epochs":{"":"e"' + "".join(f',"{n:032x}":"e"' for n in range(8))
-    assert read(decode(epochs + body(1.0, 60, texts).removeprefix('"'))) == answer
+    assert (
+        read(decode(epochs + body(head(1.0, 60, "langchain"), texts).removeprefix('"'))) == answer
+    )
 
 
 @pytest.mark.parametrize("name", AT_MOST)

@@ -10,7 +10,7 @@ import pytest
 
 from llm_cache import CachePolicy, StoreError, UnreadableEntry
 from llm_cache.coalescing import GIVE_BACK, RENEW, TAKE, Turn, Write, give_back, renew, take_turn
-from llm_cache.entry import HEAD, Entry, before_tag, body
+from llm_cache.entry import HEAD, Entry, before_tag, body, head
 from llm_cache.errors import StoreTimeout
 from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.keys import Keyspace, tag_hash
@@ -25,17 +25,17 @@ NOW = 1000.0
 MISSED: Miss[str] = Miss(Reason.UNKNOWN, ("e1",))
 AFTER_A_CLEAR: Miss[str] = Miss(Reason.CLEARED, ("e2",))
 TOKEN = "mine"
-TAKING = ("EVAL", TAKE, 3, LEASE_KEY, "ns:epoch", ENTRY, TOKEN, 10_000)
+TAKING = ("EVAL", TAKE, 3, LEASE_KEY, "ns:epoch", ENTRY, TOKEN, 10_000, 10_000)
 GIVING_BACK = ("EVAL", GIVE_BACK, 1, LEASE_KEY, TOKEN, "")
 HELD, TAKEN, EACH_FOR_ITSELF = [0, "e1", None], [1, "e1", None], [2, "e1", None]
 
 
 def landed(answer: str = "hi", created: float = NOW) -> str:
-    return HEAD + body(created, 60, [f'"{answer}"'])
+    return HEAD + body(head(created, 60, "langchain"), [f'"{answer}"'])
 
 
 def stored(answer: str = "hi", epoch: str = "e1") -> str:
-    return HEAD + epoch + body(NOW, 60, [f'"{answer}"'])
+    return HEAD + epoch + body(head(NOW, 60, "langchain"), [f'"{answer}"'])
 
 
 def read(found: Entry) -> str:
@@ -46,14 +46,19 @@ def read(found: Entry) -> str:
 
 def wanted(coalesce: str, **fields: Any) -> Wanted[str]:
     policy = CachePolicy(coalesce=coalesce, **fields)
-    return Wanted(KEYS, HASH, policy, lambda: NOW, read)
+    return Wanted(KEYS, HASH, policy, lambda: NOW, read, "langchain")
 
 
 @pytest.fixture
 def turn() -> Turn:
     """The turn of one who waits for as long as anybody flies."""
     flights = Flights()
-    return Turn(flights, 30.0, TOKEN, lambda: 60.0, flights.leave)
+    return Turn(flights, 30.0, TOKEN, lambda: 60.0, lambda work: work.close())
+
+
+def _words(command: Any) -> tuple[Any, ...]:
+    assert isinstance(command, tuple)
+    return command
 
 
 def patient(*seconds: float) -> Callable[[], float]:
@@ -217,7 +222,8 @@ def test_across_the_fleet_the_lease_is_taken_in_one_command(turn: Turn) -> None:
 def test_the_lease_is_taken_under_the_epochs_of_the_tags_too(turn: Turn) -> None:
     epoch = f"ns:epoch:{tag_hash('t')}"
     first = taking(turn, "fleet", tags=("t",))
-    assert first.step == ("EVAL", TAKE, 4, LEASE_KEY, "ns:epoch", epoch, ENTRY, TOKEN, 10_000)
+    words = (LEASE_KEY, "ns:epoch", epoch, ENTRY, TOKEN, 10_000, 10_000)
+    assert first.step == ("EVAL", TAKE, 4, *words)
 
 
 @pytest.mark.parametrize(
@@ -226,7 +232,7 @@ def test_the_lease_is_taken_under_the_epochs_of_the_tags_too(turn: Turn) -> None
 def test_a_lease_stands_for_ten_seconds_at_most_in_whole_milliseconds(
     turn: Turn, seconds: float, milliseconds: int
 ) -> None:
-    assert taking(replace(turn, lease=seconds), "fleet").step[-1] == milliseconds
+    assert taking(replace(turn, lease=seconds), "fleet").step[-2] == milliseconds
 
 
 def test_who_has_the_lease_computes_under_the_epochs_that_came_with_it(turn: Turn) -> None:
@@ -389,8 +395,8 @@ def test_one_who_is_cancelled_on_the_way_leaves_no_flight_behind(
 def test_one_who_is_cancelled_while_asking_for_the_lease_gives_it_back(
     turn: Turn, replies: tuple[Any, ...], given_back: list[str]
 ) -> None:
-    left: list[str | None] = []
-    leaving = replace(turn, leave=lambda flight: left.append(turn.flights.leave(flight)))
+    left: list[Any] = []
+    leaving = replace(turn, finish=lambda work: left.append(_words(next(work))[4]))
     first = taking(leaving, "fleet")
     for reply in replies:
         first.advance(reply)
@@ -402,7 +408,9 @@ def test_one_who_is_cancelled_with_the_lease_while_asking_for_more_gives_it_back
     turn: Turn,
 ) -> None:
     first = taking(turn, "fleet")
-    tagged = HEAD + "e1" + before_tag(tag_hash("t")) + "t1" + body(NOW, 60, ['"hi"'])
+    tagged = (
+        HEAD + "e1" + before_tag(tag_hash("t")) + "t1" + body(head(NOW, 60, "langchain"), ['"hi"'])
+    )
     assert first.advance([1, "e1", tagged]) == ("MGET", f"ns:epoch:{tag_hash('t')}")
     first.operation.close()
     assert taking(turn, "fleet").step == TAKING

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from llm_cache import CachePolicy, InvalidPolicy, UnreadableEntry
-from llm_cache.clearing import clear, delete, flush_database, preview, reclaim
-from llm_cache.entry import HEAD, Entry, before_tag, body
-from llm_cache.errors import StoreGarbled, StoreUnavailable
-from llm_cache.keys import Keyspace, tag_hash
-from llm_cache.operations import Epochs, Hit, Miss, Unseen, Wanted, judge, lookup, store
+from llm_cache.clearing import CLEAR, FLUSH, clear, delete, flush_database, preview, reclaim
+from llm_cache.entry import HEAD, Entry, before_tag, body, head
+from llm_cache.errors import StoreGarbled, StoreRefused, StoreTimeout, StoreUnavailable
+from llm_cache.keys import Keyspace, cleared_at, cleared_epoch, tag_hash
+from llm_cache.operations import ANYTHING, Epochs, Hit, Miss, Unseen, Wanted, judge, lookup, store
 from llm_cache.reason import Reason
 from llm_cache.steps import Operation, Pause
 
@@ -24,7 +24,7 @@ RED, BLUE = tag_hash("red"), tag_hash("blue")
 
 def entry(epoch: str = "e1", created: float = NOW - 5, ttl: int = 60, **tags: str) -> str:
     tagged = "".join(before_tag(tag_hash(tag)) + epoch for tag, epoch in tags.items())
-    return HEAD + epoch + tagged + body(created, ttl, ['"hi"'])
+    return HEAD + epoch + tagged + body(head(created, ttl, "langchain"), ['"hi"'])
 
 
 def drive(operation: Operation[Any], *replies: Any) -> tuple[list[Any], Any]:
@@ -48,7 +48,7 @@ def wanted(policy: CachePolicy | None = None) -> Wanted[str]:
             raise UnreadableEntry("not hi")
         return "hi"
 
-    return Wanted(KEYS, HASH, policy or CachePolicy(), lambda: NOW, read)
+    return Wanted(KEYS, HASH, policy or CachePolicy(), lambda: NOW, read, "langchain")
 
 
 def looking(policy: CachePolicy | None = None) -> Operation[Any]:
@@ -131,13 +131,13 @@ def test_an_entry_that_no_clear_has_reached_is_judged_by_age(created: float, jud
 
 UNREADABLE = [
     "rubbish",
-    HEAD + "e1" + body(NOW, 60, ['"bye"']),
-    HEAD + "e1" + body(NOW, 60, ['"hi"'], "b" * 64),  # another question's
+    HEAD + "e1" + body(head(NOW, 60, "langchain"), ['"bye"']),
+    HEAD + "e1" + body(head(NOW, 60, "langchain"), ['"hi"'], "b" * 64),  # another question's
 ]
 
 
 def test_an_entry_that_tells_its_question_is_found_by_it() -> None:
-    asked = HEAD + "e1" + body(NOW, 60, ['"hi"'], HASH)
+    asked = HEAD + "e1" + body(head(NOW, 60, "langchain"), ['"hi"'], HASH)
     assert isinstance(judge(wanted(), ("e1",), asked), Hit)
 
 
@@ -171,7 +171,7 @@ def test_the_names_of_reasons_stay_as_they_are() -> None:
     keys = "ambiguous_schema masked_setting"
     stores = "mode ttl not_restorable too_large lookup_failed cleared_meanwhile superseded"
     failures = "timeout unavailable circuit_open refused garbled invalid internal"
-    assert [*Reason] == " ".join((hits, misses, verdicts, keys, stores, failures)).split()
+    assert [*Reason] == f"{hits} {misses} {verdicts} {keys} {stores} {failures}".split()
 
 
 def test_a_failed_command_ends_the_lookup() -> None:
@@ -226,34 +226,32 @@ def test_a_reply_of_another_length_is_never_a_hit(policy: CachePolicy, replies: 
         drive(looking(policy), *replies)
 
 
-def storing(epochs: Epochs | Unseen, *tags: str, lease: str | None = None) -> Operation[bool]:
-    text, token = '"},"rest"', "new"
-    return store(KEYS, HASH, body=text, ttl=60, tags=tags, epochs=epochs, token=token, lease=lease)
-
-
-def test_a_store_is_one_command_that_carries_its_own_expiry() -> None:
-    text = HEAD + "e1" + '"},"rest"'
-    assert drive(storing(("e1",)), "OK") == ([("SET", f"ns:entry:{HASH}", text, "EX", 60)], True)
-
-
-def test_a_store_under_tags_is_one_command_too() -> None:
-    (command,), _ = drive(storing(("e1", "r1"), RED), "OK")
-    assert command[2] == HEAD + "e1" + f'","{RED}":"r1' + '"},"rest"'
+def storing(
+    epochs: Epochs | Unseen, *tags: str, lease: str | None = None, there: str = ANYTHING
+) -> Operation[Reason | None]:
+    fields: Any = {"tags": tags, "epochs": epochs, "token": "new", "lease": lease, "there": there}
+    return store(KEYS, HASH, body='"},"rest"', ttl=60, **fields)
 
 
 @pytest.mark.parametrize(
     ("epochs", "told"),
-    [((None,), ["-", ""]), (Unseen.NOT_LOOKED_UP, ["?", ""])],
+    [(("e1",), ["=e1", ""]), ((None,), ["-", ""]), (Unseen.NOT_LOOKED_UP, ["?", ""])],
 )
-@pytest.mark.parametrize("reply", [0, 1])
-def test_a_store_without_an_epoch_is_one_script(
-    epochs: Epochs | Unseen, told: list[str], reply: int
+@pytest.mark.parametrize("there", ["", "7:an entry", ANYTHING])
+def test_a_store_is_one_script_that_carries_its_own_expiry(
+    epochs: Epochs | Unseen, told: list[str], there: str
 ) -> None:
-    (command,), stored = drive(storing(epochs), reply)
+    (command,), _ = drive(storing(epochs, there=there), 1)
     assert command[0] == "EVAL"
     assert command[2:6] == (3, f"ns:entry:{HASH}", f"ns:lease:{HASH}", "ns:epoch")
-    assert command[6:] == ("fnew", 60, HEAD, '"},"rest"', "", *told)
-    assert stored is bool(reply)
+    assert command[6:] == ("fnew", 60, HEAD, '"},"rest"', "", there, *told)
+
+
+@pytest.mark.parametrize(
+    ("reply", "why"), [(0, Reason.CLEARED_MEANWHILE), (1, None), (2, Reason.SUPERSEDED)]
+)
+def test_the_script_says_why_an_answer_was_not_stored(reply: int, why: Reason | None) -> None:
+    assert drive(storing(("e1",)), reply)[1] is why
 
 
 @pytest.mark.parametrize(
@@ -275,13 +273,13 @@ def test_a_store_tells_the_script_which_epochs_it_saw(
 def test_an_answer_computed_under_a_lease_is_stored_by_the_script_that_gives_it_back() -> None:
     (command,), stored = drive(storing(("e1",), lease="mine"), 1)
     assert command[0] == "EVAL"
-    assert command[-3:] == ("mine", "=e1", "")
-    assert stored is True
+    assert command[-4:] == ("mine", ANYTHING, "=e1", "")
+    assert stored is None
 
 
 @pytest.mark.parametrize("lease", [None, "mine"])
 def test_nothing_is_stored_after_a_lookup_that_failed(lease: str | None) -> None:
-    assert drive(storing(Unseen.LOOKUP_FAILED, lease=lease)) == ([], False)
+    assert drive(storing(Unseen.LOOKUP_FAILED, lease=lease)) == ([], Reason.LOOKUP_FAILED)
 
 
 @pytest.mark.parametrize("epochs", [(), ("e1",), ("e1", None, "r1")])
@@ -295,7 +293,7 @@ def test_epochs_that_are_not_those_of_the_tags_are_not_stored(epochs: Epochs) ->
     [
         KEYS,
         wanted(),
-        Entry({"": "e"}, 1.0, 60, ("hi",)),
+        Entry({"": "e"}, 1.0, 60, ("hi",), "langchain"),
         Pause(1),
         Hit("hi", 5, 55),
         Miss(Reason.UNKNOWN, ()),
@@ -306,21 +304,52 @@ def test_what_an_operation_is_given_and_gives_stays_as_it_is(value: Any) -> None
         setattr(value, fields(value)[0].name, None)
 
 
-def test_a_clear_is_one_set_at_any_size() -> None:
-    assert drive(clear(KEYS, token="e9"), "OK") == ([("SET", "ns:epoch", "ce9")], None)
+@pytest.mark.parametrize(
+    ("named", "key"),
+    [
+        ({}, "ns:epoch"),
+        ({"tag": "red"}, f"ns:epoch:{RED}"),
+        ({"tenant": "red"}, f"ns:epoch:{KEYS.tenant('red')}"),
+    ],
+)
+def test_a_clear_is_one_command_that_sets_an_epoch_with_its_time(
+    named: dict[str, Any], key: str
+) -> None:
+    commands, _ = drive(clear(KEYS, token="e9", now=12.5, **named), 1)
+    assert commands == [("EVAL", CLEAR, 1, key, "c12.500-e9")]
 
 
-def test_a_clear_of_a_tag_is_one_set_too() -> None:
-    commands, _ = drive(clear(KEYS, token="e9", tag="red"), "OK")
-    assert commands == [("SET", f"ns:epoch:{RED}", "ce9")]
+def test_a_tag_and_a_tenant_of_one_name_have_epochs_of_their_own() -> None:
+    assert KEYS.tenant("red") != KEYS.tag("red")
 
 
-@pytest.mark.parametrize("tag", ["", "x" * 1001, 7, ["red"]])
-def test_a_tag_that_no_answer_can_have_is_refused(tag: Any) -> None:
-    with pytest.raises(InvalidPolicy, match="tag="):
-        drive(clear(KEYS, token="e9", tag=tag))
-    with pytest.raises(InvalidPolicy, match="tag="):
-        drive(preview(KEYS, tag=tag))
+@pytest.mark.parametrize("field", ["tag", "tenant"])
+@pytest.mark.parametrize("name", ["", "x" * 1001, 7, ["red"]])
+def test_a_name_that_no_answer_can_have_is_refused(field: str, name: Any) -> None:
+    with pytest.raises(InvalidPolicy, match=f"{field}="):
+        drive(clear(KEYS, token="e9", now=1.0, **{field: name}))
+    with pytest.raises(InvalidPolicy, match=f"{field}="):
+        drive(preview(KEYS, **{field: name}))
+
+
+def test_a_clear_of_a_tag_and_a_tenant_together_is_refused() -> None:
+    with pytest.raises(InvalidPolicy, match="clear one of them"):
+        drive(clear(KEYS, token="e9", now=1.0, tag="a", tenant="b"))
+
+
+def test_the_time_of_a_clear_is_read_from_its_epoch_and_from_no_other() -> None:
+    assert cleared_at(cleared_epoch(12.3456, "e9")) == 12.346
+    others = (None, "", "fe9", "ce9", "c-", "x12.5-e9")
+    assert [cleared_at(epoch) for epoch in others] == [None] * 6
+
+
+def test_a_cleared_miss_says_by_what_and_when() -> None:
+    epoch = cleared_epoch(NOW - 200, "t")
+    assert drive(looking(), [epoch, entry("e1")])[1].detail == "by its namespace 200 s ago"
+    text = entry("e1", red="r1")
+    (_, result) = drive(tagged("red"), ["e1", epoch, text])
+    assert result.detail == "by a tag or its tenant 200 s ago"
+    assert drive(looking(), [None, entry("e1")])[1].detail == "by its namespace"
 
 
 @pytest.mark.parametrize("reply", [0, 1])
@@ -329,8 +358,24 @@ def test_a_deletion_says_whether_there_was_anything(reply: int) -> None:
 
 
 def test_a_flush_says_whether_it_waits() -> None:
-    assert drive(flush_database(asynchronous=True), "OK")[0] == [("FLUSHDB", "ASYNC")]
-    assert drive(flush_database(asynchronous=False), "OK")[0] == [("FLUSHDB", "SYNC")]
+    for asynchronous, how in ((True, "ASYNC"), (False, "SYNC")):
+        commands, _ = drive(flushing(asynchronous=asynchronous), 1)
+        assert commands == [("EVAL", FLUSH, 1, "ns:epoch", "c12.500-e9", how)]
+
+
+def test_a_flush_that_a_script_may_not_do_is_sent_by_itself() -> None:
+    commands, _ = drive(flushing(asynchronous=True), StoreRefused("NOPERM"), "OK", 1)
+    assert commands[1:] == [("FLUSHDB", "ASYNC"), ("EVAL", CLEAR, 1, "ns:epoch", "c12.500-e9")]
+
+
+@pytest.mark.parametrize("error", [StoreTimeout("late"), StoreUnavailable("down")])
+def test_a_flush_whose_fate_is_unknown_raises(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        drive(flushing(asynchronous=True), error)
+
+
+def flushing(*, asynchronous: bool) -> Operation[None]:
+    return flush_database(KEYS, token="e9", now=12.5, asynchronous=asynchronous)
 
 
 def test_a_reclaim_goes_round_and_skips_keys_that_are_not_its_own() -> None:

@@ -20,6 +20,7 @@ from llm_cache.seal import Seal
 NEW, OLD = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 KEY, OTHER = "shop:entry:" + "a" * 64, "shop:entry:" + "b" * 64
 TAG = before_tag("0f" * 16) + "e2"
+PLAIN = entries.body(entries.head(1.0, 60, "langchain"), ['"hi"'])
 PROSE = "The capital of France is Paris. " * 100
 
 KINDS: list[Callable[[str], Seal]] = [Signing, Encryption]
@@ -28,7 +29,7 @@ kinds = pytest.mark.parametrize("kind", KINDS)
 
 def stored(seal: Seal, *answer: Any, key: str = KEY, epochs: str = "e1" + TAG) -> str:
     texts = [json.dumps(one) for one in answer or ("hi",)]
-    return HEAD + epochs + seal.body(key, 1000.5, 60, texts)
+    return HEAD + epochs + seal.body(key, entries.head(1000.5, 60, "langchain"), texts)
 
 
 @kinds
@@ -39,7 +40,7 @@ def test_an_entry_comes_back_as_it_was_sealed(
     text = stored(kind(NEW), *answer)
     assert text.isascii()
     assert kind(NEW).decode(KEY, text) == Entry(
-        {"": "e1", "0f" * 16: "e2"}, 1000.5, 60, tuple(answer)
+        {"": "e1", "0f" * 16: "e2"}, 1000.5, 60, tuple(answer), "langchain"
     )
 
 
@@ -110,7 +111,7 @@ def test_a_truncated_seal_is_forged(kind: Callable[[str], Seal], length: int) ->
 @kinds
 def test_an_entry_that_nobody_has_sealed_is_forged(kind: Callable[[str], Seal]) -> None:
     with pytest.raises(ForgedEntry, match="nobody"):
-        kind(NEW).decode(KEY, HEAD + "e1" + entries.body(1.0, 60, ['"hi"']))
+        kind(NEW).decode(KEY, HEAD + "e1" + PLAIN)
 
 
 EVIL = base64.b64encode(zlib.compress(b'["evil"]')).decode()
@@ -182,7 +183,7 @@ def test_without_a_seal_a_signed_entry_can_be_read_and_an_encrypted_one_cannot()
 @pytest.mark.parametrize("answer", ["a marker", "a marker " * 1000])
 def test_nothing_of_an_encrypted_answer_can_be_read(answer: str) -> None:
     fields = json.loads(stored(Encryption(NEW), answer))
-    assert fields.keys() == {"v", "epochs", "by", "created", "ttl", "box"}
+    assert fields.keys() == {"v", "epochs", "by", "created", "ttl", "codec", "box"}
     box = base64.b64decode(fields["box"])
     assert b"marker" not in box
     assert b"\x78\x9c" not in box[12:20]  # nor the head of a zlib stream
