@@ -57,14 +57,6 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return ask(request)
 
 
-async def count(asked: Asked) -> None:
-    """Count the question among the most asked, where the environment wants that."""
-    with responses().policy(asked.policy, context=asked.context) as report:
-        await responses().acount(asked.request)
-    if report.errors:
-        metrics.write(report)
-
-
 @contextmanager
 def only_if_cached() -> Iterator[None]:
     """Tell a caller who wants no call of the model that nothing is stored."""

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from answering import count
 from idempotency import once
 from problems import HANDLERS, Problem
 from reading import read
@@ -23,7 +22,6 @@ async def ask(request: Request) -> Response:
     """Answer a question, from the cache if the caller accepts what is there."""
     try:
         asked = await read(request)
-        await count(asked)
         if asked.streams:
             return Streamed(request, asked)
         answered = await once(request, asked)  # without idempotency: answer_in_time(asked)

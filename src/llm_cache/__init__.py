@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from llm_cache.memory import MemoryTier
     from llm_cache.namespace import CacheNamespace
     from llm_cache.policy import CachePolicy, Coalesce, Mode
-    from llm_cache.popular import Popular, PopularRequest
     from llm_cache.report import Outcome, Report, Status
     from llm_cache.responses import ResponseCache
     from llm_cache.seal import Encryption, Signing
@@ -60,8 +59,6 @@ _HOMES = {
     "MemoryTier": "memory",
     "Mode": "policy",
     "Outcome": "report",
-    "Popular": "popular",
-    "PopularRequest": "popular",
     "Reclaimed": "clearing",
     "Report": "report",
     "ResponseCache": "responses",
@@ -98,8 +95,6 @@ __all__ = [
     "MemoryTier",
     "Mode",
     "Outcome",
-    "Popular",
-    "PopularRequest",
     "Reclaimed",
     "Report",
     "ResponseCache",

@@ -24,7 +24,6 @@ LAYER = {"Ref": "LlmCacheLayer"}
 LEAST_SECONDS, MOST_SECONDS = 10, 900
 LEAST_MEMORY = 256
 OFF = (
-    "RefillQuestions",
     "StaleIfError",
     "AlarmEmail",
     "AlarmTopicArn",
@@ -130,7 +129,6 @@ VARIABLES = {
     "LLM_CACHE_OUTPUT_PRICE": "OutputPrice",
     "MODEL_MAX_TOKENS": "MaxTokens",
     "STALE_IF_ERROR": "StaleIfError",
-    "LLM_CACHE_POPULAR": "RefillQuestions",
     "SUMMARY_TTL_IMMUTABLE": "SummaryTtl",
     "SUMMARY_TTL_MUTABLE": "SummaryTtlMutable",
 }
@@ -194,8 +192,6 @@ SAID: list[tuple[dict[str, str], str, bool]] = [
         for value in ("", given)
     ),
     ({"InferenceProfile": "none"}, "CallsProfile", False),
-    ({"RefillQuestions": "0"}, "Refills", False),
-    ({"RefillQuestions": "10"}, "Refills", True),
     ({"InferenceProfile": "eu"}, "CallsProfile", True),
     *(
         ({"Monitoring": said}, condition, said == "on")
