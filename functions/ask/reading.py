@@ -25,5 +25,5 @@ async def read(request: Request) -> Asked:
 
 
 def _whole(request: Request) -> bool:
-    """Whether an answer is told at once: Mangum's fronts stream nothing, and a retry is no news."""
-    return "aws.event" in request.scope or "idempotency-key" in request.headers
+    """Whether an answer is told at once: Mangum's fronts stream nothing."""
+    return "aws.event" in request.scope

@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from idempotency import once
+from answering import answer_in_time
 from problems import HANDLERS, Problem
 from reading import read
 from replies import body, respond
@@ -24,7 +24,7 @@ async def ask(request: Request) -> Response:
         asked = await read(request)
         if asked.streams:
             return Streamed(request, asked)
-        answered = await once(request, asked)  # without idempotency: answer_in_time(asked)
+        answered = await answer_in_time(asked)
     except Problem as problem:
         logger.warning("no answer", extra=problem.logged)
         return problem.response()

@@ -245,11 +245,6 @@ def test_a_stream_says_nothing_secret(server: httpx.Client, model: Bedrock, brea
     assert "Answer " not in heard.text
 
 
-def test_a_retry_is_told_whole(server: httpx.Client, model: Bedrock) -> None:
-    replies = [post(server, idempotency_key="a").json() for _ in range(2)]
-    assert [reply["cache"]["status"] for reply in replies] == ["miss", "hit"]
-
-
 @pytest.mark.usefixtures("model")
 def test_a_front_that_streams_nothing_is_answered_as_without() -> None:
     assert (call(STREAMED).cache, call(QUESTION).cache) == ("miss", "hit")
