@@ -13,7 +13,6 @@ from problems import HANDLERS, Problem
 from reading import read
 from replies import body, respond
 from service import health, openapi
-from streams import Streamed
 
 logger = Logger()
 
@@ -22,8 +21,6 @@ async def ask(request: Request) -> Response:
     """Answer a question, from the cache if the caller accepts what is there."""
     try:
         asked = await read(request)
-        if asked.streams:
-            return Streamed(request, asked)
         answered = await answer_in_time(asked)
     except Problem as problem:
         logger.warning("no answer", extra=problem.logged)

@@ -50,10 +50,7 @@ def _ask() -> dict[str, Any]:
         "200": {
             "description": "The answer, and what the cache did.",
             "headers": {name: _text(what) for name, what in TOLD.items()},
-            "content": {
-                "application/json": {"schema": {"$ref": f"{REF}Answer"}},
-                "text/event-stream": {},  # OpenAPI 3.1 has no schema of a stream's events
-            },
+            "content": {"application/json": {"schema": {"$ref": f"{REF}Answer"}}},
         },
         "304": {"description": "The caller has this answer: If-None-Match names its ETag."},
         "400": {"description": "Of the front, not the function: no HTTP that can be read."},

@@ -184,6 +184,7 @@ def test_system_text_and_earlier_turns_are_part_of_the_question(model: Bedrock) 
         ({"question": "x" * 20_001}, "question"),
         ({**QUESTION, "system": []}, "system"),
         ({**QUESTION, "temperature": 2}, "temperature"),
+        ({**QUESTION, "stream": True}, "stream"),
         ({**QUESTION, "cache": "yes"}, "cache"),
         ({**QUESTION, "cache": {"ttl": -1}}, "cache.ttl"),
         ({**QUESTION, "cache": {"ttl": "60"}}, "cache.ttl"),

@@ -61,6 +61,8 @@ def test_without_its_line_the_models_own_cache_answers(
     model: Bedrock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ResponseCache, "cached", lambda _, answer: answer)
+    refused = call(QUESTION, cache_control="only-if-cached")
+    assert (refused.status, refused.body["error"]["code"]) == (504, "not_cached")
     first, again = call(QUESTION), call(QUESTION)
     assert (first.cache, again.cache) == ("miss", "hit")
     assert again.body["usage"] == {"input_tokens": 0, "output_tokens": 0, "saved_tokens": 14}
