@@ -377,7 +377,6 @@ def parameters_explain_themselves(template: Template) -> Iterator[str]:
 END_IN_THEMSELVES = {
     "AWS::CloudWatch::Alarm",
     "AWS::Lambda::EventSourceMapping",
-    "AWS::Lambda::LayerVersionPermission",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SQS::QueuePolicy",

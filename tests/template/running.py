@@ -186,8 +186,6 @@ SAID: list[tuple[dict[str, str], str, bool]] = [
             ("Signs", "SigningKeyParameter", "/key"),
             ("Encrypts", "EncryptionKeyParameter", "/key"),
             ("ReservesConcurrency", "AskReservedConcurrency", "9"),
-            ("SharesWithAccount", "LayerAccount", "111122223333"),
-            ("SharesWithOrganization", "LayerOrganization", "o-0123456789"),
         )
         for value in ("", given)
     ),
