@@ -39,7 +39,7 @@ def _epoch(keys: Keyspace, tag: str | None, tenant: str | None) -> str:
 # A full database refuses a SET, but lets a script go on that has deleted something. Where it
 # refuses even that, the missing epoch is the clear: no entry has it.
 CLEAR = """
-redis.call('DEL', KEYS[1])
+redis.call('UNLINK', KEYS[1])
 redis.pcall('SET', KEYS[1], ARGV[1])
 return 1
 """

@@ -239,7 +239,7 @@ return 1
 
 GIVE_BACK = f"""
 {IF_OWN}
-if ARGV[2] == '' then return redis.call('DEL', KEYS[1]) end
+if ARGV[2] == '' then return redis.call('UNLINK', KEYS[1]) end
 redis.call('SET', KEYS[1], ARGV[2] .. string.sub(held, #ARGV[1] + 1), 'KEEPTTL')
 return 1
 """

@@ -218,7 +218,7 @@ STORE = f"""
 local text, lease, known = ARGV[3], ARGV[5], ARGV[6]
 local held = redis.call('MGET', KEYS[2])[1]
 if lease ~= '' and held and string.sub(held, 1, #lease) == lease then
-  redis.call('DEL', KEYS[2])
+  redis.call('UNLINK', KEYS[2])
 end
 for i = 3, #KEYS do
   local seen, before = ARGV[2 * i + 1], ARGV[2 * i + 2]
