@@ -13,6 +13,7 @@ from llm_cache.keys import MAX_NAMESPACE, is_namespace, tag_hash
 ACCEPTED = {
     "namespace": f"1 to {MAX_NAMESPACE} printable characters",
     "tag": "text",
+    "tenant": "text, and no tag beside it",
     "dry_run": "true or false",
     "cursor": "what an unfinished flush returned",
 }
@@ -30,6 +31,7 @@ class Flush:
 
     namespace: str | None = None
     tag: str | None = None
+    tenant: str | None = None
     dry_run: bool = False
     cursor: str = "0"
 
@@ -40,6 +42,8 @@ class Flush:
             raise InvalidPolicy("event", event, "an object", withheld=True)
         envelope = ENVELOPE if event.get("detail-type") == SCHEDULED else ()
         fields = {name: value for name, value in event.items() if name not in envelope}
+        if {"tag", "tenant"} <= fields.keys():
+            raise InvalidPolicy("tenant", fields["tenant"], ACCEPTED["tenant"], withheld=True)
         return cls(**{name: _checked(name, value) for name, value in fields.items()})
 
     @property
@@ -50,17 +54,19 @@ class Flush:
     @property
     def clears_all(self) -> bool:
         """Whether it does what the schedule does."""
-        return self.clears and self.tag is None and self.namespace is None
+        return self.clears and (self.tag, self.tenant, self.namespace) == (None, None, None)
 
     @property
-    def hashed_tag(self) -> str | None:
-        """The tag as Redis shows it: it may name a person, and is not for the log."""
-        return tag_hash(self.tag) if self.tag else None
+    def hashed(self) -> dict[str, str | None]:
+        """The tag and the tenant as Redis shows them: they may name a person, so logs do not."""
+        names = {"tag": self.tag, "tenant": self.tenant}
+        return {kind: tag_hash(name, kind=kind) if name else None for kind, name in names.items()}
 
     def reclaim(self, namespace: CacheNamespace, seconds: float) -> Reclaimed:
         """Free what was cleared, or count what would be freed, for at most so many seconds."""
         if self.dry_run:
-            return namespace.preview(self.tag, seconds=seconds, cursor=self.cursor)
+            what = {"tag": self.tag, "tenant": self.tenant}
+            return namespace.preview(**what, seconds=seconds, cursor=self.cursor)
         return namespace.reclaim(seconds=seconds, cursor=self.cursor)
 
     def done(self, namespace: str, reclaimed: Reclaimed) -> dict[str, Any]:
@@ -68,6 +74,7 @@ class Flush:
         return {
             "namespace": namespace,
             "tag": self.tag,
+            "tenant": self.tenant,
             "dry_run": self.dry_run,
             "cleared": self.clears,
             "scanned": reclaimed.scanned,
@@ -79,7 +86,7 @@ class Flush:
 
 def _checked(name: str, value: Any) -> Any:
     match name, value:
-        case ("tag", str()) | ("dry_run", bool()):
+        case ("tag" | "tenant", str()) | ("dry_run", bool()):
             return value
         case "namespace", _ if is_namespace(value):
             return value

@@ -22,16 +22,16 @@ def handler(event: object, context: Any) -> dict[str, Any]:
 
     - ``namespace``: clear and reclaim this one, in place of the stack's. Where the token is of an
       ACL, that decides whether it may.
-    - ``tag``: clear only the answers under it
+    - ``tag``, ``tenant``: clear only the answers of it; one of the two
     - ``dry_run``: clear and free nothing, and count what would be freed as ``removed``
     - ``cursor``: do not clear, and go on where a reclaim, or a dry run, stopped
     """
     asked = Flush.from_event(event)
     namespace = CacheNamespace.from_env(namespace=asked.namespace)
     if asked.clears:
-        namespace.clear(asked.tag)
+        namespace.clear(asked.tag, tenant=asked.tenant)
     reclaimed = asked.reclaim(namespace, context.get_remaining_time_in_millis() / 1000 - RESERVE)
     result = asked.done(namespace.name, reclaimed)
     count(asked, reclaimed)
-    logger.info("flushed", extra={**result, "tag": asked.hashed_tag})
+    logger.info("flushed", extra={**result, **asked.hashed})
     return result

@@ -20,29 +20,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         namespace = CacheNamespace.from_env(namespace=options.namespace)
         if options.dry_run:
-            return _preview(namespace, options.tag, options.reclaim or COUNTING)
-        return _clear(namespace, options.tag, options.reclaim)
+            return _preview(namespace, options, options.reclaim or COUNTING)
+        return _clear(namespace, options)
     except LlmCacheError as error:
         print(f"llm-cache: {error}", file=sys.stderr)
         return 1
 
 
-def _clear(namespace: CacheNamespace, tag: str | None, seconds: float) -> int:
-    namespace.clear(tag)
-    print(f"cleared {_what(namespace, tag)}")
-    if seconds:
-        print(f"reclaimed {_counted(namespace.reclaim(seconds=seconds))}")
+def _clear(namespace: CacheNamespace, options: argparse.Namespace) -> int:
+    namespace.clear(options.tag, tenant=options.tenant)
+    print(f"cleared {_what(namespace, options)}")
+    if options.reclaim:
+        print(f"reclaimed {_counted(namespace.reclaim(seconds=options.reclaim))}")
     return 0
 
 
-def _preview(namespace: CacheNamespace, tag: str | None, seconds: float) -> int:
-    counted = _counted(namespace.preview(tag, seconds=seconds))
-    print(f"dry run: a clear of {_what(namespace, tag)} would leave to reclaim {counted}")
+def _preview(namespace: CacheNamespace, options: argparse.Namespace, seconds: float) -> int:
+    done = namespace.preview(options.tag, tenant=options.tenant, seconds=seconds)
+    what = _what(namespace, options)
+    print(f"dry run: a clear of {what} would leave to reclaim {_counted(done)}")
     return 0
 
 
-def _what(namespace: CacheNamespace, tag: str | None) -> str:
-    return namespace.name if tag is None else f"tag {tag} of {namespace.name}"
+def _what(namespace: CacheNamespace, options: argparse.Namespace) -> str:
+    named = [(kind, getattr(options, kind)) for kind in ("tag", "tenant")]
+    told = [f"{kind} {name} of " for kind, name in named if name is not None]
+    return "".join(told) + namespace.name
 
 
 def _counted(done: Reclaimed) -> str:
@@ -58,7 +61,9 @@ def _parser() -> argparse.ArgumentParser:
     clear.add_argument(
         "--namespace", metavar="NAME", help="in place of the one that LLM_CACHE_NAMESPACE names"
     )
-    clear.add_argument("--tag", metavar="NAME", help="only those under this tag")
+    one = clear.add_mutually_exclusive_group()
+    one.add_argument("--tag", metavar="NAME", help="only those under this tag")
+    one.add_argument("--tenant", metavar="NAME", help="only those of this tenant")
     clear.add_argument(
         "--reclaim", type=float, default=0, metavar="SECONDS", help="then free memory for that long"
     )

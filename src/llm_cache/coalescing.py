@@ -7,7 +7,7 @@ it: within a process for its flight to land, across the fleet for its lease to g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Generic, TypeVar
 
@@ -16,6 +16,7 @@ from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.keys import FIRST, Keyspace
 from llm_cache.operations import Epochs, Hit, Miss, Wanted, examine, judge
 from llm_cache.policy import Coalesce
+from llm_cache.reason import Reason
 from llm_cache.replies import number, texts
 from llm_cache.steps import Command, Operation, Pause
 
@@ -113,6 +114,8 @@ def _across_the_fleet(
         if isinstance(found, Hit):
             yield from _shared(wanted, turn, claim, found)
             return found
+        if found.why is Reason.UNKNOWN and missed.why in {Reason.UNREADABLE, Reason.FORGED}:
+            found = replace(found, why=missed.why)  # the lookup itself has deleted the entry
         missed = found
         if state == TAKEN or turn.patience() <= 0:
             return Write(missed, claim)

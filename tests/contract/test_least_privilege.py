@@ -127,7 +127,10 @@ FORBIDDEN = [
     ["EVAL", "return redis.call('KEYS', '*')", "0"],
 ]
 NOT_EVERYONES = {
-    "ask": [["SCAN", "0"], ["GET", "shop:entry:1"], ["EXISTS", "shop:epoch"], ["GETRANGE", "shop:entry:1", "0", "9"]],
+    "ask": [
+        *(["SCAN", "0"], ["EXISTS", "shop:epoch"], ["GETRANGE", "shop:entry:1", "0", "9"]),
+        *(["GET", "shop:entry:1"], ["DEL", "shop:epoch"]),
+    ],
     "flush": [["GET", "shop:entry:1"], ["DEL", "shop:epoch"], ["SET", "shop:lease:1", "x"]],
 }
 NOT_OVER_REST = [["CONFIG", "GET", "*"], ["CONFIG", "SET", "maxmemory", "1"], ["SHUTDOWN"]]

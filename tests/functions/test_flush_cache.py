@@ -35,6 +35,7 @@ def test_a_flush_clears_reclaims_and_counts(filled: UpstashRedisCache, redis: Re
     assert flush_cache.handler({}, Context()) == {
         "namespace": "test",
         "tag": None,
+        "tenant": None,
         "dry_run": False,
         "cleared": True,
         "scanned": 30,
@@ -197,7 +198,7 @@ def test_a_cursor_of_zero_begins_anew(filled: UpstashRedisCache, cursor: object)
 @pytest.mark.parametrize(
     ("event", "named"),
     [
-        ({"tags": ["red"]}, "tags=<list> is not accepted: one of namespace, tag, dry_run, cursor"),
+        ({"tags": 7}, "tags=7 is not accepted: one of namespace, tag, tenant, dry_run, cursor"),
         ({"namespace": None}, "namespace=None is not accepted: 1 to 200 printable characters"),
         ({"namespace": ""}, "namespace='' "),
         ({"namespace": 7}, "namespace=7 "),
@@ -206,6 +207,9 @@ def test_a_cursor_of_zero_begins_anew(filled: UpstashRedisCache, cursor: object)
         ({"tag": None}, "tag=None is not accepted: text"),
         ({"tag": ""}, "tag='' is not accepted: text"),
         ({"tag": ["red"]}, "tag=<list> "),
+        ({"tenant": ""}, "tenant='' is not accepted: text"),
+        ({"tenant": 42}, "tenant=42 is not accepted: text"),
+        ({"tenant": "42", "tag": "red"}, "tenant=<2 characters> is not accepted: text, and no tag"),
         ({"dry_run": "yes"}, "dry_run='yes' is not accepted: true or false"),
         ({"dry_run": 1}, "dry_run=1 "),
         ({"dry_run": None}, "dry_run=None "),
