@@ -1,13 +1,15 @@
-"""A lookup that is cancelled keeps nobody waiting."""
+"""A lookup or an update that is cancelled, or fails, keeps nobody waiting."""
 
 import asyncio
+import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 
 import pytest
 from langchain_core.outputs import Generation
-from tests.faults.proxy import proxying
-from tests.faults.wire import silent_after_it_ran
+from tests.faults.proxy import Forward, Misbehaviour, Proxy, proxying
+from tests.faults.wire import replying, silent, silent_after_it_ran
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, UpstashRedisCache
@@ -42,6 +44,55 @@ async def test_a_lookup_cancelled_while_it_takes_the_lease_gives_it_back(
             with pytest.raises(asyncio.CancelledError):
                 await asking
             await until(lambda: leases(redis) == 0)
+
+
+@pytest.mark.parametrize("how", ["cancelled", "timed out", "refused", "timed out, blocking"])
+async def test_update_that_does_not_succeed_gives_its_lease_back(
+    upstash: UpstashEndpoint, redis: Redis, how: str
+) -> None:
+    with proxying(upstash.url) as proxy:
+        store = UpstashStore(lambda: Credentials(proxy.url, upstash.token))
+        cache = UpstashRedisCache(store, namespace="shop", lease=LEASE, timeout=LEASE)
+        with cache.policy(CachePolicy(coalesce="fleet")) as report:
+            assert await cache.alookup("p", "model") is None
+            assert leases(redis) == 1
+            proxy.misbehave = once(proxy, refused if how == "refused" else silent)
+            cache._timeout = 0.5 if how.startswith("timed out") else LEASE
+            blocking = how.endswith("blocking")
+            await asyncio.to_thread(partial(update, cache, blocking=blocking, how=how))
+        if how != "cancelled":
+            assert report.errors == 1
+        await until(lambda: leases(redis) == 0)
+
+
+def update(cache: UpstashRedisCache, *, blocking: bool, how: str) -> None:
+    answer = [Generation(text="an answer")]
+    if blocking:
+        cache.update("p", "model", answer)
+        return
+
+    async def work() -> None:
+        updating = asyncio.create_task(cache.aupdate("p", "model", answer))
+        if how == "cancelled":
+            await asyncio.sleep(0.3)
+            updating.cancel()
+        with suppress(asyncio.CancelledError):
+            await updating
+
+    asyncio.run(work())
+
+
+def once(proxy: Proxy, misbehave: Misbehaviour) -> Misbehaviour:
+    """Misbehave at the next request alone."""
+
+    def act(connection: socket.socket, forward: Forward) -> None:
+        proxy.misbehave = None
+        misbehave(connection, forward)
+
+    return act
+
+
+refused = replying("400 Bad Request", {"error": "ERR max daily request limit exceeded"})
 
 
 def leases(redis: Redis) -> int:

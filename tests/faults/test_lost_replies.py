@@ -88,7 +88,8 @@ async def test_deletion_sent_twice_does_not_claim_that_nothing_was_there(
 ) -> None:
     await cache.aupdate("p", "model", ANSWER)
     lose_the_reply_to(proxy, b"UNLINK")
-    delete = cache.adelete if asynchronous else partial(asyncio.to_thread, cache.delete)
+    in_a_thread = partial(asyncio.to_thread, cache.delete)  # type: ignore[call-arg]
+    delete = cache.adelete if asynchronous else in_a_thread
     with pytest.raises(StoreUnavailable, match="whether it was there is not known"):
         await delete("p", "model")
     assert await cache.alookup("p", "model") is None
