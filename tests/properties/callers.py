@@ -34,8 +34,8 @@ class Sight:
     """What a lookup, begun at ``began``, has seen.
 
     ``at``: when it saw the ``epochs``, by the order of things; ``clock``: by its clock; ``judged``:
-    when it last judged an entry, by its clock. ``latest`` is what was stored then, ``expected``
-    what it must find.
+    when it last judged an entry, by its clock. ``latest`` is the answer that was stored then,
+    ``there`` the text that stood in its place, ``expected`` what it must find.
     """
 
     began: int = 0
@@ -45,6 +45,7 @@ class Sight:
     epochs: tuple[str | None, ...] = ()
     unseen: frozenset[str] = frozenset()
     latest: Answer | None = None
+    there: str | None = None
     expected: Answer | None = None
     rubbish: bool = False
 

@@ -5,35 +5,38 @@ from contextlib import suppress
 from typing import Any
 
 from tests.properties.callers import MODEL, Caller
-from tests.properties.model import Identity
-from tests.properties.policies import TAGS
+from tests.properties.model import Identity, epoch_key
+from tests.properties.policies import TAGS, TENANTS
 from tests.properties.processes import Process
 from tests.properties.wire import DRIFT, SCALE
 from tests.properties.world import World
 
 from llm_cache import CachePolicy
+from llm_cache.clearing import FLUSH
 from llm_cache.clearing import reclaim as reclaiming
 from llm_cache.drivers import run
 from llm_cache.errors import StoreError
-from llm_cache.keys import Keyspace, tag_hash
+from llm_cache.keys import Keyspace
 
 
-def clear(world: World, process: Process, tag: str | None) -> None:
+def clear(
+    world: World, process: Process, tag: str | None = None, tenant: str | None = None
+) -> None:
     failures = world.wire.failures
     try:
-        process.cache.clear(tag=tag)
+        process.cache.clear(tag=tag, tenant=tenant)
     except StoreError:
         assert world.wire.failures > failures, "a clear failed without need"
     for command, _, _ in world.wire.executed:
-        if command[0] == "FLUSHDB":
+        if "FLUSHDB" in command or FLUSH in command:
             for which in [*world.history.latest]:
                 world.ended(which, process)
             world.turns.flushed()
             world.rubbish.clear()
-        keys = Keyspace(process.setup.namespace)
-        key = keys.epoch if tag is None else keys.tag_epoch(tag_hash(tag))
-        all_of_it = process.setup.namespace is None and tag is None
-        world.history.event(None if all_of_it else key, world.time.now, process)
+            world.history.event(None, world.time.now, process)
+        if "FLUSHDB" not in command:
+            key = epoch_key(process.setup.namespace, tag=tag, tenant=tenant)
+            world.history.event(key, world.time.now, process)
     world.wire.executed.clear()
 
 
@@ -89,4 +92,6 @@ def reclaim(world: World, prefix: str) -> None:
 
 def freed_by_reclaim(keys: Keyspace) -> set[str | None]:
     """Return the epochs whose clear makes an entry one to free."""
-    return {None, keys.epoch, *(keys.tag_epoch(tag_hash(tag)) for tag in TAGS)}
+    tags = {epoch_key(keys.prefix, tag=tag) for tag in TAGS}
+    tenants = {epoch_key(keys.prefix, tenant=tenant) for tenant in TENANTS}
+    return {None, keys.epoch} | tags | tenants

@@ -8,25 +8,30 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 from tests.properties import events, inspection, policies
 from tests.properties.callers import Caller
-from tests.properties.policies import LEASE, PROMPTS, TAGS, Setup, of, seldom
+from tests.properties.model import epoch_key
+from tests.properties.policies import LEASE, PROMPTS, TAGS, TENANTS, Setup, of, seldom
 from tests.properties.processes import Process
 from tests.properties.wire import GARBLED, LOST, REFUSED, Database
 from tests.properties.world import Kind, World
 
 from llm_cache import CachePolicy
-from llm_cache.keys import Keyspace, tag_hash
+from llm_cache.keys import Keyspace
 
 T = TypeVar("T")
 MOST_AT_ONCE = 6
 some = st.integers(0, 7)
 prompts = of("p", "p", *PROMPTS)
 tag = of(None, *TAGS)
+tenant = of(None, None, *TENANTS)
 laters = of(0, 0.5, 1, 1.5, 2, 3, 5)
 mostly = st.sampled_from((True, True, True, False))
 hows = of("asked", "plainly", "unasked")
 faults = st.lists(of("", REFUSED, LOST, GARBLED), min_size=1, max_size=3)
 hears = of("answer at once", "answer at once", "answer", "answer", "fail", "again")
-MEANWHILE = ("a clear", "another asks", "a clear of a tag", "a lost epoch", "the lease of another")
+MEANWHILE = (
+    *("a clear", "another asks", "a clear of a tag", "a lost epoch", "the lease of another"),
+    "a clear of a tenant",
+)
 BEFALLS = (
     "commands fail",
     "commands fail",
@@ -121,9 +126,11 @@ class Machine(RuleBasedStateMachine):
         """Let something happen while the model is at work for a caller."""
         tags = caller.policy.tags or ()
         if what == "a clear":
-            events.clear(self.world, caller.process, None)
+            events.clear(self.world, caller.process)
         elif what == "a clear of a tag" and tags:
             events.clear(self.world, caller.process, tags[0])
+        elif what == "a clear of a tenant" and caller.policy.tenant:
+            events.clear(self.world, caller.process, tenant=caller.policy.tenant)
         elif what == "a lost epoch":
             events.lose(self.world, Keyspace(caller.which[0]).epoch)
         elif what == "the lease of another":
@@ -187,9 +194,10 @@ class Machine(RuleBasedStateMachine):
 
     # --- what befalls them ------------------------------------------------------------------------
 
-    @rule(who=some, name=tag)
-    def clear(self, who: int, name: str | None) -> None:
-        events.clear(self.world, self._process(who), name)
+    @rule(who=some, name=tag, tenant=tenant)
+    def clear(self, who: int, name: str | None, tenant: str | None) -> None:
+        named = {"tenant": tenant} if tenant else {"tag": name}
+        events.clear(self.world, self._process(who), **named)
 
     @rule(seconds=of(0.25, 0.5, 1, 2, 5, 10))
     def wait(self, seconds: float) -> None:
@@ -207,8 +215,7 @@ class Machine(RuleBasedStateMachine):
         elif what == "a process dies":
             world.die(process)
         elif what == "an epoch is lost":
-            keys = Keyspace(prefix)
-            events.lose(world, keys.tag_epoch(tag_hash(name)) if name else keys.epoch)
+            events.lose(world, epoch_key(prefix, tag=name))
         elif what == "memory is reclaimed":
             events.reclaim(world, prefix)
         elif what == "an answer is deleted":

@@ -22,9 +22,16 @@ def identity(setup: Setup, policy: CachePolicy, prompt: str) -> Identity:
     return (prefix, policy.tenant or "", policy.salt or "", prompt)
 
 
-def epoch_keys(prefix: str, tags: Sequence[str]) -> frozenset[str]:
+def epoch_key(prefix: str | None, *, tag: str | None = None, tenant: str | None = None) -> str:
+    """Return the key of the epoch that a clear of all, of a tag or of a tenant replaces."""
     keys = Keyspace(prefix)
-    return frozenset({keys.epoch, *(keys.tag_epoch(tag_hash(tag)) for tag in tags)})
+    named = tag_hash(tag) if tag else tag_hash(tenant, kind="tenant") if tenant else None
+    return keys.tag_epoch(named) if named else keys.epoch
+
+
+def epoch_keys(prefix: str, tags: Sequence[str], tenant: str) -> frozenset[str]:
+    keys = {epoch_key(prefix), *(epoch_key(prefix, tag=tag) for tag in tags)}
+    return frozenset(keys | {epoch_key(prefix, tenant=tenant)})
 
 
 def mode(policy: CachePolicy) -> Mode:
@@ -83,6 +90,7 @@ class Answer:
     began: int | None
     unseen: frozenset[str]
     unasked: bool = False
+    dropped: bool = False
     must_be_stored: bool = False
     kept_until: float = 0.0
     stored: int | None = None
@@ -94,7 +102,7 @@ class Answer:
 
     @property
     def epochs(self) -> frozenset[str]:
-        return epoch_keys(self.identity[0], sorted(self.tags))
+        return epoch_keys(self.identity[0], sorted(self.tags), self.identity[1])
 
     def acceptable(self, policy: CachePolicy, now: float) -> bool:
         """Whether a reader whose clock says ``now`` may have it, by its age and its time left."""

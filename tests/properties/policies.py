@@ -13,6 +13,7 @@ from llm_cache.policy import Mode
 from llm_cache.ttl import MAX_SECONDS, Ttl
 
 TAGS = ("red", "blue")
+TENANTS = ("a", "b")
 # Each begins like another, or would match it if it were taken for a pattern.
 NAMESPACES = ("shop", "shop:entry", "sh*p")
 PROMPTS = ("p", "q")
@@ -77,12 +78,15 @@ policies = st.builds(
     mode=seldom(of(*Mode)),
     coalesce=seldom(of("off", "process", "fleet")),
     tags=seldom(tags),
-    tenant=seldom(of("a", "b")),
+    tenant=seldom(of(*TENANTS)),
     salt=seldom(of("a", "b")),
     namespace=seldom(of(*NAMESPACES)),
 )
 clearing = st.builds(
-    CachePolicy, mode=of(None, None, None, "refresh"), tags=of((), ("red",), ("blue",), TAGS)
+    CachePolicy,
+    mode=of(None, None, None, "refresh"),
+    tags=of((), ("red",), ("blue",), TAGS),
+    tenant=of(None, None, *TENANTS),
 )
 coalescing = st.builds(
     CachePolicy,

@@ -2,7 +2,7 @@
 
 import math
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tests.properties.policies import LEASE, Setup
 from tests.properties.wire import Time, Wire
@@ -33,6 +33,8 @@ class Process:
             breaker=Breaker(failures=3, seconds=4.0, clock=now.monotonic),
             clock=self.clock,
         )
+        answers = self.cache._answers  # no thread may use the one connection to the server
+        self.cache._answers = replace(answers, aside=answers.finish)
 
     @property
     def asks(self) -> bool:

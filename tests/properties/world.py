@@ -47,6 +47,7 @@ class World:
         self.dead: list[Block | Caller] = []
         self.keys: dict[Identity, str] = {}
         self.rubbish: set[str] = set()
+        self.before: str | None = None  # what stood there before a step
 
     def start(self, setup: Setup) -> Process:
         process = Process(setup, self.wire, self.time)
@@ -131,8 +132,14 @@ class World:
         self.callers.remove(caller)
         caller.forget()
 
+    def there(self, caller: Caller) -> str | None:
+        """Return the text that stands in the place of a caller's answer."""
+        text: str | None = self.database.call("MGET", self.keys[caller.which])[0]
+        return text
+
     def step(self, caller: Caller, *, slow: bool = False) -> None:
         failures = self.wire.failures
+        self.before = self.there(caller)
         caller.step(slow=slow)
         self._note_faults(caller.process, failures)
         self._after(caller)
@@ -167,7 +174,14 @@ class World:
             self._looked(caller)
 
     def _note_a_store(self, caller: Caller, answer: Answer, command: Any, reply: Any) -> None:
-        if command[0] == "SET" or (command[1] == STORE and reply == 1):
+        if command[1] != STORE:
+            return
+        there = caller.sight.there
+        replaces = answer.unasked or not reads(caller.policy) or self.before in {None, there}
+        answer.dropped = reply == 2
+        if reply != 0:
+            assert replaces is not answer.dropped, "replaced what its lookup had not seen"
+        if reply == 1:
             assert answer.ttl is not None, "not an answer to store"
             answer.began = self.history.next() if answer.unasked else answer.began
             answer.kept_until = self.time.now + answer.kept_for
@@ -183,6 +197,7 @@ class World:
         prefix = caller.which[0]
         if not taking and command[:2] != ("MGET", f"{prefix}:epoch"):
             return
+        sight.there = self.there(caller)
         if reads(caller.policy):
             now = self.time.now + DRIFT
             sight.latest = self.history.latest.get(caller.which)
@@ -193,7 +208,8 @@ class World:
         if taking and reply[0] == TAKEN:
             self.turns.taken(caller, command, reply, delivered=delivered)
         if delivered:
-            names = command[4:-3] if taking else command[1 : 2 + len(promises.tags_of(caller))]
+            epochs = 1 + bool(caller.policy.tenant) + len(promises.tags_of(caller))
+            names = command[4:-4] if taking else command[1 : 1 + epochs]
             seen = tuple(reply[1:] if taking else reply)[: len(names)]
             sight.at, sight.clock = self.history.next(), caller.process.clock()
             sight.unseen = frozenset(n for n, epoch in zip(names, seen, strict=True) if not epoch)
@@ -238,7 +254,7 @@ class World:
         counts.errors += caller.failed
         if answer.must_be_stored and not caller.faulted:
             cleared = answer.unseen and any(self.history.clears(answer))
-            assert answer.stored or cleared, "an answer was not stored"
+            assert answer.stored or cleared or answer.dropped, "an answer was not stored"
         assert caller.commands <= 1, "a store is one command"
         caller.block.check_report()
 
