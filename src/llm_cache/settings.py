@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from llm_cache.errors import InvalidSettings, InvalidValue
+from llm_cache.headers import header_names
 from llm_cache.keyring import Keyring
 from llm_cache.keys import Keyspace
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds, share
@@ -50,6 +51,7 @@ class Settings:
     secrets_max_age: float = DEFAULT_SECRETS_MAX_AGE
     popular: int = 0
     popular_share: float = DEFAULT_POPULAR_SHARE
+    ignored_headers: frozenset[str] = frozenset()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -72,6 +74,7 @@ class Settings:
         - ``LLM_CACHE_POPULAR``: how many of the most asked requests are known, for ``Popular``; 0:
           none are counted
         - ``LLM_CACHE_POPULAR_SHARE``: the share of requests that are counted
+        - ``LLM_CACHE_IGNORED_HEADERS``: names of HTTP headers that stay out of keys, with commas
         """
         settings = cls(
             url=environ.get("UPSTASH_REDIS_REST_URL"),
@@ -100,6 +103,7 @@ class Settings:
             popular_share=_read(
                 environ, "LLM_CACHE_POPULAR_SHARE", _popular_share, DEFAULT_POPULAR_SHARE
             ),
+            ignored_headers=_read(environ, "LLM_CACHE_IGNORED_HEADERS", _header_names, frozenset()),
         )
         settings.require_location()
         return settings
@@ -253,6 +257,10 @@ def price(environ: Mapping[str, str], name: str) -> float:
     if not 0 <= value < math.inf:
         raise InvalidSettings(name, text, "dollars for a million tokens, 0 or more")
     return value
+
+
+def _header_names(text: str) -> frozenset[str]:
+    return header_names("headers", [name.strip() for name in text.split(",")])
 
 
 def _namespace(text: str) -> str | None:
