@@ -46,7 +46,7 @@ _OBJECT = re.compile(
     r"|(?:(?<=\[)|(?<=[,:|] ))([A-Za-z_]\w*(?:\.(?:\w+|<locals>))+)(?=[\[\],)}]| \|)",
     re.DOTALL,
 )
-_CLASS = re.compile(r"<class '((?:[^<\n]|<locals>)+?)'>")
+_CLASS = re.compile(r"()<class '((?:[^<\n]|<locals>)+?)'>")  # groups as those before
 _MASKED = re.compile(r"""(?:['"]([\w.-]+)['"](?:: |, )|\b(\w+)=)?\bSecret\w*\(b?'\*+'\)""")
 
 
@@ -144,10 +144,7 @@ class _Reading:
         """Take the addresses of functions and the names of classes out of a repr."""
         for masked in _MASKED.finditer(text):
             self._refuse_masked(masked[1] or masked[2] or name)
-        if reprs.is_clear(text):
-            return _OBJECT.sub(self._noted, text)
-        self.classes.extend((found, True) for found in _CLASS.findall(text))
-        return text
+        return (_OBJECT if reprs.is_clear(text) else _CLASS).sub(self._noted, text)
 
     def _noted(self, match: re.Match[str]) -> str:
         if match[1]:

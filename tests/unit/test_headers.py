@@ -162,7 +162,7 @@ def test_header_that_the_operator_ignores_does_not_enter(place: Any) -> None:
 @pytest.mark.parametrize("names", ["x-team", b"x", [""], ["a b"], ["a:"], [5], 5, None, ["é"]])
 def test_ignored_headers_must_be_names(names: Any) -> None:
     with pytest.raises(InvalidSettings, match=r"ignored_headers=.*a collection of header names"):
-        UpstashRedisCache(Redis(*LOCAL.values()), ignored_headers=names)
+        UpstashRedisCache(Redis("https://x.upstash.io", "t"), ignored_headers=names)
 
 
 def test_ignored_headers_are_read_from_the_environment() -> None:

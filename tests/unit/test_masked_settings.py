@@ -64,7 +64,8 @@ def test_masked_servers_of_a_real_model_are_uncacheable() -> None:
 
 
 def test_key_of_a_real_model_does_not_matter() -> None:
-    keys = {settings(Claude(anthropic_api_key=key)._get_llm_string()) for key in ("a", "b")}
+    secrets = SecretStr("a"), SecretStr("b")
+    keys = {settings(Claude(anthropic_api_key=each)._get_llm_string()) for each in secrets}
     assert len(keys) == 1
 
 
