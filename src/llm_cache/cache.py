@@ -14,6 +14,7 @@ from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
 from llm_cache.errors import InvalidSettings
 from llm_cache.generations import Generations
+from llm_cache.headers import header_names
 from llm_cache.policy import CachePolicy
 from llm_cache.question import Question
 from llm_cache.reason import UNCACHEABLE, Reason
@@ -33,6 +34,8 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
       it comes back exactly as it was stored. None: as ``canonical_keys``, for without those a mark,
       with its age, enters the key of the turn after it, and no conversation replayed would hit.
     - ``do_not_store``: the kinds of answers that are not worth keeping, all by default
+    - ``ignored_headers``: names of HTTP headers that do not change an answer and stay out of its
+      key, beside those of credentials, tracing and transport (see ``headers``)
 
     ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
     for: a cache that fails is a miss.
@@ -45,11 +48,13 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         canonical_keys: bool = True,
         mark_hits: bool | None = None,
         do_not_store: Collection[Reason | str] = UNCACHEABLE,
+        ignored_headers: Collection[str] = (),
         **bounds: Unpack[Bounds],
     ) -> None:
         marks = canonical_keys if mark_hits is None else mark_hits
         super().__init__(redis_, Generations(_reasons(do_not_store), marks), **bounds)
         self._canonical_keys = canonical_keys
+        self._ignored_headers = header_names("ignored_headers", ignored_headers)
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> UpstashRedisCache:
@@ -57,8 +62,9 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
 
         Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``.
         """
-        store, bounds = configured(Settings.from_env(environ))
-        return cls(store, **bounds)
+        settings = Settings.from_env(environ)
+        store, bounds = configured(settings)
+        return cls(store, ignored_headers=settings.ignored_headers, **bounds)
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return the stored answer, or None. One command."""
@@ -93,7 +99,11 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
                 return "by its own key", policy.key
             if not self._canonical_keys:
                 return "as written", prompt, llm_string
-            return "canonical", *canonical(prompt, llm_string)
+            salted = policy.salt is not None
+            parts = canonical(
+                prompt, llm_string, ignored_headers=self._ignored_headers, salted=salted
+            )
+            return "canonical", *parts
 
         return self._about(asked)
 

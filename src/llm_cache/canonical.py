@@ -49,12 +49,19 @@ _OWN_ID = re.compile(f"lc_{_HEX}{{8}}(-{_HEX}{{4}}){{3}}-{_HEX}{{12}}")
 _CONVERSATION = re.compile(r"[ \t\r\n]*+\[[ \t\r\n]*+\{")
 
 
-def canonical(prompt: str, llm_string: str) -> tuple[str, str]:
+def canonical(
+    prompt: str,
+    llm_string: str,
+    *,
+    ignored_headers: frozenset[str] = frozenset(),
+    salted: bool = False,
+) -> tuple[str, str]:
     """Return the prompt and the settings that every way of asking the same question shares.
 
-    Never raises: what is not as langchain-core writes it comes back as it is.
+    What is not as langchain-core writes it comes back as it is. Raise ``Uncacheable`` if the
+    settings look the same as others that may differ (``llm_string.settings``).
     """
-    return _conversation(prompt), settings(llm_string)
+    return _conversation(prompt), settings(llm_string, ignored_headers, salted=salted)
 
 
 def _conversation(prompt: str) -> str:

@@ -3,25 +3,29 @@
 It is ``json(model)---str(sorted(parameters))``, or the parameters alone where the model is not
 serialisable (langchain-core, ``BaseChatModel._get_llm_string`` and, for text, ``get_prompts``).
 
-What leaves: ``TRANSPORT``; a model's own ``name``; secrets, which langchain-core masks, so that
-how the credentials came is all they tell; headers, unless one matches ``STEERING``; the address of
-a function with a name of its own. Regions, endpoints, clients and ``config`` stay, for they may
-reach another model. So do the addresses of other objects, lambdas and local functions: two of them
-may differ in what their text does not show. Functions of one qualified name count as one.
-
-A class with ``model_json_schema`` enters by that schema if a loaded module holds it under its name.
-One made inside a function, or by ``create_model``, enters by its repr: a changed schema then keeps
-the key. That is so where a class is bound as it is; ``ChatBedrockConverse`` binds structured output
-as schemas, and those stay in full and in order.
+- These leave: ``TRANSPORT``; a model's own ``name``; known credentials, which langchain-core masks;
+  headers of credentials, tracing and transport (``headers``); the address of a function with a name
+  of its own. Functions of one qualified name count as one.
+- Regions, endpoints, clients, ``config`` and all other headers stay: they may reach another model.
+  The addresses of other objects, lambdas and local functions stay: two of them may differ in what
+  their text does not show.
+- A class enters by its JSON schema (``schemas``).
+- A call is uncacheable if a class in it has no certain schema, or if a setting is masked that is no
+  known credential. The policy's ``salt`` allows both, for it tells such calls apart.
 """
 
 from __future__ import annotations
 
 import json
 import re
-import sys
+from contextlib import suppress
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
+
+from llm_cache import headers, reprs, schemas
+from llm_cache.errors import Uncacheable
+from llm_cache.reason import Reason
 
 TRANSPORT = frozenset({
     "cache", "callback_manager", "callbacks", "connect_timeout", "credentials_profile_name",
@@ -29,106 +33,134 @@ TRANSPORT = frozenset({
     "read_timeout", "request_metadata", "request_timeout", "stream_chunk_timeout", "tags",
     "timeout", "verbose",
 })  # fmt: skip
-HEADERS = frozenset({"custom_headers", "default_headers", "extra_headers", "headers"})
-STEERING = re.compile("beta|config|feature|guard|model|prompt|provider|rout|tier|version|virtual")
+_ARGUMENTS = re.compile("kwargs|args|options")  # settings that hold settings of the request
+_CREDENTIAL = re.compile(
+    r"(.*_)?(api_?key|(access|private|secret|subscription)_key(_id)?|secret(_id|_access_key)?"
+    r"|token|password|credentials)"
+)
 
-_STRING = r"""(?<!\w)b?(?:'(?:[^'\\]|\\.)*+'|"(?:[^"\\]|\\.)*+")(?!\w)"""
-_TOKEN = re.compile(rf"""{_STRING}|[\[({{]|[\])}}]|['"]""", re.DOTALL)
 _PARAMETER = re.compile(r"\('([^'\\]*)', (.*)\)", re.DOTALL)
-_FUNCTION = re.compile(rf"{_STRING}|<function ([\w.]+) at 0x[0-9a-fA-F]+>", re.DOTALL)
-_CLASS = re.compile(rf"{_STRING}|<class '([\w.]+)'>", re.DOTALL)
+_OBJECT = re.compile(
+    rf"{reprs.STRING}|<function ([\w.]+) at 0x[0-9a-fA-F]+>|<class '([^'\n]+)'>"
+    # in a generic alias: list[app.Form], app.Form | None
+    r"|(?:(?<=\[)|(?<=[,:|] ))([A-Za-z_]\w*(?:\.(?:\w+|<locals>))+)(?=[\[\],)}]| \|)",
+    re.DOTALL,
+)
+_CLASS = re.compile(r"()<class '((?:[^<\n]|<locals>)+?)'>")  # groups as those before
+_MASKED = re.compile(r"""(?:['"]([\w.-]+)['"](?:: |, )|\b(\w+)=)?\bSecret\w*\(b?'\*+'\)""")
 
 
-def settings(llm_string: str) -> str:
-    """Return what of ``llm_string`` can change an answer; one that is not clear, as it is."""
-    try:
-        text = _settled(llm_string)
-    except (ValueError, RecursionError):
-        return llm_string
-    return _CLASS.sub(_by_schema, text) if "<class '" in text else text
+def settings(
+    llm_string: str, ignored_headers: frozenset[str] = frozenset(), *, salted: bool = False
+) -> str:
+    """Return what of ``llm_string`` can change an answer.
+
+    Raise ``Uncacheable`` if another call may look the same, unless a salt tells them apart.
+    """
+    text, classes = _settled(llm_string, ignored_headers, salted)
+    named = (schemas.schema(name, certain=certain, by_name=salted) for name, certain in classes)
+    return "\n".join([text, *named])
 
 
 @lru_cache(maxsize=16)
-def _settled(llm_string: str) -> str:
+def _settled(
+    llm_string: str, ignored_headers: frozenset[str], salted: bool
+) -> tuple[str, tuple[tuple[str, bool], ...]]:
     """Do what is the same each time; a schema is not, for its class may be made anew."""
-    if not llm_string.startswith("{"):
-        return _parameters(llm_string)
-    model, end = _decoder.raw_decode(llm_string)
-    if not llm_string.startswith("---", end):
-        raise ValueError("no parameters")
-    return f"{encode(_model(model))}---{_parameters(llm_string[end + 3 :])}"
-
-
-def _model(model: Any) -> dict[str, Any]:
-    kept = {
-        name: value
-        for name, value in constructor_fields(model).items()
-        if name != "name" and not _is(value, "secret") and not _passes(name, encode(value))
-    }
-    return {name: value for name, value in model.items() if name != "name"} | {"kwargs": kept}
-
-
-def _parameters(text: str) -> str:
-    """Drop the parameters that do not matter; raise ``ValueError`` if the text is not clear."""
-    kept = []
-    for item in _items(text):
-        parameter = _PARAMETER.fullmatch(item)
-        if parameter is None:
-            raise ValueError("not a parameter")
-        if not _passes(*parameter.groups()):
-            kept.append(_FUNCTION.sub(_without_address, item))
-    return f"[{', '.join(kept)}]"
-
-
-def _items(text: str) -> list[str]:
-    """Split the repr of a list where it is a list, and not within strings or other brackets."""
-    items, depth, start = [], 0, 0
-    for token in _TOKEN.finditer(text):
-        if token[0] in "'\"":
-            raise ValueError("a quote that no string explains")
-        if token[0] in "([{":
-            start, depth = (token.start() if depth == 1 else start), depth + 1
-        elif token[0] in ")]}":
-            depth -= 1
-            if depth == 1:
-                items.append(text[start : token.end()])
-    if text != f"[{', '.join(items)}]":
-        raise ValueError("more than a list")
-    return items
-
-
-def _is_clear(text: str) -> bool:
-    """Whether strings explain all quotes; else a search from each would take quadratic time."""
-    return all(token[0] not in "'\"" for token in _TOKEN.finditer(text))
-
-
-def _passes(name: str, value: str) -> bool:
-    """Whether a setting concerns the transport alone."""
-    return name in TRANSPORT or (name in HEADERS and not STEERING.search(value.lower()))
-
-
-def _without_address(match: re.Match[str]) -> str:
-    return f"<function {match[1]}>" if match[1] else match[0]
-
-
-def _by_schema(match: re.Match[str]) -> str:
+    reading = _Reading(ignored_headers, salted)
     try:
-        found: Any = _loaded(match[1]) if match[1] else None
-        # Of another object the repr is code that may do anything: builtins.license opens files.
-        if not isinstance(found, type) or repr(found) != match[0]:
-            return match[0]
-        # Not sorted: a model answers in the order of the fields.
-        return f"<schema {json.dumps(found.model_json_schema())}>"  # type: ignore[attr-defined]
-    except Exception:  # noqa: BLE001  a schema is made by code of any kind
+        text = reading.settings(llm_string)
+    except (ValueError, RecursionError):  # not clear: all of it stays
+        reading = _Reading(ignored_headers, salted)
+        text = reading.object("", llm_string)
+    return text, tuple(reading.classes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """One pass over settings; it notes which classes they name, and whether each surely is one."""
+
+    ignored_headers: frozenset[str]
+    salted: bool
+    classes: list[tuple[str, bool]] = field(default_factory=list)
+
+    def settings(self, text: str) -> str:
+        """Return what enters; raise ``ValueError`` if the text is not clear."""
+        if not text.startswith("{"):
+            return self._parameters(text)
+        model, end = json.JSONDecoder().raw_decode(text)
+        if not text.startswith("---", end):
+            raise ValueError("no parameters")
+        return f"{encode(self._model(model))}---{self._parameters(text[end + 3 :])}"
+
+    def _model(self, model: Any) -> dict[str, Any]:
+        left_out = TRANSPORT | {"name"}
+        fields = {k: v for k, v in constructor_fields(model).items() if k not in left_out}
+        kept = self._kept("", fields, sent=True)
+        return {name: value for name, value in model.items() if name != "name"} | {"kwargs": kept}
+
+    def _parameters(self, text: str) -> str:
+        kept = []
+        for item in reprs.items(text):
+            parameter = _PARAMETER.fullmatch(item)
+            if parameter is None:
+                raise ValueError("not a parameter")
+            kept.append(self._parameter(*parameter.groups()))
+        return f"[{', '.join(filter(None, kept))}]"
+
+    def _parameter(self, name: str, text: str) -> str:
+        if name in TRANSPORT:
+            return ""
+        if headers.NAMES.fullmatch(name) or (_ARGUMENTS.search(name) and "headers" in text):
+            with suppress(ValueError):
+                kept = self._kept("", {name: reprs.literal(text)}, sent=True)
+                return f"({name!r}, {kept[name]!r})" if kept else ""
+        return self.object(name, f"({name!r}, {text})")
+
+    def _kept(self, name: str, value: Any, *, sent: bool) -> Any:
+        """Return what of a value enters; ``sent``: headers in it are those of the request."""
+        if _is(value, "secret"):
+            self._refuse_masked(name)
+        if _is(value, "not_implemented") and isinstance(value.get("repr"), str):
+            return value | {"repr": self.object(name, value["repr"])}
+        if isinstance(value, list):
+            return [self._kept(name, item, sent=False) for item in value]
+        return self._fields(value, sent=sent) if isinstance(value, dict) else value
+
+    def _fields(self, fields: dict[str, Any], *, sent: bool) -> dict[str, Any]:
+        kept = {}
+        for name, value in fields.items():
+            held = sent and isinstance(name, str) and not _is(value, "secret")
+            if held and headers.NAMES.fullmatch(name):
+                value = headers.entering(value, self.ignored_headers)  # noqa: PLW2901
+                if not value:
+                    continue
+            enters = self._kept(name, value, sent=held and bool(_ARGUMENTS.search(name)))
+            if not _is(value, "secret") and not (value and enters == {}):
+                kept[name] = enters
+        return kept
+
+    def object(self, name: str, text: str) -> str:
+        """Take the addresses of functions and the names of classes out of a repr."""
+        for masked in _MASKED.finditer(text):
+            self._refuse_masked(masked[1] or masked[2] or name)
+        return (_OBJECT if reprs.is_clear(text) else _CLASS).sub(self._noted, text)
+
+    def _noted(self, match: re.Match[str]) -> str:
+        if match[1]:
+            return f"<function {match[1]}>"
+        if name := match[2] or match[3]:
+            self.classes.append((name, bool(match[2])))
+            return "<class>"
         return match[0]
 
-
-def _loaded(name: str) -> Any:
-    """Return what the loaded modules hold under a qualified name; import and run nothing."""
-    if name in sys.modules:
-        return sys.modules[name]
-    holder, _, last = name.rpartition(".")
-    return vars(_loaded(holder)).get(last) if holder else None
+    def _refuse_masked(self, name: str) -> None:
+        if not self.salted and not _CREDENTIAL.fullmatch(name.lower()) and not headers.passes(name):
+            raise Uncacheable(
+                Reason.MASKED_SETTING,
+                f"the setting {name} is masked, so calls that differ in it look the same. "
+                "Tell them apart with CachePolicy(salt=…) or CachePolicy(key=…)",
+            )
 
 
 def constructor_fields(item: Any) -> dict[str, Any]:
@@ -143,13 +175,4 @@ def _is(value: Any, kind: str) -> bool:
     return isinstance(value, dict) and value.get("lc") == 1 and value.get("type") == kind
 
 
-def _addressless(node: dict[str, Any]) -> dict[str, Any]:
-    """Take the addresses of functions out of an object that langchain-core cannot serialise."""
-    text = node.get("repr") if _is(node, "not_implemented") else None
-    if isinstance(text, str) and _is_clear(text):
-        node["repr"] = _FUNCTION.sub(_without_address, text)
-    return node
-
-
-_decoder = json.JSONDecoder(object_hook=_addressless)
 encode = json.JSONEncoder(sort_keys=True, separators=(",", ":"), check_circular=False).encode

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from llm_cache.errors import InvalidSettings, InvalidValue
+from llm_cache.headers import header_names
 from llm_cache.keyring import Keyring
 from llm_cache.keys import Keyspace
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds, share
@@ -46,6 +47,7 @@ class Settings:
     memory: float | None = None
     max_bytes: int = DEFAULT_MAX_BYTES
     secrets_max_age: float = DEFAULT_SECRETS_MAX_AGE
+    ignored_headers: frozenset[str] = frozenset()
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -65,6 +67,8 @@ class Settings:
         - ``LLM_CACHE_LEASE``: the seconds after which nobody waits for another's answer any more
         - ``LLM_CACHE_MEMORY``: the seconds a hit is kept in the process; empty: not at all
         - ``LLM_CACHE_MAX_BYTES``: the bytes an answer may take in the request that stores it
+        - ``LLM_CACHE_POPULAR_SHARE``: the share of requests that are counted
+        - ``LLM_CACHE_IGNORED_HEADERS``: names of HTTP headers that stay out of keys, with commas
         """
         settings = cls(
             url=environ.get("UPSTASH_REDIS_REST_URL"),
@@ -89,6 +93,7 @@ class Settings:
             secrets_max_age=_read(
                 environ, "LLM_CACHE_SECRETS_MAX_AGE", _positive_seconds, DEFAULT_SECRETS_MAX_AGE
             ),
+            ignored_headers=_read(environ, "LLM_CACHE_IGNORED_HEADERS", _header_names, frozenset()),
         )
         settings.require_location()
         return settings
@@ -215,6 +220,10 @@ def price(environ: Mapping[str, str], name: str) -> float:
     if not 0 <= value < math.inf:
         raise InvalidSettings(name, text, "dollars for a million tokens, 0 or more")
     return value
+
+
+def _header_names(text: str) -> frozenset[str]:
+    return header_names("headers", [name.strip() for name in text.split(",")])
 
 
 def _namespace(text: str) -> str | None:

@@ -27,6 +27,7 @@ from llm_cache import entry as entries
 from llm_cache.cache_control import delta_seconds, directives
 from llm_cache.canonical import canonical
 from llm_cache.entry import Entry
+from llm_cache.errors import Uncacheable
 from llm_cache.report import Report
 from llm_cache.seal import Seal
 from llm_cache.ttl import MAX_SECONDS, TtlBounds
@@ -209,6 +210,8 @@ def _questions(reader: Reader) -> Attack:
         with watched() as events:
             asked = reader.caches[None]._question(*changed)
         assert events == []
+        if isinstance(asked.fault, Uncacheable):
+            return "uncacheable"
         assert asked.fault is None
         meant = canonical(*changed)
         assert canonical(*meant) == meant

@@ -62,10 +62,12 @@ def _settings() -> tuple[str, ...]:
     made: Any = {"lc": 1, "type": "constructor", "id": ["m", "Chat"], "name": "Chat"}
     secret = {"lc": 1, "type": "secret", "id": ["KEY"]}
     hook = {"lc": 1, "type": "not_implemented", "id": ["m"], "repr": "<function f at 0x7f>"}
-    kwargs = {"model": "m", "timeout": 5, "key": secret, "hook": hook, "temperature": 0.5}
+    sent = {"x-tier": "free", "traceparent": "00-1", "Authorization": "Bearer a"}
+    kwargs = {"model": "m", "timeout": 5, "api_key": secret, "hook": hook, "default_headers": sent}
     text = json.dumps({**made, "kwargs": kwargs}, sort_keys=True)
-    classes = "[('f', <function a.b at 0x1>), ('s', <class 'pydantic.main.BaseModel'>)]"
-    return plain, f"{text}---[('stop', None)]", classes, "[]", ""
+    classes = f"[('f', <function a.b at 0x1>), ('s', {HumanMessage!r})]"
+    headers = f"[('extra_headers', {sent})]"
+    return plain, f"{text}---[('stop', None)]", classes, headers, "[]", ""
 
 
 LLM_STRINGS = _settings()

@@ -9,8 +9,9 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.base import TextAccessor
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-from llm_cache.llm_string import HEADERS, TRANSPORT
+from llm_cache.llm_string import TRANSPORT
 
+UNTOLD = {"authorization", "traceparent", "host", "cookie", "b3", "baggage"}
 FROM_ENVIRONMENT = "a marker in the environment"
 GENERATIONS = (Generation, GenerationChunk, ChatGeneration, ChatGenerationChunk)
 OBJECTS = {*GENERATIONS, AIMessage, AIMessageChunk}
@@ -95,9 +96,20 @@ def _set(text: str) -> str:
     kept = {}
     for name, value in model["kwargs"].items():
         secret = isinstance(value, dict) and value.get("type") == "secret"
-        if name != "name" and name not in TRANSPORT | HEADERS and not secret:
-            kept[name] = _addressless(value)
+        if name != "name" and name not in TRANSPORT and not secret:
+            kept[name] = _addressless(_sent(name, value))
+    kept = {name: kept[name] for name in kept if kept[name] or not name.endswith("headers")}
     return json.dumps({**model, "kwargs": kept}, sort_keys=True) + _asked(text[end:])
+
+
+def _sent(name: str, value: Any) -> Any:
+    """Return a setting; of headers, those that steer a model, whatever their order and case."""
+    if not name.endswith("headers"):
+        return value
+    if not isinstance(value, dict):
+        return value or None
+    told = [(header.lower(), value[header]) for header in value]
+    return sorted(pair for pair in told if pair[0] not in UNTOLD and pair[0][-7:] != "api-key")
 
 
 def _addressless(value: Any) -> Any:
@@ -120,4 +132,5 @@ def _asked(text: str) -> str:
         pairs = ast.literal_eval(plain.removeprefix("---"))
     except (ValueError, SyntaxError):  # it holds an object
         return re.sub(r" at 0x[0-9a-fA-F]+>", ">", plain)
-    return repr([pair for pair in pairs if pair[0] not in TRANSPORT | HEADERS])
+    kept = [(pair[0], _sent(*pair)) for pair in pairs if pair[0] not in TRANSPORT]
+    return repr([pair for pair in kept if pair[1] or not pair[0].endswith("headers")])

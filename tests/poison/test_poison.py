@@ -28,7 +28,7 @@ REACHED = {
     "an encrypted entry": {"hit", "miss unreadable", "miss forged"},
     "an entry sealed after it was changed": {"hit", "miss unreadable", "miss expired"},
     "a reply": {"hit", "error", "miss unreadable"},
-    "a question": {"another key", "the same", "the same by what it means"},
+    "a question": {"another key", "the same", "the same by what it means", "uncacheable"},
     "an event": {"refused", "taken"},
     "a header": {"refused", "taken"},
 }

@@ -31,5 +31,11 @@ def _install() -> None:
 
 
 def _note(event: str, arguments: tuple[object, ...]) -> None:
-    if _watching and event not in HARMLESS and _watching[-1][0] == threading.get_ident():
+    literal = event == "compile" and arguments[1:2] == ("<unknown>",)  # ast.parse: no code is made
+    if (
+        _watching
+        and event not in HARMLESS
+        and not literal
+        and _watching[-1][0] == threading.get_ident()
+    ):
         _watching[-1][1].append(f"{event} {str(arguments)[:200]}")

@@ -20,6 +20,7 @@ EDGES = {
     "fallback": {"langchain_core"},
     "generations": {"langchain_core"},
     "hits": {"langchain_core"},
+    "schemas": {"pydantic"},
     "seal": {"cryptography"},
     "parsed": {"langchain_core", "pydantic"},
     "network": {"httpx"},
