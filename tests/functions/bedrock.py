@@ -30,17 +30,17 @@ class Bedrock:
 
     def parts(self) -> Iterator[bytes]:
         """Return what a stream consists of; it is held back after its first part."""
-        yield _frame("messageStart", {"role": "assistant"})
+        yield frame("messageStart", {"role": "assistant"})
         for part in ("Answer ", f"{len(self.requests)}", "."):
-            yield _frame("contentBlockDelta", {"delta": {"text": part}, "contentBlockIndex": 0})
+            yield frame("contentBlockDelta", {"delta": {"text": part}, "contentBlockIndex": 0})
             if self.hold is not None:
                 self.hold.wait(10)
             if self.breaks:
-                yield _frame(self.breaks, {"message": "do not show this"}, kind="exception")
+                yield frame(self.breaks, {"message": "do not show this"}, kind="exception")
                 return
-        yield _frame("contentBlockStop", {"contentBlockIndex": 0})
-        yield _frame("messageStop", {"stopReason": "end_turn"})
-        yield _frame("metadata", {"usage": USAGE, "metrics": {"latencyMs": 1}})
+        yield frame("contentBlockStop", {"contentBlockIndex": 0})
+        yield frame("messageStop", {"stopReason": "end_turn"})
+        yield frame("metadata", {"usage": USAGE, "metrics": {"latencyMs": 1}})
 
     def reply(self) -> dict[str, Any]:
         if self.status != 200:
@@ -57,7 +57,7 @@ class Bedrock:
         }
 
 
-def _frame(name: str, payload: dict[str, Any], kind: str = "event") -> bytes:
+def frame(name: str, payload: dict[str, Any], kind: str = "event") -> bytes:
     """Return one message of ``application/vnd.amazon.eventstream``."""
     told = {f":{kind}-type": name, ":content-type": "application/json", ":message-type": kind}
     headers = b"".join(
