@@ -3,12 +3,18 @@
 What cannot change an answer leaves; all else stays, for a wrong hit is worse than a miss.
 ``llm_string`` has the rules for the settings.
 
-Of messages leave: ``id``, ``usage_metadata``, fields at their default, ids that langchain-core gave
-to content blocks (``lc_`` and a UUID), and ``response_metadata``, but for the three fields by which
+Of messages leave: ``id``, ``usage_metadata``, a tool message's ``artifact`` (no integration sends
+it), fields at their default, and ``response_metadata``, but for the three fields by which
 integrations read content blocks (langchain-aws, ``_messages_to_bedrock``). The ids of tool calls
-become ordinals wherever a call or its result stands. Content, roles, names, arguments, statuses,
-artifacts and ``additional_kwargs`` stay, but for what langchain-openai ``parsed`` of a content: it
-is not sent again, and a hit has it in another form (see ``parsed``).
+become ordinals wherever a call or its result stands. Content, roles, names, arguments, statuses and
+``additional_kwargs`` stay, but for what langchain-openai ``parsed`` of a content: it is not sent
+again, and a hit has it in another form (see ``parsed``). The sum of a whole stream's chunks
+(``chunk_position="last"``) equals the message that langchain-core makes of it.
+
+Of content blocks leave: markers of a provider's own prompt cache (``_MARKERS``); ids that
+langchain-core gave (``lc_`` and a UUID); and, in an answer, ``index``, by which langchain-core puts
+streamed blocks together. Then a list of one block that has a text and nothing else equals that
+text.
 
 JSON's whitespace and the order of an object's keys do not matter; ``1`` and ``1.0`` differ, and
 so do texts that only Unicode's normalisation would make equal. A text model's prompt that is
@@ -23,11 +29,10 @@ from typing import Any
 
 from llm_cache.llm_string import constructor_fields, encode, settings
 
-_PASSING = ("id", "usage_metadata", "response_metadata")
+_PASSING = ("artifact", "id", "usage_metadata", "response_metadata")
 _READING = ("model_name", "model_provider", "output_version")
 _DEFAULTS: dict[str, object] = {
     "additional_kwargs": {},
-    "artifact": None,
     "chunk_position": None,
     "invalid_tool_calls": [],
     "name": None,
@@ -36,6 +41,7 @@ _DEFAULTS: dict[str, object] = {
     "tool_calls": [],
 }
 _ANSWERS = ("ai", "AIMessageChunk")
+_CHUNK = ["langchain", "schema", "messages", "AIMessageChunk"]
 _CALL_LISTS = ("tool_calls", "invalid_tool_calls", "tool_call_chunks")
 _CALLS = (
     "function_call", "invalid_tool_call", "mcp_tool_use", "server_tool_call",
@@ -43,6 +49,9 @@ _CALLS = (
 )  # fmt: skip
 _RESULTS = ("_output", "_result")
 _LINKS = ("call_id", "tool_call_id", "tool_use_id", "toolUseId")
+
+_MARKERS = ("cache_control", "cachePoint", "cache_point", "prompt_cache_breakpoint")
+_INNER = ("content", "extras", "metadata", "source", "toolResult")  # of a block, may hold markers
 
 _HEX = "[0-9a-f]"
 _OWN_ID = re.compile(f"lc_{_HEX}{{8}}(-{_HEX}{{4}}){{3}}-{_HEX}{{12}}")
@@ -75,7 +84,8 @@ def _conversation(prompt: str) -> str:
 
 
 def _message(item: Any, ordinals: dict[str, str]) -> dict[str, Any]:
-    fields = constructor_fields(item)
+    item = _finished(item, constructor_fields(item))
+    fields = item["kwargs"]
     if "content" not in fields:
         raise ValueError("not a message")
     kept = {
@@ -83,10 +93,20 @@ def _message(item: Any, ordinals: dict[str, str]) -> dict[str, Any]:
         for name, value in _unparsed(fields).items()
         if name not in _PASSING and (name not in _DEFAULTS or value != _DEFAULTS[name])
     }
+    kept["content"] = _content(kept["content"], answer=fields.get("type") in _ANSWERS)
     if not isinstance(kept["content"], str) or "additional_kwargs" in kept:
         kept |= _reading(fields.get("response_metadata"))
     _number_calls(kept, ordinals)
     return {**item, "kwargs": kept}
+
+
+def _finished(item: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the sum of a stream's chunks as the message of langchain-core's conversion."""
+    if item.get("id") != _CHUNK or fields.get("chunk_position") != "last":
+        return item
+    kept = {name: value for name, value in fields.items() if name != "tool_call_chunks"}
+    kept |= {"type": "ai", "chunk_position": None}
+    return {**item, "id": [*_CHUNK[:-1], "AIMessage"], "kwargs": kept}
 
 
 def _unparsed(fields: dict[str, Any]) -> dict[str, Any]:
@@ -105,6 +125,52 @@ def _reading(metadata: Any) -> dict[str, Any]:
     return {"response_metadata": kept} if kept else {}
 
 
+def _content(content: Any, *, answer: bool) -> Any:
+    if not isinstance(content, list):
+        return content
+    blocks = _unmarked_blocks(content)
+    for block in _dicts([blocks]):
+        _drop_numbers(block, answer=answer)
+    match blocks:
+        case [{"type": "text", "text": str(text), **others}] if not others:
+            return text
+    return blocks
+
+
+def _unmarked_blocks(content: list[Any]) -> list[Any]:
+    """Return the blocks without markers; a block that was nothing else leaves."""
+    kept = [_unmarked(block) if isinstance(block, dict) else block for block in content]
+    return [new for new, old in zip(kept, content, strict=True) if new or not old]
+
+
+def _unmarked(block: dict[str, Any]) -> dict[str, Any]:
+    kept = {
+        name: value
+        for name, value in block.items()
+        if name not in _MARKERS or not isinstance(value, dict)
+    }
+    wrapped = block.get("type") == "non_standard" and "value" in block
+    for name in (*_INNER, "value") if wrapped else _INNER:
+        inner = kept.get(name)
+        if isinstance(inner, list):
+            kept[name] = _unmarked_blocks(inner)
+        elif isinstance(inner, dict) and inner:
+            kept[name] = _unmarked(inner)
+            if not kept[name]:
+                del kept[name]
+    return {} if wrapped and "value" not in kept else kept
+
+
+def _drop_numbers(block: dict[str, Any], *, answer: bool) -> None:
+    own, index = block.get("id"), block.get("index")
+    # Where the source is an id, that id is the content.
+    named = block.get("type") in _CALLS or "source_type" in block
+    if not named and isinstance(own, str) and _OWN_ID.fullmatch(own):
+        del block["id"]
+    if answer and (isinstance(index, int) or (isinstance(index, str) and index[:3] == "lc_")):
+        del block["index"]
+
+
 def _number_calls(fields: dict[str, Any], ordinals: dict[str, str]) -> None:
     """Put ordinals, by first appearance, for the ids of tool calls: in a fixed order of fields."""
     echoed = fields.get("additional_kwargs")  # OpenAI's form of the same calls
@@ -118,15 +184,11 @@ def _number_calls(fields: dict[str, Any], ordinals: dict[str, str]) -> None:
 
 
 def _number_block(block: dict[str, Any], ordinals: dict[str, str]) -> None:
-    kind, own = block.get("type"), block.get("id")
+    kind = block.get("type")
     if kind in _CALLS:
         _number(block, ("id", *_LINKS), ordinals)
-        return
-    if isinstance(kind, str) and kind.endswith(_RESULTS):
+    elif isinstance(kind, str) and kind.endswith(_RESULTS):
         _number(block, _LINKS, ordinals)
-    # Where the source is an id, that id is the content.
-    if isinstance(own, str) and "source_type" not in block and _OWN_ID.fullmatch(own):
-        del block["id"]
 
 
 def _number(holder: dict[str, Any], names: tuple[str, ...], ordinals: dict[str, str]) -> None:

@@ -8,6 +8,7 @@ from copy import deepcopy
 from typing import Any
 
 from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_message
+from langchain_core.messages.tool import ToolCall, ToolCallChunk, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
@@ -16,6 +17,9 @@ from llm_cache.junk import ENDINGS, REASONS
 PIECE = 200  # characters of text in one chunk of a stored answer
 
 CUT_SHORT = frozenset(reason for reasons in ENDINGS.values() for reason in reasons)
+
+_CALL_KINDS = ("tool_call", "tool_call_chunk")
+_CALL_FIELDS = {"args", "id", "index", "name"}
 
 STANDING = ("model_provider", "output_version")
 """Metadata by which LangChain reads a chunk's content: it stands on every chunk."""
@@ -28,9 +32,13 @@ def split(found: Generation, *, number: bool) -> list[ChatGenerationChunk]:
     reader that merges those of one kind unless they are.
     """
     message, info = _message(found, number=number), found.generation_info
-    chunks = [ChatGenerationChunk(message=chunk) for chunk in (*_body(message), _tail(message))]
+    body = _body(message, number=number)
+    chunks = [ChatGenerationChunk(message=chunk) for chunk in (*body, _tail(message))]
     chunks[-1].generation_info = info
-    merged = merge_chat_generation_chunks(chunks)
+    read = chunks
+    if number and isinstance(message.content, list):
+        _standardise(read := deepcopy(chunks))
+    merged = merge_chat_generation_chunks(read)
     if merged and message_chunk_to_message(merged.message) == message:
         return chunks
     # What LangChain's addition would change, such as a tool call that could not be parsed.
@@ -47,34 +55,81 @@ def _message(found: Generation, *, number: bool) -> AIMessage:
     message = message.model_copy(update={"id": None}, deep=True)
     if number and isinstance(message.content, list):
         for index, block in enumerate(message.content):
-            if isinstance(block, dict):
-                block.setdefault("index", index)
+            if isinstance(block, dict) and block.get("type") != "tool_call":
+                block.setdefault("index", f"lc_{index}")
     return message
 
 
-def _body(message: AIMessage) -> Iterator[AIMessageChunk]:
-    content = message.content
-    metadata = message.response_metadata
+def _body(message: AIMessage, *, number: bool) -> Iterator[AIMessageChunk]:
+    content, metadata = message.content, message.response_metadata
     standing = {name: metadata[name] for name in STANDING if name in metadata}
-    pieces: list[Any] = [[block] for block in content]
     if isinstance(content, str):
-        pieces = [content[start : start + PIECE] for start in range(0, len(content), PIECE)]
-    for piece in pieces:
-        yield AIMessageChunk(content=piece, response_metadata=standing)
+        for start in range(0, len(content), PIECE):
+            text = content[start : start + PIECE]
+            yield AIMessageChunk(content=text, response_metadata=standing)
+        return
+    for place, block in enumerate(content):
+        index = block.get("index") if isinstance(block, dict) else None
+        calls = [call for call in message.tool_calls if _stands_for(block, call)]
+        *before, piece = _in_pieces(block, f"lc_{place}", calls) if number else [block]
+        for each in before:
+            yield AIMessageChunk(content=[each], response_metadata=standing)
+        yield AIMessageChunk(
+            content=[piece],
+            response_metadata=standing,
+            tool_call_chunks=_numbered(calls, index if isinstance(index, int) else place),
+        )
+
+
+def _stands_for(block: Any, call: ToolCall) -> bool:
+    """Whether a block and a tool call are one: LangChain reads both from the same chunk."""
+    ids = (block.get("call_id"), block.get("id")) if isinstance(block, dict) else ()
+    return bool(call["id"]) and call["id"] in ids
+
+
+def _numbered(calls: list[ToolCall], first: int) -> list[ToolCallChunk]:
+    return [
+        tool_call_chunk(
+            name=call["name"], args=json.dumps(call["args"]), id=call["id"], index=index
+        )
+        for index, call in enumerate(calls, first)
+    ]
+
+
+def _in_pieces(block: Any, index: str, calls: list[ToolCall]) -> list[Any]:
+    """Return a standard block as streams have it, where the sum of a stream has it otherwise.
+
+    The last chunk makes a tool call whole, and takes its index. A call of the number that
+    LangChain gave a text before it is merged into that text (OpenAI's chat completions).
+    """
+    kind = block.get("type") if isinstance(block, dict) else None
+    if kind == "tool_call" and "index" not in block:
+        args = json.dumps(block.get("args"))
+        return [{**block, "type": "tool_call_chunk", "args": args, "index": index}]
+    if not calls or kind in _CALL_KINDS or not block.keys() >= _CALL_FIELDS:
+        return [block]
+    rest = {name: value for name, value in block.items() if name not in _CALL_FIELDS}
+    call = {name: block[name] for name in _CALL_FIELDS}
+    return [rest, {"type": "tool_call_chunk", **call}]
 
 
 def _tail(message: AIMessage) -> AIMessageChunk:
-    tail = AIMessageChunk(
+    blocks = message.content if isinstance(message.content, list) else []
+    return AIMessageChunk(
         content=type(message.content)(),
         additional_kwargs=message.additional_kwargs,
         response_metadata=message.response_metadata,
-        tool_calls=message.tool_calls,
+        tool_call_chunks=_numbered(
+            [
+                call
+                for call in message.tool_calls
+                if not any(_stands_for(block, call) for block in blocks)
+            ],
+            len(blocks),
+        ),
         usage_metadata=message.usage_metadata,
         chunk_position="last",
     )
-    for index, call in enumerate(tail.tool_call_chunks):
-        call["index"] = index
-    return tail
 
 
 def _whole(message: AIMessage) -> AIMessageChunk:
@@ -98,20 +153,40 @@ class Recording:
             self._chunks.append(copy)
 
     def answer(self, *, blocks: bool) -> ChatGeneration | None:
-        """Return what ``invoke`` would have, or None when the stream did not end well.
+        """Return the sum of the chunks, or None when the stream did not end well.
 
+        It is the message that the stream's reader has, so that both ask the same next question.
         ``blocks``: as LangChain's standard content blocks.
         """
-        merged = merge_chat_generation_chunks([*(self._chunks or ()), _end()])
-        if not self._chunks or not _ended(self._chunks) or not merged or not _complete(merged):
+        chunks = self._chunks or []
+        if not _ended(chunks):
             return None
-        message, info = message_chunk_to_message(merged.message), merged.generation_info or {}
-        message.response_metadata = {**info, **message.response_metadata}
+        for chunk in chunks:
+            chunk.message.response_metadata = _metadata(chunk)
         if blocks:
-            standard = message.content_blocks  # read before they are called standard
-            message.response_metadata["output_version"] = "v1"
-            message = message.model_copy(update={"content": standard})
+            _standardise(chunks)
+        merged = merge_chat_generation_chunks([*chunks, _end()])
+        if not merged or not _complete(merged):
+            return None
+        message = message_chunk_to_message(merged.message)
         return ChatGeneration(message=message, generation_info=merged.generation_info)
+
+
+def _metadata(chunk: ChatGenerationChunk) -> dict[str, Any]:
+    return {**(chunk.generation_info or {}), **chunk.message.response_metadata}
+
+
+def _standardise(chunks: list[ChatGenerationChunk]) -> None:
+    """Put standard blocks for the content, and number them, as ``BaseChatModel.stream`` does."""
+    number, kind = -1, ""
+    for chunk in chunks:
+        blocks: list[Any] = chunk.message.content_blocks
+        for block in blocks:
+            number, kind = number + (block["type"] != kind), block["type"]
+            block.setdefault("index", number)
+        metadata = {**chunk.message.response_metadata, "output_version": "v1"}
+        update = {"content": blocks, "response_metadata": metadata}
+        chunk.message = chunk.message.model_copy(update=update)
 
 
 def _end() -> ChatGenerationChunk:
@@ -135,7 +210,7 @@ def _ended(chunks: list[ChatGenerationChunk]) -> bool:
 
 
 def _reasons(chunk: ChatGenerationChunk) -> list[Any]:
-    said = {**(chunk.generation_info or {}), **chunk.message.response_metadata}
+    said = _metadata(chunk)
     return [said[name] for name in REASONS if said.get(name)]
 
 

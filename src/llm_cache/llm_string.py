@@ -30,6 +30,8 @@ from llm_cache.reason import Reason
 TRANSPORT = frozenset({
     "cache", "callback_manager", "callbacks", "connect_timeout", "credentials_profile_name",
     "custom_get_token_ids", "default_request_timeout", "max_retries", "metadata", "rate_limiter",
+    # Of the provider's own prompt cache: they change its price and speed.
+    "cache_control", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
     "read_timeout", "request_metadata", "request_timeout", "stream_chunk_timeout", "tags",
     "timeout", "verbose",
 })  # fmt: skip

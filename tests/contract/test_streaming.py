@@ -234,6 +234,18 @@ MESSAGES = {
     "several tools": AIMessage(
         "Both.", tool_calls=[tool_call(name="Weather", args={"n": n}, id=f"c{n}") for n in (1, 2)]
     ),
+    "tools in the content": AIMessage(
+        [
+            {"type": "text", "text": "Both.", "index": 0},
+            {"type": "tool_use", "id": "c1", "name": "Weather", "input": {"n": 1}, "index": 2},
+            {"type": "function_call", "id": "fc", "call_id": "c2", "name": "Weather", "index": 5},
+        ],
+        tool_calls=[tool_call(name="Weather", args={"n": n}, id=f"c{n}") for n in (1, 2, 3)],
+    ),
+    "tools in another order": AIMessage(
+        [{"type": "tool_use", "id": f"c{n}", "index": 3 - n} for n in (2, 1)],
+        tool_calls=[tool_call(name="Weather", args={"n": n}, id=f"c{n}") for n in (1, 2)],
+    ),
     "a broken tool call": AIMessage("", invalid_tool_calls=[{**NO_CALL, "args": None}]),
     "a name": AIMessage("blue", name="Ada"),
     "a provider": AIMessage(BLOCKS, response_metadata={"model_provider": "anthropic", "a": "b"}),
@@ -264,7 +276,13 @@ def test_the_chunks_of_a_hit_add_up_to_exactly_the_stored_message(kind: str) -> 
     assert message.model_dump_json() == before
 
 
-def test_standard_content_blocks_are_kept_apart_and_stored_as_invoke_would() -> None:
+def test_a_tool_call_of_a_hit_comes_with_its_block_under_the_same_number() -> None:
+    chunks = cached(Model(cache=Kept(MESSAGES["tools in the content"]), calls=[])).stream("q")
+    found = [[(call["id"], call["index"]) for call in each.tool_call_chunks] for each in chunks]
+    assert found == [[], [("c1", 2)], [("c2", 5)], [("c3", 3)]]
+
+
+def test_standard_content_blocks_are_kept_apart_and_stored_as_the_stream_ends() -> None:
     two = AIMessage(
         [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
         response_metadata={"output_version": "v1"},
@@ -276,11 +294,11 @@ def test_standard_content_blocks_are_kept_apart_and_stored_as_invoke_would() -> 
 
     for script in (TEXT, TOOL):
         fresh = Model(cache=InMemoryCache(), calls=[], output_version="v1", script=script)
-        list(cached(fresh).stream("q"))
-        computed = fresh.model_copy(update={"cache": False}).invoke("q")
-        assert fresh.invoke("q").content == computed.content
-        assert whole(list(cached(fresh).stream("q"))).tool_calls == computed.tool_calls
-        assert len(fresh.calls) == 2
+        streamed = whole(list(cached(fresh).stream("q")))
+        assert fresh.invoke("q").content == streamed.content
+        again = whole(list(cached(fresh).stream("q")))
+        assert (again.content, again.tool_calls) == (streamed.content, streamed.tool_calls)
+        assert len(fresh.calls) == 1
 
 
 def test_standard_blocks_of_a_tool_call_in_pieces_are_stored_as_one_call() -> None:

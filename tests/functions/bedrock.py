@@ -1,12 +1,14 @@
 """A model on loopback that speaks Bedrock's Converse, and fails when told to."""
 
 import json
+import struct
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from zlib import crc32
 
 USAGE = {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}
 
@@ -35,6 +37,22 @@ class Bedrock:
             "metrics": metrics,
             "results": [{"outputText": text}],  # what Titan says, which is not asked by Converse
         }
+
+
+def frame(name: str, payload: dict[str, Any], kind: str = "event") -> bytes:
+    """Return one message of ``application/vnd.amazon.eventstream``."""
+    told = {f":{kind}-type": name, ":content-type": "application/json", ":message-type": kind}
+    headers = b"".join(
+        struct.pack("!B", len(key))
+        + key.encode()
+        + struct.pack("!BH", 7, len(value))
+        + value.encode()
+        for key, value in told.items()
+    )
+    body = json.dumps(payload).encode()
+    prelude = struct.pack("!II", 16 + len(headers) + len(body), len(headers))
+    message = prelude + struct.pack("!I", crc32(prelude)) + headers + body
+    return message + struct.pack("!I", crc32(message))
 
 
 @contextmanager

@@ -5,7 +5,8 @@ import os
 import subprocess
 import sys
 import time
-from functools import cache
+from functools import cache, reduce
+from operator import add
 from typing import Any
 
 import pytest
@@ -23,6 +24,7 @@ from langchain_core.messages import (
     SystemMessage,
     ToolMessage,
 )
+from langchain_core.messages.tool import tool_call_chunk
 from pydantic import BaseModel, create_model
 
 from llm_cache.canonical import canonical
@@ -131,6 +133,176 @@ def test_ids_that_core_gave_to_content_blocks_do_not_enter() -> None:
     assert len(keys) == 1
 
 
+TEXT_BLOCK: dict[str, Any] = {"type": "text", "text": "a"}
+MARKER = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+POINT = {"cachePoint": {"type": "default"}}
+BREAKPOINT = {"prompt_cache_breakpoint": {"mode": "explicit"}}
+IMAGE = {"type": "image", "base64": "aGk=", "mime_type": "image/png"}
+THOUGHT = {"type": "thinking", "thinking": "a", "signature": "s"}
+ROLES: list[Any] = [
+    HumanMessage,
+    SystemMessage,
+    AIMessage,
+    lambda content: ToolMessage(content, tool_call_id="1"),
+]
+
+
+@pytest.mark.parametrize("role", ROLES, ids=["human", "system", "ai", "tool"])
+@pytest.mark.parametrize(
+    ("marked", "plain"),
+    [
+        ([TEXT_BLOCK | MARKER], "a"),
+        ([TEXT_BLOCK | {"extras": MARKER}], "a"),
+        ([TEXT_BLOCK | BREAKPOINT], "a"),
+        ([TEXT_BLOCK | {"extras": BREAKPOINT}], "a"),
+        ([TEXT_BLOCK, POINT], "a"),
+        ([POINT, TEXT_BLOCK, POINT], "a"),
+        ([TEXT_BLOCK, {"cache_point": {"type": "default", "ttl": "1h"}}], "a"),
+        ([TEXT_BLOCK, {"type": "non_standard", "value": POINT}], "a"),
+        ([TEXT_BLOCK, {"type": "non_standard", "id": OWN, "value": POINT}], "a"),
+        ([TEXT_BLOCK | {"citations": [1]} | MARKER], [TEXT_BLOCK | {"citations": [1]}]),
+        ([TEXT_BLOCK | {"extras": MARKER | {"x": 1}}], [TEXT_BLOCK | {"extras": {"x": 1}}]),
+        ([IMAGE | MARKER, TEXT_BLOCK], [IMAGE, TEXT_BLOCK]),
+        ([IMAGE | {"metadata": MARKER}], [IMAGE]),
+        ([THOUGHT | MARKER], [THOUGHT]),
+        (
+            [
+                {"type": "tool_result", "tool_use_id": "1", "content": [TEXT_BLOCK | MARKER]}
+                | MARKER
+            ],
+            [{"type": "tool_result", "tool_use_id": "1", "content": [TEXT_BLOCK]}],
+        ),
+        (
+            [{"toolResult": {"toolUseId": "1", "content": [{"text": "a"}, POINT]}}],
+            [{"toolResult": {"toolUseId": "1", "content": [{"text": "a"}]}}],
+        ),
+        (
+            [{"type": "document", "source": {"type": "content", "content": [TEXT_BLOCK | MARKER]}}],
+            [{"type": "document", "source": {"type": "content", "content": [TEXT_BLOCK]}}],
+        ),
+    ],
+)
+def test_markers_of_a_provider_s_prompt_cache_do_not_enter(
+    role: Any, marked: Any, plain: Any
+) -> None:
+    assert prompt_key(role(marked)) == prompt_key(role(plain))
+
+
+@pytest.mark.parametrize("marker", [MARKER, POINT, BREAKPOINT])
+@pytest.mark.parametrize(
+    "holder",
+    [
+        lambda marker: AIMessage([{"type": "tool_use", "id": "1", "name": "f", "input": marker}]),
+        lambda marker: AIMessage("", tool_calls=[call("1", **marker)]),
+        lambda marker: ToolMessage([{"type": "json", "json": marker}], tool_call_id="1"),
+        lambda marker: HumanMessage([{"type": "x", "value": marker}]),
+        lambda marker: HumanMessage("a", additional_kwargs=marker),
+    ],
+)
+def test_arguments_and_data_that_look_like_markers_stay(holder: Any, marker: Any) -> None:
+    changed = {name: {"other": 1} for name in marker}
+    keys = {prompt_key(holder(each)) for each in (marker, changed, {})}
+    assert len(keys) == 3
+
+
+@pytest.mark.parametrize("role", ROLES, ids=["human", "system", "ai", "tool"])
+def test_a_list_of_one_text_block_equals_its_text(role: Any) -> None:
+    keys = {
+        prompt_key(role(content)) for content in ("a", [TEXT_BLOCK], [TEXT_BLOCK | {"id": OWN}])
+    }
+    assert len(keys) == 1
+
+
+@pytest.mark.parametrize("role", ROLES, ids=["human", "system", "ai", "tool"])
+def test_contents_that_differ_in_more_than_their_form_differ(role: Any) -> None:
+    contents: list[Any] = [
+        "a",
+        "aa",
+        "",
+        [],
+        ["a"],
+        [{}],
+        [TEXT_BLOCK, TEXT_BLOCK],
+        [TEXT_BLOCK | {"text": "aa"}, POINT, TEXT_BLOCK],
+        [TEXT_BLOCK, TEXT_BLOCK | {"text": "aa"}],
+        [TEXT_BLOCK, ""],
+        [TEXT_BLOCK | {"citations": []}],
+        [TEXT_BLOCK | {"annotations": []}],
+        [TEXT_BLOCK | {"id": "msg_1"}],
+        [TEXT_BLOCK | {"signature": "s"}],
+        [TEXT_BLOCK | {"extras": {"signature": "s"}}],
+        [TEXT_BLOCK | {"extras": {}}],
+        [TEXT_BLOCK | {"index": "1"}],
+        [TEXT_BLOCK | {"cache_control": "no-store"}],
+        [{"type": "text", "text": None}],
+        [{"type": "text", "text": 1}],
+        [{"type": "text"}],
+        [{"text": "a"}],
+        [{"type": "input_text", "text": "a"}],
+        [THOUGHT],
+        [THOUGHT | {"thinking": "b"}],
+        [THOUGHT | {"signature": "t"}],
+        [IMAGE],
+        [IMAGE | {"base64": "aG8="}],
+        [IMAGE, TEXT_BLOCK],
+        [TEXT_BLOCK, IMAGE],
+        [{"type": "non_standard", "value": {}}],
+        [{"type": "non_standard"}],
+        [{"type": "non_standard", "value": POINT | {"text": "a"}}],
+    ]
+    assert len({prompt_key(role(content)) for content in contents}) == len(contents)
+
+
+@pytest.mark.parametrize("index", [0, 7, "lc_0", "lc_txt_7"])
+def test_what_streamed_blocks_are_put_together_by_does_not_enter(index: Any) -> None:
+    for blocks in ([TEXT_BLOCK], [THOUGHT, TEXT_BLOCK], [{"type": "tool_use", "id": "1"}]):
+        numbered: list[Any] = [block | {"index": index} for block in blocks]
+        assert prompt_key(AIMessage(numbered)) == prompt_key(AIMessage([*blocks]))
+
+
+def test_an_index_that_is_no_number_of_a_streamed_block_stays() -> None:
+    for other in (
+        HumanMessage,
+        SystemMessage,
+        lambda content: ToolMessage(content, tool_call_id="1"),
+    ):
+        keys = {prompt_key(other([{"type": "slot", "index": index}])) for index in (1, 2, "lc_1")}
+        assert len(keys) == 3
+    for inner in (
+        {"annotations": [{"index": 1}]},
+        {"args": {"index": 1}},
+        {"extras": {"index": 1}},
+    ):
+        other_inner = json.loads(json.dumps(inner).replace("1", "2"))
+        keys = {prompt_key(AIMessage([TEXT_BLOCK | each])) for each in (inner, other_inner)}
+        assert len(keys) == 2
+
+
+def streamed(*chunks: AIMessageChunk) -> AIMessageChunk:
+    last = AIMessageChunk(content="", chunk_position="last")
+    return reduce(add, [*chunks, last])
+
+
+def test_the_sum_of_a_stream_equals_the_message_that_it_makes() -> None:
+    parts = [("f", '{"x":', "1"), (None, "1}", None)]
+    chunks = [tool_call_chunk(name=name, args=args, id=id_, index=0) for name, args, id_ in parts]
+    whole = streamed(*(AIMessageChunk(content="a", tool_call_chunks=[each]) for each in chunks))
+    assert whole.tool_call_chunks
+    assert prompt_key(whole) == prompt_key(AIMessage("aa", tool_calls=[call("1", x=1)]))
+    assert prompt_key(whole) != prompt_key(AIMessage("aa", tool_calls=[call("1", x=2)]))
+
+
+def test_a_part_of_a_stream_differs_from_the_whole() -> None:
+    part = AIMessageChunk(content="a", tool_call_chunks=[])
+    assert len({prompt_key(each) for each in (part, streamed(part), AIMessage("ab"))}) == 3
+
+
+def test_a_tool_s_artifact_does_not_enter() -> None:
+    artifacts: tuple[Any, ...] = (None, {"x": 1}, [2])
+    keys = {prompt_key(ToolMessage("a", tool_call_id="1", artifact=each)) for each in artifacts}
+    assert len(keys) == 1
+
+
 @pytest.mark.parametrize(
     "block",
     [{"type": "image", "id": "file-1"}, {"type": "image", "source_type": "id", "id": OTHER}],
@@ -147,7 +319,7 @@ def test_ids_that_are_the_content_stay(block: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "message",
     [
-        {"content": [{"type": "text", "text": "a"}]},
+        {"content": [{"type": "thinking", "thinking": "a"}]},
         {"content": "a", "additional_kwargs": {"reasoning_content": "hm"}},
     ],
     ids=["blocks", "additional_kwargs"],
@@ -161,7 +333,7 @@ def test_what_tells_how_to_read_blocks_stays(field: str, message: dict[str, Any]
 
 
 def test_metadata_of_no_known_form_does_not_enter() -> None:
-    text = dumps([AIMessage([{"type": "text", "text": "a"}])])
+    text = dumps([AIMessage([{"type": "thinking", "thinking": "a"}])])
     odd = text.replace('"type": "ai"', '"response_metadata": 5, "type": "ai"')
     assert odd != text
     assert canonical(odd, SETTINGS) == canonical(text, SETTINGS)
@@ -182,7 +354,7 @@ DISTINCT: list[BaseMessage] = [
     HumanMessage("a "),
     HumanMessage("\u00e9"),
     HumanMessage("e\u0301"),
-    HumanMessage([{"type": "text", "text": "a"}]),
+    HumanMessage([{"type": "text", "text": "a", "citations": []}]),
     HumanMessage("a", additional_kwargs={"cache_control": 1}),
     HumanMessage("a", additional_kwargs={"parsed": 1}),
     AIMessage("a", additional_kwargs={"refusal": None}),
@@ -200,7 +372,6 @@ DISTINCT: list[BaseMessage] = [
     AIMessage("a", tool_calls=[call("1"), call("1")]),
     ToolMessage("a", tool_call_id="1"),
     ToolMessage("a", tool_call_id="1", status="error"),
-    ToolMessage("a", tool_call_id="1", artifact={"x": 1}),
     ToolMessage("a", tool_call_id="1", name="f"),
 ]
 
@@ -587,11 +758,18 @@ ARGS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
     SMALL, st.sampled_from([1, 1.0, True, "1", None, [], {}]), max_size=2
 )
 CALLS = st.builds(lambda name, args, id_: call(id_, name) | {"args": args}, NAMES, ARGS, IDS)
+BLOCK = st.builds(
+    lambda text, marker, rest: {"type": "text", "text": text} | marker | rest,
+    SMALL,
+    st.sampled_from([{}, MARKER, BREAKPOINT, {"extras": MARKER}, {"id": OWN}]),
+    st.sampled_from([{}, {"citations": [1]}]),
+)
+CONTENT = SMALL | st.lists(BLOCK | st.just(POINT), min_size=1, max_size=3)
 MESSAGES = st.lists(
-    st.builds(HumanMessage, SMALL, name=st.none() | SMALL)
-    | st.builds(SystemMessage, SMALL | st.lists(SMALL, max_size=2))
-    | st.builds(AIMessage, SMALL, tool_calls=st.lists(CALLS, max_size=2))
-    | st.builds(ToolMessage, SMALL, tool_call_id=IDS, artifact=st.none() | ARGS),
+    st.builds(HumanMessage, CONTENT, name=st.none() | SMALL)
+    | st.builds(SystemMessage, CONTENT | st.lists(SMALL, max_size=2))
+    | st.builds(AIMessage, CONTENT, tool_calls=st.lists(CALLS, max_size=2))
+    | st.builds(ToolMessage, CONTENT, tool_call_id=IDS, artifact=st.none() | ARGS),
     min_size=1,
     max_size=3,
 )
@@ -606,21 +784,31 @@ def ids_of(messages: list[BaseMessage]) -> list[str]:
     return ids
 
 
+def seen_content(content: Any) -> Any:
+    """Return what a provider is sent of a content, written independently of what is tested."""
+    if isinstance(content, str):
+        return [("text", content, None)]
+    return [
+        ("string", block) if isinstance(block, str)
+        else ("text", block["text"], block.get("citations"))
+        for block in content
+        if isinstance(block, str) or "text" in block
+    ]  # fmt: skip
+
+
 def meaning(messages: list[BaseMessage]) -> str:
     """Say what the model sees, written independently of what is tested."""
     ids = list(dict.fromkeys(ids_of(messages)))
     seen = [
         (
             message.type,
-            message.content,
+            seen_content(message.content),
             message.name,
             [
                 (ids.index(str(made["id"])), made["name"], sorted(made["args"].items()))
                 for made in getattr(message, "tool_calls", [])
             ],
             ids.index(message.tool_call_id) if isinstance(message, ToolMessage) else None,
-            sorted((getattr(message, "artifact", None) or {}).items()),
-            getattr(message, "artifact", None) is None,
         )
         for message in messages
     ]
@@ -639,7 +827,7 @@ def test_one_changed_message_changes_the_key(messages: list[BaseMessage], data: 
     place = data.draw(st.integers(0, len(messages) - 1))
     changed = [*messages]
     changed[place] = messages[place].model_copy(update={"content": data.draw(TEXT)})
-    same = changed[place].content == messages[place].content
+    same = seen_content(changed[place].content) == seen_content(messages[place].content)
     assert (prompt_key(*messages) == prompt_key(*changed)) == same
 
 
