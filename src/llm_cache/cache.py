@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Mapping, Sequence
 from typing import Unpack
 
@@ -52,7 +51,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         self._canonical_keys = canonical_keys
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> UpstashRedisCache:
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> UpstashRedisCache:
         """Build the cache that the environment describes (see ``Settings.from_env``).
 
         Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``.

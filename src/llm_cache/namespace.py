@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -42,7 +41,7 @@ class CacheNamespace:
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] = os.environ, *, namespace: str | None = None
+        cls, environ: Mapping[str, str] | None = None, *, namespace: str | None = None
     ) -> CacheNamespace:
         """Open ``namespace``, or else the one that the environment names, in its database.
 

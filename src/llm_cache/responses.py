@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
@@ -67,7 +66,7 @@ class ResponseCache(Cache[Response]):
         self._popular = popular
 
     @classmethod
-    def from_env(cls, *, version: str, environ: Mapping[str, str] = os.environ) -> ResponseCache:
+    def from_env(cls, *, version: str, environ: Mapping[str, str] | None = None) -> ResponseCache:
         """Build what the environment describes, as ``UpstashRedisCache.from_env`` does."""
         settings = Settings.from_env(environ)
         store, bounds = configured(settings)

@@ -52,8 +52,10 @@ class Settings:
     popular_share: float = DEFAULT_POPULAR_SHARE
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read the settings; raise ``InvalidSettings`` that names the variable.
+
+        ``environ``: the variables; None: those of the process.
 
         - ``LLM_CACHE_URL_PARAMETER``, ``LLM_CACHE_TOKEN_PARAMETER``: names of SSM parameters; or
           ``UPSTASH_REDIS_REST_URL``, ``UPSTASH_REDIS_REST_TOKEN``: the values, where no AWS is at
@@ -73,6 +75,7 @@ class Settings:
           none are counted
         - ``LLM_CACHE_POPULAR_SHARE``: the share of requests that are counted
         """
+        environ = environment(environ)
         settings = cls(
             url=environ.get("UPSTASH_REDIS_REST_URL"),
             token=environ.get("UPSTASH_REDIS_REST_TOKEN"),
@@ -140,6 +143,14 @@ class Settings:
         ):
             if not value and not parameter:
                 raise InvalidSettings(names, None, "one of the two must be set")
+
+
+def environment(environ: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return ``environ``; None: the variables of the process.
+
+    A default argument of ``os.environ`` would print every secret in ``help()``.
+    """
+    return os.environ if environ is None else environ
 
 
 def _read(environ: Mapping[str, str], name: str, parse: Callable[[str], T], default: T) -> T:
