@@ -9,6 +9,7 @@ from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
 from llm_cache.canonical import KEY_VERSION, canonical
+from llm_cache.checks import instance
 from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
 from llm_cache.errors import InvalidSettings
@@ -46,6 +47,8 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         do_not_store: Collection[Reason | str] = UNCACHEABLE,
         **bounds: Unpack[Bounds],
     ) -> None:
+        instance("canonical_keys", canonical_keys, bool, "True or False")
+        instance("mark_hits", mark_hits, bool | None, "True, False or None")
         marks = canonical_keys if mark_hits is None else mark_hits
         super().__init__(redis_, Generations(_reasons(do_not_store), marks), **bounds)
         self._canonical_keys = canonical_keys
@@ -98,6 +101,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
 
 
 def _reasons(names: Collection[Reason | str]) -> frozenset[Reason]:
-    if isinstance(names, str) or not {*names} <= UNCACHEABLE:
+    several = isinstance(names, Collection) and not isinstance(names, str)
+    if not several or any(name not in list(UNCACHEABLE) for name in names):
         raise InvalidSettings("do_not_store", names, f"a collection of {sorted(UNCACHEABLE)}")
     return frozenset(map(Reason, names))

@@ -8,12 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from llm_cache import clearing
+from llm_cache.checks import instance
 from llm_cache.clearing import Reclaimed
 from llm_cache.credentials import fetch
 from llm_cache.drivers import run
 from llm_cache.errors import InvalidSettings
 from llm_cache.keys import Keyspace
-from llm_cache.seal import Names, PendingSeal
+from llm_cache.seal import Names, PendingSeal, checked
 from llm_cache.settings import Settings
 from llm_cache.steps import Request, unlocked
 from llm_cache.store import UpstashStore
@@ -35,9 +36,9 @@ class CacheNamespace:
         *,
         seal: Names | PendingSeal | None = None,
     ) -> None:
-        self._store = store
+        self._store = instance("store", store, UpstashStore, "an UpstashStore; see from_env()")
         self._keys = Keyspace(namespace)
-        self._seal = seal
+        self._seal = checked(seal)
 
     @classmethod
     def from_env(

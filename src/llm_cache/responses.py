@@ -10,6 +10,7 @@ from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, Unpack, cast, overload
 
 from llm_cache import scope
+from llm_cache.checks import instance
 from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
 from llm_cache.drivers import arun, on_a_loop, run
@@ -62,7 +63,7 @@ class ResponseCache(Cache[Response]):
         **bounds: Unpack[Bounds],
     ) -> None:
         super().__init__(redis_, Responses(), **bounds)
-        self._version = version
+        self._version = instance("version", version, str, "text")
         self._popular = popular
 
     @classmethod

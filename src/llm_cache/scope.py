@@ -69,7 +69,7 @@ def entered(
     remaining = outer.remaining
     if context is not None:
         milliseconds = getattr(context, "get_remaining_time_in_millis", None)
-        if milliseconds is None:
+        if not callable(milliseconds):
             accepted = "the context that Lambda gives the handler"
             raise InvalidPolicy("context", context, accepted, withheld=True)
         remaining = functools.partial(_seconds_of, milliseconds)

@@ -8,10 +8,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from llm_cache.checks import number
 from llm_cache.errors import InvalidSettings, InvalidValue
 from llm_cache.keyring import Keyring
 from llm_cache.keys import Keyspace
-from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds, share
+from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, positive, seconds, share
 
 T = TypeVar("T")
 SIGNING_KEY, ENCRYPTION_KEY = "LLM_CACHE_SIGNING_KEY", "LLM_CACHE_ENCRYPTION_KEY"
@@ -186,25 +187,17 @@ def _share(text: str) -> float:
     try:
         return share("share", float(text))
     except ValueError:
-        return share("share", text)
-
-
-def positive(name: str, value: float) -> float:
-    """Return ``value`` if it is more than 0 seconds; raise ``InvalidSettings`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise InvalidSettings(name, value, "more than 0 seconds")
-    return value
+        return share("share", text)  # type: ignore[arg-type]  # refused by its own words
 
 
 def _positive_seconds(text: str) -> float:
-    return positive("seconds", _seconds(text))
+    return positive("seconds", float(text))
 
 
 def positive_bytes(name: str, value: int) -> int:
     """Return ``value`` if it is a size of 1 byte or more; raise ``InvalidSettings`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidSettings(name, value, "a whole number of bytes, 1 or more")
-    return value
+    accepted = "a whole number of bytes, 1 or more"
+    return number(name, value, accepted, lambda given: isinstance(given, int) and given >= 1)
 
 
 def _positive_bytes(text: str) -> int:
