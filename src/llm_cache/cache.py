@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Unpack
 
@@ -19,6 +20,8 @@ from llm_cache.question import Question
 from llm_cache.reason import UNCACHEABLE, Reason
 from llm_cache.settings import Settings
 
+logger = logging.getLogger(__name__)
+
 
 class UpstashRedisCache(Cache[list[Generation]], BaseCache):
     """Keep LangChain's model answers in Upstash Redis.
@@ -33,6 +36,9 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
       it comes back exactly as it was stored. None: as ``canonical_keys``, for without those a mark,
       with its age, enters the key of the turn after it, and no conversation replayed would hit.
     - ``do_not_store``: the kinds of answers that are not worth keeping, all by default
+
+    A policy block that ends before any call has used the cache is logged as a warning, once: the
+    model may lack the cache.
 
     ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
     for: a cache that fails is a miss.
@@ -88,6 +94,14 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
     async def adelete(self, prompt: str, llm_string: str) -> bool:
         """Delete one answer, as ``delete`` does."""
         return await self._adelete(self._question(prompt, llm_string))
+
+    def _unused(self) -> None:
+        if not self._asked:
+            self._asked = True  # one warning is enough
+            logger.warning(
+                "no call of a model used the cache inside a policy block. If a model was called "
+                "there, give it the cache (cache=... or set_llm_cache); for streams, use cached()"
+            )
 
     def _question(self, prompt: str, llm_string: str) -> Question:
         def asked(policy: CachePolicy) -> tuple[str, ...]:

@@ -105,6 +105,7 @@ class Cache(Generic[A]):
         )
         self._heartbeat = Heartbeat()
         self._number = next(_numbers)
+        self._asked = False
 
     @property
     def circuit(self) -> Circuit:
@@ -124,7 +125,7 @@ class Cache(Generic[A]):
         policy's fields win. ``context`` is Lambda's: no wait for the cache then outlasts the
         invocation. Costs nothing. Raises ``InvalidPolicy``.
         """
-        return scope.entered(chosen(policy, fields), context, lambda: self.circuit)
+        return scope.entered(chosen(policy, fields), context, lambda: self.circuit, self._unused)
 
     def clear(self, *, asynchronous: bool = False, tag: str | None = None, **unknown: Any) -> None:
         """Make every answer, or those under a tag, a miss; raise ``StoreError`` if it failed.
@@ -163,6 +164,7 @@ class Cache(Generic[A]):
         return await arun(self._deletion(asked), self._aexecute_clear)
 
     def _clear(self, asynchronous: bool, tag: str | None) -> Operation[None]:
+        self._asked = True
         try:
             if self._keys.namespace is None and tag is None:
                 yield from clearing.flush_database(asynchronous=asynchronous)
@@ -188,7 +190,11 @@ class Cache(Generic[A]):
     def _keep(self, flight: Flight, operation: Callable[[], Operation[bool]]) -> None:
         self._heartbeat.keep(flight, lambda: run(operation(), self._execute))
 
+    def _unused(self) -> None:
+        """Note that a policy block of this cache has ended, in which no cache was asked."""
+
     def _about(self, asked: Asked) -> Question:
+        self._asked = True
         return Question.of(self._number, self._keys, self._seal, asked)
 
     def _execute(self, step: Request) -> Any:

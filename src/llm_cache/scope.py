@@ -18,7 +18,7 @@ from llm_cache.breaker import Circuit
 from llm_cache.errors import InvalidPolicy
 from llm_cache.flights import Claim
 from llm_cache.operations import Epochs, Unseen
-from llm_cache.policy import CachePolicy
+from llm_cache.policy import CachePolicy, Mode
 from llm_cache.report import Report
 
 
@@ -63,8 +63,13 @@ def entered(
     policy: CachePolicy,
     context: LambdaContext | None,
     breaker: Callable[[], Circuit] = lambda: Circuit.CLOSED,
+    unused: Callable[[], None] = lambda: None,
 ) -> Iterator[Report]:
-    """Lay ``policy`` over the scope around it for as long as the block runs."""
+    """Lay ``policy`` over the scope around it for as long as the block runs.
+
+    ``unused`` is called after a block that ended without an error, did not bypass the cache and has
+    nothing to report.
+    """
     outer = current()
     remaining = outer.remaining
     if context is not None:
@@ -82,6 +87,8 @@ def entered(
             left_to_do()
         _scope.reset(token)
         outer.report.outcomes.extend(scope.report.outcomes)
+    if not scope.report.outcomes and scope.policy.effective_mode is not Mode.BYPASS:
+        unused()
 
 
 def _seconds_of(milliseconds: Callable[[], int]) -> float:
