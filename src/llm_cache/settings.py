@@ -8,13 +8,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from llm_cache.checks import number
+from llm_cache.checks import number, rest_token, rest_url
 from llm_cache.errors import InvalidSettings, InvalidValue
 from llm_cache.keyring import Keyring
 from llm_cache.keys import Keyspace
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, positive, seconds, share
 
 T = TypeVar("T")
+URL, TOKEN = "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"
 SIGNING_KEY, ENCRYPTION_KEY = "LLM_CACHE_SIGNING_KEY", "LLM_CACHE_ENCRYPTION_KEY"
 DEFAULT_TIMEOUT = 1.0
 DEFAULT_LEASE = 30.0
@@ -78,8 +79,8 @@ class Settings:
         """
         environ = environment(environ)
         settings = cls(
-            url=environ.get("UPSTASH_REDIS_REST_URL"),
-            token=environ.get("UPSTASH_REDIS_REST_TOKEN"),
+            url=environ.get(URL),
+            token=environ.get(TOKEN),
             url_parameter=environ.get("LLM_CACHE_URL_PARAMETER"),
             token_parameter=environ.get("LLM_CACHE_TOKEN_PARAMETER"),
             signing_key=_keys(environ, SIGNING_KEY),
@@ -133,17 +134,17 @@ class Settings:
         return self.secrets_max_age if elsewhere else None
 
     def require_location(self) -> None:
-        """Raise ``InvalidSettings`` unless it is known where Upstash's URL and token are."""
-        for value, parameter, names in (
-            (self.url, self.url_parameter, "LLM_CACHE_URL_PARAMETER or UPSTASH_REDIS_REST_URL"),
-            (
-                self.token,
-                self.token_parameter,
-                "LLM_CACHE_TOKEN_PARAMETER or UPSTASH_REDIS_REST_TOKEN",
-            ),
+        """Raise ``InvalidSettings`` unless Upstash's URL and token are there, or in SSM."""
+        for name, value, parameter, check in (
+            ("URL", self.url, self.url_parameter, rest_url),
+            ("TOKEN", self.token, self.token_parameter, rest_token),
         ):
+            variable = f"UPSTASH_REDIS_REST_{name}"
             if not value and not parameter:
+                names = f"LLM_CACHE_{name}_PARAMETER or {variable}"
                 raise InvalidSettings(names, None, "one of the two must be set")
+            if not parameter:
+                check(variable, value)
 
 
 def environment(environ: Mapping[str, str] | None) -> Mapping[str, str]:
