@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
@@ -19,6 +19,8 @@ from llm_cache.policy import CachePolicy
 from llm_cache.question import Question
 from llm_cache.reason import UNCACHEABLE, Reason
 from llm_cache.settings import Settings
+from llm_cache.store import UpstashStore
+from llm_cache.ttl import Ttl
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +60,21 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         marks = canonical_keys if mark_hits is None else mark_hits
         super().__init__(redis_, Generations(_reasons(do_not_store), marks), **bounds)
         self._canonical_keys = canonical_keys
+        self._redis = None if isinstance(redis_, UpstashStore) else redis_
+        self._ttl = bounds.get("ttl")
+
+    @property
+    def redis(self) -> Any:
+        """The client that was passed in; None after ``from_env``, which is given none.
+
+        The cache does not send its commands through it, and setting it is not supported.
+        """
+        return self._redis
+
+    @property
+    def ttl(self) -> Ttl | None:
+        """The default TTL that was passed in, or that ``from_env`` read; None: 30 days."""
+        return self._ttl
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> UpstashRedisCache:

@@ -62,6 +62,22 @@ def test_wrong_default_ttl_is_refused(ttl: Any) -> None:
         UpstashRedisCache(CLIENT, ttl=ttl)
 
 
+@pytest.mark.parametrize("ttl", [None, 60, timedelta(minutes=1), lambda _answer, _now: 60])
+def test_client_and_ttl_passed_in_can_be_read_and_not_set(ttl: Any) -> None:
+    cache: Any = UpstashRedisCache(CLIENT, ttl=ttl)
+    assert (cache.redis, cache.ttl) == (CLIENT, ttl)
+    for name in ("redis", "ttl"):
+        with pytest.raises(AttributeError):
+            setattr(cache, name, None)
+
+
+def test_cache_of_the_environment_has_no_client_and_its_ttl() -> None:
+    located = {"UPSTASH_REDIS_REST_URL": "https://x", "UPSTASH_REDIS_REST_TOKEN": "token"}
+    cache = UpstashRedisCache.from_env({**located, "LLM_CACHE_TTL": "60"})
+    assert (cache.redis, cache.ttl) == (None, 60)
+    assert UpstashRedisCache(CLIENT).ttl is None
+
+
 def test_floor_above_the_ceiling_is_refused() -> None:
     with pytest.raises(InvalidSettings, match=r"^ttl_floor=20 .* at most ttl_ceiling=10$"):
         UpstashRedisCache(CLIENT, ttl_floor=20, ttl_ceiling=10)
