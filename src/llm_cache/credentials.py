@@ -79,8 +79,10 @@ def _from_ssm(names: list[str]) -> dict[str, str]:
         from aws_lambda_powertools.utilities.parameters import SSMProvider
         from botocore.config import Config
     except ImportError as error:
-        needed = 'boto3 is missing: pip install "lambda-llm-cache[aws]", or set URL and TOKEN'
-        raise InvalidSettings("SSM parameters", names, f"{needed} in {URL}, {TOKEN}") from error
+        needed = 'boto3 is missing: pip install "lambda-llm-cache[aws]"'
+        raise InvalidSettings(
+            "SSM parameters", names, f"{needed}, or set {URL} and {TOKEN}"
+        ) from error
     # botocore's own defaults wait 60 seconds, five times: longer than any invocation has.
     config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
     try:
