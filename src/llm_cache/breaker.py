@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 
-from llm_cache.errors import CircuitOpen, InvalidSettings, StoreRefused
+from llm_cache.checks import above_zero, function
+from llm_cache.errors import CircuitOpen, StoreRefused
 
 logger = logging.getLogger(__name__)
 
@@ -45,12 +46,11 @@ class Breaker:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         for name, value in (("failures", failures), ("seconds", seconds), ("slow", slow)):
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                raise InvalidSettings(f"breaker {name}", value, "more than 0")
+            above_zero(f"breaker {name}", value)
         self._most = failures
         self._seconds = seconds
         self._slow = slow
-        self._clock = clock
+        self._clock = function("breaker clock", clock, "seconds")
         self.start_fresh()
 
     def start_fresh(self) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import os
+import logging
 from collections.abc import Collection, Mapping, Sequence
-from typing import Unpack
+from typing import Any, Unpack
 
 from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
 from llm_cache.canonical import canonical
+from llm_cache.checks import instance
 from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
 from llm_cache.errors import InvalidSettings
@@ -19,6 +20,10 @@ from llm_cache.policy import CachePolicy
 from llm_cache.question import Question
 from llm_cache.reason import UNCACHEABLE, Reason
 from llm_cache.settings import Settings
+from llm_cache.store import UpstashStore
+from llm_cache.ttl import Ttl
+
+logger = logging.getLogger(__name__)
 
 
 class UpstashRedisCache(Cache[list[Generation]], BaseCache):
@@ -37,6 +42,9 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
     - ``ignored_headers``: names of HTTP headers that do not change an answer and stay out of its
       key, beside those of credentials, tracing and transport (see ``headers``)
 
+    A policy block that ends before any call has used the cache is logged as a warning, once: the
+    model may lack the cache.
+
     ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
     for: a cache that fails is a miss.
     """
@@ -51,13 +59,30 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         ignored_headers: Collection[str] = (),
         **bounds: Unpack[Bounds],
     ) -> None:
+        instance("canonical_keys", canonical_keys, bool, "True or False")
+        instance("mark_hits", mark_hits, bool | None, "True, False or None")
         marks = canonical_keys if mark_hits is None else mark_hits
         super().__init__(redis_, Generations(_reasons(do_not_store), marks), **bounds)
         self._canonical_keys = canonical_keys
         self._ignored_headers = header_names("ignored_headers", ignored_headers)
+        self._redis = None if isinstance(redis_, UpstashStore) else redis_
+        self._ttl = bounds.get("ttl")
+
+    @property
+    def redis(self) -> Any:
+        """The client that was passed in; None after ``from_env``, which is given none.
+
+        The cache does not send its commands through it, and setting it is not supported.
+        """
+        return self._redis
+
+    @property
+    def ttl(self) -> Ttl | None:
+        """The default TTL that was passed in, or that ``from_env`` read; None: 30 days."""
+        return self._ttl
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> UpstashRedisCache:
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> UpstashRedisCache:
         """Build the cache that the environment describes (see ``Settings.from_env``).
 
         Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``.
@@ -93,6 +118,14 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         """Delete one answer, as ``delete`` does."""
         return await self._adelete(self._question(prompt, llm_string))
 
+    def _unused(self) -> None:
+        if not self._asked:
+            self._asked = True  # one warning is enough
+            logger.warning(
+                "no call of a model used the cache inside a policy block. If a model was called "
+                "there, give it the cache (cache=... or set_llm_cache); for streams, use cached()"
+            )
+
     def _question(self, prompt: str, llm_string: str) -> Question:
         def asked(policy: CachePolicy) -> tuple[str, ...]:
             if policy.key is not None:
@@ -109,6 +142,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
 
 
 def _reasons(names: Collection[Reason | str]) -> frozenset[Reason]:
-    if isinstance(names, str) or not {*names} <= UNCACHEABLE:
+    several = isinstance(names, Collection) and not isinstance(names, str)
+    if not several or any(name not in list(UNCACHEABLE) for name in names):
         raise InvalidSettings("do_not_store", names, f"a collection of {sorted(UNCACHEABLE)}")
     return frozenset(map(Reason, names))

@@ -13,32 +13,27 @@ import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, Unpack
 
 from llm_cache import clearing, scope
 from llm_cache.answers import RESERVE, Answers, Kind
 from llm_cache.breaker import Breaker, Circuit
+from llm_cache.checks import function, instance
 from llm_cache.drivers import arun, finish, on_a_loop, run
 from llm_cache.errors import StoreTimeout
 from llm_cache.flights import Flight
 from llm_cache.heartbeat import Heartbeat
 from llm_cache.keys import Keyspace
 from llm_cache.memory import MemoryTier
-from llm_cache.policy import CachePolicy
+from llm_cache.policy import CachePolicy, PolicyFields, chosen
 from llm_cache.question import Asked, Question
 from llm_cache.report import Report
 from llm_cache.scope import LambdaContext
-from llm_cache.seal import PendingSeal, Seal
-from llm_cache.settings import (
-    DEFAULT_LEASE,
-    DEFAULT_MAX_BYTES,
-    DEFAULT_TIMEOUT,
-    positive,
-    positive_bytes,
-)
+from llm_cache.seal import PendingSeal, Seal, checked
+from llm_cache.settings import DEFAULT_LEASE, DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT, positive_bytes
 from llm_cache.steps import Operation, Request, unlocked
 from llm_cache.store import UpstashStore
-from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds
+from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds, positive
 
 CLEAR_TIMEOUT = 30.0  # seconds; a FLUSHDB SYNC of a large database takes its time
 _numbers = itertools.count()
@@ -95,15 +90,17 @@ class Cache(Generic[A]):
         self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
         self._keys = Keyspace(namespace)
         self._timeout = positive("timeout", timeout)
+        instance("breaker", breaker, Breaker | None, "a Breaker, or None")
         self._breaker = breaker or Breaker(slow=max(self._timeout / 2, 0.5))
-        self._memory = memory
-        self._seal = seal
+        accepted = "a MemoryTier, as in MemoryTier(seconds=5), or None"
+        self._memory = instance("memory", memory, MemoryTier | None, accepted)
+        self._seal = checked(seal)
         default = DEFAULT_TTL if ttl is None else ttl
         self._answers = Answers(
             kind=kind,
             ttl=TtlBounds(default, ttl_floor, ttl_ceiling, ttl_jitter),
             max_bytes=positive_bytes("max_bytes", max_bytes),
-            clock=clock,
+            clock=function("clock", clock, "the time in Unix seconds"),
             lease=positive("lease", lease),
             memory=memory,
             finish=self._finish,
@@ -113,6 +110,7 @@ class Cache(Generic[A]):
         self._heartbeat = Heartbeat()
         self._number = next(_numbers)
         _caches.add(self)
+        self._asked = False
 
     @property
     def circuit(self) -> Circuit:
@@ -120,14 +118,19 @@ class Cache(Generic[A]):
         return self._breaker.state
 
     def policy(
-        self, policy: CachePolicy | None = None, *, context: LambdaContext | None = None
+        self,
+        policy: CachePolicy | None = None,
+        *,
+        context: LambdaContext | None = None,
+        **fields: Unpack[PolicyFields],
     ) -> AbstractContextManager[Report]:
-        """Use ``policy`` for every model call inside a ``with`` block, and report what came of it.
+        """Use a policy for every model call inside a ``with`` block, and return its report.
 
-        Blocks nest: an inner policy's fields win. ``context`` is Lambda's: no wait for the cache
-        then outlasts the invocation. Costs nothing.
+        ``policy(ttl=120)`` is short for ``policy(CachePolicy(ttl=120))``. Blocks nest: an inner
+        policy's fields win. ``context`` is Lambda's: no wait for the cache then outlasts the
+        invocation. Costs nothing. Raises ``InvalidPolicy``.
         """
-        return scope.entered(policy or CachePolicy(), context, lambda: self.circuit)
+        return scope.entered(chosen(policy, fields), context, lambda: self.circuit, self._unused)
 
     def clear(
         self,
@@ -180,6 +183,7 @@ class Cache(Generic[A]):
     def _clear(self, asynchronous: bool, tag: str | None, tenant: str | None) -> Operation[None]:
         token, now = secrets.token_hex(8), self._answers.clock()
         named = tag is not None or tenant is not None
+        self._asked = True
         try:
             if self._keys.namespace is None and not named:
                 flush = clearing.flush_database
@@ -212,7 +216,11 @@ class Cache(Generic[A]):
     def _keep(self, flight: Flight, operation: Callable[[], Operation[bool]]) -> None:
         self._heartbeat.keep(flight, lambda: run(operation(), self._execute))
 
+    def _unused(self) -> None:
+        """Note that a policy block of this cache has ended, in which no cache was asked."""
+
     def _about(self, asked: Asked) -> Question:
+        self._asked = True
         return Question.of(self._number, self._keys, self._seal, asked)
 
     def _execute(self, step: Request) -> Any:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import logging
 import math
-import re
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import InitVar, dataclass, field
 from typing import Any
 
-from llm_cache.errors import LlmCacheError, StoreUnavailable
+from llm_cache.checks import rest_token, rest_url
+from llm_cache.errors import InvalidSettings, LlmCacheError, StoreUnavailable
 from llm_cache.keyring import Keyring
-from llm_cache.settings import Settings
+from llm_cache.settings import TOKEN, URL, Settings
 from llm_cache.unlogged import unlogged
 
 AGAIN = 30.0  # seconds from one refresh to the next: a token that is really wrong is no flood
@@ -31,24 +31,26 @@ class Credentials:
     """The address of an Upstash database, less a user and a password in it, and a token for it.
 
     ``seal`` is what seals the entries there, if anything does. Two are equal that lead to the same
-    place.
+    place. Raises ``InvalidSettings`` for an address or a token that is none, by its one of
+    ``names``; the error shows neither.
     """
 
     url: str
     token: str = field(repr=False)
     seal: Any = field(default=None, repr=False, compare=False)
+    names: InitVar[tuple[str, str]] = ("url", "token")
 
-    def __post_init__(self) -> None:
-        # httpx logs them with the address, and would send them in the place of the token.
-        object.__setattr__(self, "url", re.sub(r"^(.*?//)?.*@", r"\1", self.url, flags=re.DOTALL))
+    def __post_init__(self, names: tuple[str, str]) -> None:
+        object.__setattr__(self, "url", rest_url(names[0], self.url))
+        object.__setattr__(self, "token", rest_token(names[1], self.token))
 
 
 def fetch(settings: Settings, seal: Callable[[Keyring], Any]) -> Credentials:
     """Return the credentials that ``settings`` point at; ``seal`` is made of the keys, if any.
 
     At most one call of SSM's ``GetParameters``; what the settings hold themselves needs none.
-    Raises ``StoreUnavailable`` when SSM does not give them, ``InvalidSettings`` for keys that are
-    none.
+    Raises ``StoreUnavailable`` when SSM does not give them, and ``InvalidSettings``, which names
+    the variable and the parameter, for an address, a token or keys that are none.
     """
     variable, keys, parameter = settings.seal_key
     wanted = (settings.url_parameter, settings.token_parameter, parameter)
@@ -59,15 +61,28 @@ def fetch(settings: Settings, seal: Callable[[Keyring], Any]) -> Credentials:
     if not url or not token:
         raise StoreUnavailable("no URL or no token for Upstash is configured")
     keys = values.get(parameter or "", keys)
-    told = f"{variable}_PARAMETER ({parameter})" if parameter else variable
+    told = _told(variable, parameter, variable)
     made = seal(Keyring.parse(told, keys or "")) if settings.seals else None
-    return Credentials(url.strip().rstrip("/"), token.strip(), made)
+    names = (
+        _told("LLM_CACHE_URL", settings.url_parameter, URL),
+        _told("LLM_CACHE_TOKEN", settings.token_parameter, TOKEN),
+    )
+    return Credentials(url, token, made, names)
+
+
+def _told(variable: str, parameter: str | None, otherwise: str) -> str:
+    return f"{variable}_PARAMETER ({parameter})" if parameter else otherwise
 
 
 def _from_ssm(names: list[str]) -> dict[str, str]:
-    from aws_lambda_powertools.utilities.parameters import SSMProvider
-    from botocore.config import Config
-
+    try:
+        from aws_lambda_powertools.utilities.parameters import SSMProvider
+        from botocore.config import Config
+    except ImportError as error:
+        needed = 'boto3 is missing: pip install "lambda-llm-cache[aws]"'
+        raise InvalidSettings(
+            "SSM parameters", names, f"{needed}, or set {URL} and {TOKEN}"
+        ) from error
     # botocore's own defaults wait 60 seconds, five times: longer than any invocation has.
     config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 2})
     try:

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from llm_cache.errors import InvalidSettings
+from llm_cache.checks import above_zero, function
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +39,11 @@ class MemoryTier:
     ) -> None:
         bounds = {"seconds": seconds, "max_entries": max_entries, "max_bytes": max_bytes}
         for name, value in bounds.items():
-            if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-                raise InvalidSettings(f"memory {name}", value, "more than 0")
+            above_zero(f"memory {name}", value)
         self._seconds = seconds
         self._max_entries = max_entries
         self._max_bytes = max_bytes
-        self.clock = clock
+        self.clock = function("memory clock", clock, "seconds")
         self.start_fresh()
 
     def start_fresh(self) -> None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from llm_cache import clearing
+from llm_cache.checks import instance
 from llm_cache.clearing import Reclaimed
 from llm_cache.credentials import fetch
 from llm_cache.drivers import run
 from llm_cache.errors import InvalidSettings
 from llm_cache.keys import Keyspace
-from llm_cache.seal import Names, PendingSeal
+from llm_cache.seal import Names, PendingSeal, checked
 from llm_cache.settings import Settings
 from llm_cache.steps import Request, unlocked
 from llm_cache.store import UpstashStore
@@ -36,13 +36,13 @@ class CacheNamespace:
         *,
         seal: Names | PendingSeal | None = None,
     ) -> None:
-        self._store = store
+        self._store = instance("store", store, UpstashStore, "an UpstashStore; see from_env()")
         self._keys = Keyspace(namespace)
-        self._seal = seal
+        self._seal = checked(seal)
 
     @classmethod
     def from_env(
-        cls, environ: Mapping[str, str] = os.environ, *, namespace: str | None = None
+        cls, environ: Mapping[str, str] | None = None, *, namespace: str | None = None
     ) -> CacheNamespace:
         """Open ``namespace``, or else the one that the environment names, in its database.
 

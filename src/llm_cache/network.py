@@ -20,6 +20,17 @@ MAX_VALUES = 100_000  # of JSON: text comes in base64, and the longest list is a
 PLAIN = {"accept-encoding": "identity"}  # headers: a few bytes may then not become a great many
 
 _deadline: ContextVar[float] = ContextVar("llm_cache_network_deadline")
+_replied: ContextVar[bool] = ContextVar("llm_cache_network_replied", default=False)
+
+
+def expect_reply() -> None:
+    """Note that no reply has come yet to what this context does from now on."""
+    _replied.set(False)
+
+
+def replied() -> bool:
+    """Whether a reply has begun to come: what fails then, fails at the reply."""
+    return _replied.get()
 
 
 def allow(seconds: float) -> None:
@@ -45,6 +56,7 @@ def bound(client: httpx.Client) -> None:
         pool._network_backend = Backend()
 
     def check(response: httpx.Response) -> None:
+        _replied.set(True)
         _refuse_encoded(response)
         response.stream = _Counted(cast("httpx.SyncByteStream", response.stream), pools)
 
@@ -61,6 +73,7 @@ def abound(client: httpx.AsyncClient) -> None:
         pool._network_backend = AsyncBackend()
 
     async def check(response: httpx.Response) -> None:
+        _replied.set(True)
         _refuse_encoded(response)
         response.stream = _AsyncCounted(cast("httpx.AsyncByteStream", response.stream), pools)
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, TypedDict
 
 from llm_cache.cache_control import delta_seconds, directives
 from llm_cache.errors import InvalidPolicy, InvalidSettings
@@ -246,6 +246,33 @@ class CachePolicy:
         mode = _MODES["no-cache" not in told, "no-store" not in told]
         policy = cls(mode=mode, **ages)  # type: ignore[arg-type]
         return policy & cls(mode="only_if_cached") if "only-if-cached" in told else policy
+
+
+class PolicyFields(TypedDict, total=False):
+    """The fields of a ``CachePolicy`` as keyword arguments."""
+
+    ttl: Ttl | None
+    max_age: Seconds | None
+    min_fresh: Seconds | None
+    max_stale: Seconds | None
+    stale_if_error: Seconds | None
+    mode: Mode | str | None
+    coalesce: Coalesce | str | None
+    tags: Sequence[str] | None
+    tenant: str | None
+    salt: str | None
+    namespace: str | None
+    key: str | None
+
+
+def chosen(policy: CachePolicy | None, fields: PolicyFields) -> CachePolicy:
+    """Return ``policy``, or the policy of ``fields``; raise ``InvalidPolicy`` for both."""
+    if policy is None:
+        return CachePolicy(**fields)
+    if fields or not isinstance(policy, CachePolicy):
+        accepted = "a CachePolicy, or its fields by keyword, as in policy(ttl=120), not both"
+        raise InvalidPolicy("policy", policy, accepted, withheld=True)
+    return policy
 
 
 def _joined(

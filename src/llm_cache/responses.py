@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import json
-import os
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any, Unpack, cast, overload
 
 from llm_cache import scope
+from llm_cache.checks import instance
 from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
 from llm_cache.drivers import arun, on_a_loop, run
@@ -52,10 +52,10 @@ class ResponseCache(Cache[Response]):
 
     def __init__(self, redis_: object, *, version: str, **bounds: Unpack[Bounds]) -> None:
         super().__init__(redis_, Responses(), **bounds)
-        self._version = version
+        self._version = instance("version", version, str, "text")
 
     @classmethod
-    def from_env(cls, *, version: str, environ: Mapping[str, str] = os.environ) -> ResponseCache:
+    def from_env(cls, *, version: str, environ: Mapping[str, str] | None = None) -> ResponseCache:
         """Build what the environment describes, as ``UpstashRedisCache.from_env`` does."""
         store, bounds = configured(Settings.from_env(environ))
         return cls(store, version=version, **bounds)

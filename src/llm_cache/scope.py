@@ -18,7 +18,7 @@ from llm_cache.breaker import Circuit
 from llm_cache.errors import InvalidPolicy
 from llm_cache.flights import Claim
 from llm_cache.operations import ANYTHING, Epochs, Unseen
-from llm_cache.policy import CachePolicy
+from llm_cache.policy import CachePolicy, Mode
 from llm_cache.report import Report
 
 
@@ -63,13 +63,18 @@ def entered(
     policy: CachePolicy,
     context: LambdaContext | None,
     breaker: Callable[[], Circuit] = lambda: Circuit.CLOSED,
+    unused: Callable[[], None] = lambda: None,
 ) -> Iterator[Report]:
-    """Lay ``policy`` over the scope around it for as long as the block runs."""
+    """Lay ``policy`` over the scope around it for as long as the block runs.
+
+    ``unused`` is called after a block that ended without an error, did not bypass the cache and has
+    nothing to report.
+    """
     outer = current()
     remaining = outer.remaining
     if context is not None:
         milliseconds = getattr(context, "get_remaining_time_in_millis", None)
-        if milliseconds is None:
+        if not callable(milliseconds):
             accepted = "the context that Lambda gives the handler"
             raise InvalidPolicy("context", context, accepted, withheld=True)
         remaining = functools.partial(_seconds_of, milliseconds)
@@ -83,6 +88,8 @@ def entered(
             _leave(scope.at_exit)
         finally:  # after it, since what is left to do is bounded by the invocation's time
             _scope.reset(token)
+    if not scope.report.outcomes and scope.policy.effective_mode is not Mode.BYPASS:
+        unused()
 
 
 def _leave(left_to_do: list[Callable[[], None]]) -> None:

@@ -16,13 +16,15 @@ import re
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from llm_cache import entry as entries
+from llm_cache.checks import instance
 from llm_cache.entry import AFTER_EPOCHS, EPOCHS, Entry
 from llm_cache.errors import ForgedEntry, InvalidSettings, UnreadableEntry
 from llm_cache.keyring import Keyring
 
+S = TypeVar("S")
 NONCE = 12  # bytes, random: a key is good for 2**32 entries (NIST SP 800-38D, section 8.3)
 _BY = f'({EPOCHS})"by":"([0-9a-f]{{8}})",'
 _SIGNED = re.compile(_BY + '"mac":"([^"]{44})",')
@@ -119,6 +121,12 @@ class PendingSeal:
 
     known: Callable[[], Any]
     fetch: Callable[[], Any]
+
+
+def checked(seal: S) -> S:
+    """Return ``seal`` if it is one, or None; raise ``InvalidSettings``, which shows no key."""
+    accepted = "Signing(keys), Encryption(keys), or None"
+    return instance("seal", seal, Signing | Encryption | PendingSeal | None, accepted, secret=True)
 
 
 def sealing(*, encrypts: bool) -> Callable[[Keyring], Seal]:

@@ -8,13 +8,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from llm_cache.checks import number, rest_token, rest_url
 from llm_cache.errors import InvalidSettings, InvalidValue
 from llm_cache.headers import header_names
 from llm_cache.keyring import Keyring
 from llm_cache.keys import Keyspace
-from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, seconds, share
+from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, positive, seconds, share
 
 T = TypeVar("T")
+URL, TOKEN = "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"
 SIGNING_KEY, ENCRYPTION_KEY = "LLM_CACHE_SIGNING_KEY", "LLM_CACHE_ENCRYPTION_KEY"
 DEFAULT_TIMEOUT = 1.0
 DEFAULT_LEASE = 30.0
@@ -50,8 +52,10 @@ class Settings:
     ignored_headers: frozenset[str] = frozenset()
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
         """Read the settings; raise ``InvalidSettings`` that names the variable.
+
+        ``environ``: the variables; None: those of the process.
 
         - ``LLM_CACHE_URL_PARAMETER``, ``LLM_CACHE_TOKEN_PARAMETER``: names of SSM parameters; or
           ``UPSTASH_REDIS_REST_URL``, ``UPSTASH_REDIS_REST_TOKEN``: the values, where no AWS is at
@@ -70,9 +74,10 @@ class Settings:
         - ``LLM_CACHE_POPULAR_SHARE``: the share of requests that are counted
         - ``LLM_CACHE_IGNORED_HEADERS``: names of HTTP headers that stay out of keys, with commas
         """
+        environ = environment(environ)
         settings = cls(
-            url=environ.get("UPSTASH_REDIS_REST_URL"),
-            token=environ.get("UPSTASH_REDIS_REST_TOKEN"),
+            url=environ.get(URL),
+            token=environ.get(TOKEN),
             url_parameter=environ.get("LLM_CACHE_URL_PARAMETER"),
             token_parameter=environ.get("LLM_CACHE_TOKEN_PARAMETER"),
             signing_key=_keys(environ, SIGNING_KEY),
@@ -123,17 +128,25 @@ class Settings:
         return self.secrets_max_age if elsewhere else None
 
     def require_location(self) -> None:
-        """Raise ``InvalidSettings`` unless it is known where Upstash's URL and token are."""
-        for value, parameter, names in (
-            (self.url, self.url_parameter, "LLM_CACHE_URL_PARAMETER or UPSTASH_REDIS_REST_URL"),
-            (
-                self.token,
-                self.token_parameter,
-                "LLM_CACHE_TOKEN_PARAMETER or UPSTASH_REDIS_REST_TOKEN",
-            ),
+        """Raise ``InvalidSettings`` unless Upstash's URL and token are there, or in SSM."""
+        for name, value, parameter, check in (
+            ("URL", self.url, self.url_parameter, rest_url),
+            ("TOKEN", self.token, self.token_parameter, rest_token),
         ):
+            variable = f"UPSTASH_REDIS_REST_{name}"
             if not value and not parameter:
+                names = f"LLM_CACHE_{name}_PARAMETER or {variable}"
                 raise InvalidSettings(names, None, "one of the two must be set")
+            if not parameter:
+                check(variable, value)
+
+
+def environment(environ: Mapping[str, str] | None) -> Mapping[str, str]:
+    """Return ``environ``; None: the variables of the process.
+
+    A default argument of ``os.environ`` would print every secret in ``help()``.
+    """
+    return os.environ if environ is None else environ
 
 
 def _read(environ: Mapping[str, str], name: str, parse: Callable[[str], T], default: T) -> T:
@@ -169,25 +182,17 @@ def _share(text: str) -> float:
     try:
         return share("share", float(text))
     except ValueError:
-        return share("share", text)
-
-
-def positive(name: str, value: float) -> float:
-    """Return ``value`` if it is more than 0 seconds; raise ``InvalidSettings`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not value > 0:
-        raise InvalidSettings(name, value, "more than 0 seconds")
-    return value
+        return share("share", text)  # type: ignore[arg-type]  # refused by its own words
 
 
 def _positive_seconds(text: str) -> float:
-    return positive("seconds", _seconds(text))
+    return positive("seconds", float(text))
 
 
 def positive_bytes(name: str, value: int) -> int:
     """Return ``value`` if it is a size of 1 byte or more; raise ``InvalidSettings`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidSettings(name, value, "a whole number of bytes, 1 or more")
-    return value
+    accepted = "a whole number of bytes, 1 or more"
+    return number(name, value, accepted, lambda given: isinstance(given, int) and given >= 1)
 
 
 def _positive_bytes(text: str) -> int:

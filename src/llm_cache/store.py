@@ -69,7 +69,9 @@ class UpstashStore:
             kind = type(redis_).__qualname__
             accepted = "an upstash_redis.Redis; it serves the asynchronous methods too"
             raise InvalidSettings("redis_", kind, accepted)
-        credentials = Credentials(redis_._url, redis_._headers["Authorization"].split()[-1])
+        token = redis_._headers["Authorization"].removeprefix("Bearer ")
+        names = ("the URL of redis_", "the token of redis_")
+        credentials = Credentials(redis_._url, token, names=names)
         return cls(lambda: credentials)
 
     def execute(self, step: Request, seconds: float) -> Any:
@@ -80,6 +82,7 @@ class UpstashStore:
         """
         if isinstance(step, PendingSeal):
             return step.fetch()
+        network.expect_reply()
         try:
             client = self._connected()
             network.allow(seconds)
@@ -92,6 +95,8 @@ class UpstashStore:
                 if (renewed := self._connected()) is client:
                     raise
                 return _sent(renewed, step)
+        except LlmCacheError:
+            raise
         except UpstashError as error:
             raise _refused(error) from None
         except Exception as error:
@@ -101,6 +106,7 @@ class UpstashStore:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``."""
         if isinstance(step, PendingSeal):
             return await asyncio.to_thread(step.fetch)
+        network.expect_reply()
         try:
             client = await self._aconnected()
             until = asyncio.get_running_loop().time() + seconds
@@ -114,6 +120,8 @@ class UpstashStore:
                 if (renewed := await self._aconnected()) is client:
                     raise
                 return await _asent(renewed, step, until)
+        except LlmCacheError:
+            raise
         except UpstashError as error:
             raise _refused(error) from None
         except Exception as error:
@@ -183,11 +191,7 @@ if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
 
     register_after_restore(_disconnect_all)
 
-_PLAIN: dict[str, Any] = {
-    "rest_retries": 0,
-    "rest_retry_interval": 0,
-    "allow_telemetry": False,
-}
+_PLAIN: dict[str, Any] = {"rest_retries": 0, "rest_retry_interval": 0, "allow_telemetry": False}
 
 
 def _blocking(at: Credentials) -> Redis:
@@ -229,16 +233,23 @@ def _refused(error: UpstashError) -> StoreRefused:
     return StoreRefused(_ARGUMENTS.split(str(error), maxsplit=1)[0][:_MAX_ERROR].strip())
 
 
-def _as_store_error(error: Exception) -> LlmCacheError:
-    """Map whatever the client raised, most specific first; no address or value is in it."""
+def _as_store_error(error: Exception) -> StoreError:
+    """Map what the client raised, most specific first; the error holds no address and no value."""
     match error:
-        case StoreError() | InvalidSettings():
-            return error
         case httpx.TimeoutException() | TimeoutError():
             return StoreTimeout("no answer from Upstash in time")
         case httpx.DecodingError():
             return StoreGarbled(f"not an answer of Upstash ({error})")
         case httpx.HTTPError() | OSError():
             return StoreUnavailable(f"no connection to Upstash ({type(error).__name__})")
-        case _:
+        case _ if network.replied():
             return StoreGarbled(f"not an answer of Upstash ({type(error).__name__})")
+        case UnicodeEncodeError():
+            why = "the text of the command holds lone surrogates; replace them"
+        case TypeError():
+            why = "a command takes text and numbers only"
+        case RuntimeError():
+            why = "the event loop or the interpreter is shutting down; ask before it does"
+        case _:
+            why = "no fault of Upstash; see the cause, and report a bug"
+    return StoreError(f"the request failed in this process: {why} ({type(error).__name__})")

@@ -8,6 +8,7 @@ the key, so that an answer stored by ``invoke`` is a hit for ``stream`` and the 
 from __future__ import annotations
 
 import functools
+import logging
 import types
 import weakref
 from collections.abc import AsyncIterator, Iterator
@@ -15,6 +16,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
+from langchain_core.globals import get_llm_cache
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
@@ -23,6 +25,8 @@ from langchain_core.runnables.base import RunnableBindingBase
 
 from llm_cache.calls import Call
 from llm_cache.chunks import Recording
+
+logger = logging.getLogger(__name__)
 
 M = TypeVar("M", bound=Runnable[Any, Any])
 if TYPE_CHECKING:
@@ -34,10 +38,11 @@ else:
 def cached(model: M) -> M:
     """Return the chat model with its streams behind the cache that its other calls use.
 
-    That is its own ``cache``, else the global one; ``cache=False``: none. What comes back is a
-    model of the same class, name and state, so wrap it first and build on it: ``bind_tools``,
-    ``with_structured_output`` and chains work as ever. A model that already has arguments bound
-    is taken too. Raises ``TypeError`` for anything else.
+    That is its own ``cache``, else the global one; with neither, a warning is logged once, unless
+    ``cache=False`` wants none. What comes back is a model of the same class, name and state, so
+    wrap it first and build on it: ``bind_tools``, ``with_structured_output`` and chains work as
+    ever. A model that already has arguments bound is taken too. Raises ``TypeError`` for anything
+    else.
 
     A hit comes in chunks under the run's own id. A miss passes through as it comes, and is stored
     after its last chunk: not when the reader left early, the model failed, was cut short or
@@ -57,10 +62,12 @@ class _Cached(Model):
     """Knows when LangChain, inside ``invoke``, has asked the cache already."""
 
     def _generate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
+        _warn_without_cache(self)
         with _answering(self):
             return super()._generate_with_cache(*args, **kwargs)
 
     async def _agenerate_with_cache(self, *args: Any, **kwargs: Any) -> ChatResult:
+        _warn_without_cache(self)
         with _answering(self):
             return await super()._agenerate_with_cache(*args, **kwargs)
 
@@ -99,7 +106,24 @@ class _AsyncStreams(Model):
 
 
 def _call(model: BaseChatModel, /, *args: Any, **kwargs: Any) -> Call | None:
-    return None if _answers.get() is model else Call.of(model, *args, **kwargs)
+    if _answers.get() is model:
+        return None
+    _warn_without_cache(model)
+    return Call.of(model, *args, **kwargs)
+
+
+_warned: weakref.WeakValueDictionary[int, BaseChatModel] = weakref.WeakValueDictionary()
+
+
+def _warn_without_cache(model: Any) -> None:
+    """Log, once for a model, that it has no cache, unless ``cache=False`` wants none."""
+    if model.cache is None and get_llm_cache() is None and id(model) not in _warned:
+        _warned[id(model)] = model
+        logger.warning(
+            "cached(%s) has no cache and stores nothing: give the model one (cache=...), or call "
+            "set_llm_cache; cache=False on the model is silent",
+            type(model).__name__,
+        )
 
 
 def _view(model: BaseChatModel) -> BaseChatModel:

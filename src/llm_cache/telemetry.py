@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 from llm_cache.breaker import Circuit
 from llm_cache.reason import Reason
 from llm_cache.report import Report, Status
-from llm_cache.settings import price
+from llm_cache.settings import environment, price
 from llm_cache.tracing import annotate
 
 if TYPE_CHECKING:
@@ -43,7 +42,7 @@ class CacheMetrics:
     output_price: float = 0.0
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] = os.environ) -> CacheMetrics:
+    def from_env(cls, environ: Mapping[str, str] | None = None) -> CacheMetrics:
         """Return what the environment describes; raise ``InvalidSettings``.
 
         - ``POWERTOOLS_METRICS_NAMESPACE``, by default ``LlmCache``, and ``POWERTOOLS_SERVICE_NAME``
@@ -51,6 +50,7 @@ class CacheMetrics:
         """
         from aws_lambda_powertools import Metrics  # noqa: PLC0415  who has metrics needs it not
 
+        environ = environment(environ)
         metrics = Metrics(namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE)
         read, written = "LLM_CACHE_INPUT_PRICE", "LLM_CACHE_OUTPUT_PRICE"
         return cls(metrics, price(environ, read), price(environ, written))

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
+from llm_cache.checks import number
 from llm_cache.errors import InvalidPolicy, InvalidSettings
 
 MAX_SECONDS = 10 * 365 * 86_400  # ten years: beyond it Redis may refuse an expiry
@@ -34,11 +35,16 @@ def seconds(field: str, value: object) -> float:
     return float(number)
 
 
-def share(name: str, value: object) -> float:
+def positive(name: str, value: float) -> float:
+    """Return ``value`` if it is a time above 0 seconds; raise ``InvalidSettings`` otherwise."""
+    accepted = f"more than 0 seconds, at most {MAX_SECONDS}"
+    return number(name, value, accepted, lambda given: 0 < given <= MAX_SECONDS)
+
+
+def share(name: str, value: float) -> float:
     """Return ``value`` if it is a share of less than all; raise ``InvalidSettings`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < 1:
-        raise InvalidSettings(name, value, "a share: 0 or more and less than 1")
-    return value
+    accepted = "a share: 0 or more and less than 1"
+    return number(name, value, accepted, lambda given: 0 <= given < 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +65,9 @@ class TtlBounds:
     )
 
     def __post_init__(self) -> None:
-        if not 0 < self.floor <= self.ceiling <= MAX_SECONDS:
-            accepted = f"0 < floor <= ceiling <= {MAX_SECONDS} seconds"
-            raise InvalidSettings("ttl floor and ceiling", (self.floor, self.ceiling), accepted)
+        if positive("ttl_floor", self.floor) > positive("ttl_ceiling", self.ceiling):
+            accepted = f"at most ttl_ceiling={self.ceiling}"
+            raise InvalidSettings("ttl_floor", self.floor, accepted)
         if not callable(self.default):
             seconds("ttl", self.default)
         share("ttl_jitter", self.jitter)

@@ -46,7 +46,7 @@ class Process:
     """What callers of one process share, and the commands of those nobody waits for."""
 
     def __init__(self) -> None:
-        store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", ""))
+        store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token"))
         self.cache = UpstashRedisCache(store, namespace="race", lease=3600)
         self.left: list[Operation[None]] = []
         self.answers: Answers[list[Generation]] = replace(

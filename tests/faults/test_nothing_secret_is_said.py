@@ -98,7 +98,7 @@ def flush(heard: Witness, namespace: CacheNamespace) -> None:
 
 
 def tell_all(heard: Witness, url: str, token: str = TOKEN) -> None:
-    heard.said.append(repr(Credentials(url, token)))
+    heard.hear(lambda: heard.said.append(repr(Credentials(url, token))))
     stores = [UpstashStore(lambda: Credentials(url, token)) for _ in range(2)]
     use(heard, UpstashRedisCache(stores[0], namespace="n", timeout=0.2, breaker=Breaker()))
     flush(heard, CacheNamespace(stores[1], "n"))

@@ -21,7 +21,7 @@ class Kept:
         self.read += 1
         if self.fails:
             raise self.fails
-        return Credentials("https://x.upstash.io", f"token {self.read}")
+        return Credentials("https://x.upstash.io", f"token-{self.read}")
 
 
 @pytest.fixture
@@ -41,9 +41,9 @@ def refreshed(credentials: RefreshableCredentials) -> str:
 def test_they_are_read_when_first_needed_and_then_known(kept: Kept, clock: Clock) -> None:
     credentials = made(kept, clock)
     assert kept.read == 0
-    assert {credentials.get().token for _ in range(3)} == {"token 1"}
+    assert {credentials.get().token for _ in range(3)} == {"token-1"}
     clock.now += 3599
-    assert credentials.get().token == "token 1"
+    assert credentials.get().token == "token-1"
     assert kept.read == 1
 
 
@@ -53,27 +53,27 @@ def test_a_first_read_that_fails_is_tried_again_by_the_next(kept: Kept, clock: C
         with pytest.raises(StoreUnavailable):
             credentials.get()
     kept.fails = None
-    assert credentials.get().token == "token 3"
+    assert credentials.get().token == "token-3"
 
 
 def test_a_refresh_is_one_in_its_interval(kept: Kept, clock: Clock) -> None:
     credentials = made(kept, clock)
     credentials.get()
-    assert [refreshed(credentials) for _ in range(3)] == ["token 2"] * 3
+    assert [refreshed(credentials) for _ in range(3)] == ["token-2"] * 3
     clock.now += AGAIN - 1
-    assert refreshed(credentials) == "token 2"
+    assert refreshed(credentials) == "token-2"
     clock.now += 1
-    assert refreshed(credentials) == "token 3"
+    assert refreshed(credentials) == "token-3"
 
 
 def test_old_ones_serve_until_the_new_ones_are_there(kept: Kept, clock: Clock) -> None:
     credentials = made(kept, clock)
     credentials.get()
     clock.now += 3600
-    assert credentials.get().token in {"token 1", "token 2"}  # read beside
-    assert refreshed(credentials) == "token 2"
+    assert credentials.get().token in {"token-1", "token-2"}  # read beside
+    assert refreshed(credentials) == "token-2"
     clock.now += 3599
-    assert refreshed(credentials) == "token 3"  # by a refusal
+    assert refreshed(credentials) == "token-3"  # by a refusal
     clock.now += 3599
     credentials.get()
     assert kept.read == 3
@@ -86,10 +86,10 @@ def test_a_refresh_that_fails_changes_nothing_and_tells_no_value(
     credentials.get()
     kept.fails = ValueError("secret-token")
     with caplog.at_level(logging.DEBUG):
-        assert refreshed(credentials) == "token 1"
+        assert refreshed(credentials) == "token-1"
     assert caplog.messages == ["the secrets were not read anew: ValueError"]
     kept.fails, clock.now = None, clock.now + AGAIN
-    assert refreshed(credentials) == "token 3"
+    assert refreshed(credentials) == "token-3"
 
 
 @pytest.mark.parametrize("ask", [refreshed, lambda credentials: credentials.get().token])
@@ -99,5 +99,5 @@ def test_what_never_changes_is_never_read_again(
     credentials = made(kept, clock, None)
     credentials.get()
     clock.now += 1e9
-    assert ask(credentials) == "token 1"
+    assert ask(credentials) == "token-1"
     assert kept.read == 1

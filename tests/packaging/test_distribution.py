@@ -1,0 +1,80 @@
+"""The sdist and the wheel that ``python -m build`` makes: the wheel is built from the sdist."""
+
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+from zipfile import ZipFile
+
+import pytest
+
+import llm_cache
+
+
+def hatch(target: str, source: Path, into: Path) -> Path:
+    """Build as ``python -m build`` does, with the backend that is installed: no network."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(into)]
+    subprocess.run(command, cwd=source, check=True, capture_output=True)
+    (built,) = into.iterdir()
+    return built
+
+
+@pytest.fixture(scope="module")
+def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The source distribution, unpacked."""
+    archive = hatch("sdist", checkout, tmp_path_factory.mktemp("sdist"))
+    with tarfile.open(archive) as opened:
+        opened.extractall(archive.parent, filter="data")
+    return archive.parent / archive.name.removesuffix(".tar.gz")
+
+
+@pytest.fixture(scope="module")
+def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return hatch("wheel", sdist, tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("installed")
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index"]
+    subprocess.run([*pip, "--target", str(target), str(wheel)], check=True, capture_output=True)
+    return target
+
+
+def modules(checkout: Path) -> set[str]:
+    package = checkout / "src/llm_cache"
+    return {f"llm_cache/{path.relative_to(package)}" for path in package.rglob("*.py")}
+
+
+def run(installed: Path, *command: str) -> str:
+    """Run with the installed package before the one of the checkout."""
+    environ = {**os.environ, "PYTHONPATH": str(installed)}
+    ran = subprocess.run(
+        command, env=environ, cwd=installed, check=True, capture_output=True, text=True
+    )
+    return ran.stdout.strip()
+
+
+def test_sdist_has_the_library_and_its_documents_only(sdist: Path, checkout: Path) -> None:
+    files = {str(path.relative_to(sdist)) for path in sdist.rglob("*") if path.is_file()}
+    documents = {"README.md", "CHANGELOG.md", "LICENSE", "pyproject.toml", ".gitignore", "PKG-INFO"}
+    sources = {f"src/{name}" for name in modules(checkout)} | {"src/llm_cache/py.typed"}
+    assert files == documents | sources
+
+
+def test_wheel_built_from_the_sdist_has_every_module(wheel: Path, checkout: Path) -> None:
+    with ZipFile(wheel) as opened:
+        packed = {name for name in opened.namelist() if ".dist-info/" not in name}
+    assert packed == modules(checkout) | {"llm_cache/py.typed"}
+
+
+def test_installed_wheel_is_imported_and_offers_every_public_name(installed: Path) -> None:
+    script = "import llm_cache; [getattr(llm_cache, name) for name in llm_cache.__all__]"
+    found = run(installed, sys.executable, "-c", f"{script}; print(llm_cache.__file__)")
+    assert Path(found) == installed / "llm_cache/__init__.py"
+
+
+def test_installed_command_prints_the_version(installed: Path) -> None:
+    command = installed / "bin/llm-cache"
+    assert run(installed, str(command), "--version") == llm_cache.__version__
