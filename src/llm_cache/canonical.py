@@ -11,7 +11,7 @@ become ordinals wherever a call or its result stands. Content, roles, names, arg
 again, and a hit has it in another form (see ``parsed``). The sum of a whole stream's chunks
 (``chunk_position="last"``) equals the message that langchain-core makes of it.
 
-Of content blocks leave: markers of a provider's own prompt cache (``_MARKERS``); ids that
+Of content blocks leave: markers of a provider's own prompt cache (``markers``); ids that
 langchain-core gave (``lc_`` and a UUID); and, in an answer, ``index``, by which langchain-core puts
 streamed blocks together. Then a list of one block that has a text and nothing else equals that
 text.
@@ -28,6 +28,7 @@ import re
 from typing import Any
 
 from llm_cache.llm_string import constructor_fields, encode, settings
+from llm_cache.markers import unmarked_blocks
 
 _PASSING = ("artifact", "id", "usage_metadata", "response_metadata")
 _READING = ("model_name", "model_provider", "output_version")
@@ -49,9 +50,6 @@ _CALLS = (
 )  # fmt: skip
 _RESULTS = ("_output", "_result")
 _LINKS = ("call_id", "tool_call_id", "tool_use_id", "toolUseId")
-
-_MARKERS = ("cache_control", "cachePoint", "cache_point", "prompt_cache_breakpoint")
-_INNER = ("content", "extras", "metadata", "source", "toolResult")  # of a block, may hold markers
 
 _HEX = "[0-9a-f]"
 _OWN_ID = re.compile(f"lc_{_HEX}{{8}}(-{_HEX}{{4}}){{3}}-{_HEX}{{12}}")
@@ -128,37 +126,13 @@ def _reading(metadata: Any) -> dict[str, Any]:
 def _content(content: Any, *, answer: bool) -> Any:
     if not isinstance(content, list):
         return content
-    blocks = _unmarked_blocks(content)
+    blocks = unmarked_blocks(content)
     for block in _dicts([blocks]):
         _drop_numbers(block, answer=answer)
     match blocks:
         case [{"type": "text", "text": str(text), **others}] if not others:
             return text
     return blocks
-
-
-def _unmarked_blocks(content: list[Any]) -> list[Any]:
-    """Return the blocks without markers; a block that was nothing else leaves."""
-    kept = [_unmarked(block) if isinstance(block, dict) else block for block in content]
-    return [new for new, old in zip(kept, content, strict=True) if new or not old]
-
-
-def _unmarked(block: dict[str, Any]) -> dict[str, Any]:
-    kept = {
-        name: value
-        for name, value in block.items()
-        if name not in _MARKERS or not isinstance(value, dict)
-    }
-    wrapped = block.get("type") == "non_standard" and "value" in block
-    for name in (*_INNER, "value") if wrapped else _INNER:
-        inner = kept.get(name)
-        if isinstance(inner, list):
-            kept[name] = _unmarked_blocks(inner)
-        elif isinstance(inner, dict) and inner:
-            kept[name] = _unmarked(inner)
-            if not kept[name]:
-                del kept[name]
-    return {} if wrapped and "value" not in kept else kept
 
 
 def _drop_numbers(block: dict[str, Any], *, answer: bool) -> None:

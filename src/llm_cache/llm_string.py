@@ -4,6 +4,7 @@ It is ``json(model)---str(sorted(parameters))``, or the parameters alone where t
 serialisable (langchain-core, ``BaseChatModel._get_llm_string`` and, for text, ``get_prompts``).
 
 - These leave: ``TRANSPORT``; a model's own ``name``; known credentials, which langchain-core masks;
+  markers of the provider's own prompt cache in ``tools`` (``markers``);
   headers of credentials, tracing and transport (``headers``); the address of a function with a name
   of its own. Functions of one qualified name count as one.
 - Regions, endpoints, clients, ``config`` and all other headers stay: they may reach another model.
@@ -25,6 +26,7 @@ from typing import Any
 
 from llm_cache import headers, reprs, schemas
 from llm_cache.errors import Uncacheable
+from llm_cache.markers import MARKERS, unmarked_blocks
 from llm_cache.reason import Reason
 
 TRANSPORT = frozenset({
@@ -117,6 +119,9 @@ class _Reading:
             with suppress(ValueError):
                 kept = self._kept("", {name: reprs.literal(text)}, sent=True)
                 return f"({name!r}, {kept[name]!r})" if kept else ""
+        if name == "tools" and any(marker in text for marker in MARKERS):
+            with suppress(ValueError):
+                text = repr(unmarked_blocks(reprs.literal(text)))
         return self.object(name, f"({name!r}, {text})")
 
     def _kept(self, name: str, value: Any, *, sent: bool) -> Any:

@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from itertools import chain
 from types import ModuleType
-from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary, ref
+from typing import Any
+from weakref import ref
 
 from pydantic import BaseModel
 
@@ -93,60 +93,12 @@ def _held(name: str) -> Any:
     return vars(found).get(last) if isinstance(found, ModuleType | type) else None
 
 
-class _Made(NamedTuple):
-    """A schema that was made, and what must be the same for it to be made again."""
-
-    built: ref[Any]
-    classes: tuple[ref[type], ...]
-    told: str
-    schema: str
-
-    def holds(self, model: type) -> bool:
-        """Whether pydantic has not rebuilt the model, and no docstring or setting has changed."""
-        return self.built() is vars(model).get("__signature__") and self.told == _told(self.classes)
-
-
-_made: WeakKeyDictionary[type, _Made] = WeakKeyDictionary()
-
-
 def _schema(model: Any) -> str | None:
-    """Return a class's name and schema; None if it has no schema."""
+    """Return a class's name and schema; None if it has no schema.
+
+    It is made each time, for code of the class may have a say in it.
+    """
     if not hasattr(model, "model_json_schema"):
         return None
-    known = _made.get(model)
-    if known and known.holds(model):
-        return known.schema
     # Not sorted: a model answers in the order of the fields.
-    schema = f"<schema {model.__name__} {json.dumps(model.model_json_schema())}>"
-    _remember(model, schema)
-    return schema
-
-
-def _remember(model: Any, schema: str) -> None:
-    """Keep a schema, if nothing but pydantic's own code has a say in it."""
-    core, built = (vars(model).get(f"__{name}__") for name in ("pydantic_core_schema", "signature"))
-    parts = [*_parts(core), model.model_json_schema]
-    classes = [part for part in parts if isinstance(part, type)]
-    parts += chain.from_iterable(_parts(getattr(each, "model_config", {})) for each in classes)
-    code = [str(part.__module__) for part in parts if not isinstance(part, type)]
-    fixed = all(name.partition(".")[0] in ("pydantic", "pydantic_core") for name in code)
-    if fixed and built is not None and isinstance(core, dict):
-        weak = tuple(map(ref, classes))
-        _made[model] = _Made(ref(built), weak, _told(weak), schema)
-
-
-def _parts(node: Any, name: object = "") -> Iterator[Any]:
-    """Yield the classes in a core schema, and the code, but for validators and serializers."""
-    if isinstance(node, dict):
-        for inner, part in node.items():
-            yield from _parts(part, inner)
-    elif isinstance(node, list | tuple):
-        for part in node:
-            yield from _parts(part)
-    elif callable(node) and name not in ("function", "default_factory"):
-        yield node
-
-
-def _told(classes: tuple[ref[type], ...]) -> str:
-    models = [known() for known in classes]
-    return repr([(each.__doc__, getattr(each, "model_config", None)) for each in models if each])
+    return f"<schema {model.__name__} {json.dumps(model.model_json_schema())}>"

@@ -1,5 +1,6 @@
 """Who may be told to ask the model, among those who ask the same at once."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from tests.properties.promises import answer_of
 from tests.properties.wire import DRIFT, Stored, Time
 
 from llm_cache import scope
+from llm_cache.flights import NotShared
+from llm_cache.keys import FIRST
 from llm_cache.policy import Coalesce
 
 
@@ -39,7 +42,7 @@ class Turns:
     def taken(self, caller: Caller, command: Any, reply: Any, *, delivered: bool) -> None:
         """Check that a lease was free to take."""
         key, token, milliseconds = command[3], command[-3], command[-2]
-        under, now = tuple(reply[1:-1]), self._time.now
+        under, now = _cleared(reply[1:-1]), self._time.now
         last = self._leases.get(key)
         if last and last.active and last.under == under:
             assert last.until <= now + DRIFT, "two hold the same lease"
@@ -52,7 +55,7 @@ class Turns:
         """Check that a lease for which one has to wait is for an answer that it may have."""
         last = self._leases.get(command[3])
         assert last, "waits for nobody"
-        assert last.under == tuple(reply[1:-1]), "waits for what a clear has reached"
+        assert last.under == _cleared(reply[1:-1]), "waits for what a clear has reached"
 
     def told(self, caller: Caller, history: History) -> None:
         """Check that it was for this caller to ask the model."""
@@ -86,7 +89,7 @@ class Turns:
         until = turn.waited and turn.waited.until
         landed = until.result() if until and until.done() else None
         if not isinstance(landed, str):
-            return False
+            return landed is NotShared.EACH_FOR_ITSELF
         answer = answer_of(history, landed)
         assert answer
         accepted = answer.acceptable(caller.policy, caller.sight.judged)
@@ -152,4 +155,10 @@ def _same(one: Caller, other: Caller) -> bool:
     if one is other or one.process is not other.process or one.which != other.which:
         return False
     tags = [set(caller.policy.tags or ()) for caller in (one, other)]
-    return tags[0] == tags[1] and one.sight.epochs == other.sight.epochs
+    epochs = [_cleared(caller.sight.epochs) for caller in (one, other)]
+    return tags[0] == tags[1] and epochs[0] == epochs[1]
+
+
+def _cleared(epochs: Sequence[str | None]) -> tuple[str | None, ...]:
+    """Return the epochs that clears have set: where a store set one, nothing was cleared."""
+    return tuple(None if epoch and epoch.startswith(FIRST) else epoch for epoch in epochs)

@@ -391,11 +391,3 @@ def test_schema_that_is_kept_does_not_keep_the_class() -> None:
     del made
     gc.collect()
     assert gone() is None
-
-
-def test_schema_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    made, calls = local(), []
-    before = key(made)
-    monkeypatch.setattr("json.dumps", lambda *_: calls.append(1))
-    assert key(made) == before
-    assert calls == []
