@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from llm_cache.streaming import cached
     from llm_cache.telemetry import CacheMetrics
     from llm_cache.tracing import traced
+    from llm_cache.verdict import uncacheable
 
 _HOMES = {
     "Breaker": "breaker",
@@ -80,6 +81,7 @@ _HOMES = {
     "cached": "streaming",
     "or_stale": "fallback",
     "traced": "tracing",
+    "uncacheable": "verdict",
 }
 
 __all__ = [
@@ -120,6 +122,7 @@ __all__ = [
     "cached",
     "or_stale",
     "traced",
+    "uncacheable",
 ]
 
 

@@ -11,7 +11,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, message_chunk_to_
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
-from llm_cache.junk import ENDINGS, REASONS
+from llm_cache.verdict import ENDINGS, REASONS
 
 PIECE = 200  # characters of text in one chunk of a stored answer
 

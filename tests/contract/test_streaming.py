@@ -33,7 +33,7 @@ from upstash_redis import Redis
 
 from llm_cache import CacheMiss, CachePolicy, UpstashRedisCache
 from llm_cache.chunks import PIECE
-from llm_cache.junk import REASONS
+from llm_cache.verdict import REASONS
 from llm_cache.streaming import cached
 from local_cloud.upstash import UpstashEndpoint
 
