@@ -1,4 +1,4 @@
-"""What Lambda calls: every front's request, a direct invocation, and the refill after a clear."""
+"""The Lambda handler of ``ask``: it takes every front's request and direct invocations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ from routes import app
 
 logger = Logger()
 http = Mangum(app, lifespan="off", custom_handlers=[Direct])
-REFILL = {"refill": True}  # the event, of flush_cache, that is no question
 CORRELATION_ID = (
     "requestContext.requestId || "
     'headers."x-amzn-trace-id" || multiValueHeaders."x-amzn-trace-id"[0]'  # of a load balancer
@@ -23,9 +22,5 @@ CORRELATION_ID = (
 @traced
 @logger.inject_lambda_context(correlation_id_path=CORRELATION_ID)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer a request, or a direct invocation; or ask again what was asked most."""
-    if event == REFILL:
-        from refill import refill  # noqa: PLC0415  no question needs it
-
-        return refill(context)
+    """Answer a request or a direct invocation."""
     return http(event, context)

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 
 from langchain_core.messages import (
     AIMessage,
-    AIMessageChunk,
     BaseMessage,
     HumanMessage,
     SystemMessage,
@@ -25,34 +22,15 @@ STATUS = {Cause.TIMEOUT: 504, Cause.BUSY: 503, Cause.FAILED: 502}
 
 def ask_the_model(request: dict[str, Any]) -> dict[str, Any]:
     """Return ``{"answer", "usage"}``; raise a ``Problem`` when the model does not answer."""
-    with _problems():
-        message: AIMessage = model().invoke(prompt(request), **request.get("parameters", {}))
-    return {"answer": str(message.text), "usage": usage(message)}
-
-
-async def stream_the_model(
-    request: dict[str, Any], write: Callable[[str], Awaitable[None]]
-) -> dict[str, Any]:
-    """Write each part of the answer as the model makes it; return what ``ask_the_model`` does."""
-    whole = AIMessageChunk(content="")
-    with _problems():
-        async for chunk in model().astream(prompt(request), **request.get("parameters", {})):
-            whole += chunk
-            if chunk.text:
-                await write(str(chunk.text))
-    return {"answer": str(whole.text), "usage": usage(whole)}
-
-
-@contextmanager
-def _problems() -> Iterator[None]:
     try:
-        yield
-    except CacheMiss:  # no failure of the model: the caller wanted it left alone
+        message: AIMessage = model().invoke(prompt(request), **request.get("parameters", {}))
+    except CacheMiss:  # the model was not called: the caller accepts a stored answer only
         raise
     except Exception as error:
         failure = Failure.of(error)
         status, wait = STATUS[failure.cause], failure.retry_after
         raise Problem(status, failure.cause, failure.message, retry_after=wait) from error
+    return {"answer": str(message.text), "usage": usage(message)}
 
 
 def prompt(request: dict[str, Any]) -> list[BaseMessage]:

@@ -51,11 +51,6 @@ def invalid(field: str, message: str) -> Problem:
     return Problem(422, "invalid", message, field=field)
 
 
-def model_timeout() -> Problem:
-    """Return the 504 of a model that did not answer in time."""
-    return Problem(504, "model_timeout", "the model did not answer in time")
-
-
 async def http_error(_: Request, error: Exception) -> JSONResponse:
     """Tell of 404 and 405 in JSON, like everything else."""
     assert isinstance(error, HTTPException)  # noqa: S101  Starlette sends it nothing else

@@ -59,7 +59,6 @@ def question() -> schema.CoreSchema:
         messages=schema.list_schema(TURN, max_length=MAX_TURNS),
         parameters=parameters,
         cache=schema.dict_schema(schema.str_schema(), schema.any_schema()),
-        stream=schema.bool_schema(),
     )
 
 
@@ -70,14 +69,10 @@ def _validator() -> SchemaValidator:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """The body of ``POST /ask``: what is asked, and what of the cache it accepts.
-
-    ``stream``: it would have the answer as it is made.
-    """
+    """The body of ``POST /ask``: the request, and what it accepts of the cache."""
 
     request: dict[str, Any]
     cache: dict[str, Any]
-    stream: bool = False
 
     @classmethod
     def from_json(cls, body: bytes) -> Question:
@@ -90,8 +85,8 @@ class Question:
             first = error.errors(include_url=False, include_input=False)[0]
             field = ".".join(str(part) for part in first["loc"]) or "body"
             raise invalid(field, first["msg"]) from None
-        accepts, stream = fields.pop("cache", None) or {}, fields.pop("stream", None) or False
-        return cls(_given(fields), accepts, stream)
+        accepts = fields.pop("cache", None) or {}
+        return cls(_given(fields), accepts)
 
     def policy(self, cache_control: str) -> CachePolicy:
         """Return what the body's ``cache`` and the ``Cache-Control`` header both allow."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from adapter import context_of, event_of
 from answering import Asked
 from defaults import defaults
 from llm_cache import CachePolicy
@@ -16,14 +15,8 @@ sharing(), defaults()  # a wrong setting fails here, at the start, and not a cal
 
 async def read(request: Request) -> Asked:
     """Read a request; raise a ``Problem`` that says what is wrong with it."""
-    tenant = tenant_of(event_of(request))
+    tenant = tenant_of(request.scope.get("aws.event"))  # of Mangum: no other server has one
     question = Question.from_json(await request.body())
     accepted = question.policy(",".join(request.headers.getlist("cache-control")))
     policy = CachePolicy(tenant=tenant).within(accepted).within(defaults())
-    streams = question.stream and not _whole(request)
-    return Asked(question.request, policy, context_of(request), streams)
-
-
-def _whole(request: Request) -> bool:
-    """Whether an answer is told at once: Mangum's fronts stream nothing, and a retry is no news."""
-    return "aws.event" in request.scope or "idempotency-key" in request.headers
+    return Asked(question.request, policy, request.scope.get("aws.context"))

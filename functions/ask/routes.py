@@ -8,13 +8,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from answering import count
-from idempotency import once
+from answering import answer_in_time
 from problems import HANDLERS, Problem
 from reading import read
 from replies import body, respond
 from service import health, openapi
-from streams import Streamed
 
 logger = Logger()
 
@@ -23,10 +21,7 @@ async def ask(request: Request) -> Response:
     """Answer a question, from the cache if the caller accepts what is there."""
     try:
         asked = await read(request)
-        await count(asked)
-        if asked.streams:
-            return Streamed(request, asked)
-        answered = await once(request, asked)  # without idempotency: answer_in_time(asked)
+        answered = await answer_in_time(asked)
     except Problem as problem:
         logger.warning("no answer", extra=problem.logged)
         return problem.response()

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse
 
 import llm_cache
-from idempotency import KEY
 from question import question
 
 REF = "#/components/schemas/"
@@ -51,10 +50,7 @@ def _ask() -> dict[str, Any]:
         "200": {
             "description": "The answer, and what the cache did.",
             "headers": {name: _text(what) for name, what in TOLD.items()},
-            "content": {
-                "application/json": {"schema": {"$ref": f"{REF}Answer"}},
-                "text/event-stream": {},  # OpenAPI 3.1 has no schema of a stream's events
-            },
+            "content": {"application/json": {"schema": {"$ref": f"{REF}Answer"}}},
         },
         "304": {"description": "The caller has this answer: If-None-Match names its ETag."},
         "400": {"description": "Of the front, not the function: no HTTP that can be read."},
@@ -62,8 +58,8 @@ def _ask() -> dict[str, Any]:
     return {
         "summary": "Ask a question.",
         "parameters": [
-            {"name": name, "in": "header", "required": False, **_text(what, **shape)}
-            for name, (what, shape) in TAKEN.items()
+            {"name": name, "in": "header", "required": False, **_text(what)}
+            for name, what in TAKEN.items()
         ],
         "requestBody": {
             "required": True,
@@ -77,20 +73,13 @@ def _json(description: str, schema: dict[str, Any]) -> dict[str, Any]:
     return {"description": description, "content": {"application/json": {"schema": schema}}}
 
 
-def _text(description: str, **shape: Any) -> dict[str, Any]:
-    return {"description": description, "schema": {"type": "string", **shape}}
+def _text(description: str) -> dict[str, Any]:
+    return {"description": description, "schema": {"type": "string"}}
 
 
-TAKEN: dict[str, tuple[str, dict[str, Any]]] = {
-    "Cache-Control": (
-        "What the caller accepts: RFC 9111's request directives, and stale-if-error.",
-        {},
-    ),
-    "If-None-Match": ("ETags of answers that the caller has.", {}),
-    "Idempotency-Key": (
-        "Names the request: sent again, it gets its first answer.",
-        {"pattern": f"^{KEY}$"},
-    ),
+TAKEN = {
+    "Cache-Control": "What the caller accepts: RFC 9111's request directives, and stale-if-error.",
+    "If-None-Match": "ETags of answers that the caller has.",
 }
 TOLD = {
     "Cache-Status": "What the cache did (RFC 9211).",
@@ -100,7 +89,7 @@ TOLD = {
 WHY = {
     403: "Who asks is not known: AWS names nobody in the request.",
     413: "The body is too large.",
-    422: "The body, or a header, is not as described, or the Idempotency-Key another request's.",
+    422: "The body, or a header, is not as described.",
     500: "Something unexpected.",
     502: "The model failed, or refused the request.",
     503: "The model takes no more requests now; Retry-After says when, if it said so.",

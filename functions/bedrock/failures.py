@@ -49,8 +49,7 @@ class Failure(NamedTuple):
             return cls(Cause.TIMEOUT, TEXTS[Cause.TIMEOUT])
         if not isinstance(error, ClientError):
             return cls(Cause.FAILED, TEXTS[Cause.FAILED])
-        told = error.response.get("Error", {}).get("Code", "")
-        code = told[:1].upper() + told[1:]  # in a stream they begin in lower case
+        code = error.response.get("Error", {}).get("Code", "")
         if code in BUSY:
             headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
             return cls(Cause.BUSY, TEXTS[Cause.BUSY], headers.get("retry-after"))

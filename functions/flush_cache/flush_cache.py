@@ -7,7 +7,6 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging import correlation_paths
 
-from again import refill
 from counting import count
 from flush import Flush
 from llm_cache import CacheNamespace, traced
@@ -31,9 +30,8 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     namespace = CacheNamespace.from_env(namespace=asked.namespace)
     if asked.clears:
         namespace.clear(asked.tag)
-    refilling = refill(asked)
     reclaimed = asked.reclaim(namespace, context.get_remaining_time_in_millis() / 1000 - RESERVE)
-    result = {**asked.done(namespace.name, reclaimed), "refilling": refilling}
+    result = asked.done(namespace.name, reclaimed)
     count(asked, reclaimed)
     logger.info("flushed", extra={**result, "tag": asked.hashed_tag})
     return result

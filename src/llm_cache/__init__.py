@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from llm_cache.memory import MemoryTier
     from llm_cache.namespace import CacheNamespace
     from llm_cache.policy import CachePolicy, Coalesce, Mode
-    from llm_cache.popular import Popular, PopularRequest
     from llm_cache.reason import Reason
     from llm_cache.report import Outcome, Report, Status
     from llm_cache.responses import ResponseCache
@@ -61,8 +60,6 @@ _HOMES = {
     "MemoryTier": "memory",
     "Mode": "policy",
     "Outcome": "report",
-    "Popular": "popular",
-    "PopularRequest": "popular",
     "Reclaimed": "clearing",
     "Reason": "reason",
     "Report": "report",
@@ -101,8 +98,6 @@ __all__ = [
     "MemoryTier",
     "Mode",
     "Outcome",
-    "Popular",
-    "PopularRequest",
     "Reason",
     "Reclaimed",
     "Report",

@@ -102,10 +102,6 @@ class Keyspace:
         """Return the key of the lease of who computes the answer to what hashes to ``hashed``."""
         return f"{self.prefix}:lease:{hashed}"
 
-    def popular(self, of: str) -> str:
-        """Return the key of the counts of what is asked, of one kind of answers (``of``)."""
-        return f"{self.prefix}:popular:{of}"
-
     @property
     def entry_pattern(self) -> str:
         """A ``SCAN … MATCH`` pattern for entries; the namespace's glob characters are escaped."""

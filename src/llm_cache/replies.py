@@ -31,14 +31,6 @@ def texts(reply: object, count: int) -> list[str | None]:
     return values
 
 
-def names(reply: object) -> list[str]:
-    """Return the members of a set, however many."""
-    listed: list[Any] = reply if isinstance(reply, list) else [None]
-    if not all(isinstance(name, str) for name in listed):
-        raise StoreGarbled("not an answer of Upstash (no names)")
-    return listed
-
-
 def page(reply: object) -> tuple[str, list[str]]:
     """Return the cursor and the keys of one ``SCAN``."""
     match reply:

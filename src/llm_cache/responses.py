@@ -8,7 +8,7 @@ import os
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING, Any, Unpack, cast, overload
+from typing import Any, Unpack, cast, overload
 
 from llm_cache import scope
 from llm_cache.configuration import Bounds, configured
@@ -21,10 +21,7 @@ from llm_cache.question import Question
 from llm_cache.reason import Reason
 from llm_cache.report import NO_TOKENS, Outcome, Report, Tokens
 from llm_cache.settings import Settings
-from llm_cache.steps import Operation, Pause, Request, unlocked
-
-if TYPE_CHECKING:
-    from llm_cache.popular import Popular, PopularRequest
+from llm_cache.steps import Pause, Request
 
 Response = dict[str, Any]
 Answering = Callable[[Any], Response]
@@ -48,30 +45,20 @@ class ResponseCache(Cache[Response]):
 
     - ``version``: enters the key; what changes an answer beside the request, such as the model's id
       and settings, and the version of the code
-    - ``popular``: ``Popular(20)`` for ``count`` to count what is asked; off by default
 
     The ``usage`` of a response, where it has ``input_tokens`` and ``output_tokens`` as LangChain's
     ``usage_metadata`` has, is what a hit saves.
     """
 
-    def __init__(
-        self,
-        redis_: object,
-        *,
-        version: str,
-        popular: Popular | None = None,
-        **bounds: Unpack[Bounds],
-    ) -> None:
+    def __init__(self, redis_: object, *, version: str, **bounds: Unpack[Bounds]) -> None:
         super().__init__(redis_, Responses(), **bounds)
         self._version = version
-        self._popular = popular
 
     @classmethod
     def from_env(cls, *, version: str, environ: Mapping[str, str] = os.environ) -> ResponseCache:
         """Build what the environment describes, as ``UpstashRedisCache.from_env`` does."""
-        settings = Settings.from_env(environ)
-        store, bounds = configured(settings)
-        return cls(store, version=version, popular=_popular(settings), **bounds)
+        store, bounds = configured(Settings.from_env(environ))
+        return cls(store, version=version, **bounds)
 
     def lookup(self, request: object) -> Response | None:
         """Return the stored response, or None. One command."""
@@ -88,25 +75,6 @@ class ResponseCache(Cache[Response]):
     async def aupdate(self, request: object, response: Response) -> None:
         """Store a response, unless the policy forbids it. One command."""
         await self._aupdate(self._question(request), response)
-
-    def count(self, request: object) -> None:
-        """Count a request, asked under the policy around it, for ``most_asked``; never raises.
-
-        No command but for the share of them that ``popular`` counts: of those, one.
-        """
-        run(self._counted(request), self._execute)
-
-    async def acount(self, request: object) -> None:
-        """Count a request, as ``count`` does."""
-        await arun(self._counted(request), self._aexecute)
-
-    def most_asked(self) -> list[PopularRequest]:
-        """Return the requests that were counted most, to be asked again after a clear.
-
-        Each is to be asked under its own ``policy``, which says whose the answer is. Of another
-        version of the cache there are none. Two commands; raises ``StoreError``.
-        """
-        return run(self._most_asked(), self._execute)
 
     @overload
     def cached(self, answer: AsyncAnswering) -> AsyncAnswering: ...
@@ -165,19 +133,6 @@ class ResponseCache(Cache[Response]):
         yield from self._answers.update(self._question(request), response)
         return response
 
-    def _counted(self, request: object) -> Operation[None]:
-        if self._popular and self._popular.drawn():
-            asked, now = self._question(request), self._answers.clock()
-            yield from self._popular.count(asked, version=self._version, request=request, now=now)
-
-    def _most_asked(self) -> Operation[list[PopularRequest]]:
-        if self._popular is None:
-            return []
-        seal = yield from unlocked(self._seal)
-        keys = self._keys.under(seal.names) if seal else self._keys
-        now = self._answers.clock()
-        return (yield from self._popular.most_asked(keys, seal, version=self._version, now=now))
-
     def _question(self, request: object) -> Question:
         def asked(policy: CachePolicy) -> tuple[str, ...]:
             if policy.key is not None:
@@ -186,14 +141,6 @@ class ResponseCache(Cache[Response]):
             return "response", self._version, text
 
         return self._about(asked)
-
-
-def _popular(settings: Settings) -> Popular | None:
-    if not settings.popular:
-        return None
-    from llm_cache.popular import Popular  # noqa: PLC0415  who counts nothing needs it not
-
-    return Popular(settings.popular, share=settings.popular_share)
 
 
 COMPUTING = CachePolicy(mode=Mode.BYPASS)

@@ -18,8 +18,6 @@ SIGNING_KEY, ENCRYPTION_KEY = "LLM_CACHE_SIGNING_KEY", "LLM_CACHE_ENCRYPTION_KEY
 DEFAULT_TIMEOUT = 1.0
 DEFAULT_LEASE = 30.0
 DEFAULT_SECRETS_MAX_AGE = 3600.0
-DEFAULT_POPULAR_SHARE = 0.1
-MOST_POPULAR = 100
 DEFAULT_MAX_BYTES = 900_000  # Upstash's smaller limit of a request is 1 MB; key and tags need 20 KB
 
 
@@ -48,8 +46,6 @@ class Settings:
     memory: float | None = None
     max_bytes: int = DEFAULT_MAX_BYTES
     secrets_max_age: float = DEFAULT_SECRETS_MAX_AGE
-    popular: int = 0
-    popular_share: float = DEFAULT_POPULAR_SHARE
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] = os.environ) -> Settings:
@@ -69,9 +65,6 @@ class Settings:
         - ``LLM_CACHE_LEASE``: the seconds after which nobody waits for another's answer any more
         - ``LLM_CACHE_MEMORY``: the seconds a hit is kept in the process; empty: not at all
         - ``LLM_CACHE_MAX_BYTES``: the bytes an answer may take in the request that stores it
-        - ``LLM_CACHE_POPULAR``: how many of the most asked requests are known, for ``Popular``; 0:
-          none are counted
-        - ``LLM_CACHE_POPULAR_SHARE``: the share of requests that are counted
         """
         settings = cls(
             url=environ.get("UPSTASH_REDIS_REST_URL"),
@@ -95,10 +88,6 @@ class Settings:
             max_bytes=_read(environ, "LLM_CACHE_MAX_BYTES", _positive_bytes, DEFAULT_MAX_BYTES),
             secrets_max_age=_read(
                 environ, "LLM_CACHE_SECRETS_MAX_AGE", _positive_seconds, DEFAULT_SECRETS_MAX_AGE
-            ),
-            popular=_read(environ, "LLM_CACHE_POPULAR", _popular, 0),
-            popular_share=_read(
-                environ, "LLM_CACHE_POPULAR_SHARE", _popular_share, DEFAULT_POPULAR_SHARE
             ),
         )
         settings.require_location()
@@ -198,33 +187,6 @@ def positive_bytes(name: str, value: int) -> int:
 
 def _positive_bytes(text: str) -> int:
     return positive_bytes("bytes", int(text) if text.isdecimal() else 0)
-
-
-def popular_most(name: str, value: int) -> int:
-    """Return ``value`` if so many requests can be known; raise ``InvalidSettings`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MOST_POPULAR:
-        raise InvalidSettings(name, value, f"a whole number, 1 to {MOST_POPULAR}")
-    return value
-
-
-def _popular(text: str) -> int:
-    if text.isdecimal() and int(text) <= MOST_POPULAR:
-        return int(text)
-    raise InvalidSettings("popular", text, f"a whole number, 0 to {MOST_POPULAR}")
-
-
-def popular_share(name: str, value: float) -> float:
-    """Return ``value`` if it is some share, or all; raise ``InvalidSettings`` otherwise."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value <= 1:
-        raise InvalidSettings(name, value, "a share: more than 0, and at most 1")
-    return value
-
-
-def _popular_share(text: str) -> float:
-    try:
-        return popular_share("share", float(text))
-    except ValueError:
-        raise InvalidSettings("share", text, "a share: more than 0, and at most 1") from None
 
 
 def text_of(environ: Mapping[str, str], name: str) -> str:

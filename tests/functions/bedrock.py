@@ -1,14 +1,11 @@
 """A model on loopback that speaks Bedrock's Converse, and fails when told to."""
 
 import json
-import struct
 import threading
-from binascii import crc32
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from itertools import chain
 from typing import Any
 
 USAGE = {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}
@@ -25,23 +22,6 @@ class Bedrock:
     requests: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
 
-    breaks: str = ""
-    """The exception by which a stream ends after its first part."""
-
-    def parts(self) -> Iterator[bytes]:
-        """Return what a stream consists of; it is held back after its first part."""
-        yield _frame("messageStart", {"role": "assistant"})
-        for part in ("Answer ", f"{len(self.requests)}", "."):
-            yield _frame("contentBlockDelta", {"delta": {"text": part}, "contentBlockIndex": 0})
-            if self.hold is not None:
-                self.hold.wait(10)
-            if self.breaks:
-                yield _frame(self.breaks, {"message": "do not show this"}, kind="exception")
-                return
-        yield _frame("contentBlockStop", {"contentBlockIndex": 0})
-        yield _frame("messageStop", {"stopReason": "end_turn"})
-        yield _frame("metadata", {"usage": USAGE, "metrics": {"latencyMs": 1}})
-
     def reply(self) -> dict[str, Any]:
         if self.status != 200:
             return {"message": "do not show this to callers"}
@@ -57,22 +37,6 @@ class Bedrock:
         }
 
 
-def _frame(name: str, payload: dict[str, Any], kind: str = "event") -> bytes:
-    """Return one message of ``application/vnd.amazon.eventstream``."""
-    told = {f":{kind}-type": name, ":content-type": "application/json", ":message-type": kind}
-    headers = b"".join(
-        struct.pack("!B", len(key))
-        + key.encode()
-        + struct.pack("!BH", 7, len(value))
-        + value.encode()
-        for key, value in told.items()
-    )
-    body = json.dumps(payload).encode()
-    prelude = struct.pack("!II", 16 + len(headers) + len(body), len(headers))
-    message = prelude + struct.pack("!I", crc32(prelude)) + headers + body
-    return message + struct.pack("!I", crc32(message))
-
-
 @contextmanager
 def bedrock() -> Iterator[Bedrock]:
     model = Bedrock()
@@ -85,9 +49,6 @@ def bedrock() -> Iterator[Bedrock]:
 
         def do_POST(self) -> None:
             model.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            if self.path.endswith("/converse-stream") and model.status == 200:
-                self.stream()
-                return
             if model.hold is not None:
                 model.hold.wait(10)
             body = json.dumps(model.reply()).encode()
@@ -97,16 +58,6 @@ def bedrock() -> Iterator[Bedrock]:
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
-
-        def stream(self) -> None:
-            self.close_connection = True
-            self.send_response(200)
-            self.send_header("Content-Type", "application/vnd.amazon.eventstream")
-            self.send_header("Transfer-Encoding", "chunked")
-            self.end_headers()
-            with suppress(OSError):  # the reader may leave
-                for part in chain(model.parts(), [b""]):
-                    self.wfile.write(f"{len(part):x}\r\n".encode() + part + b"\r\n")
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True

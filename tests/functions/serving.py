@@ -1,4 +1,4 @@
-"""The function's app under an ASGI server, as behind the Lambda Web Adapter, on loopback."""
+"""The function's app under an ASGI server, without Mangum, on loopback."""
 
 import threading
 from collections.abc import Iterator

@@ -93,6 +93,44 @@ def test_a_reader_says_what_it_accepts(
     assert len(model.requests) == calls
 
 
+@pytest.mark.parametrize(
+    ("accepts", "cache", "max_bytes", "calls"),
+    [
+        ("", {}, "900000", 1),
+        ("max-age=60", {}, "900000", 1),
+        ("no-store", {}, "900000", 2),
+        ("no-cache", {}, "900000", 2),
+        ("", {"mode": "bypass"}, "900000", 2),
+        ("", {"ttl": 0}, "900000", 2),
+        ("", {}, "1", 2),
+    ],
+)
+def test_retry_calls_the_model_again_only_where_no_answer_may_be_served(
+    model: Bedrock,
+    monkeypatch: pytest.MonkeyPatch,
+    accepts: str,
+    cache: dict[str, object],
+    max_bytes: str,
+    calls: int,
+) -> None:
+    monkeypatch.setenv("LLM_CACHE_MAX_BYTES", max_bytes)
+    cold()
+    for _ in range(2):
+        assert call({**QUESTION, "cache": cache}, cache_control=accepts).status == 200
+    assert len(model.requests) == calls
+
+
+def test_miss_hit_and_refresh_cost_three_one_and_two_commands(
+    model: Bedrock, upstash: UpstashEndpoint
+) -> None:
+    def commands(accepts: str = "") -> int:
+        upstash.meter.reset()
+        assert call(QUESTION, cache_control=accepts).status == 200
+        return upstash.meter.read().commands
+
+    assert (commands(), commands(), commands("no-cache")) == (3, 1, 2)
+
+
 def test_max_age_bounds_the_age_of_the_answer(model: Bedrock) -> None:
     call(QUESTION)
     time.sleep(0.01)
@@ -146,6 +184,7 @@ def test_system_text_and_earlier_turns_are_part_of_the_question(model: Bedrock) 
         ({"question": "x" * 20_001}, "question"),
         ({**QUESTION, "system": []}, "system"),
         ({**QUESTION, "temperature": 2}, "temperature"),
+        ({**QUESTION, "stream": True}, "stream"),
         ({**QUESTION, "cache": "yes"}, "cache"),
         ({**QUESTION, "cache": {"ttl": -1}}, "cache.ttl"),
         ({**QUESTION, "cache": {"ttl": "60"}}, "cache.ttl"),

@@ -37,7 +37,6 @@ def test_a_flush_clears_reclaims_and_counts(filled: UpstashRedisCache, redis: Re
         "tag": None,
         "dry_run": False,
         "cleared": True,
-        "refilling": False,
         "scanned": 30,
         "removed": 30,
         "cursor": "0",
@@ -248,7 +247,7 @@ def test_without_a_namespace_it_refuses_to_flush_a_whole_database(
     assert redis.get("foreign") == "x"
 
 
-def test_it_never_imports_langchain_nor_what_refills(checkout: Path) -> None:
+def test_it_never_imports_langchain_nor_boto3(checkout: Path) -> None:
     path = str(checkout / "functions" / "flush_cache")
     script = f"import sys; sys.path.insert(0, {path!r}); import flush_cache; print(*sys.modules)"
     loaded = subprocess.run(

@@ -109,7 +109,7 @@ def test_the_description_is_whole_and_of_what_is_checked(model: Bedrock) -> None
     assert told.status == 200
     schemas = told.body["components"]["schemas"]
     assert set(schemas["Question"]["properties"]) == {
-        *("question", "system", "messages", "parameters", "cache", "stream")
+        *("question", "system", "messages", "parameters", "cache")
     }
     assert schemas["Question"]["additionalProperties"] is False
     text = json.dumps(told.body)

@@ -1,12 +1,15 @@
 """Nobody gets another's answer, whatever a request says of itself."""
 
+import json
 import unicodedata
 from typing import Any
 
+import httpx
 import pytest
 from tests.functions.asking import QUESTION, at_once, call, cold, handle
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import function_url, signed_by
+from tests.functions.serving import served
 from upstash_redis import Redis
 
 import tenant
@@ -124,6 +127,9 @@ FRONTS: dict[str, dict[str, Any]] = {
 }
 
 
+FORGED = json.dumps({"authorizer": {"iam": ALICE}})
+
+
 def from_front(front: str) -> dict[str, Any]:
     event = function_url("POST", "/ask", QUESTION)
     del event["requestContext"]["authorizer"]
@@ -162,6 +168,21 @@ def test_only_what_everybody_shares_is_for_the_unknown_too(
     assert handle(from_front("a URL that asks for no signature")).status == status
 
 
+@pytest.mark.parametrize("headers", [{}, {"X-Amzn-Request-Context": FORGED}], ids=["no", "forged"])
+def test_request_without_a_lambda_event_is_refused_whatever_its_headers(
+    model: Bedrock, shared: Any, headers: dict[str, str]
+) -> None:
+    def status() -> int:
+        return httpx.post(
+            f"http://127.0.0.1:{port}/ask", json=QUESTION, headers=headers
+        ).status_code
+
+    with served() as port:
+        assert (status(), model.requests) == (403, [])
+        shared("all")
+        assert status() == 200
+
+
 def test_the_refusal_says_nothing_of_the_question() -> None:
     event = from_front("HTTP API, JWT")
     wrong = function_url("POST", "/ask", {"question": 7})
@@ -181,6 +202,7 @@ HEADERS: list[dict[str, Any]] = [
     {"x_amzn_iam_callerid": "AIDAALICE", "x_amzn_requestcontext": '{"authorizer": {}}'},
     {"x_amz_security_token": "AIDAALICE", "authorization": "AWS4 Credential=AKIAEXAMPLE/"},
     {"requestcontext": '{"authorizer": {"iam": {"callerId": "AIDAALICE"}}}'},
+    {"x_amzn_request_context": FORGED},
     {"x_forwarded_for": "192.0.2.1", "x_forwarded_host": "abc.lambda-url.us-east-1.on.aws"},
     {"host": "a.example, b.example"},
     {"cookie": "tenant=AIDAALICE"},

@@ -64,29 +64,9 @@ BREACHES: list[Breach] = [
     ),
     (releases.tracing_is_off_by_default_and_brings_no_library, f"{SHARED}/Tracing", "Active"),
     (
-        releases.the_layer_is_shared_with_nobody_unasked,
-        "Resources/LayerForOrganization/Condition",
-        ABSENT,
-    ),
-    (
-        releases.the_layer_is_shared_with_nobody_unasked,
-        "Resources/LayerForOrganization/Properties/OrganizationId",
-        ABSENT,
-    ),
-    (
-        releases.the_layer_is_shared_with_nobody_unasked,
-        "Resources/LayerForAccount/Properties/Principal",
-        "*",
-    ),
-    (
-        releases.the_layer_is_shared_with_nobody_unasked,
-        "Resources/LayerForAccount/Properties/Action",
-        "lambda:*",
-    ),
-    (
-        releases.the_layer_is_shared_with_nobody_unasked,
-        "Parameters/LayerAccount/Default",
-        "111122223333",
+        releases.the_template_shares_the_layer_with_nobody,
+        "Resources/LayerForEverybody",
+        {"Type": "AWS::Lambda::LayerVersionPermission", "Properties": {"Principal": "*"}},
     ),
     (
         releases.the_layer_is_found_by_other_stacks,

@@ -58,7 +58,7 @@ def named_parameters_may_be_read(template: Template) -> Iterator[str]:
 # What each function calls. Converse is allowed as InvokeModel.
 CALLS = {
     "AskFunction": {"ssm:GetParameters", "bedrock:InvokeModel"},
-    "FlushCacheFunction": {"ssm:GetParameters", "lambda:InvokeFunction"},
+    "FlushCacheFunction": {"ssm:GetParameters"},
     "SummarizeFunction": {
         *("ssm:GetParameters", "bedrock:InvokeModel"),
         *("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
@@ -77,24 +77,6 @@ def only_what_is_called_is_allowed(template: Template) -> Iterator[str]:
         }
         if allowed != CALLS.get(function, set()):
             yield f"{function} is allowed {sorted(allowed)}"
-
-
-ASK = {"Ref": "AskFunction.Alias"}
-INVOKES = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": ASK}
-
-
-def ask_alone_is_invoked_and_only_to_refill(template: Template) -> Iterator[str]:
-    for function, properties in functions(template).items():
-        for policy in _policies(template, properties):
-            for statement in policy.get("Statement", []):
-                invokes = "lambda:" in json.dumps(statement)
-                if invokes and statement != {"Fn::If": ["Refills", INVOKES, ABSENT]}:
-                    yield f"{function} may invoke more than ask, or where nothing is refilled"
-        invoked = environment(properties).get(
-            "REFILL_FUNCTION", {"Fn::If": ["Refills", ASK, ABSENT]}
-        )
-        if invoked != {"Fn::If": ["Refills", ASK, ABSENT]}:
-            yield f"{function} refills by another function than ask, or unasked"
 
 
 def no_function_reads_anothers_secret(template: Template) -> Iterator[str]:
@@ -395,7 +377,6 @@ def parameters_explain_themselves(template: Template) -> Iterator[str]:
 END_IN_THEMSELVES = {
     "AWS::CloudWatch::Alarm",
     "AWS::Lambda::EventSourceMapping",
-    "AWS::Lambda::LayerVersionPermission",
     "AWS::S3::BucketPolicy",
     "AWS::SNS::Subscription",
     "AWS::SQS::QueuePolicy",
@@ -428,7 +409,6 @@ RULES: tuple[Rule, ...] = (
     no_permission_is_open,
     every_arn_is_of_the_stacks_own_account,
     only_what_is_called_is_allowed,
-    ask_alone_is_invoked_and_only_to_refill,
     no_function_reads_anothers_secret,
     a_new_layer_reaches_the_alias,
     everything_is_built_for_one_target,

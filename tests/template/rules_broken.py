@@ -87,21 +87,6 @@ BREACHES: list[Breach] = [
     (rules.only_what_is_called_is_allowed, f"{FLUSH}/Policies", []),
     (rules.only_what_is_called_is_allowed, f"{SHARED_STATEMENT}/Action", "ssm:GetParameter"),
     (
-        rules.ask_alone_is_invoked_and_only_to_refill,
-        f"{FLUSH}/Policies/1/Statement/1/Fn::If/1/Resource",
-        {"Ref": "SummarizeFunction.Alias"},
-    ),
-    (
-        rules.ask_alone_is_invoked_and_only_to_refill,
-        f"{FLUSH}/Policies/1/Statement/1",
-        rules.INVOKES,
-    ),
-    (
-        rules.ask_alone_is_invoked_and_only_to_refill,
-        f"{FLUSH}/Environment/Variables/REFILL_FUNCTION",
-        {"Ref": "AskFunction.Alias"},
-    ),
-    (
         rules.no_function_reads_anothers_secret,
         f"{FIRST_STATEMENT}/Resource",
         {"Fn::Sub": "arn:aws:ssm:eu-west-1:1:parameter${UpstashFlushTokenParameter}"},

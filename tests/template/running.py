@@ -24,7 +24,6 @@ LAYER = {"Ref": "LlmCacheLayer"}
 LEAST_SECONDS, MOST_SECONDS = 10, 900
 LEAST_MEMORY = 256
 OFF = (
-    "RefillQuestions",
     "StaleIfError",
     "AlarmEmail",
     "AlarmTopicArn",
@@ -130,7 +129,6 @@ VARIABLES = {
     "LLM_CACHE_OUTPUT_PRICE": "OutputPrice",
     "MODEL_MAX_TOKENS": "MaxTokens",
     "STALE_IF_ERROR": "StaleIfError",
-    "LLM_CACHE_POPULAR": "RefillQuestions",
     "SUMMARY_TTL_IMMUTABLE": "SummaryTtl",
     "SUMMARY_TTL_MUTABLE": "SummaryTtlMutable",
 }
@@ -188,14 +186,10 @@ SAID: list[tuple[dict[str, str], str, bool]] = [
             ("Signs", "SigningKeyParameter", "/key"),
             ("Encrypts", "EncryptionKeyParameter", "/key"),
             ("ReservesConcurrency", "AskReservedConcurrency", "9"),
-            ("SharesWithAccount", "LayerAccount", "111122223333"),
-            ("SharesWithOrganization", "LayerOrganization", "o-0123456789"),
         )
         for value in ("", given)
     ),
     ({"InferenceProfile": "none"}, "CallsProfile", False),
-    ({"RefillQuestions": "0"}, "Refills", False),
-    ({"RefillQuestions": "10"}, "Refills", True),
     ({"InferenceProfile": "eu"}, "CallsProfile", True),
     *(
         ({"Monitoring": said}, condition, said == "on")

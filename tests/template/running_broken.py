@@ -84,8 +84,6 @@ BREACHES: list[Breach] = [
             ("CallsProfile", NEVER),
             ("FlushesByItsOwnToken", NEVER),
             ("ReservesConcurrency", ALWAYS),
-            ("SharesWithAccount", ALWAYS),
-            ("SharesWithOrganization", ALWAYS),
             ("Monitored", ALWAYS),
             ("NoTopicGiven", ALWAYS),
             ("WatchesHitRate", {"Condition": "Monitored"}),

@@ -1,16 +1,36 @@
-"""What the README shows of the layer in other stacks names what this one publishes."""
+"""The README and the workflow use the layer in other stacks as this one publishes it."""
 
 import ast
+import json
+import os
 import re
+import shlex
+import subprocess
 import tomllib
+from pathlib import Path
+from typing import Any
 
+import botocore.session
 import pytest
 import yaml
+from botocore import xform_name
 from tests.template.loader import ROOT, load, resources
 
 README = (ROOT / "README.md").read_text()
-SHOWN = ("yaml", "python", "hcl")
-STACK = tomllib.loads((ROOT / "samconfig.toml").read_text())["default"]["deploy"]["parameters"]
+SHOWN = ("yaml", "python", "hcl", "sh")
+CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
+STACK = CONFIG["default"]["deploy"]["parameters"]
+ARN = "arn:aws:lambda:eu-west-1:444455556666:layer:llm-cache:7"
+CONSUMER = "111122223333"
+# The command line of AWS: it prints what each operation would, and writes down how it was called.
+AWS = f"""#!/usr/bin/env python3
+import json, os, sys
+with open(os.environ["CALLS"], "a") as calls:
+    print(json.dumps(sys.argv[1:]), file=calls)
+told = {{"get-parameter": {ARN!r}, "get-layer-version-policy": os.environ["POLICY"]}}
+printed = told.get(sys.argv[2], "{{}}")
+print(printed) if printed else sys.exit("ResourceNotFoundException")
+"""
 
 
 def shown(language: str) -> str:
@@ -29,7 +49,7 @@ def test_it_is_found_where_the_template_publishes_it(language: str) -> None:
     assert re.findall(r"/[\w-]+/layer-arn", shown(language)) == [name]
 
 
-@pytest.mark.parametrize("language", SHOWN)
+@pytest.mark.parametrize("language", ["yaml", "python", "hcl"])
 def test_three_lines_are_enough(language: str) -> None:
     assert len([line for line in shown(language).splitlines() if line]) <= 3
 
@@ -39,3 +59,71 @@ def test_sam_and_cdk_are_shown_in_what_can_be_read_as_such() -> None:
     calls = [node for node in ast.walk(ast.parse(shown("python"))) if isinstance(node, ast.Call)]
     called = {ast.unparse(call.func).rpartition(".")[2] for call in calls}
     assert called == {"value_for_string_parameter", "from_layer_version_arn", "add_layers"}
+
+
+# --- another account ------------------------------------------------------------------------------
+
+
+def granting() -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """Return the steps of production's job, and the one that grants the permission."""
+    workflow = yaml.safe_load((ROOT / ".github/workflows/deploy.yml").read_text())
+    steps = workflow["jobs"]["production"]["steps"]
+    (found,) = (step for step in steps if "add-layer-version-permission" in step.get("run", ""))
+    return steps, found
+
+
+def calls(folder: Path, command: str, policy: str = "") -> list[list[str]]:
+    """Run a command with an AWS that has such a policy of the layer; return what it was asked."""
+    aws, told = folder / "aws", folder / "calls"
+    aws.write_text(AWS)
+    aws.chmod(0o755)
+    environ = os.environ | {"CALLS": str(told), "POLICY": policy, "CONSUMER": CONSUMER}
+    environ["PATH"] = f"{folder}{os.pathsep}{environ['PATH']}"
+    subprocess.run(["bash", "-e", "-c", command], env=environ, check=True)
+    return [json.loads(line) for line in told.read_text().splitlines()]
+
+
+def options(call: list[str]) -> dict[str, str]:
+    return dict(zip(call[2::2], call[3::2], strict=True))
+
+
+@pytest.mark.parametrize("command", [shown("sh"), granting()[1]["run"]], ids=["README", "workflow"])
+def test_permission_is_granted_for_the_version_that_ssm_names(tmp_path: Path, command: str) -> None:
+    *_, grant = calls(tmp_path, command)
+    assert grant[:2] == ["lambda", "add-layer-version-permission"]
+    given = options(grant)
+    assert given.pop("--statement-id").startswith("consumer")
+    assert given == {
+        "--layer-name": ARN.rpartition(":")[0],
+        "--version-number": "7",
+        "--action": "lambda:GetLayerVersion",
+        "--principal": CONSUMER,
+    }
+
+
+def test_permission_that_is_there_is_not_granted_twice(tmp_path: Path) -> None:
+    policy = json.dumps({"Policy": json.dumps({"Statement": [{"Sid": f"consumer-{CONSUMER}"}]})})
+    asked = [call[1] for call in calls(tmp_path, granting()[1]["run"], policy)]
+    assert asked == ["get-parameter", "get-layer-version-policy"]
+
+
+def test_the_workflow_grants_after_the_deployment_and_only_where_it_is_wanted() -> None:
+    steps, found = granting()
+    assert steps[steps.index(found) - 1] == {"run": "make deploy"}
+    assert found["if"] == "vars.LAYER_CONSUMER != ''"
+    assert found["env"] == {"CONSUMER": "${{ vars.LAYER_CONSUMER }}"}
+    stack = CONFIG["prod"]["deploy"]["parameters"]["stack_name"]
+    assert f"/{stack}/layer-arn" in found["run"]
+
+
+def test_the_options_are_those_of_the_operation(tmp_path: Path) -> None:
+    model = botocore.session.get_session().get_service_model("lambda")
+    shape = model.operation_model("AddLayerVersionPermission").input_shape
+    known, required = (
+        {f"--{xform_name(name, '-')}" for name in names}
+        for names in (shape.members, shape.required_members)
+    )
+    given = set(options(calls(tmp_path, shown("sh"))[-1]))
+    (organization,) = re.findall(r"^For an organization, use `(.+?)`", README, re.MULTILINE)
+    assert required <= given <= known
+    assert set(shlex.split(organization)[::2]) == {"--principal", "--organization-id"} <= known

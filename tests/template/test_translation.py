@@ -84,22 +84,6 @@ def test_scheduler_and_function_may_send_to_the_failures_queue() -> None:
         assert allowed == [{"Fn::GetAtt": ["FlushFailures", "Arn"]}]
 
 
-def test_flush_may_invoke_asks_alias_and_is_told_of_it_where_it_refills() -> None:
-    translated = translate(built())
-    alias = {"Ref": "AskFunctionAliaslive"}
-    role = resources(translated, "IAM::Role")["FlushCacheFunctionRole"]["Properties"]
-    allowed = {"Effect": "Allow", "Action": "lambda:InvokeFunction", "Resource": alias}
-    absent = {"Ref": "AWS::NoValue"}
-    assert {"Fn::If": ["Refills", allowed, absent]} in [
-        statement
-        for policy in role["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
-    function = resources(translated, "Lambda::Function")["FlushCacheFunction"]["Properties"]
-    told = function["Environment"]["Variables"]["REFILL_FUNCTION"]
-    assert told == {"Fn::If": ["Refills", alias, absent]}
-
-
 def test_codedeploy_is_there_where_a_rollout_is_gradual_and_nowhere_else() -> None:
     def made(**parameters: str) -> list[str]:
         found = resources(translate(built(), **parameters), "DeploymentGroup")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from typing import TYPE_CHECKING
 
 from local_cloud.deployment.transformed import due
@@ -108,18 +107,6 @@ def _layer_versions(aws: Aws) -> Iterator[str]:
         yield from pages.search("LayerVersions[].LayerVersionArn")
 
 
-def _layer_permissions(aws: Aws) -> Iterator[str]:
-    client = aws.client("lambda")
-    for arn in _layer_versions(aws):
-        layer, version = arn.split(":")[-2:]
-        asked = {"LayerName": layer, "VersionNumber": int(version)}
-        try:
-            policy = json.loads(client.get_layer_version_policy(**asked)["Policy"])
-        except client.exceptions.ResourceNotFoundException:
-            continue
-        yield from (f"{arn}#{statement['Sid']}" for statement in policy["Statement"])
-
-
 def _urls(aws: Aws) -> Iterator[str]:
     client = aws.client("lambda")
     for alias in _of_functions(aws, "AWS::Lambda::Alias"):
@@ -149,7 +136,6 @@ def _queue_policies(aws: Aws) -> Iterator[str]:
 
 _SPECIAL: dict[str, Callable[[Aws], Iterator[str]]] = {
     "AWS::Lambda::LayerVersion": _layer_versions,
-    "AWS::Lambda::LayerVersionPermission": _layer_permissions,
     "AWS::Lambda::Url": _urls,
     "AWS::S3::BucketPolicy": _bucket_policies,
     "AWS::SQS::QueuePolicy": _queue_policies,
