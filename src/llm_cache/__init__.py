@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from llm_cache.policy import CachePolicy, Coalesce, Mode
     from llm_cache.reason import Reason
     from llm_cache.report import Outcome, Report, Status
-    from llm_cache.responses import ResponseCache
+    from llm_cache.responses import ResponseCache, Uncached
     from llm_cache.seal import Encryption, Signing
     from llm_cache.settings import Settings
     from llm_cache.streaming import cached
@@ -73,6 +73,7 @@ _HOMES = {
     "StoreTimeout": "errors",
     "StoreUnavailable": "errors",
     "Uncacheable": "errors",
+    "Uncached": "responses",
     "UnreadableEntry": "errors",
     "UpstashRedisCache": "cache",
     "cached": "streaming",
@@ -111,6 +112,7 @@ __all__ = [
     "StoreTimeout",
     "StoreUnavailable",
     "Uncacheable",
+    "Uncached",
     "UnreadableEntry",
     "UpstashRedisCache",
     "__version__",
