@@ -7,8 +7,9 @@ Of messages leave: ``id``, ``usage_metadata``, fields at their default, ids that
 to content blocks (``lc_`` and a UUID), and ``response_metadata``, but for the three fields by which
 integrations read content blocks (langchain-aws, ``_messages_to_bedrock``). The ids of tool calls
 become ordinals wherever a call or its result stands. Content, roles, names, arguments, statuses,
-artifacts and ``additional_kwargs`` stay, but for what langchain-openai ``parsed`` of a content: it
-is not sent again, and a hit has it in another form (see ``parsed``).
+artifacts and ``additional_kwargs`` stay, but for ``usage``, which a hit has in its mark, and what
+langchain-openai ``parsed`` of a content: it is not sent again, and a hit has it in another form
+(see ``parsed``).
 
 JSON's whitespace and the order of an object's keys do not matter; ``1`` and ``1.0`` differ, and
 so do texts that only Unicode's normalisation would make equal. A text model's prompt that is
@@ -86,9 +87,10 @@ def _message(item: Any, ordinals: dict[str, str]) -> dict[str, Any]:
 
 def _unparsed(fields: dict[str, Any]) -> dict[str, Any]:
     extras, content = fields.get("additional_kwargs"), fields["content"]
-    if fields.get("type") not in _ANSWERS or not content or not isinstance(extras, dict):
+    if fields.get("type") not in _ANSWERS or not isinstance(extras, dict):
         return fields
-    kept = {name: value for name, value in extras.items() if name != "parsed"}
+    left = ("parsed", "usage") if content else ("usage",)
+    kept = {name: value for name, value in extras.items() if name not in left}
     return {**fields, "additional_kwargs": kept}
 
 

@@ -65,7 +65,7 @@ Asking = Callable[[Callable[[Any], dict[str, Any] | Uncached]], Ask]
 def asking(request: pytest.FixtureRequest, cache: ResponseCache) -> Asking:
     """Put a function behind the cache, each of the two ways."""
     if request.param == "blocking":
-        return lambda function: cache.cached(function)
+        return cache.cached
 
     def asynchronous(function: Callable[[Any], dict[str, Any] | Uncached]) -> Ask:
         async def answer(asked: Any) -> dict[str, Any] | Uncached:

@@ -14,7 +14,7 @@ from llm_cache.llm_string import HEADERS, TRANSPORT
 FROM_ENVIRONMENT = "a marker in the environment"
 GENERATIONS = (Generation, GenerationChunk, ChatGeneration, ChatGenerationChunk)
 OBJECTS = {*GENERATIONS, AIMessage, AIMessageChunk}
-VALUES = {type(None), bool, int, float, str, TextAccessor}  # the last: LangChain's own str
+VALUES = {type(None), bool, int, float, str, bytes, TextAccessor}  # the last: LangChain's own str
 
 
 def only_listed(answer: object) -> None:
