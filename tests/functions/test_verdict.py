@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -213,3 +214,23 @@ def test_what_would_be_refused_when_read_is_not_stored(model: Bedrock, response:
     with answering.responses().policy() as report:
         answering.responses().update({"question": "?"}, response)
     assert report.stored == (response == RIGHT)
+
+
+def documented(checkout: Path) -> Any:
+    """Return the function that the README shows, behind the cache of the environment."""
+    section = (checkout / "README.md").read_text().partition("### What a function returns\n")[2]
+    code = section.partition("```python\n")[2].partition("```\n")[0]
+    names: dict[str, Any] = {}
+    exec(code, names)
+    return names["answer"]
+
+
+def test_documented_function_stores_whole_answers_alone(
+    model: Bedrock, redis: Redis, checkout: Path
+) -> None:
+    answer = documented(checkout)
+    for model.content, model.stops in (([THOUGHT], "end_turn"), (None, "max_tokens")):
+        answer(QUESTION)
+        assert stored(redis) == []
+    model.stops = "end_turn"
+    assert [answer(QUESTION) for _ in range(2)] == [{"answer": "Answer 3."}] * 2
