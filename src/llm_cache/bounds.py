@@ -1,9 +1,9 @@
-"""What a stored answer may hold: checked before LangChain's validators, or a function, see it.
+"""What a stored answer may hold: checked before LangChain's validators or a function get it.
 
 The validators copy lists and objects, keep a kilobyte for each item that they refuse, and complete
-the arguments of a tool call that end too early (``parse_partial_json``) in time that grows by the
-square of their length. Without bounds an entry of 30 KB could take gigabytes, or a quarter of an
-hour. What is out of bounds is not stored either, so that whatever is stored can be read.
+unfinished arguments of tool calls (``parse_partial_json``) in time quadratic in their length. An
+entry of 30 KB could take gigabytes, or a quarter of an hour. An answer out of bounds is not stored
+either, so everything stored can be read.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ MAX_GENERATIONS = 200  # of an answer
 MAX_PARTS = 10_000  # of an answer: lists and objects that the validators copy, and their items
 MAX_COUNT = 10**9  # tokens of one call
 
-_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a pair: UTF-8 cannot carry it
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a pair: UTF-8 cannot encode it
 _CALLS = ("tool_calls", "invalid_tool_calls", "tool_call_chunks")
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 
@@ -29,7 +29,7 @@ def is_count(value: object) -> TypeGuard[int]:
 
 
 def sound(value: object) -> None:
-    """Raise ``ValueError`` if JSON holds text that UTF-8 cannot carry, NaN or infinity."""
+    """Raise ``ValueError`` if a JSON value holds a lone surrogate, NaN or infinity."""
     left = [value]
     while left:
         found = left.pop()
@@ -41,7 +41,7 @@ def sound(value: object) -> None:
         elif isinstance(found, str):
             _require(found.isascii() or not _SURROGATE.search(found), "half of a surrogate pair")
         elif isinstance(found, float):
-            _require(math.isfinite(found), "no finite number")
+            _require(math.isfinite(found), "a number that is not finite")
 
 
 def checked(answer: Sequence[Any]) -> Sequence[Any]:

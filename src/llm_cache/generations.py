@@ -29,7 +29,7 @@ PLAIN = {kind.__name__: kind for kind in (Generation, GenerationChunk)}
 CHAT = {kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)}
 MESSAGES = {kind.__name__: kind for kind in (AIMessage, AIMessageChunk)}
 BYTES = "bytes"
-"""The field of a stored generation that names the objects which stand for bytes."""
+"""The field of a stored generation that holds the name of the objects which stand for bytes."""
 
 
 def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
@@ -97,10 +97,10 @@ def _dumped(generation: Generation) -> dict[str, Any]:
 
 
 def _text(dumped: dict[str, Any]) -> str:
-    """Return JSON; what it does not know raises ``TypeError``, but for bytes.
+    """Return JSON text; raise ``TypeError`` for anything but JSON's types and bytes.
 
-    Those stand in base64 in an object whose one field has a name that is nowhere else in the text,
-    so that nothing but bytes is taken for them.
+    Bytes become an object with one field, in base64. Its name occurs nowhere else in the text, so
+    no other object is taken for bytes.
     """
     found: list[bytes] = []
     text = json.dumps(dumped, default=lambda value: found.append(_bytes(value)))
@@ -118,7 +118,7 @@ def _bytes(value: object) -> bytes:
 
 
 def _untag(value: Any, name: object) -> None:
-    """Put the bytes back, in place: a copy would take what the whole entry does once more."""
+    """Restore the bytes, in place: a copy would double the memory that the entry takes."""
     left = [value]
     while left:
         holder = left.pop()

@@ -16,8 +16,7 @@ from llm_cache.report import Outcome, Status
 FIELD = "cache"
 """The name of the mark in a message's ``response_metadata``."""
 
-# What tracing tools read, langfuse before ``usage_metadata``: in OpenAI's form, Anthropic's,
-# Cohere's, Google's, Titan's and Ollama's.
+# Names under which integrations count tokens; langfuse reads them before ``usage_metadata``.
 _USAGE = re.compile("(?i)usage|token_?counts?|^tokens$|invocation_?metrics|billed_units")
 _COUNT = re.compile("(?i)(tokens?|token_?count|eval_count|cost)$")
 
@@ -37,8 +36,8 @@ def marked(answer: Sequence[Generation], outcome: Outcome) -> list[Generation]:
     - ``usage``: the ``usage_metadata`` of the call that computed it, or None
     - ``moved``: the provider's own counts, if there are any, by the fields that held them
 
-    All else is as it was stored. The answer of a text model has the mark in its
-    ``generation_info``, if that counts tokens; otherwise only the report tells. Costs no command.
+    All else is as it was stored. A text model's answer has the mark in its ``generation_info``, but
+    only if that counted tokens. Costs no command.
     """
     return [_marked(generation, outcome) for generation in answer]
 
@@ -122,9 +121,9 @@ def _places(generation: Generation) -> dict[str, dict[str, Any]]:
 
 
 def _parted(place: str, fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Part the fields of a place into what stays and the counts of tokens, also one level below.
+    """Return the fields that stay, and the counts of tokens, which move; also one level below.
 
-    Of ``additional_kwargs``, which hold parts of the answer, ``usage`` alone moves.
+    Only ``usage`` moves out of ``additional_kwargs``, which also hold parts of the answer.
     """
     if place == "additional_kwargs":
         return _split(fields, {name for name in fields if name == "usage"})
@@ -137,7 +136,7 @@ def _parted(place: str, fields: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     return stays, moves
 
 
-_OTHERS = (FIELD, "metadata")  # a mark or another's; the caller's own labels
+_OTHERS = (FIELD, "metadata")  # "metadata" holds the caller's own labels (OpenAI)
 
 
 def _split(fields: dict[str, Any], names: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:

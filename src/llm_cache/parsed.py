@@ -22,8 +22,8 @@ FIELD = "parsed"
 def unparsed(generation: Generation) -> Generation:
     """Return a generation whose parsed object, of a pydantic class, is a dict of its fields.
 
-    Of these the class makes an equal object, but for private attributes, which are its own affair.
-    If there are no such fields, the object stays, and the answer is then not stored.
+    The class makes an equal object of them; private attributes, which it sets itself, may differ.
+    Without such fields the object stays, and the answer is not stored.
     """
     if not isinstance(generation, ChatGeneration):
         return generation
@@ -38,7 +38,7 @@ def unparsed(generation: Generation) -> Generation:
 
 
 def _candidates(message: BaseMessage, parsed: BaseModel) -> Iterator[Any]:
-    """Yield what the model wrote, which validators have not changed yet; then the fields."""
+    """Yield the JSON that the model wrote, before any validator changed it; then the fields."""
     with suppress(ValueError, RecursionError):
         yield json.loads(message.text)
     for by_alias in (True, False):

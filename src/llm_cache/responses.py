@@ -29,9 +29,9 @@ Response = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Uncached:
-    """A response that its caller gets and the cache does not, and why: returned by a function.
+    """Return it from a cached function: the caller gets ``response``, the cache stores nothing.
 
-    Callers of the same request who wait for it then call the function, each for itself.
+    The report names ``reason``. Callers that waited for the response call the function themselves.
     """
 
     response: Response
@@ -60,8 +60,8 @@ class ResponseCache(Cache[Response]):
 
     - ``version``: enters the key; what changes an answer beside the request, such as the model's id
       and settings, and the version of the code
-    - ``validate``: raises an exception, or returns False, for a response that the function does not
-      return; such an entry is a miss and is deleted, and such a response is not stored
+    - ``validate``: called with each response that is read or to be stored; if it raises or returns
+      False, the entry is a miss and is deleted, or the response is not stored
 
     The ``usage`` of a response, where it has ``input_tokens`` and ``output_tokens`` as LangChain's
     ``usage_metadata`` has, is what a hit saves.
@@ -182,7 +182,7 @@ def _plain(answer: Response | Uncached) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Responses:
-    """Answers that are one ``dict`` of JSON, and what else of them is ``validate``."""
+    """Answers that are one ``dict`` of JSON which ``validate``, if given, accepts."""
 
     validate: Validate | None = None
 
@@ -211,7 +211,7 @@ class Responses:
         return isinstance(answer, dict) and answer != {} and right
 
     def unwanted(self, answer: Any) -> Reason | None:
-        """Keep every response but an empty one, and what the function says not to."""
+        """Return why the function's answer is not stored: it is ``Uncached``, or empty."""
         if isinstance(answer, Uncached):
             return answer.reason
         return None if answer else Reason.EMPTY

@@ -1,6 +1,7 @@
-"""The one verdict on a model's answer: whether it may be kept. To repeat a bad one is no use.
+"""The one verdict on a model's answer: whether it may be kept.
 
-LangChain is not imported: a message is known by its attributes.
+Every path uses it: LangChain's cache, streams, ``ask``, ``summarize``, a function of your own. It
+reads attributes only and does not import LangChain, so that a hit of ``ResponseCache`` stays cheap.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ REASONS = (
 """Where integrations put a provider's reason for ending."""
 
 _DETAILS = ("incomplete_details", "prompt_feedback", "additionalModelResponseFields", "results")
-"""Objects, or lists of them, in which integrations put it too; OpenAI's calls it ``reason``."""
+"""Objects, or lists of objects, that may hold it too; OpenAI's names it ``reason``."""
 
 ENDINGS = {
     Reason.TRUNCATED: (
@@ -50,29 +51,34 @@ ENDINGS = {
 _BY_REASON = {word: reason for reason, words in ENDINGS.items() for word in words}
 
 _OUTPUTS = ("audio", "function_call", "tool_calls", "tool_outputs")
-"""What integrations put beside the content that is an answer: the rest is about the answer."""
+"""Fields of ``additional_kwargs`` that hold an answer; the others describe it."""
 
 _THOUGHTS = (
     *("thinking", "redactedthinking", "reasoning", "reasoningcontent", "thought", "compaction"),
-    "",  # of a block that holds nothing
+    "",  # an empty block
 )
-"""Kinds of content blocks that lead to an answer, and are none."""
+"""Kinds of content blocks that are no answer; any other kind, but for text, is one."""
 
 
 def uncacheable(message: AIMessage | Generation | str) -> Reason | None:
     """Return why an answer may not be kept, or None if it may.
 
-    An answer may not be kept if the model was cut short, was filtered, refused or failed; if a
-    tool call cannot be parsed; if an expired answer stands in for it; or if it has no content but
-    blank text and reasoning. ``message`` is what a chat model returns, one of the ``generations``
-    of a result, or plain text. A function that returns text alone also checks that text:
-    ``uncacheable(message) or uncacheable(message.text)``.
+    ``message`` is what a chat model returns, one generation of a result, or plain text. An answer
+    may not be kept if
+
+    - the model was cut short, filtered, refused, or failed
+    - a tool call cannot be parsed
+    - it is an expired answer that ``or_stale`` served
+    - it holds nothing but blank text and reasoning
+
+    A function that returns text also checks the text, since a tool call has none:
+    ``uncacheable(message) or uncacheable(message.text)``. Costs no command.
     """
     return next(reasons(message), None)
 
 
 def reasons(answer: Any) -> Iterator[Reason]:
-    """Yield each reason why an answer may not be kept, the most telling first."""
+    """Yield each reason why an answer may not be kept; the provider's own words come first."""
     if isinstance(answer, str):
         yield from () if _visible(answer) else (Reason.EMPTY,)
         return
@@ -131,7 +137,7 @@ def _kind(block: Any) -> str:
 
 
 def _answers(block: Any) -> bool:
-    """Whether a block is visible text, or anything but text and thoughts: an image, a call."""
+    """Whether a block is part of an answer: visible text, an image, a call of a tool."""
     if isinstance(block, str):
         return _visible(block)
     kind = _kind(block)

@@ -282,7 +282,7 @@ def test_expired_response_does_not_stand_in_for_an_uncached_one(redis: Redis, cl
 
 
 @pytest.mark.parametrize("coalesce", ["process", "fleet"])
-def test_who_waits_for_a_response_that_is_uncached_calls_the_function_itself(
+def test_waiter_calls_the_function_itself_when_the_leaders_response_is_uncached(
     redis: Redis, coalesce: Any
 ) -> None:
     go, calls = threading.Event(), []
@@ -372,7 +372,7 @@ def test_expired_response_that_validation_refuses_does_not_stand_in(
         [9, 5],
     ],
 )
-def test_usage_that_can_be_none_saves_no_tokens(cache: ResponseCache, usage: Any) -> None:
+def test_impossible_usage_saves_no_tokens(cache: ResponseCache, usage: Any) -> None:
     cache.update(REQUEST, {"answer": "one", "usage": usage})
     with cache.policy() as report:
         assert cache.lookup(REQUEST) is not None
@@ -380,7 +380,7 @@ def test_usage_that_can_be_none_saves_no_tokens(cache: ResponseCache, usage: Any
 
 
 @pytest.mark.parametrize("text", ['{"a": "\\ud800"}', '{"a": [NaN]}', '{"\\udfff": 1}', "{}"])
-def test_entry_that_would_break_what_comes_after_is_unreadable(
+def test_entry_with_a_lone_surrogate_nan_or_nothing_is_unreadable(
     cache: ResponseCache, redis: Redis, text: str
 ) -> None:
     cache.update(REQUEST, {"answer": "one"})

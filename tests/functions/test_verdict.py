@@ -210,7 +210,7 @@ def test_planted_response_of_another_shape_is_a_miss(
 
 
 @pytest.mark.parametrize("response", [RIGHT, *PLANTED.values()])
-def test_what_would_be_refused_when_read_is_not_stored(model: Bedrock, response: Any) -> None:
+def test_response_of_another_shape_is_not_stored(model: Bedrock, response: Any) -> None:
     with answering.responses().policy() as report:
         answering.responses().update({"question": "?"}, response)
     assert report.stored == (response == RIGHT)

@@ -228,7 +228,7 @@ PLANTED: dict[str, Callable[[], list[Any]]] = {
 
 
 @pytest.mark.parametrize("name", PLANTED)
-def test_a_planted_message_is_refused_for_little_memory_and_no_more_time_than_it_took_to_parse(
+def test_planted_message_is_unreadable_in_bounded_time_and_memory(
     name: str,
 ) -> None:
     text = json.dumps(PLANTED[name]())
@@ -261,7 +261,7 @@ def test_a_planted_message_is_refused_for_little_memory_and_no_more_time_than_it
         [1],
     ],
 )
-def test_a_message_of_impossible_counts_is_unreadable(usage: object) -> None:
+def test_message_with_impossible_token_counts_is_unreadable(usage: object) -> None:
     with pytest.raises(UnreadableEntry):
         read(Entry({"": "e"}, 0.0, 1, (of(usage_metadata=usage),)))
 
@@ -280,7 +280,7 @@ def test_a_message_of_impossible_counts_is_unreadable(usage: object) -> None:
         {**of(), "bytes": ["b"]},
     ],
 )
-def test_a_message_that_would_break_what_comes_after_is_unreadable(value: object) -> None:
+def test_message_with_a_lone_surrogate_nan_or_wrong_bytes_is_unreadable(value: object) -> None:
     with pytest.raises(UnreadableEntry):
         read(Entry({"": "e"}, 0.0, 1, (value,)))
 

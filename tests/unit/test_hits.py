@@ -125,7 +125,7 @@ def numbers(value: Any, name: str = "") -> list[str]:
 
 @pytest.mark.parametrize("place", ["response_metadata", "generation_info"])
 @pytest.mark.parametrize("raw", RAW.values(), ids=RAW)
-def test_no_count_of_tokens_is_left_where_a_tool_looks_and_each_comes_back(
+def test_hit_counts_no_tokens_anywhere_outside_its_mark_and_unmarking_restores_all(
     raw: dict[str, Any], place: str
 ) -> None:
     before = ChatGeneration(
@@ -181,7 +181,7 @@ def test_what_a_provider_says_of_a_cache_of_its_own_comes_back_too() -> None:
 
 
 @pytest.mark.parametrize("moved", [7, {"response_metadata": 7}, {"nowhere": {"a": 1}}])
-def test_a_mark_that_is_none_is_no_failure(moved: object) -> None:
+def test_malformed_mark_is_stored_as_provider_metadata(moved: object) -> None:
     planted = mark(stored()).model_copy(deep=True)
     planted.response_metadata["cache"]["moved"] = moved
     assert serialize(marked([ChatGeneration(message=planted)], HIT)) is not None
