@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -10,7 +9,16 @@ from typing import Any, NamedTuple
 import anyio
 
 from bedrock.chosen import max_tokens, model_id
-from llm_cache import CacheMetrics, CacheMiss, CachePolicy, Report, ResponseCache
+from bedrock.usage import is_usage
+from llm_cache import (
+    CacheMetrics,
+    CacheMiss,
+    CachePolicy,
+    Report,
+    ResponseCache,
+    Uncached,
+    uncacheable,
+)
 from problems import Problem
 
 CODE = 1  # enters the keys: raise it when the model is asked another thing for the same request
@@ -28,7 +36,7 @@ class Asked:
 
 
 class Answered(NamedTuple):
-    """``{"answer", "usage"}``, and what the cache did."""
+    """``{"answer", "stop_reason", "usage"}``, and what the cache did."""
 
     response: dict[str, Any]
     report: Report
@@ -37,24 +45,30 @@ class Answered(NamedTuple):
 @cache
 def responses() -> ResponseCache:
     """Return the cache that the environment describes; it connects on first use."""
-    return ResponseCache.from_env(version=f"ask {CODE} {[model_id(), max_tokens()]}")
+    version = f"ask {CODE} {[model_id(), max_tokens()]}"
+    return ResponseCache.from_env(version=version, validate=is_answer)
+
+
+def is_answer(response: dict[str, Any]) -> bool:
+    """Whether a response is one of this function's."""
+    match response:
+        case {"answer": str() as text, "stop_reason": str() | None, "usage": usage, **rest}:
+            return not rest and not uncacheable(text) and is_usage(usage)
+    return False
 
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
-    """Return ``{"answer", "usage"}``; raise a ``Problem`` when there is no answer.
+    """Return ``{"answer", "stop_reason", "usage"}``; raise a ``Problem`` when there is no answer.
 
-    A hit is found before LangChain and the model's client are imported. Without the line marked so,
-    the model's own cache answers.
+    A hit is found before LangChain and the model's client are imported.
     """
-    ask: Callable[[dict[str, Any]], dict[str, Any]] = by_the_model
-    ask = responses().cached(ask)  # may be left out
     try:
-        return ask(request)
+        return responses().cached(by_the_model)(request)
     except CacheMiss as error:  # RFC 9111, section 5.2.1.7
         raise Problem(504, "not_cached", str(error)) from error
 
 
-def by_the_model(request: dict[str, Any]) -> dict[str, Any]:
+def by_the_model(request: dict[str, Any]) -> dict[str, Any] | Uncached:
     """Ask the model."""
     from asking import ask_the_model  # noqa: PLC0415  here, since a hit does without
 

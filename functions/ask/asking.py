@@ -12,16 +12,16 @@ from langchain_core.messages import (
 )
 
 from bedrock.failures import Cause, Failure
-from bedrock.model import model, usage
-from llm_cache import CacheMiss
+from bedrock.model import model, stop_reason, text, usage
+from llm_cache import CacheMiss, Uncached, uncacheable
 from problems import Problem
 
 ROLES = {"user": HumanMessage, "assistant": AIMessage}
 STATUS = {Cause.TIMEOUT: 504, Cause.BUSY: 503, Cause.FAILED: 502}
 
 
-def ask_the_model(request: dict[str, Any]) -> dict[str, Any]:
-    """Return ``{"answer", "usage"}``; raise a ``Problem`` when the model does not answer."""
+def ask_the_model(request: dict[str, Any]) -> dict[str, Any] | Uncached:
+    """Return ``{"answer", "stop_reason", "usage"}``; raise a ``Problem`` without an answer."""
     try:
         message: AIMessage = model().invoke(prompt(request), **request.get("parameters", {}))
     except CacheMiss:  # the model was not called: the caller accepts a stored answer only
@@ -30,7 +30,17 @@ def ask_the_model(request: dict[str, Any]) -> dict[str, Any]:
         failure = Failure.of(error)
         status, wait = STATUS[failure.cause], failure.retry_after
         raise Problem(status, failure.cause, failure.message, retry_after=wait) from error
-    return {"answer": str(message.text), "usage": usage(message)}
+    return _answered(message)
+
+
+def _answered(message: AIMessage) -> dict[str, Any] | Uncached:
+    told = {"stop_reason": stop_reason(message), "usage": usage(message)}
+    answer = text(message)
+    why = uncacheable(message) or uncacheable(answer)
+    if uncacheable(answer):
+        raise Problem(502, "no_answer", f"the model returned no text: {why}", details=told)
+    response = {"answer": answer, **told}
+    return Uncached(response, why) if why else response
 
 
 def prompt(request: dict[str, Any]) -> list[BaseMessage]:

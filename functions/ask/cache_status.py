@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, TypeGuard
 
-from llm_cache import CachePolicy, Mode, Outcome, Report, Status
+from llm_cache import CachePolicy, Mode, Outcome, Reason, Report, Status
 
 NAME = "llm-cache"
 
@@ -18,15 +18,28 @@ FORWARDED = {
 
 
 def body(report: Report, policy: CachePolicy) -> dict[str, Any]:
-    """Return the reply's ``cache`` field: status, age and TTL in whole seconds, key."""
+    """Return the reply's ``cache`` field.
+
+    The status; age and TTL in whole seconds; the key; whether the answer is stored, or why not.
+    """
     last = report.last
-    status = _status(report, policy)
+    told = {"status": _status(report, policy), **_stored(report)}
     if last is None:
-        return {"status": status, "age": None, "ttl": None, "key": None}
-    served = last.status in (Status.HIT, Status.STALE)
-    age = int(last.age) if served else None
+        return {**told, "age": None, "ttl": None, "key": None}
+    age = int(last.age) if last.status in SERVED else None
     ttl = None if last.ttl is None else int(last.ttl)
-    return {"status": status, "age": age, "ttl": ttl, "key": last.key}
+    return {**told, "age": age, "ttl": ttl, "key": last.key}
+
+
+SERVED = (Status.HIT, Status.STALE)
+
+
+def _stored(report: Report) -> dict[str, Any]:
+    """Tell if the answer is in the cache, and if not, why."""
+    stored = any(outcome.status in (*SERVED, Status.STORED) for outcome in report.outcomes)
+    unstored = (Status.SKIPPED, Status.ERROR)
+    whys = [outcome.why for outcome in report.outcomes if outcome.status in unstored]
+    return {"stored": stored, "why": whys[-1] if whys and not stored else None}
 
 
 def headers(report: Report, policy: CachePolicy) -> dict[str, str]:
@@ -40,7 +53,7 @@ def headers(report: Report, policy: CachePolicy) -> dict[str, str]:
             told += "; detail=stale-if-error"
         return {"Cache-Status": told, "Age": str(int(last.age))}
     why = "miss" if report.errors else FORWARDED[policy.effective_mode]
-    if any(outcome.why == "too_old" for outcome in report.having(Status.MISS)):
+    if any(outcome.why is Reason.TOO_OLD for outcome in report.having(Status.MISS)):
         why = "request"
     stored = f"; stored; ttl={int(last.ttl or 0)}" if last is not None and report.stored else ""
     key = f'; key="{_hash(last.key)}"' if last is not None else ""
@@ -65,7 +78,7 @@ def _status(report: Report, policy: CachePolicy) -> str:
 
 def _collapsed(last: Outcome | None) -> TypeGuard[Outcome]:
     """Whether the answer is one that another request was waiting for the model for."""
-    return last is not None and last.why == "collapsed"
+    return last is not None and last.why is Reason.COLLAPSED
 
 
 def _hash(key: str) -> str:

@@ -37,6 +37,10 @@ class ModelFailed(Unanswered):
     """The model refused the request, or could not be asked."""
 
 
+class NoAnswer(Unanswered):
+    """The model's answer has no text: it was blocked, cut short or empty."""
+
+
 NAMED = {
     "invalid": NotValid,
     "too_large": NotValid,
@@ -44,6 +48,7 @@ NAMED = {
     "model_busy": ModelBusy,
     "model_timeout": ModelTimeout,
     "model_failed": ModelFailed,
+    "no_answer": NoAnswer,
 }
 
 

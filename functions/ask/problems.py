@@ -12,7 +12,10 @@ MAX_TEXT = 300  # characters of a reply that may be the caller's own, and so of 
 
 
 class Problem(Exception):
-    """A reply that is no answer: its HTTP status, a stable code, and a message for people."""
+    """A reply that is no answer: its HTTP status, a stable code, and a message for people.
+
+    ``details`` are further fields of the reply.
+    """
 
     def __init__(
         self,
@@ -22,12 +25,14 @@ class Problem(Exception):
         *,
         field: str | None = None,
         retry_after: str | None = None,
+        details: dict[str, Any] | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
         self.code = code
         self.field = field
         self.retry_after = retry_after
+        self.details = details or {}
 
     @property
     def logged(self) -> dict[str, str]:
@@ -38,7 +43,8 @@ class Problem(Exception):
     def body(self) -> dict[str, Any]:
         """What the caller is told."""
         told = {"code": self.code, "message": str(self), "field": self.field}
-        return {"error": {name: text[:MAX_TEXT] for name, text in told.items() if text is not None}}
+        error = {name: text[:MAX_TEXT] for name, text in told.items() if text is not None}
+        return {"error": {**error, **self.details}}
 
     def response(self) -> JSONResponse:
         """Return the reply, with ``Retry-After`` where it is known."""

@@ -20,6 +20,7 @@ def body(asked: Asked, answered: Answered) -> dict[str, Any]:
     usage = {name: count if paid else 0 for name, count in response["usage"].items()}
     return {
         "answer": response["answer"],
+        "stop_reason": response["stop_reason"],
         "cache": cache_status.body(report, asked.policy),
         "usage": {**usage, "saved_tokens": report.tokens_saved},
     }

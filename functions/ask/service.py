@@ -91,25 +91,29 @@ WHY = {
     413: "The body is too large.",
     422: "The body, or a header, is not as described.",
     500: "Something unexpected.",
-    502: "The model failed, or refused the request.",
+    502: "The model failed, refused the request, or returned no text.",
     503: "The model takes no more requests now; Retry-After says when, if it said so.",
     504: "The model was too slow, or only-if-cached found nothing.",
 }
 COUNT = {"type": "integer", "minimum": 0}
 KNOWN = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+TEXT = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 ANSWER = {
     "type": "object",
-    "required": ["answer", "cache", "usage"],
+    "required": ["answer", "stop_reason", "cache", "usage"],
     "properties": {
         "answer": {"type": "string"},
+        "stop_reason": {**TEXT, "description": "Why the model stopped, in the provider's words."},
         "cache": {
             "type": "object",
-            "required": ["status", "age", "ttl", "key"],
+            "required": ["status", "stored", "why", "age", "ttl", "key"],
             "properties": {
                 "status": {"type": "string"},
+                "stored": {"type": "boolean", "description": "The answer is in the cache."},
+                "why": {**TEXT, "description": "Why it is not."},
                 "age": KNOWN,
                 "ttl": KNOWN,
-                "key": {"anyOf": [{"type": "string"}, {"type": "null"}]},
+                "key": TEXT,
             },
         },
         "usage": {
@@ -133,6 +137,11 @@ PROBLEM = {
                 "code": {"type": "string"},
                 "message": {"type": "string"},
                 "field": {"type": "string"},
+                "stop_reason": TEXT,
+                "usage": {
+                    "type": "object",
+                    "properties": {"input_tokens": COUNT, "output_tokens": COUNT},
+                },
             },
         }
     },

@@ -39,4 +39,15 @@ def model() -> ChatBedrockConverse:
 def usage(message: AIMessage) -> dict[str, int]:
     """Return the tokens that this answer took: of a hit, none."""
     told = message.usage_metadata or UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
-    return {name: told[name] for name in ("input_tokens", "output_tokens")}
+    return {"input_tokens": told["input_tokens"], "output_tokens": told["output_tokens"]}
+
+
+def text(message: AIMessage) -> str:
+    """Return the text of an answer; half of a surrogate pair, no UTF-8, becomes ``?``."""
+    return str(message.text).encode(errors="replace").decode()
+
+
+def stop_reason(message: AIMessage) -> str | None:
+    """Return why the model stopped, in the provider's words."""
+    told = message.response_metadata.get("stopReason")
+    return told if isinstance(told, str) else None

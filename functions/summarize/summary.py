@@ -11,9 +11,10 @@ from typing import Any
 
 import beside
 from bedrock.chosen import max_tokens, model_id
+from bedrock.usage import is_usage
 from document import Document, fetch
 from lifetimes import lifetimes
-from llm_cache import CacheMetrics, CachePolicy, ResponseCache
+from llm_cache import CacheMetrics, CachePolicy, ResponseCache, uncacheable
 from llm_cache.scope import time_left
 from naming import Name
 from pieces import split
@@ -35,7 +36,15 @@ def made_by() -> list[Any]:
 @cache
 def responses() -> ResponseCache:
     """Return the cache that the environment describes; it connects on first use."""
-    return ResponseCache.from_env(version=str(made_by()))
+    return ResponseCache.from_env(version=str(made_by()), validate=is_summary)
+
+
+def is_summary(response: dict[str, Any]) -> bool:
+    """Whether a response is one of this function's."""
+    match response:
+        case {"summary": str() as text, "usage": usage, **rest}:
+            return not rest and not uncacheable(text) and is_usage(usage)
+    return False
 
 
 @contextmanager

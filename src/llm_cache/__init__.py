@@ -35,12 +35,13 @@ if TYPE_CHECKING:
     from llm_cache.policy import CachePolicy, Coalesce, Mode
     from llm_cache.reason import Reason
     from llm_cache.report import Outcome, Report, Status
-    from llm_cache.responses import ResponseCache
+    from llm_cache.responses import ResponseCache, Uncached
     from llm_cache.seal import Encryption, Signing
     from llm_cache.settings import Settings
     from llm_cache.streaming import cached
     from llm_cache.telemetry import CacheMetrics
     from llm_cache.tracing import traced
+    from llm_cache.verdict import uncacheable
 
 _HOMES = {
     "Breaker": "breaker",
@@ -72,11 +73,13 @@ _HOMES = {
     "StoreTimeout": "errors",
     "StoreUnavailable": "errors",
     "Uncacheable": "errors",
+    "Uncached": "responses",
     "UnreadableEntry": "errors",
     "UpstashRedisCache": "cache",
     "cached": "streaming",
     "or_stale": "fallback",
     "traced": "tracing",
+    "uncacheable": "verdict",
 }
 
 __all__ = [
@@ -109,12 +112,14 @@ __all__ = [
     "StoreTimeout",
     "StoreUnavailable",
     "Uncacheable",
+    "Uncached",
     "UnreadableEntry",
     "UpstashRedisCache",
     "__version__",
     "cached",
     "or_stale",
     "traced",
+    "uncacheable",
 ]
 
 

@@ -1,64 +1,120 @@
-"""What a stored message may hold before LangChain's validators see it.
+"""What a stored answer may hold: checked before LangChain's validators or a function get it.
 
-They take a kilobyte of memory and more for each item of a list that they refuse, and to complete
-the arguments of a tool call that end too early (``parse_partial_json``) time that grows by the
-square of their length. Without bounds an entry of 30 KB could take gigabytes, or a quarter of an
-hour. What is out of bounds is not stored either, so that whatever is stored can be read.
+The validators copy lists and objects, keep a kilobyte for each item that they refuse, and complete
+unfinished arguments of tool calls (``parse_partial_json``) in time quadratic in their length. An
+entry of 30 KB could take gigabytes, or a quarter of an hour. An answer out of bounds is not stored
+either, so everything stored can be read.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from typing import Any, TypeVar
+import math
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, TypeGuard
 
-MAX_ITEMS = 2_000  # generations of an answer; content blocks or tool calls of a message
-MAX_UNFINISHED = 2_000  # characters of arguments that are no JSON yet: some 30 ms
+MAX_GENERATIONS = 200  # of an answer
+MAX_PARTS = 10_000  # of an answer: lists and objects that the validators copy, and their items
+MAX_COUNT = 10**9  # tokens of one call
 
-_LISTS = ("content", "content_blocks", "tool_calls", "invalid_tool_calls", "tool_call_chunks")
-
-T = TypeVar("T")
-
-
-def few(items: Sequence[T]) -> Sequence[T]:
-    """Return ``items``; raise ``ValueError`` if there are too many."""
-    if len(items) > MAX_ITEMS:
-        raise ValueError("too many items")
-    return items
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a pair: UTF-8 cannot encode it
+_CALLS = ("tool_calls", "invalid_tool_calls", "tool_call_chunks")
+_COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 
 
-def bounded(kind: str, fields: Any) -> Any:
-    """Return the fields of a message of a class; raise ``ValueError`` if they hold too much."""
-    if not isinstance(fields, dict):
-        raise ValueError("no fields")  # noqa: TRY004  unreadable, like the rest
-    echoed = _echoed(fields)
-    for items in (*map(fields.get, _LISTS), echoed):
-        if isinstance(items, list):
-            few(items)
-    if kind == "AIMessageChunk":  # only of these are the arguments completed
-        given = [chunk.get("args") for chunk in _dicts(fields.get("tool_call_chunks"))]
-        told = [call.get("arguments") for call in _dicts([c.get("function") for c in echoed])]
-        if sum(map(_unfinished, (*given, *told))) > MAX_UNFINISHED:
-            raise ValueError("arguments that are no JSON, and too long")
-    return fields
+def is_count(value: object) -> TypeGuard[int]:
+    """Whether a value can be a number of tokens."""
+    return type(value) is int and 0 <= value <= MAX_COUNT
 
 
-def _echoed(fields: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the calls in OpenAI's form, which LangChain reads where there are no others."""
-    extras = fields.get("additional_kwargs")
-    return _dicts(extras.get("tool_calls")) if isinstance(extras, dict) else []
+def sound(value: object) -> None:
+    """Raise ``ValueError`` if a JSON value holds a lone surrogate, NaN or infinity."""
+    left = [value]
+    while left:
+        found = left.pop()
+        if isinstance(found, dict):
+            left += found
+            left += found.values()
+        elif isinstance(found, list):
+            left += found
+        elif isinstance(found, str):
+            _require(found.isascii() or not _SURROGATE.search(found), "half of a surrogate pair")
+        elif isinstance(found, float):
+            _require(math.isfinite(found), "a number that is not finite")
 
 
-def _dicts(items: Any) -> list[dict[str, Any]]:
-    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
+def checked(answer: Sequence[Any]) -> Sequence[Any]:
+    """Return the values of generations; raise ``ValueError`` for what must not be validated."""
+    _require(len(answer) <= MAX_GENERATIONS, "too many generations")
+    parts = 0
+    for value in answer:
+        sound(value)
+        parts += sum(1 + len(each) for each in _copied(value))
+        _require(parts <= MAX_PARTS, "too many parts")
+    return answer
 
 
-def _unfinished(text: Any) -> int:
-    """Return the length of a text that is no JSON, 0 of anything else."""
-    if not isinstance(text, str):
-        return 0
-    try:
-        json.loads(text, strict=False)
-    except (ValueError, RecursionError):
-        return len(text)
-    return 0
+def _copied(value: Any) -> Iterator[dict[str, Any] | list[Any]]:
+    """Yield the lists and objects of a generation that the validators copy."""
+    yield _object(value, "info")
+    if "message" not in value:
+        return
+    fields = _object(value["message"], "fields")
+    extras = _object(fields, "additional_kwargs")
+    yield from (fields, extras, _object(fields, "response_metadata"))
+    for blocks in (fields.get("content"), fields.get("content_blocks")):
+        if isinstance(blocks, list):
+            yield blocks
+            yield from _objects(block for block in blocks if not isinstance(block, str))
+    calls = {name: list(_objects(fields.get(name) or ())) for name in _CALLS}
+    echoes = list(_objects(extras.get("tool_calls") or ()))  # OpenAI's form of the same
+    for name, made in calls.items():
+        yield from made
+        yield from (_arguments(call, name) for call in made)
+    yield from (*echoes, *(_object(echo, "function") for echo in echoes))
+    if value["message"].get("kind") == "AIMessageChunk":  # only of these are they completed
+        _whole(call["args"] for call in calls["tool_call_chunks"])
+        _whole(_object(echo, "function").get("arguments") for echo in echoes)
+    yield from _usage(_object(fields, "usage_metadata"))
+
+
+def _object(holder: Any, name: str) -> dict[str, Any]:
+    _require(isinstance(holder, dict), "no object")
+    found = holder.get(name)
+    _require(found is None or isinstance(found, dict), f"{name} is no object")
+    return found or {}
+
+
+def _objects(items: Any) -> Iterator[dict[str, Any]]:
+    for item in items:
+        _require(isinstance(item, dict), "no object")
+        yield item
+
+
+def _arguments(call: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return the arguments of a call that is whole; of another they are text."""
+    texts = [call.get(each) for each in ("name", "id", "error")]
+    texts += [] if name == "tool_calls" else [call["args"]]
+    _require(all(isinstance(text, str | None) for text in texts), "no text")
+    return _object(call, "args") if name == "tool_calls" else {}
+
+
+def _whole(arguments: Iterator[Any]) -> None:
+    """Raise ``ValueError`` for arguments that are no JSON: LangChain would complete them."""
+    for text in arguments:
+        json.loads(text or "{}", strict=False)
+
+
+def _usage(usage: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    details = [value for value in usage.values() if isinstance(value, dict)]
+    yield from (usage, *details)
+    told = [usage[name] for name in _COUNTS] if usage else []
+    every = (value for each in (usage, *details) for value in each.values())
+    told += [value for value in every if isinstance(value, int)]
+    _require(all(map(is_count, told)), "no counts of tokens")
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)

@@ -7,8 +7,9 @@ Of messages leave: ``id``, ``usage_metadata``, a tool message's ``artifact`` (no
 it), fields at their default, and ``response_metadata``, but for the three fields by which
 integrations read content blocks (langchain-aws, ``_messages_to_bedrock``). The ids of tool calls
 become ordinals wherever a call or its result stands. Content, roles, names, arguments, statuses and
-``additional_kwargs`` stay, but for what langchain-openai ``parsed`` of a content: it is not sent
-again, and a hit has it in another form (see ``parsed``). The sum of a whole stream's chunks
+``additional_kwargs`` stay, but for ``usage``, which a hit has in its mark, and what
+langchain-openai ``parsed`` of a content: it is not sent again, and a hit has it in another form
+(see ``parsed``). The sum of a whole stream's chunks
 (``chunk_position="last"``) equals the message that langchain-core makes of it.
 
 Of content blocks leave: markers of a provider's own prompt cache (``markers``); ids that
@@ -109,9 +110,10 @@ def _finished(item: dict[str, Any], fields: dict[str, Any]) -> dict[str, Any]:
 
 def _unparsed(fields: dict[str, Any]) -> dict[str, Any]:
     extras, content = fields.get("additional_kwargs"), fields["content"]
-    if fields.get("type") not in _ANSWERS or not content or not isinstance(extras, dict):
+    if fields.get("type") not in _ANSWERS or not isinstance(extras, dict):
         return fields
-    kept = {name: value for name, value in extras.items() if name != "parsed"}
+    left = ("parsed", "usage") if content else ("usage",)
+    kept = {name: value for name, value in extras.items() if name not in left}
     return {**fields, "additional_kwargs": kept}
 
 

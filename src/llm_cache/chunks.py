@@ -12,11 +12,9 @@ from langchain_core.messages.tool import ToolCall, ToolCallChunk, tool_call_chun
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
 from langchain_core.outputs.chat_generation import merge_chat_generation_chunks
 
-from llm_cache.junk import ENDINGS, REASONS
+from llm_cache.verdict import REASONS, endings, uncacheable
 
 PIECE = 200  # characters of text in one chunk of a stored answer
-
-CUT_SHORT = frozenset(reason for reasons in ENDINGS.values() for reason in reasons)
 
 _CALL_KINDS = ("tool_call", "tool_call_chunk")
 _CALL_FIELDS = {"args", "id", "index", "name"}
@@ -200,27 +198,22 @@ def _ended(chunks: list[ChatGenerationChunk]) -> bool:
     A connection may break without an error. A provider's integration says why its model stopped,
     so one that did not was cut; of a model that names no provider nothing more can be asked.
     """
-    reasons = {str(said).lower() for chunk in chunks for said in _reasons(chunk)}
-    if reasons & CUT_SHORT:
-        return False
+    told = [_metadata(chunk) for chunk in chunks]
+    if any(reason for said in told for reason in endings(said)):
+        return False  # each by itself: their sum joins two reasons to one word
+    reasons = [said[name] for said in told for name in REASONS if said.get(name)]
     messages = [chunk.message for chunk in chunks]
     last = any(getattr(message, "chunk_position", None) == "last" for message in messages)
     anonymous = not any("model_provider" in message.response_metadata for message in messages)
     return bool(reasons) or last or anonymous
 
 
-def _reasons(chunk: ChatGenerationChunk) -> list[Any]:
-    said = _metadata(chunk)
-    return [said[name] for name in REASONS if said.get(name)]
-
-
 def _complete(merged: ChatGenerationChunk) -> bool:
-    """Whether there is an answer, and its tool calls are whole: LangChain mends broken ones."""
+    """Whether the answer may be kept, and its tool calls are whole: LangChain mends broken ones."""
     message = merged.message
-    if not isinstance(message, AIMessageChunk):
+    if not isinstance(message, AIMessageChunk) or uncacheable(merged):
         return False
-    calls = message.tool_call_chunks
-    return bool(message.content or calls) and all(_is_object(call["args"]) for call in calls)
+    return all(_is_object(call["args"]) for call in message.tool_call_chunks)
 
 
 def _is_object(args: str | None) -> bool:

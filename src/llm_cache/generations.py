@@ -7,25 +7,29 @@ Nothing is built from what Redis holds but these six, each by its own pydantic m
 from __future__ import annotations
 
 import json
+from base64 import b64decode, b64encode
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import count
 from typing import Any, ClassVar
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-from llm_cache.bounds import bounded, few
+from llm_cache.bounds import checked
 from llm_cache.entry import Entry, readable
 from llm_cache.errors import UnreadableEntry
 from llm_cache.hits import marked, unmarked
-from llm_cache.junk import junk
 from llm_cache.parsed import unparsed
 from llm_cache.reason import UNCACHEABLE, Reason
 from llm_cache.report import Outcome, Tokens
+from llm_cache.verdict import reasons
 
 PLAIN = {kind.__name__: kind for kind in (Generation, GenerationChunk)}
 CHAT = {kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)}
 MESSAGES = {kind.__name__: kind for kind in (AIMessage, AIMessageChunk)}
+BYTES = "bytes"
+"""The field of a stored generation that holds the name of the objects which stand for bytes."""
 
 
 def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
@@ -36,9 +40,9 @@ def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
     """
     answer = [unparsed(unmarked(generation)) for generation in generations]
     try:
-        texts = tuple(json.dumps(_dumped(generation)) for generation in answer)
-        revived = [_revived(json.loads(text)) for text in few(texts)]
-    except (TypeError, ValueError, RecursionError, KeyError):
+        texts = tuple(_text(_dumped(generation)) for generation in answer)
+        revived = _all_revived([json.loads(text) for text in texts])
+    except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
     return texts if texts and revived == answer and readable(texts) else None
 
@@ -46,7 +50,7 @@ def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
 def read(entry: Entry) -> list[Generation]:
     """Return the generations of a stored entry; raise ``UnreadableEntry`` for anything else."""
     try:
-        return [_revived(value) for value in few(entry.answer)]
+        return _all_revived(entry.answer)
     except Exception as error:
         raise UnreadableEntry(f"not generations: {type(error).__name__}") from error
 
@@ -75,7 +79,7 @@ class Generations:
 
     def unwanted(self, answer: Sequence[Generation]) -> Reason | None:
         """Return the first reason of ``do_not_store`` for which an answer may not be kept."""
-        found = (reason for one in answer for reason in junk(one))
+        found = (reason for one in answer for reason in reasons(one))
         return next((reason for reason in found if reason in self.do_not_store), None)
 
     def served(self, answer: list[Generation], outcome: Outcome) -> list[Generation]:
@@ -84,7 +88,7 @@ class Generations:
 
 
 def _dumped(generation: Generation) -> dict[str, Any]:
-    """Name the classes and dump their fields; what JSON does not know raises ``TypeError``."""
+    """Name the classes and dump their fields."""
     dumped = {"kind": type(generation).__name__, "info": generation.generation_info}
     if not isinstance(generation, ChatGeneration):
         return {**dumped, "text": generation.text}
@@ -93,10 +97,54 @@ def _dumped(generation: Generation) -> dict[str, Any]:
     return {**dumped, "message": {"kind": type(message).__name__, "fields": fields}}
 
 
+def _text(dumped: dict[str, Any]) -> str:
+    """Return JSON text; raise ``TypeError`` for anything but JSON's types and bytes.
+
+    Bytes become an object with one field, in base64. Its name occurs nowhere else in the text, so
+    no other object is taken for bytes.
+    """
+    found: list[bytes] = []
+    text = json.dumps(dumped, default=lambda value: found.append(_bytes(value)))
+    if not found:
+        return text
+    name = next(name for number in count() if (name := f"bytes {number}") not in text)
+    tagged = {**dumped, BYTES: name}
+    return json.dumps(tagged, default=lambda value: {name: b64encode(value).decode()})
+
+
+def _bytes(value: object) -> bytes:
+    if type(value) is not bytes:
+        raise TypeError(type(value).__name__)
+    return value
+
+
+def _untag(value: Any, name: object) -> None:
+    """Restore the bytes, in place: a copy would double the memory that the entry takes."""
+    left = [value]
+    while left:
+        holder = left.pop()
+        for where, item in holder.items() if isinstance(holder, dict) else enumerate(holder):
+            if isinstance(item, dict) and item.keys() == {name}:
+                holder[where] = b64decode(item[name], validate=True)
+            elif isinstance(item, dict | list):
+                left.append(item)
+
+
+def _all_revived(values: Sequence[Any]) -> list[Generation]:
+    return [_revived(value) for value in checked(values)]
+
+
 def _revived(value: Any) -> Generation:
-    kind, info = value["kind"], value["info"]
-    if kind in PLAIN:
-        return PLAIN[kind](text=value["text"], generation_info=info)
-    of = value["message"]["kind"]
-    message = MESSAGES[of].model_validate(bounded(of, value["message"]["fields"]))
-    return CHAT[kind].model_validate({"message": message, "generation_info": info})
+    if BYTES in value:
+        _untag(value, value.pop(BYTES))
+    match value:
+        case {"kind": kind, "info": info, "text": text, **rest} if kind in PLAIN and not rest:
+            return PLAIN[kind](text=text, generation_info=info)
+        case {"kind": kind, "info": info, "message": told, **rest} if kind in CHAT and not rest:
+            message = _message(**told)
+            return CHAT[kind].model_validate({"message": message, "generation_info": info})
+    raise ValueError("not a generation")
+
+
+def _message(kind: str, fields: dict[str, Any]) -> AIMessage:
+    return MESSAGES[kind].model_validate(fields)

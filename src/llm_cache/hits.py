@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 from collections.abc import Sequence
 from typing import Any, TypeGuard
@@ -13,7 +14,11 @@ from langchain_core.outputs import ChatGeneration, Generation
 from llm_cache.report import Outcome, Status
 
 FIELD = "cache"
-"""Where in a message's ``response_metadata`` the mark stands, in place of anything of that name."""
+"""The name of the mark in a message's ``response_metadata``."""
+
+# Names under which integrations count tokens; langfuse reads them before ``usage_metadata``.
+_USAGE = re.compile("(?i)usage|token_?counts?|^tokens$|invocation_?metrics|billed_units")
+_COUNT = re.compile("(?i)(tokens?|token_?count|eval_count|cost)$")
 
 
 def marked(answer: Sequence[Generation], outcome: Outcome) -> list[Generation]:
@@ -29,9 +34,10 @@ def marked(answer: Sequence[Generation], outcome: Outcome) -> list[Generation]:
     - ``ttl``: the seconds it has left; 0 or less once it has expired
     - ``key``: its key in Redis
     - ``usage``: the ``usage_metadata`` of the call that computed it, or None
+    - ``moved``: the provider's own counts, if there are any, by the fields that held them
 
-    All else is as it was stored. So are answers that are no chat messages: the report tells of
-    them. Costs no command.
+    All else is as it was stored. A text model's answer has the mark in its ``generation_info``, but
+    only if that counted tokens. Costs no command.
     """
     return [_marked(generation, outcome) for generation in answer]
 
@@ -41,34 +47,38 @@ def unmarked(generation: Generation) -> Generation:
 
     It keeps its newer id, and its age begins anew.
     """
-    message = _message(generation)
-    mark = message.response_metadata.get(FIELD) if message else None
-    if message is None or not _is_mark(mark):
+    places, home = _places(generation), _home(generation)
+    mark = places.get(home, {}).get(FIELD)
+    if not _is_mark(mark):
         return generation
-    metadata = {name: value for name, value in message.response_metadata.items() if name != FIELD}
-    return _with(generation, message, usage_metadata=mark["usage"], response_metadata=metadata)
+    places[home] = {name: value for name, value in places[home].items() if name != FIELD}
+    moved = mark.get("moved", {})
+    for place in moved.keys() & places.keys():
+        places[place] = _joined(places[place], moved[place])
+    return _with(generation, places, usage_metadata=mark["usage"])
 
 
 def _marked(generation: Generation, outcome: Outcome) -> Generation:
-    message = _message(generation)
-    if message is None:
+    home, message = _home(generation), _message(generation)
+    parted = {place: _parted(place, fields) for place, fields in _places(generation).items()}
+    places = {place: stays for place, (stays, _) in parted.items()}
+    moved = {place: moves for place, (_, moves) in parted.items() if moves}
+    if message is None and not moved:
         return generation
-    return _with(
-        generation,
-        message,
-        id=f"lc_cache--{uuid.uuid4()}",
-        usage_metadata=_NOTHING.copy() if message.usage_metadata else None,
-        response_metadata={
-            **message.response_metadata,
-            FIELD: _mark(outcome, message.usage_metadata),
-        },
-    )
+    if FIELD in places[home]:
+        moved.setdefault(home, {})[FIELD] = places[home][FIELD]
+    usage = message.usage_metadata if message else None
+    places[home] = {**places[home], FIELD: _mark(outcome, usage, moved)}
+    told = _NOTHING.copy() if usage else None
+    return _with(generation, places, id=f"lc_cache--{uuid.uuid4()}", usage_metadata=told)
 
 
 _NOTHING = UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
 
 
-def _mark(outcome: Outcome, usage: UsageMetadata | None) -> dict[str, Any]:
+def _mark(
+    outcome: Outcome, usage: UsageMetadata | None, moved: dict[str, dict[str, Any]]
+) -> dict[str, Any]:
     return {
         "hit": outcome.status is Status.HIT,
         "stale": outcome.ttl is not None and outcome.ttl <= 0,
@@ -76,15 +86,19 @@ def _mark(outcome: Outcome, usage: UsageMetadata | None) -> dict[str, Any]:
         "ttl": outcome.ttl,
         "key": outcome.key,
         "usage": usage,
+        **({"moved": moved} if moved else {}),
     }
 
 
-_NAMES = _mark(Outcome(status=Status.HIT, key=""), None).keys()
+_NAMES = _mark(Outcome(status=Status.HIT, key=""), None, {}).keys()
 
 
 def _is_mark(value: object) -> TypeGuard[dict[str, Any]]:
     """Whether ``value`` is a mark, and not what a provider says of a cache of its own."""
-    return isinstance(value, dict) and value.keys() == _NAMES
+    if not isinstance(value, dict) or value.keys() - {"moved"} != _NAMES:
+        return False
+    moved = value.get("moved", {})
+    return isinstance(moved, dict) and all(isinstance(each, dict) for each in moved.values())
 
 
 def _message(generation: Generation) -> AIMessage | None:
@@ -92,5 +106,64 @@ def _message(generation: Generation) -> AIMessage | None:
     return message if isinstance(message, AIMessage) else None
 
 
-def _with(generation: Generation, message: AIMessage, **fields: Any) -> Generation:
-    return generation.model_copy(update={"message": message.model_copy(update=fields)})
+def _home(generation: Generation) -> str:
+    """Return the name of the field in which the mark stands."""
+    return "response_metadata" if _message(generation) else "generation_info"
+
+
+def _places(generation: Generation) -> dict[str, dict[str, Any]]:
+    """Return the fields in which integrations count tokens, by their names."""
+    places = {"generation_info": generation.generation_info}
+    if message := _message(generation):
+        places["response_metadata"] = message.response_metadata
+        places["additional_kwargs"] = message.additional_kwargs
+    return {place: fields for place, fields in places.items() if fields is not None}
+
+
+def _parted(place: str, fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the fields that stay, and the counts of tokens, which move; also one level below.
+
+    Only ``usage`` moves out of ``additional_kwargs``, which also hold parts of the answer.
+    """
+    if place == "additional_kwargs":
+        return _split(fields, {name for name in fields if name == "usage"})
+    stays, moves = _split(fields, {name for name in fields if _counts(name, fields[name])})
+    for name, value in stays.items():
+        if isinstance(value, dict) and name not in _OTHERS:
+            inner = _split(value, {each for each in value if _counts(each, value[each])})
+            if inner[1]:
+                stays[name], moves[name] = inner
+    return stays, moves
+
+
+_OTHERS = (FIELD, "metadata")  # "metadata" holds the caller's own labels (OpenAI)
+
+
+def _split(fields: dict[str, Any], names: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
+    stays = {name: value for name, value in fields.items() if name not in names}
+    return stays, {name: fields[name] for name in names}
+
+
+def _counts(name: object, value: object) -> bool:
+    """Whether a field counts tokens, or what they cost."""
+    pattern = _USAGE if isinstance(value, dict) else _COUNT
+    numbers = isinstance(value, dict | int | float) and not isinstance(value, bool)
+    return numbers and isinstance(name, str) and pattern.search(name) is not None
+
+
+def _joined(stays: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any]:
+    """Undo ``_parted``."""
+    whole = dict(stays)
+    for name, value in moved.items():
+        parts = isinstance(value, dict) and isinstance(stays.get(name), dict)
+        whole[name] = {**stays[name], **value} if parts else value
+    return whole
+
+
+def _with(generation: Generation, places: dict[str, Any], **fields: Any) -> Generation:
+    """Return a copy of an answer, with other ``places``, and a message of other ``fields``."""
+    given = dict(places)
+    update: dict[str, Any] = {"generation_info": given.pop("generation_info", None)}
+    if message := _message(generation):
+        update["message"] = message.model_copy(update={**given, **fields})
+    return generation.model_copy(update=update)

@@ -7,8 +7,12 @@ dict, and no class is looked up by a name that stands in Redis.
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
+from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import BaseModel
 
@@ -18,7 +22,8 @@ FIELD = "parsed"
 def unparsed(generation: Generation) -> Generation:
     """Return a generation whose parsed object, of a pydantic class, is a dict of its fields.
 
-    One of which the class would not make an equal object stays, and is then not stored.
+    The class makes an equal object of them; private attributes, which it sets itself, may differ.
+    Without such fields the object stays, and the answer is not stored.
     """
     if not isinstance(generation, ChatGeneration):
         return generation
@@ -26,20 +31,33 @@ def unparsed(generation: Generation) -> Generation:
     parsed = message.additional_kwargs.get(FIELD)
     if not isinstance(parsed, BaseModel):
         return generation
-    kwargs = {**message.additional_kwargs, FIELD: _fields(parsed)}
+    fields = next((each for each in _candidates(message, parsed) if _makes(each, parsed)), parsed)
+    kwargs = {**message.additional_kwargs, FIELD: fields}
     message = message.model_copy(update={"additional_kwargs": kwargs})
     return generation.model_copy(update={"message": message})
 
 
-def _fields(parsed: BaseModel) -> dict[str, Any] | BaseModel:
+def _candidates(message: BaseMessage, parsed: BaseModel) -> Iterator[Any]:
+    """Yield the JSON that the model wrote, before any validator changed it; then the fields."""
+    with suppress(ValueError, RecursionError):
+        yield json.loads(message.text)
     for by_alias in (True, False):
-        # Round trip: without computed fields, which no class takes as arguments.
-        try:
-            fields = parsed.model_dump(
-                mode="json", by_alias=by_alias, round_trip=True, warnings=False
-            )
-            if type(parsed)(**fields) == parsed:
-                return fields
-        except Exception:  # noqa: BLE001, S112  a class is made by code of any kind
-            continue
-    return parsed
+        with suppress(Exception):  # a class is made by code of any kind
+            # Round trip: without computed fields, which no class takes as arguments.
+            yield parsed.model_dump(mode="json", by_alias=by_alias, round_trip=True, warnings=False)
+
+
+def _makes(fields: Any, parsed: BaseModel) -> bool:
+    with suppress(Exception):
+        return isinstance(fields, dict) and _public(type(parsed)(**fields)) == _public(parsed)
+    return False
+
+
+def _public(value: Any) -> Any:
+    """Return a value with each object as its class and its fields, without private attributes."""
+    if isinstance(value, BaseModel):
+        fields = {**vars(value), **(value.model_extra or {})}
+        return type(value), {name: _public(field) for name, field in fields.items()}
+    if isinstance(value, dict):
+        return {name: _public(item) for name, item in value.items()}
+    return [_public(item) for item in value] if type(value) is list else value

@@ -7,10 +7,11 @@ import json
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from typing import Any, Unpack, cast, overload
+from typing import Any, ClassVar, Unpack, cast, overload
 
 from llm_cache import scope
-from llm_cache.checks import instance
+from llm_cache.bounds import is_count, sound
+from llm_cache.checks import function, instance
 from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
 from llm_cache.drivers import arun, on_a_loop, run
@@ -24,8 +25,22 @@ from llm_cache.settings import Settings
 from llm_cache.steps import Pause, Request
 
 Response = dict[str, Any]
-Answering = Callable[[Any], Response]
-AsyncAnswering = Callable[[Any], Awaitable[Response]]
+
+
+@dataclass(frozen=True, slots=True)
+class Uncached:
+    """Return it from a cached function: the caller gets ``response``, the cache stores nothing.
+
+    The report names ``reason``. Callers that waited for the response call the function themselves.
+    """
+
+    response: Response
+    reason: Reason
+
+
+Answering = Callable[[Any], Response | Uncached]
+AsyncAnswering = Callable[[Any], Awaitable[Response | Uncached]]
+Validate = Callable[[Response], object]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,20 +60,36 @@ class ResponseCache(Cache[Response]):
 
     - ``version``: enters the key; what changes an answer beside the request, such as the model's id
       and settings, and the version of the code
+    - ``validate``: called with each response that is read or to be stored; if it raises or returns
+      False, the entry is a miss and is deleted, or the response is not stored
 
     The ``usage`` of a response, where it has ``input_tokens`` and ``output_tokens`` as LangChain's
     ``usage_metadata`` has, is what a hit saves.
     """
 
-    def __init__(self, redis_: object, *, version: str, **bounds: Unpack[Bounds]) -> None:
-        super().__init__(redis_, Responses(), **bounds)
+    def __init__(
+        self,
+        redis_: object,
+        *,
+        version: str,
+        validate: Validate | None = None,
+        **bounds: Unpack[Bounds],
+    ) -> None:
+        checked = None if validate is None else function("validate", validate, "whether to accept")
+        super().__init__(redis_, Responses(checked), **bounds)
         self._version = instance("version", version, str, "text")
 
     @classmethod
-    def from_env(cls, *, version: str, environ: Mapping[str, str] | None = None) -> ResponseCache:
+    def from_env(
+        cls,
+        *,
+        version: str,
+        validate: Validate | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> ResponseCache:
         """Build what the environment describes, as ``UpstashRedisCache.from_env`` does."""
         store, bounds = configured(Settings.from_env(environ))
-        return cls(store, version=version, **bounds)
+        return cls(store, version=version, validate=validate, **bounds)
 
     def lookup(self, request: object) -> Response | None:
         """Return the stored response, or None. One command."""
@@ -68,24 +99,25 @@ class ResponseCache(Cache[Response]):
         """Return the stored response, or None. One command."""
         return await self._alookup(self._question(request))
 
-    def update(self, request: object, response: Response) -> None:
-        """Store a response, unless the policy forbids it. One command."""
+    def update(self, request: object, response: Response | Uncached) -> None:
+        """Store a response, unless the policy or ``Uncached`` forbids it. One command."""
         self._update(self._question(request), response)
 
-    async def aupdate(self, request: object, response: Response) -> None:
-        """Store a response, unless the policy forbids it. One command."""
+    async def aupdate(self, request: object, response: Response | Uncached) -> None:
+        """Store a response, unless the policy or ``Uncached`` forbids it. One command."""
         await self._aupdate(self._question(request), response)
 
     @overload
-    def cached(self, answer: AsyncAnswering) -> AsyncAnswering: ...
+    def cached(self, answer: AsyncAnswering) -> Callable[[Any], Awaitable[Response]]: ...
     @overload
-    def cached(self, answer: Answering) -> Answering: ...
+    def cached(self, answer: Answering) -> Callable[[Any], Response]: ...
     def cached(self, answer: Any) -> Any:
         """Put a function of one request, blocking or asynchronous, behind the cache: a decorator.
 
         What LangChain's cache would keep of the same question is not kept twice: models that are
         called inside see ``mode="bypass"``. Without this line their own cache answers. Where the
-        policy has ``stale_if_error``, an expired response stands in for one that fails.
+        policy has ``stale_if_error``, an expired response stands in for one that fails. What the
+        function returns as ``Uncached`` is not stored; the caller gets the response alone.
         """
         if iscoroutinefunction(answer):
 
@@ -119,19 +151,18 @@ class ResponseCache(Cache[Response]):
     def _answered(self, request: Any, report: Report, *, may_wait: bool) -> Answered:
         """Answer one request. ``report`` is its own: what another left to spare is not for it."""
         if scope.current().policy.effective_mode is Mode.BYPASS:
-            bypassing: Response = yield Ask()
-            return bypassing
+            return _plain((yield Ask()))
         found = yield from self._answers.lookup(self._question(request), may_wait=may_wait)
         if found is not None:
             return found
         try:
-            response: Response = yield Ask()
+            response: Response | Uncached = yield Ask()
         except Exception:
             if (spare := report.stand_in()) is None:
                 raise
             return cast("Response", spare[1])
         yield from self._answers.update(self._question(request), response)
-        return response
+        return _plain(response)
 
     def _question(self, request: object) -> Question:
         def asked(policy: CachePolicy) -> tuple[str, ...]:
@@ -146,16 +177,23 @@ class ResponseCache(Cache[Response]):
 COMPUTING = CachePolicy(mode=Mode.BYPASS)
 
 
-class Responses:
-    """Answers that are one ``dict`` of JSON."""
+def _plain(answer: Response | Uncached) -> Response:
+    return answer.response if isinstance(answer, Uncached) else answer
 
-    codec = "json"
+
+@dataclass(frozen=True, slots=True)
+class Responses:
+    """Answers that are one ``dict`` of JSON which ``validate``, if given, accepts."""
+
+    validate: Validate | None = None
+
+    codec: ClassVar[str] = "json"
 
     def serialize(self, answer: Any) -> tuple[str, ...] | None:
         """Return it as text, or None when it would come back as something else."""
         try:
-            text = json.dumps(answer, allow_nan=False)
-            same = isinstance(answer, dict) and json.loads(text) == answer
+            text = json.dumps(answer)
+            same = self._valid(answer) and json.loads(text) == answer
         except (TypeError, ValueError, RecursionError):
             return None
         return (text,) if same else None
@@ -163,19 +201,29 @@ class Responses:
     def read(self, entry: Entry) -> Response:
         """Return it; raise ``UnreadableEntry`` for what is no such answer."""
         match entry.answer:
-            case (dict() as response,):
+            case (dict() as response,) if self._valid(response):
                 return response
-        raise UnreadableEntry("not a response")
+        raise UnreadableEntry("not a response of the function")
+
+    def _valid(self, answer: Any) -> bool:
+        try:
+            sound(answer)
+            right = self.validate is None or self.validate(answer) is not False
+        except Exception:  # noqa: BLE001  a validator is code of any kind
+            return False
+        return isinstance(answer, dict) and answer != {} and right
 
     def unwanted(self, answer: Any) -> Reason | None:
-        """Keep every response but an empty one."""
+        """Return why the function's answer is not stored: it is ``Uncached``, or empty."""
+        if isinstance(answer, Uncached):
+            return answer.reason
         return None if answer else Reason.EMPTY
 
     def tokens(self, answer: Response) -> Tokens:
-        """Return the tokens of its ``usage``."""
+        """Return the tokens of its ``usage``, where that can be one."""
         match answer.get("usage"):
-            case {"input_tokens": int() as read, "output_tokens": int() as written}:
-                return Tokens(read, written)
+            case {"input_tokens": read, "output_tokens": written}:
+                return Tokens(read, written) if is_count(read) and is_count(written) else NO_TOKENS
         return NO_TOKENS
 
     def served(self, answer: Response, outcome: Outcome) -> Response:  # noqa: ARG002

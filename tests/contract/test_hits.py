@@ -1,6 +1,7 @@
 """Hits as LangChain hands them on: nobody counts them twice, nobody takes two for one."""
 
 import asyncio
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from tests.contract.test_fallback import KEEP, Flaky
 from tests.contract.test_streaming import USAGE, Model, astream, whole
 from upstash_redis import Redis
 
-from llm_cache import UpstashRedisCache, cached, or_stale
+from llm_cache import CachePolicy, UpstashRedisCache, cached, or_stale
 
 NOTHING = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 SCRIPT = [
@@ -145,6 +146,55 @@ def test_without_canonical_keys_hits_are_not_marked_lest_no_replay_ever_hit(redi
     assert replays(redis, canonical_keys=False) == [3, 2, 1, 0, 0]  # by LangChain's own marks
     redis.flushdb()
     assert replays(redis, canonical_keys=False, mark_hits=True)[-1] > 0
+
+
+class Bedrock(Provider):
+    """Counts tokens where langchain-aws's ``ChatBedrock`` does: three times."""
+
+    def _generate(self, *args: Any, **kwargs: Any) -> ChatResult:
+        (one,) = super()._generate(*args, **kwargs).generations
+        usage = {"prompt_tokens": len(self.calls), "completion_tokens": 4}
+        one.message.additional_kwargs = {"usage": usage, "model_id": "m"}
+        return ChatResult(generations=[one], llm_output={"usage": usage, "model_id": "m"})
+
+
+@pytest.mark.parametrize("cities", [(), ("Rome",)], ids=["text", "calls of tools"])
+def test_a_conversation_of_answers_that_count_their_tokens_thrice_costs_no_call_again(
+    cache: UpstashRedisCache, cities: tuple[str, ...]
+) -> None:
+    model = Bedrock(cache=cache, calls=[], cities=cities)
+    for _ in range(2):
+        history = converse(invoke, model, "one", "two", "three")
+    assert model.calls == ["one", "two", "three"]
+    for message in history[2::2]:
+        assert isinstance(message, AIMessage)
+        mark = message.response_metadata.pop("cache")
+        assert mark["moved"].keys() == {"response_metadata", "additional_kwargs"}
+        assert "usage" not in {**message.response_metadata, **message.additional_kwargs}
+
+
+def test_a_hit_that_is_stored_again_is_what_was_stored_first(
+    cache: UpstashRedisCache, redis: Redis
+) -> None:
+    told = {"usage": {"prompt_tokens": 3}, "x_groq": {"usage": {"total_tokens": 7}}, "cache": "no"}
+    message = AIMessage(
+        [{"type": "text", "text": "hi"}, {"redacted_content": b"\xff"}],
+        usage_metadata=USAGE,
+        response_metadata=told,
+        additional_kwargs={"usage": {"prompt_tokens": 3}},
+    )
+    cache.update("p", "m", [ChatGeneration(message=message, generation_info=told)])
+    (key,) = redis.keys("hits:entry:*")
+    answers = [json.loads(str(redis.get(key)))["answer"][0]]
+    for _ in range(2):
+        found = cache.lookup("p", "m")
+        assert found is not None
+        with cache.policy(CachePolicy(mode="refresh")) as report:
+            cache.update("p", "m", found)
+        assert report.stored == 1
+        answers.append(json.loads(str(redis.get(key)))["answer"][0])
+        del answers[-1]["message"]["fields"]["id"]
+    assert answers[0] == answers[1] == answers[2]
 
 
 class Outer(Model):

@@ -13,9 +13,20 @@ from langchain_core.outputs import Generation
 from tests.clock import Clock
 from upstash_redis import Redis
 
-from llm_cache import CacheMiss, CacheNamespace, CachePolicy, ResponseCache, UpstashRedisCache
+from llm_cache import (
+    CacheMiss,
+    CacheNamespace,
+    CachePolicy,
+    MemoryTier,
+    Reason,
+    ResponseCache,
+    Status,
+    Uncached,
+    UpstashRedisCache,
+)
 from llm_cache.credentials import Credentials
 from llm_cache.store import UpstashStore
+from local_cloud.children import wait_until
 from local_cloud.upstash import UpstashEndpoint
 
 USAGE = {"input_tokens": 9, "output_tokens": 5}
@@ -46,25 +57,33 @@ def function() -> Function:
     return Function()
 
 
-@pytest.fixture(params=["blocking", "asynchronous"])
-def ask(
-    request: pytest.FixtureRequest, cache: ResponseCache, function: Function
-) -> Callable[[Any], dict[str, Any]]:
-    if request.param == "blocking":
-        return cache.cached(function)
-
-    async def answer(asked: Any) -> dict[str, Any]:
-        return function(asked)
-
-    behind = cache.cached(answer)
-
-    async def once(asked: Any) -> dict[str, Any]:
-        return await behind(asked)
-
-    return lambda asked: asyncio.run(once(asked))
-
-
 Ask = Callable[[Any], dict[str, Any]]
+Asking = Callable[[Callable[[Any], dict[str, Any] | Uncached]], Ask]
+
+
+@pytest.fixture(params=["blocking", "asynchronous"])
+def asking(request: pytest.FixtureRequest, cache: ResponseCache) -> Asking:
+    """Put a function behind the cache, each of the two ways."""
+    if request.param == "blocking":
+        return cache.cached
+
+    def asynchronous(function: Callable[[Any], dict[str, Any] | Uncached]) -> Ask:
+        async def answer(asked: Any) -> dict[str, Any] | Uncached:
+            return function(asked)
+
+        behind = cache.cached(answer)
+
+        async def once(asked: Any) -> dict[str, Any]:
+            return await behind(asked)
+
+        return lambda asked: asyncio.run(once(asked))
+
+    return asynchronous
+
+
+@pytest.fixture
+def ask(asking: Asking, function: Function) -> Ask:
+    return asking(function)
 
 
 def test_a_request_asked_again_calls_nobody_and_says_what_it_saved(
@@ -208,8 +227,182 @@ def test_many_who_ask_at_once_cost_one_call(cache: ResponseCache) -> None:
     assert calls == ["q"]
 
 
+def test_uncached_response_goes_to_its_caller_and_is_not_stored(
+    cache: ResponseCache, redis: Redis, function: Function, asking: Asking
+) -> None:
+    ask = asking(lambda request: Uncached(function(request), Reason.TRUNCATED))
+    with cache.policy() as report:
+        assert [ask(REQUEST)["answer"] for _ in range(2)] == ["answer 1", "answer 2"]
+    assert [outcome.why for outcome in report.having(Status.SKIPPED)] == [Reason.TRUNCATED] * 2
+    assert (report.misses, report.stored, report.hits) == (2, 0, 0)
+    assert redis.keys("n:entry:*") == []
+
+
+@pytest.mark.parametrize("mode", ["bypass", "read_only", "refresh"])
+def test_uncached_response_is_a_plain_one_in_every_mode(
+    cache: ResponseCache, function: Function, asking: Asking, mode: Any
+) -> None:
+    ask = asking(lambda request: Uncached(function(request), Reason.WITHHELD))
+    with cache.policy(CachePolicy(mode=mode)):
+        assert ask(REQUEST) == {"answer": "answer 1", "usage": USAGE}
+
+
+def test_refresh_with_an_uncached_response_leaves_what_is_stored(
+    cache: ResponseCache, function: Function, asking: Asking
+) -> None:
+    asking(function)(REQUEST)
+    with cache.policy(CachePolicy(mode="refresh")):
+        asking(lambda request: Uncached(function(request), Reason.FAILED))(REQUEST)
+    found = cache.lookup(REQUEST)
+    assert found is not None
+    assert found["answer"] == "answer 1"
+
+
+@pytest.mark.parametrize("blocking", [True, False])
+def test_update_with_an_uncached_response_stores_nothing(
+    cache: ResponseCache, blocking: bool
+) -> None:
+    uncached = Uncached({"answer": "one"}, Reason.EMPTY)
+    with cache.policy() as report:
+        if blocking:
+            cache.update(REQUEST, uncached)
+        else:
+            asyncio.run(cache.aupdate(REQUEST, uncached))
+    assert [outcome.why for outcome in report.outcomes] == [Reason.EMPTY]
+    assert cache.lookup(REQUEST) is None
+
+
+def test_expired_response_does_not_stand_in_for_an_uncached_one(redis: Redis, clock: Clock) -> None:
+    cache, function = ResponseCache(redis, version="1", namespace="n", clock=clock), Function()
+    with cache.policy(CachePolicy(ttl=10, stale_if_error=600)):
+        cache.cached(function)(REQUEST)
+        clock.now += 60
+        cut = cache.cached(lambda request: Uncached(function(request), Reason.TRUNCATED))
+        assert cut(REQUEST)["answer"] == "answer 2"
+
+
+@pytest.mark.parametrize("coalesce", ["process", "fleet"])
+def test_waiter_calls_the_function_itself_when_the_leaders_response_is_uncached(
+    redis: Redis, coalesce: Any
+) -> None:
+    go, calls = threading.Event(), []
+    caches = [ResponseCache(redis, version="1", namespace="n") for _ in range(2)]
+
+    def one(cache: ResponseCache) -> dict[str, Any]:
+        @cache.cached
+        def behind(request: str) -> Uncached:
+            calls.append(request)
+            go.wait(10)
+            return Uncached({"answer": len(calls)}, Reason.TRUNCATED)
+
+        with cache.policy(CachePolicy(coalesce=coalesce)):
+            return behind("q")
+
+    with ThreadPoolExecutor(4) as pool:
+        asking = [pool.submit(one, cache) for cache in caches * 2]
+        wait_until(lambda: bool(calls), seconds=10, what="the first call")
+        threading.Timer(0.3, go.set).start()
+        assert all(each.result()["answer"] for each in asking)
+    assert calls == ["q"] * 4
+    assert redis.keys("n:entry:*") == []
+
+
+def right(response: dict[str, Any]) -> object:
+    return response["answer"] != "wrong" and response["usage"]["input_tokens"] >= 0
+
+
+WRONG = [{"x": 1}, {"answer": "wrong", "usage": USAGE}, {"answer": "a", "usage": None}]
+
+
+@pytest.mark.parametrize("response", WRONG)
+def test_response_that_validation_refuses_is_a_miss_and_is_deleted(
+    redis: Redis, response: dict[str, Any]
+) -> None:
+    ResponseCache(redis, version="1", namespace="n").update("q", response)
+    cache = ResponseCache(redis, version="1", namespace="n", validate=right)
+    with cache.policy() as report:
+        assert cache.lookup("q") is None
+    assert [outcome.why for outcome in report.outcomes] == [Reason.UNREADABLE]
+    assert redis.keys("n:entry:*") == []
+
+
+@pytest.mark.parametrize("response", WRONG)
+def test_response_that_validation_refuses_is_not_stored_and_goes_to_its_caller(
+    redis: Redis, response: dict[str, Any]
+) -> None:
+    cache = ResponseCache(redis, version="1", namespace="n", validate=right)
+    with cache.policy() as report:
+        assert cache.cached(lambda _: response)("q") is response
+    assert report.outcomes[-1].why is Reason.NOT_RESTORABLE
+
+
+def test_response_that_validation_accepts_is_a_hit_also_in_memory_and_when_it_returns_nothing(
+    redis: Redis,
+) -> None:
+    cache = ResponseCache(
+        redis, version="1", namespace="n", validate=lambda _: None, memory=MemoryTier(seconds=10)
+    )
+    cache.update("q", {"answer": "one"})
+    assert cache.lookup("q") == cache.lookup("q") == {"answer": "one"}
+
+
+def test_expired_response_that_validation_refuses_does_not_stand_in(
+    redis: Redis, clock: Clock
+) -> None:
+    policy = CachePolicy(ttl=10, stale_if_error=600)
+    loose = ResponseCache(redis, version="1", namespace="n", clock=clock)
+    cache = ResponseCache(redis, version="1", namespace="n", clock=clock, validate=right)
+    function = Function()
+    function.fails = True
+    with loose.policy(policy):
+        loose.update(REQUEST, {"x": 1})
+    clock.now += 60
+    with cache.policy(policy), pytest.raises(RuntimeError, match="the model failed"):
+        cache.cached(function)(REQUEST)
+
+
 @pytest.mark.parametrize(
-    "response", [{}, {"a": {1: 2}}, {"a": (1,)}, {"a": float("nan")}, {"a": object()}, [1], "text"]
+    "usage",
+    [
+        {"input_tokens": 10**4000, "output_tokens": 5},
+        {"input_tokens": 9, "output_tokens": -1},
+        {"input_tokens": True, "output_tokens": 5},
+        {"input_tokens": 9.0, "output_tokens": 5},
+        None,
+        [9, 5],
+    ],
+)
+def test_impossible_usage_saves_no_tokens(cache: ResponseCache, usage: Any) -> None:
+    cache.update(REQUEST, {"answer": "one", "usage": usage})
+    with cache.policy() as report:
+        assert cache.lookup(REQUEST) is not None
+    assert report.tokens_saved == 0
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\ud800"}', '{"a": [NaN]}', '{"\\udfff": 1}', "{}"])
+def test_entry_with_a_lone_surrogate_nan_or_nothing_is_unreadable(
+    cache: ResponseCache, redis: Redis, text: str
+) -> None:
+    cache.update(REQUEST, {"answer": "one"})
+    (key,) = redis.keys("n:entry:*")
+    redis.set(key, str(redis.get(key)).replace('{"answer": "one"}', text))
+    with cache.policy() as report:
+        assert cache.lookup(REQUEST) is None
+    assert [outcome.why for outcome in report.outcomes] == [Reason.UNREADABLE]
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {},
+        {"a": "\ud800"},
+        {"a": {1: 2}},
+        {"a": (1,)},
+        {"a": float("nan")},
+        {"a": object()},
+        [1],
+        "text",
+    ],
 )
 def test_what_would_not_come_back_is_not_stored(cache: ResponseCache, response: Any) -> None:
     def answer(_: object) -> dict[str, Any]:

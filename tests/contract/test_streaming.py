@@ -33,8 +33,8 @@ from upstash_redis import Redis
 
 from llm_cache import CacheMiss, CachePolicy, UpstashRedisCache
 from llm_cache.chunks import PIECE
-from llm_cache.junk import REASONS
 from llm_cache.streaming import cached
+from llm_cache.verdict import REASONS
 from local_cloud.upstash import UpstashEndpoint
 
 USAGE: Any = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}

@@ -128,10 +128,10 @@ def test_resource_that_the_template_lacks_is_told(cloud: LocalCloud) -> None:
 def test_resource_of_an_unknown_type_is_told(
     cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delitem(LISTED, "AWS::SQS::Queue")
+    monkeypatch.delitem(LISTED, "AWS::SSM::Parameter")
 
     assert pretended(cloud.stack) == [
-        "FlushFailures: AWS::SQS::Queue is not listed by local_cloud.deployment.inventory"
+        "LayerArnParameter: AWS::SSM::Parameter is not listed by local_cloud.deployment.inventory"
     ]
 
 

@@ -23,16 +23,21 @@ class Bedrock:
     hold: threading.Event | None = None
     requests: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
+    stops: str = "end_turn"
+    """Why it stops, unless it may write no more tokens."""
+    content: list[dict[str, Any]] | None = None
+    """What it says in place of text."""
 
     def reply(self) -> dict[str, Any]:
         if self.status != 200:
             return {"message": "do not show this to callers"}
         text = f"Answer {len(self.requests)}."
-        message = {"role": "assistant", "content": [{"text": text}]}
+        content = [{"text": text}] if self.content is None else self.content
         metrics = {"latencyMs": 1}
+        most = self.requests[-1].get("inferenceConfig", {}).get("maxTokens", 512)
         return {
-            "output": {"message": message},
-            "stopReason": "end_turn",
+            "output": {"message": {"role": "assistant", "content": content}},
+            "stopReason": "max_tokens" if most < USAGE["outputTokens"] else self.stops,
             "usage": USAGE,
             "metrics": metrics,
             "results": [{"outputText": text}],  # what Titan says, which is not asked by Converse

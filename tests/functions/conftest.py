@@ -56,6 +56,7 @@ def model(
         monkeypatch.setenv(name, value)
     _model.requests.clear()
     _model.status, _model.error, _model.headers, _model.hold = 200, "", {}, None
+    _model.stops, _model.content = "end_turn", None
     cold()
     yield _model
     loop.run_until_complete(loop.shutdown_asyncgens())  # it ends, and with it its connections

@@ -25,6 +25,15 @@ def failing(model: Bedrock, status: int, error: str, **headers: str) -> Reply:
     return call(QUESTION)
 
 
+def silent(model: Bedrock) -> Reply:
+    model.content = []
+    return call(QUESTION)
+
+
+def cut(_: Bedrock) -> Reply:
+    return call({**QUESTION, "parameters": {"max_tokens": 3}})
+
+
 def known(_: Bedrock) -> Reply:
     return call(QUESTION, if_none_match=call(QUESTION).headers["etag"])
 
@@ -55,7 +64,7 @@ def no_http(_: Bedrock) -> Reply:
 
 
 REACHED: dict[str, list[Callable[[Bedrock], Reply]]] = {
-    "200": [lambda _: call(QUESTION)],
+    "200": [lambda _: call(QUESTION), cut],
     "304": [known],
     "400": [no_http],
     "403": [lambda _: call(QUESTION, iam={})],
@@ -65,7 +74,7 @@ REACHED: dict[str, list[Callable[[Bedrock], Reply]]] = {
         lambda _: call(QUESTION, cache_control="max-age=soon"),
     ],
     "500": [broken],
-    "502": [lambda model: failing(model, 400, "ValidationException")],
+    "502": [lambda model: failing(model, 400, "ValidationException"), silent],
     "503": [lambda model: failing(model, 429, "ThrottlingException", **{"Retry-After": "7"})],
     "504": [slow, lambda _: call(QUESTION, cache_control="only-if-cached")],
 }
@@ -105,7 +114,7 @@ def matches(value: object, schema: dict[str, Any]) -> None:
             matches(field, schema["properties"][name])
 
 
-KINDS = {"object": dict, "string": str, "integer": int, "null": type(None)}
+KINDS = {"object": dict, "string": str, "integer": int, "boolean": bool, "null": type(None)}
 
 
 def test_every_header_that_is_told_is_sent(model: Bedrock) -> None:

@@ -253,7 +253,7 @@ def test_the_path_that_counts_is_the_one_of_the_front(model: Bedrock) -> None:
 @pytest.mark.parametrize("name", NOT_HTTP)
 def test_the_event_is_the_question_and_the_result_the_answer(name: str, model: Bedrock) -> None:
     first, again = invoke(front(name)), invoke(front(name))
-    assert set(first) == {"answer", "cache", "usage"}
+    assert set(first) == {"answer", "stop_reason", "cache", "usage"}
     assert (first["answer"], first["cache"]["status"]) == ("Answer 1.", "miss")
     assert (again["answer"], again["cache"]["status"]) == ("Answer 1.", "hit")
     assert again["usage"] == {"input_tokens": 0, "output_tokens": 0, "saved_tokens": 14}
@@ -276,6 +276,12 @@ def test_a_model_that_fails_is_an_error_that_a_state_machine_can_name(
         invoke(QUESTION)
     assert type(raised.value).__name__ == name
     assert "do not show" not in str(raised.value)
+
+
+def test_an_answer_without_text_is_an_error_that_a_state_machine_can_name(model: Bedrock) -> None:
+    model.content, model.stops = [], "guardrail_intervened"
+    with pytest.raises(direct.NoAnswer, match="withheld"):
+        invoke(QUESTION)
 
 
 def test_only_if_cached_is_one_too(model: Bedrock) -> None:

@@ -66,6 +66,14 @@ def test_paragraphs_stay_whole_where_they_can() -> None:
     assert all(piece.startswith("Paragraph ") for piece in pieces)
 
 
+def test_a_piece_ends_with_a_paragraph_where_a_line_within_reach_has_a_lesser_hash() -> None:
+    lines = [f"Line {number}. It tells of the number {number * 7919}." for number in range(2_000)]
+    text = "\n\n".join("\n".join(lines[at : at + 40]) for at in range(0, len(lines), 40))
+    pieces = split(text)
+    assert len(pieces) > 5
+    assert all(piece.endswith("\n\n") for piece in pieces[:-1])
+
+
 def test_a_short_text_is_one_piece() -> None:
     assert split("A line.\n\nAnother.") == ["A line.\n\nAnother."]
     assert split("") == []

@@ -128,6 +128,17 @@ def test_it_answers_keeps_for_as_long_as_its_rule_says_and_hits(
     assert len(model.requests) == 1
 
 
+def test_truncated_answer_is_not_stored(
+    built: Artifacts, project: Path, upstash: UpstashEndpoint, redis: Redis
+) -> None:
+    with bedrock() as model:
+        model.stops = "max_tokens"
+        environ = environment(project, upstash, model)
+        assert [ask(built, environ, "news")["hit"] for _ in range(2)] == [False, False]
+    assert redis.keys("own:entry:*") == []
+    assert len(model.requests) == 2
+
+
 def test_it_is_no_more_than_it_is_said_to_be() -> None:
     assert len(block("python").strip().splitlines()) < 20
     (resource,) = re.findall(r"^  (\w+):$", block("yaml"), re.MULTILINE)

@@ -15,7 +15,7 @@ UNTOLD = {"authorization", "traceparent", "host", "cookie", "b3", "baggage"}
 FROM_ENVIRONMENT = "a marker in the environment"
 GENERATIONS = (Generation, GenerationChunk, ChatGeneration, ChatGenerationChunk)
 OBJECTS = {*GENERATIONS, AIMessage, AIMessageChunk}
-VALUES = {type(None), bool, int, float, str, TextAccessor}  # the last: LangChain's own str
+VALUES = {type(None), bool, int, float, str, bytes, TextAccessor}  # the last: LangChain's own str
 
 
 def only_listed(answer: object) -> None:

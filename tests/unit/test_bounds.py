@@ -16,7 +16,7 @@ from langchain_core.messages.tool import invalid_tool_call
 from langchain_core.outputs import ChatGeneration, Generation
 
 from llm_cache import UnreadableEntry
-from llm_cache.bounds import MAX_ITEMS, MAX_UNFINISHED
+from llm_cache.bounds import MAX_GENERATIONS, MAX_PARTS
 from llm_cache.entry import MAX_ANSWER, MAX_VALUES, Entry, body, decode, head
 from llm_cache.generations import read, serialize
 
@@ -114,22 +114,37 @@ def chunk(args: str, count: int = 1) -> AIMessageChunk:
     return AIMessageChunk(content="", tool_call_chunks=calls)
 
 
-AT_MOST: dict[str, Callable[[int], list[Generation]]] = {
-    "answers": lambda more: [Generation(text="a")] * (MAX_ITEMS + more),
-    "blocks": lambda more: [ChatGeneration(message=AIMessage([BLOCK] * (MAX_ITEMS + more)))],
-    "calls": lambda more: [
-        ChatGeneration(message=AIMessage("", tool_calls=[CALL] * (MAX_ITEMS + more)))
-    ],
-    "unfinished arguments": lambda more: [
-        ChatGeneration(message=chunk('{"a":"' + "b" * (MAX_UNFINISHED // 2 - 6 + more), 2))
-    ],
-    "values": lambda more: [Generation(text="," * (MAX_VALUES - 104 + more))],
+def wide(count: int) -> dict[str, Any]:
+    return {str(number): 0 for number in range(count)}
+
+
+FEW = MAX_PARTS // 6 - 10
+AT_MOST: dict[str, tuple[int, Callable[[int], list[Generation]]]] = {
+    "answers": (MAX_GENERATIONS, lambda count: [Generation(text="a")] * count),
+    "blocks": (
+        MAX_PARTS // 4 - 10,
+        lambda count: [ChatGeneration(message=AIMessage([BLOCK] * count))],
+    ),
+    "calls": (
+        FEW,
+        lambda count: [ChatGeneration(message=AIMessage("", tool_calls=[CALL] * count))],
+    ),
+    "fields": (
+        MAX_PARTS - 20,
+        lambda count: [ChatGeneration(message=AIMessage("a", response_metadata=wide(count)))],
+    ),
+    "information": (
+        MAX_PARTS - 20,
+        lambda count: [Generation(text="a", generation_info=wide(count))],
+    ),
+    "values": (MAX_VALUES - 104, lambda count: [Generation(text="," * count)]),
 }
 
 
 @pytest.mark.parametrize("name", AT_MOST)
 def test_an_answer_at_its_bounds_is_stored_and_read(name: str) -> None:
-    answer = AT_MOST[name](0)
+    most, answers = AT_MOST[name]
+    answer = answers(most)
     texts = serialize(answer)
     assert texts is not None
     epochs = '{"v":1,"epochs":{"":"e"' + "".join(f',"{n:032x}":"e"' for n in range(8))
@@ -140,25 +155,136 @@ def test_an_answer_at_its_bounds_is_stored_and_read(name: str) -> None:
 
 @pytest.mark.parametrize("name", AT_MOST)
 def test_an_answer_out_of_bounds_is_not_stored(name: str) -> None:
-    assert serialize(AT_MOST[name](1)) is None
+    most, answers = AT_MOST[name]
+    assert serialize(answers(most + most // 50)) is None
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        chunk(json.dumps({"a": "b" * 2 * MAX_UNFINISHED})),
+        chunk(json.dumps({"a": "b" * 10_000})),
+        chunk(""),
         AIMessage(
             "",
             invalid_tool_calls=[invalid_tool_call(name="f", args="{" * 10_000, id="1", error=None)],
         ),
     ],
-    ids=["whole arguments", "of a message that is whole"],
+    ids=["whole arguments", "no arguments", "of a message that is whole"],
 )
-def test_long_arguments_that_nobody_completes_are_stored(message: AIMessage) -> None:
+def test_arguments_that_nobody_completes_are_stored(message: AIMessage) -> None:
     answer: list[Generation] = [ChatGeneration(message=message)]
     texts = serialize(answer)
     assert texts is not None
     assert read(Entry({"": "e"}, 0.0, 1, tuple(map(json.loads, texts)))) == answer
+
+
+def test_arguments_that_langchain_would_complete_are_not_stored() -> None:
+    assert serialize([ChatGeneration(message=chunk('{"a": "b'))]) is None
+
+
+def of(kind: str = "AIMessage", info: object = None, **fields: Any) -> dict[str, Any]:
+    message = {"kind": kind, "fields": {"content": "", **fields}}
+    return {"kind": "ChatGeneration", "info": info, "message": message}
+
+
+USAGE = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+UNDONE = {"name": "f", "args": '{"a":' + "!" * 100, "id": "1", "index": 0}
+FUNCTION = {"id": "1", "function": {"name": "f", "arguments": "{}"}}
+ECHOES = {"tool_calls": [FUNCTION] * 20_000}
+LONG = 60_000
+
+# Each took seconds, or tens of megabytes, for a small entry; all but the last are refused.
+PLANTED: dict[str, Callable[[], list[Any]]] = {
+    "blocks": lambda: [of(content=[BLOCK] * LONG)],
+    "empty blocks": lambda: [of(content=[{}] * LONG)],
+    "texts": lambda: [of(content=["a"] * LONG)],
+    "blocks of a wrong type": lambda: [of(content=[1] * LONG)],
+    "blocks of many answers": lambda: [of(content=[{}] * 300)] * MAX_GENERATIONS,
+    "calls": lambda: [of(tool_calls=[CALL] * LONG)],
+    "calls of a wrong type": lambda: [of(tool_calls=[{"name": 1, "args": 2, "id": 3}] * LONG)],
+    "invalid calls": lambda: [of(invalid_tool_calls=[{"name": [], "args": {}}] * LONG)],
+    "echoes of calls": lambda: [of(additional_kwargs=ECHOES)],
+    "echoes in a chunk": lambda: [of("AIMessageChunk", additional_kwargs=ECHOES)],
+    "extras": lambda: [of(additional_kwargs=wide(LONG))],
+    "metadata": lambda: [of(response_metadata=wide(LONG))],
+    "information": lambda: [of(info=wide(LONG))],
+    "fields": lambda: [of(**wide(LONG))],
+    "usage": lambda: [of(usage_metadata=USAGE | wide(LONG))],
+    "details of usage": lambda: [of(usage_metadata=USAGE | {"input_token_details": wide(LONG)})],
+    "arguments": lambda: [of(tool_calls=[CALL | {"args": wide(LONG)}])],
+    "deep arguments": lambda: [
+        of("AIMessageChunk", tool_call_chunks=[UNDONE | {"args": "[" * LONG}])
+    ],
+    "short undone arguments of many": lambda: (
+        [of("AIMessageChunk", tool_call_chunks=[UNDONE])] * MAX_GENERATIONS
+    ),
+    "chats": lambda: [of()] * 20_000,
+    "what stands for bytes": lambda: [
+        {**of(response_metadata={"a": [[]] * LONG, "b": {"b": "?"}}), "bytes": "b"}
+    ],
+    "more of an envelope": lambda: [{**of(), "more": [0] * LONG}],
+    "more of a message": lambda: [
+        {**of(), "message": {"kind": "AIMessage", "fields": {"content": ""}, "more": [0] * LONG}}
+    ],
+}
+
+
+@pytest.mark.parametrize("name", PLANTED)
+def test_planted_message_is_unreadable_in_bounded_time_and_memory(
+    name: str,
+) -> None:
+    text = json.dumps(PLANTED[name]())
+    began = time.process_time()
+    entry = Entry({"": "e"}, 0.0, 1, tuple(json.loads(text)))
+    parsed = time.process_time() - began
+    tracemalloc.start()
+    began = time.process_time()
+    try:
+        with pytest.raises(UnreadableEntry):
+            read(entry)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 16 * MEGABYTE
+    assert time.process_time() - began < 0.5 + 40 * parsed  # each allocation is traced
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [
+        USAGE | {"input_tokens": 10**4000},
+        USAGE | {"output_tokens": -1},
+        USAGE | {"total_tokens": True},
+        USAGE | {"total_tokens": 2.0},
+        USAGE | {"total_tokens": "2"},
+        USAGE | {"input_token_details": {"cache_read": 10**18}},
+        USAGE | {"reasoning": False},
+        {"input_tokens": 1},
+        [1],
+    ],
+)
+def test_message_with_impossible_token_counts_is_unreadable(usage: object) -> None:
+    with pytest.raises(UnreadableEntry):
+        read(Entry({"": "e"}, 0.0, 1, (of(usage_metadata=usage),)))
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        of(content="a \ud800"),
+        of(content=[{"type": "text", "text": "\udfff"}]),
+        of(response_metadata={"\udc00": 1}),
+        of(info={"logprob": float("nan")}),
+        of(response_metadata={"logprob": [float("inf")]}),
+        {"kind": "Generation", "info": None, "text": "\ud800"},
+        {**of(content=[{"b": "no base64"}]), "bytes": "b"},
+        {**of(content=[{"b": 7}]), "bytes": "b"},
+        {**of(), "bytes": ["b"]},
+    ],
+)
+def test_message_with_a_lone_surrogate_nan_or_wrong_bytes_is_unreadable(value: object) -> None:
+    with pytest.raises(UnreadableEntry):
+        read(Entry({"": "e"}, 0.0, 1, (value,)))
 
 
 @pytest.mark.parametrize("fields", [None, [], "content", 7])

@@ -18,7 +18,7 @@ from llm_cache.report import Tokens
 USAGE: Any = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 FULL = AIMessage(
     content=[
-        {"type": "text", "text": "a \ud800 é"},
+        {"type": "text", "text": "a é"},
         {"type": "reasoning", "reasoning": "because"},
         {"type": "image", "base64": "AAAA", "mime_type": "image/png"},
     ],
@@ -156,10 +156,27 @@ MESSAGES: dict[str, AIMessage] = {
     "probabilities": AIMessage(
         "a", response_metadata={"logprobs": {"content": [{"logprob": -1e-05, "bytes": [97]}]}}
     ),
+    "Bedrock's redacted reasoning": AIMessage(
+        [
+            {"type": "reasoning_content", "reasoning_content": {"redacted_content": b"\x00\xff"}},
+            {"type": "text", "text": "Blue."},
+        ]
+    ),
+    "bytes everywhere": AIMessage(
+        [{"type": "image", "data": [b"", b"\x89PNG"]}],
+        additional_kwargs={"raw": {"deep": [{"data": b"a"}]}},
+        response_metadata={"raw": b"b"},
+        tool_calls=[{**CALL, "args": {"data": b"c"}}],
+    ),
+    "what stands for bytes, and bytes": AIMessage(
+        [{"bytes 0": "YQ=="}, {"bytes 1": "YQ=="}, {"bytes": "bytes 2"}, {"data": b"a"}],
+        additional_kwargs={"bytes 2": {"bytes 3": "YQ=="}},
+    ),
+    "what stands for bytes": AIMessage([{"bytes 0": "YQ=="}], response_metadata={"bytes": "x"}),
     "fields of its own": AIMessage("a", reasoning={"text": "Hm."}, score=1.5),
     "a chunk": AIMessageChunk(
         content="part",
-        tool_call_chunks=[tool_call_chunk(name="f", args='{"a":', id="1", index=0)],
+        tool_call_chunks=[tool_call_chunk(name="f", args='{"a": 1}', id="1", index=0)],
         usage_metadata=USAGE,
     ),
     "a whole chunk": AIMessageChunk(
@@ -171,7 +188,8 @@ MESSAGES: dict[str, AIMessage] = {
 INFO = {"finish_reason": "stop", "logprobs": None}
 ANSWERS: dict[str, list[Generation]] = {
     "text": [Generation(text="a", generation_info={"reason": "stop"}), Generation(text="")],
-    "text in chunks": [GenerationChunk(text="a\ud800")],
+    "text with bytes": [Generation(text="a bytes 0", generation_info={"raw": b"a"})],
+    "text in chunks": [GenerationChunk(text="a\u2028")],
     "several choices": [ChatGeneration(message=m, generation_info=INFO) for m in MESSAGES.values()],
     **{name: [ChatGeneration(message=message)] for name, message in MESSAGES.items()},
     **{
@@ -214,10 +232,22 @@ def assigned(name: str, value: Any) -> AIMessage:
     return message
 
 
+def counted(**counts: Any) -> AIMessage:
+    return AIMessage("a", usage_metadata={**USAGE, **counts})
+
+
 ODD: dict[str, AIMessage] = {
     "a class of one's own": OwnMessage(content="a"),
     "a class of one's own by LangChain's name": Namesake("a"),
-    "bytes": AIMessage([{"type": "image", "data": b"\x89PNG"}]),
+    "bytes of a class of one's own": AIMessage([{"data": type("Own", (bytes,), {})(b"a")}]),
+    "bytes that may change": AIMessage([{"type": "image", "data": bytearray(b"\x89PNG")}]),
+    "bytes for a name": AIMessage("a", additional_kwargs={"by name": {b"a": 1}}),
+    "infinity": AIMessage("a", response_metadata={"logprob": float("-inf")}),
+    "half of a surrogate pair": AIMessage("a \ud800"),
+    "half of a surrogate pair in a name": AIMessage("a", additional_kwargs={"\udfff": 1}),
+    "more tokens than there are": counted(input_tokens=10**4000),
+    "fewer tokens than none": counted(output_tokens=-1),
+    "tokens in detail that are none": counted(input_token_details={"cache_read": -1}),
     "a time": AIMessage("a", response_metadata={"created": datetime.now(tz=UTC)}),
     "not a number": AIMessage("a", response_metadata={"logprob": float("nan")}),
     "a set": AIMessage("a", additional_kwargs={"labels": {"x"}}),
@@ -286,7 +316,7 @@ def test_any_answer_comes_back_as_it_was_or_is_not_stored(answer: list[Any]) -> 
         [Generation(text="a", generation_info={"number": float("nan")})],
         [Generation(text="a", generation_info={"pair": (1, 2)})],
         [Generation(text="a", generation_info={"map": {1: "a"}})],
-        [Generation(text="a", generation_info={"data": b"bytes"})],
+        [Generation(text="a", generation_info={"data": bytearray(b"bytes")})],
         [Generation(text="a", generation_info={"class": object})],
         [OwnGeneration(text="a")],
         [ChatGeneration(message=HumanMessage("not of a model"))],

@@ -1,6 +1,7 @@
 """How a stored answer says that it is one, and how it is stored again without saying so."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -64,6 +65,7 @@ def test_a_hit_says_how_old_it_is_how_long_it_lives_where_it_lies_and_what_it_co
         "ttl": 50.0,
         "key": "shop:entry:1",
         "usage": USAGE,
+        "moved": {"response_metadata": {"token_usage": {"total_tokens": 7}}},
     }
 
 
@@ -84,8 +86,105 @@ def test_all_else_is_as_it_was_stored_and_the_stored_message_itself_untouched() 
     hit = mark(message)
     told = {"id", "usage_metadata", "response_metadata"}
     assert hit.model_dump(exclude=told) == before.model_dump(exclude=told)
-    assert {**hit.response_metadata, "cache": None} == {**METADATA, "cache": None}
+    kept = {name: value for name, value in METADATA.items() if name != "token_usage"}
+    assert {**hit.response_metadata, "cache": None} == {**kept, "cache": None}
     assert message == before
+
+
+RAW: dict[str, dict[str, Any]] = {  # as the providers' integrations leave them
+    "OpenAI": {
+        "token_usage": {"completion_tokens": 4, "prompt_tokens_details": {"cached_tokens": 2}},
+        "logprobs": {"content": [{"token": "a", "logprob": -0.1}]},
+    },
+    "Anthropic": {"usage": {"input_tokens": 3, "cache_creation": None}, "stop_reason": "end_turn"},
+    "Bedrock's Titan": {"amazon-bedrock-invocationMetrics": {"inputTokenCount": 3}},
+    "Bedrock's Converse": {
+        "metrics": {"latencyMs": [12]},
+        "additionalModelResponseFields": {
+            "usage": {"output_tokens_details": {"thinking_tokens": 9}},
+            "stop_sequence": None,
+        },
+    },
+    "Gemini": {"usage_metadata": {"prompt_token_count": 3, "total_token_count": 7}},
+    "Cohere": {"token_count": {"input_tokens": 3.0}, "meta": {"billed_units": {"input_tokens": 3}}},
+    "Ollama": {"prompt_eval_count": 3, "eval_count": 4, "total_duration": 12},
+    "Groq": {"x_groq": {"id": "req_1", "usage": {"total_tokens": 7}}},
+    "OpenRouter": {"token_usage": {"cost": 0.1}, "cost": 0.1},
+    "nobody": {},
+}
+
+
+def numbers(value: Any, name: str = "") -> list[str]:
+    """Return the names under which a value counts tokens, at any depth."""
+    if isinstance(value, dict):
+        return [found for each, item in value.items() for found in numbers(item, f"{name}.{each}")]
+    if isinstance(value, list):
+        return [found for item in value for found in numbers(item, name)]
+    return [name] if isinstance(value, int | float) and re.search("token|eval_|cost", name) else []
+
+
+@pytest.mark.parametrize("place", ["response_metadata", "generation_info"])
+@pytest.mark.parametrize("raw", RAW.values(), ids=RAW)
+def test_hit_counts_no_tokens_anywhere_outside_its_mark_and_unmarking_restores_all(
+    raw: dict[str, Any], place: str
+) -> None:
+    before = ChatGeneration(
+        message=AIMessage(
+            "hi",
+            usage_metadata=USAGE,
+            response_metadata=raw if place == "response_metadata" else {"cache": "MISS"},
+            additional_kwargs={"usage": {"prompt_tokens": 3}, "model_id": "m"},
+        ),
+        generation_info=raw if place == "generation_info" else None,
+    )
+    (hit,) = marked([before], HIT)
+    message = message_of(hit)
+    metadata = {name: each for name, each in message.response_metadata.items() if name != "cache"}
+    assert numbers([metadata, hit.generation_info, message.additional_kwargs]) == []
+    assert message.additional_kwargs == {"model_id": "m"}
+    again = unmarked(hit)
+    message_of(again).id = None
+    assert again == before
+    assert serialize([hit, hit]) is not None
+
+
+def test_an_answer_of_a_text_model_keeps_its_counts_in_the_mark() -> None:
+    info = {"usage_metadata": {"prompt_token_count": 3}, "is_blocked": False}
+    before = Generation(text="a", generation_info=info)
+    (hit,) = marked([before], HIT)
+    assert hit.generation_info is not None
+    mark = hit.generation_info.pop("cache")
+    assert (mark["hit"], mark["usage"]) == (True, None)
+    assert mark["moved"] == {"generation_info": {"usage_metadata": info["usage_metadata"]}}
+    assert hit.generation_info == {"is_blocked": False}
+    assert unmarked(marked([before], HIT)[0]) == before
+
+
+@pytest.mark.parametrize(
+    "extras",
+    [
+        {"parsed": {"total_tokens": 7, "usage": {"tokens": 1}}},
+        {"tool_outputs": [{"usage": {"total_tokens": 7}}], "tokens": 7},
+    ],
+)
+def test_what_the_model_said_of_tokens_stays_where_it_was(extras: dict[str, Any]) -> None:
+    metadata = {"metadata": {"cost": 7}, "tokens": ["a"], "logprobs": None, "token": "a"}
+    hit = mark(stored(additional_kwargs=extras, response_metadata=metadata))
+    assert hit.additional_kwargs == extras
+    assert {name: hit.response_metadata[name] for name in metadata} == metadata
+
+
+def test_what_a_provider_says_of_a_cache_of_its_own_comes_back_too() -> None:
+    message = stored(response_metadata={"cache": "MISS"})
+    (hit,) = marked([ChatGeneration(message=message)], HIT)
+    assert message_of(unmarked(hit)).response_metadata == {"cache": "MISS"}
+
+
+@pytest.mark.parametrize("moved", [7, {"response_metadata": 7}, {"nowhere": {"a": 1}}])
+def test_malformed_mark_is_stored_as_provider_metadata(moved: object) -> None:
+    planted = mark(stored()).model_copy(deep=True)
+    planted.response_metadata["cache"]["moved"] = moved
+    assert serialize(marked([ChatGeneration(message=planted)], HIT)) is not None
 
 
 def test_every_choice_of_every_hit_has_an_id_of_its_own() -> None:
