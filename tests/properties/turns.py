@@ -57,6 +57,12 @@ class Turns:
         assert last, "waits for nobody"
         assert last.under == _cleared(reply[1:-1]), "waits for what a clear has reached"
 
+    def given_back(self, command: Any) -> None:
+        """Note that a holder has released its lease: nobody need wait for it any more."""
+        lease = self._leases.get(command[3])
+        if lease and lease.token == command[4]:
+            lease.active = False
+
     def told(self, caller: Caller, history: History) -> None:
         """Check that it was for this caller to ask the model."""
         turn, now = caller.takes_turn(), self._time.now

@@ -23,7 +23,7 @@ from tests.properties.turns import Turns
 from tests.properties.wire import DRIFT, Database, Wire
 
 from llm_cache import CachePolicy
-from llm_cache.coalescing import HELD, TAKE, TAKEN
+from llm_cache.coalescing import GIVE_BACK, HELD, TAKE, TAKEN
 from llm_cache.operations import STORE
 from llm_cache.policy import Mode
 
@@ -115,7 +115,8 @@ class World:
             unasked=unasked,
             must_be_stored=ttl is not None and (known or unasked),
         )
-        tried = stores(policy) and kind not in JUNK
+        # after a lookup that failed, the update comes to no TTL
+        tried = stores(policy) and kind not in JUNK and (unasked or caller.sight.at is not None)
         caller.block.counts.errors += tried and policy.ttl is broken
         self.turns.ended(caller, stored=ttl is not None)
         caller.store(answer)
@@ -161,6 +162,8 @@ class World:
     def _after(self, caller: Caller) -> None:
         executed, self.wire.executed = self.wire.executed, []
         for command, reply, delivered in executed:
+            if GIVE_BACK in command:
+                self.turns.given_back(command)
             if not stores(caller.policy):
                 assert command[0] == "MGET", "the policy asked to leave nothing behind"
             assert mode(caller.policy) is not Mode.BYPASS
