@@ -2,9 +2,10 @@
 
 import asyncio
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from functools import partial
+from typing import Any
 
 import pytest
 from langchain_core.outputs import Generation
@@ -12,7 +13,7 @@ from tests.faults.proxy import Forward, Misbehaviour, Proxy, proxying
 from tests.faults.wire import replying, silent, silent_after_it_ran
 from upstash_redis import Redis
 
-from llm_cache import CachePolicy, UpstashRedisCache
+from llm_cache import CachePolicy, UpstashRedisCache, scope
 from llm_cache.credentials import Credentials
 from llm_cache.store import UpstashStore
 from local_cloud.children import wait_until
@@ -102,3 +103,28 @@ def leases(redis: Redis) -> int:
 async def until(holds: Callable[[], bool]) -> None:
     """Return when something holds; fail if it does not in time."""
     await asyncio.to_thread(wait_until, holds, seconds=MARGIN, what="the lease")
+
+
+@pytest.mark.parametrize("what", ["lookup", "update"])
+async def test_cancellation_at_any_step_leaves_no_lease_and_no_policy(
+    upstash: UpstashEndpoint, redis: Redis, what: str
+) -> None:
+    store = UpstashStore(lambda: Credentials(upstash.url, upstash.token))
+    cache = UpstashRedisCache(store, namespace="shop", lease=LEASE)
+    for steps in range(0, 120, 4):
+        prompt, answer = f"p{steps}", [Generation(text="an answer")]
+        with cache.policy(CachePolicy(coalesce="fleet", tenant="42")):
+            if what == "update":
+                assert await cache.alookup(prompt, "model") is None
+                work: Coroutine[Any, Any, object] = cache.aupdate(prompt, "model", answer)
+            else:
+                work = cache.alookup(prompt, "model")
+            task = asyncio.create_task(work)
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await until(lambda: leases(redis) == 0)
+        assert scope.current().policy == CachePolicy()
+        assert not scope.others_wait()
