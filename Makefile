@@ -21,7 +21,7 @@ run: setup ## Deploy to the local cloud, ask, hit the cache, flush, and print wh
 	@$(VENV)/python -m local_cloud run
 
 deploy-local: setup ## Deploy to the local cloud, again, changed, broken; delete; print what came of it
-	@$(VENV)/python -m local_cloud deploy
+	@$(VENV)/python -m tests.deploy.proof
 
 serve: setup ## Keep the local cloud up until Ctrl-C, with a curl line that works
 	@$(VENV)/python -m local_cloud serve

@@ -1,4 +1,4 @@
-"""``run`` tells the story once, ``deploy`` proves the deployment, ``serve`` keeps everything up."""
+"""``run`` tells the story once, ``serve`` keeps everything up."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ import contextlib
 import os
 import shlex
 import sys
-import tempfile
 import time
-from pathlib import Path
 from typing import cast, get_args
 from urllib.parse import urlsplit
 
-from local_cloud import deployment, sam, scenario
+from local_cloud import scenario
 from local_cloud.aws import KEY, REGION
 from local_cloud.children import PartFailed
 from local_cloud.cloud import LocalCloud
-from local_cloud.deployment import Proof, prove
 from local_cloud.model import ModelName
 from local_cloud.scenario import CAPITAL, Scenario
 from local_cloud.table import Table
@@ -26,8 +23,8 @@ from local_cloud.table import Table
 def main() -> int:
     """Run the command line; the exit status is 1 when an expectation or a part failed."""
     parser = argparse.ArgumentParser("local_cloud", description=__doc__)
-    parser.add_argument("command", choices=["run", "deploy", "serve"])
-    command = {"run": run, "deploy": deploy, "serve": serve}[parser.parse_args().command]
+    parser.add_argument("command", choices=["run", "serve"])
+    command = {"run": run, "serve": serve}[parser.parse_args().command]
     try:
         return command()
     except PartFailed as failed:
@@ -51,21 +48,6 @@ def run() -> int:
     return story.end(
         f"{calls} calls of the model, {commands} commands of Redis, {seconds:.0f} s in all."
     )
-
-
-def deploy() -> int:
-    """Deploy a copy of the tree, change it, break it, delete it; print what came of each."""
-    began = time.monotonic()
-    with (
-        tempfile.TemporaryDirectory(prefix="local-cloud-tree-") as folder,
-        LocalCloud.start(model="echo", tree=sam.HERE.copy(Path(folder))) as cloud,
-    ):
-        table = Table(deployment.COLUMNS)
-        table.print_heading()
-        proof = Proof(cloud, table.print_row)
-        prove(proof)
-    print()
-    return proof.end(f"{proof.rows} rows, {time.monotonic() - began:.0f} s in all.")
 
 
 def serve() -> int:

@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from tests.deploy.proof import Proof, Row, environments, updates, ways, weights
+from tests.deploy.proof.inventory import LISTED, pretended
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.deployment import Proof, Row, environments, updates, ways, weights
-from local_cloud.deployment.inventory import LISTED, pretended
 from local_cloud.lambda_runtime import Deployed
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="awslambdaric has wheels for Linux only")
@@ -131,7 +131,7 @@ def test_resource_of_an_unknown_type_is_told(
     monkeypatch.delitem(LISTED, "AWS::SSM::Parameter")
 
     assert pretended(cloud.stack) == [
-        "LayerArnParameter: AWS::SSM::Parameter is not listed by local_cloud.deployment.inventory"
+        "LayerArnParameter: AWS::SSM::Parameter is not listed by tests.deploy.proof.inventory"
     ]
 
 
@@ -141,4 +141,4 @@ def test_function_without_an_event_is_told(proof: Proof, monkeypatch: pytest.Mon
     ways.by_alias(proof)
 
     assert len(proof.failures) == 1
-    assert "an event for it in local_cloud.deployment.ways" in proof.failures[0]
+    assert "an event for it in tests.deploy.proof.ways" in proof.failures[0]

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.deploy.proof.transformed import transformed
 from tests.functions.bedrock import Bedrock, bedrock
 from tests.layer.artifacts import BUILT_FROM, HOST, ROOT, SAM, Artifacts, run
 from tests.template import exposure, loader, releases, rules, running
 from tests.template.rules import Rule
 from upstash_redis import Redis
 
-from local_cloud.deployment.transformed import transformed
 from local_cloud.upstash import UpstashEndpoint
 
 SECTION = "### A function of your own"

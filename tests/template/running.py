@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from tests.deploy.proof.transformed import holds
 from tests.template.loader import (
     ROOT,
     Template,
@@ -15,8 +16,6 @@ from tests.template.loader import (
     resources,
 )
 from tests.template.rules import Rule
-
-from local_cloud.deployment.transformed import holds
 
 STACK = {"Ref": "AWS::StackName"}
 LAYER = {"Ref": "LlmCacheLayer"}

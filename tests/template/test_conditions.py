@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
+from tests.deploy.proof.transformed import holds
 
 from local_cloud.children import PartFailed
-from local_cloud.deployment.transformed import holds
 
 VALUES = {"Monitoring": "on", "Hours": "0"}
 ON = {"Fn::Equals": [{"Ref": "Monitoring"}, "on"]}

@@ -4,9 +4,8 @@ import copy
 import json
 from functools import cache
 
+from tests.deploy.proof.transformed import transformed
 from tests.template.loader import Template, load, resources
-
-from local_cloud.deployment.transformed import transformed
 
 
 def built(layer: str = "layer-1") -> Template:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from tests.deploy.proof.ways import EVENTS, answered
+
 from local_cloud.children import wait_until
-from local_cloud.deployment.ways import EVENTS, answered
 from local_cloud.events import function_url, messages
 from local_cloud.model import Fault
 from local_cloud.summaries import Summaries
@@ -20,7 +21,8 @@ from local_cloud.upstash.serving import KEEP_ALIVE_SECONDS
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local_cloud.deployment.proof import Proof
+    from tests.deploy.proof.proof import Proof
+
     from local_cloud.invocation import Invocation
     from local_cloud.lambda_runtime import Deployed, Environment
 
@@ -109,7 +111,7 @@ def deadline(proof: Proof, deployed: Deployed) -> None:
     proof.tell(
         f"AskFunction, {SHORT:g} s left, the model hangs",
         f"answers {status}",
-        true=status == 504 and came.seconds < SHORT,  # noqa: PLR2004
+        true=status == 504 and came.seconds < SHORT,
         expected="answers 504 in time",
         seconds=came.seconds,
         instead=came.payload,

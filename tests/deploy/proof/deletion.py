@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local_cloud.deployment.inventory import account
-from local_cloud.deployment.proof import timed
+from tests.deploy.proof.inventory import account
+from tests.deploy.proof.proof import timed
+
 from local_cloud.sam import BUCKET
 
 if TYPE_CHECKING:
-    from local_cloud.deployment.proof import Proof
+    from tests.deploy.proof.proof import Proof
 
 LAYERS = "AWS::Lambda::LayerVersion"
 PARAMETERS = "AWS::SSM::Parameter"

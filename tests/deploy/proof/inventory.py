@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from local_cloud.deployment.transformed import due
+from tests.deploy.proof.transformed import due
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

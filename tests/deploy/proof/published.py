@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
-from local_cloud.deployment.inventory import account
+from tests.deploy.proof.inventory import account
+
 from local_cloud.stack import ALIAS, Stack
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from local_cloud.tools import CHECKOUT
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local_cloud.deployment.proof import Proof
+    from tests.deploy.proof.proof import Proof
+
     from local_cloud.lambda_runtime import Deployed
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, and the ten seconds of
@@ -71,4 +72,4 @@ def _size(folder: Path) -> int:
 
 
 def _mb(size: int) -> str:
-    return f"{size / 1e6:.1f}" if size >= 1e5 else f"{size / 1e6:.3f}"  # noqa: PLR2004
+    return f"{size / 1e6:.1f}" if size >= 1e5 else f"{size / 1e6:.3f}"

@@ -6,13 +6,13 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from local_cloud.deployment import deletion, environments, updates, ways, weights
-from local_cloud.deployment.proof import COLUMNS, Proof, Row
+from tests.deploy.proof import deletion, environments, updates, ways, weights
+from tests.deploy.proof.proof import COLUMNS, Proof, Row
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from local_cloud.deployment.environments import Sleeper
+    from tests.deploy.proof.environments import Sleeper
 
 __all__ = ["COLUMNS", "Proof", "Row", "invoke", "prove", "under_awss_runtime"]
 

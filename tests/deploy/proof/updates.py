@@ -5,19 +5,20 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from tests.deploy.proof.inventory import pretended
+from tests.deploy.proof.proof import timed
+from tests.deploy.proof.published import Published
+
 from local_cloud.asking import ask
 from local_cloud.children import PartFailed
 from local_cloud.cloud import DEFAULT_CHOICES
-from local_cloud.deployment.inventory import pretended
-from local_cloud.deployment.proof import timed
-from local_cloud.deployment.published import Published
 from local_cloud.sam import WITHOUT
 from local_cloud.stack import Stack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local_cloud.deployment.proof import Proof
+    from tests.deploy.proof.proof import Proof
 
 ROLLED_BACK = "UPDATE_ROLLBACK_COMPLETE"
 # Lambda refuses it, when all that it waits for has been updated: no such version is there.

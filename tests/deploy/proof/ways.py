@@ -7,15 +7,17 @@ import time
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
+from tests.deploy.proof.proof import timed
+
 from local_cloud.asking import ask, url
 from local_cloud.children import wait_until
-from local_cloud.deployment.proof import timed
 from local_cloud.events import TEST_OF_S3, function_url, messages
 from local_cloud.stack import ALIAS
 from local_cloud.summaries import REPORT, Summaries
 
 if TYPE_CHECKING:
-    from local_cloud.deployment.proof import Proof
+    from tests.deploy.proof.proof import Proof
+
     from local_cloud.invocation import Invocation
     from local_cloud.stack import Stack
 
@@ -96,7 +98,7 @@ def failing_by_schedule(proof: Proof) -> None:
     stack, began = proof.cloud.stack, time.time()
     config = _on_failure(stack)
     queue, due = _queue(stack, config), 1 + config["MaximumRetryAttempts"]
-    with proof.cloud.upstash_at(token="wrong"), timed() as taken:  # noqa: S106
+    with proof.cloud.upstash_at(token="wrong"), timed() as taken:
         stack.fire_schedule()
         message = _received(stack, queue)
     told = json.loads(message.get("Body", "{}"))
