@@ -16,6 +16,7 @@ LAYER = "Resources/LlmCacheLayer"
 SCHEDULE = f"{FLUSH}/Events/Scheduled/Properties"
 SHARED = "Globals/Function"
 SETTINGS = "Resources/CacheSettings/Properties"
+MODEL_CALLS = "Resources/ModelCalls/Properties/PolicyDocument/Statement"
 
 Breach = tuple[Rule, str, Any]
 """A rule, the place of what breaks it (its parts divided by slashes), and what to put there."""

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 
 from tests.template.loader import Template, environment, functions, leaves, references, resources
-from tests.template.rules import Rule
+from tests.template.rules import Rule, actions
 
 CALLED_BY_URL = {"AskFunction"}
 EVENTS = {"ScheduleV2", "SQS"}  # of AWS's own making: nobody outside sends them
@@ -93,6 +93,17 @@ def what_is_allowed_stands_where_the_rules_look(template: Template) -> Iterator[
                 yield f"{function}: {event} has a role from elsewhere"
 
 
+def no_permission_is_written_twice(template: Template) -> Iterator[str]:
+    managed = resources(template, "ManagedPolicy").values()
+    documents = [it["Properties"]["PolicyDocument"] for it in managed]
+    for properties in functions(template).values():
+        documents += [it for it in properties.get("Policies", []) if "Statement" in it]
+    written = [statement for document in documents for statement in document["Statement"]]
+    for at, statement in enumerate(written):
+        if statement in written[:at]:
+            yield f"two policies allow {actions(statement)} in the same words"
+
+
 def answers_are_shared_with_nobody_unasked(template: Template) -> Iterator[str]:
     if template["Parameters"]["ShareAnswers"]["Default"] != "nobody":
         yield "callers get answers of others unasked"
@@ -108,5 +119,6 @@ RULES: tuple[Rule, ...] = (
     no_prompt_is_logged_or_sent_elsewhere,
     a_function_is_called_in_the_ways_that_are_meant,
     what_is_allowed_stands_where_the_rules_look,
+    no_permission_is_written_twice,
     answers_are_shared_with_nobody_unasked,
 )

@@ -3,7 +3,16 @@
 from typing import Any
 
 from tests.template import exposure
-from tests.template.breaking import ABSENT, ASK, FLUSH, SCHEDULE, SETTINGS, SHARED, Breach
+from tests.template.breaking import (
+    ABSENT,
+    ASK,
+    FLUSH,
+    SCHEDULE,
+    SETTINGS,
+    SHARED,
+    TEMPLATE,
+    Breach,
+)
 
 TOKEN = "AX4kDd81oPq"
 PASSES = "{{resolve:ssm:/llm-cache/upstash-token}}"
@@ -106,6 +115,11 @@ BREACHES: list[Breach] = [
         exposure.what_is_allowed_stands_where_the_rules_look,
         f"{SCHEDULE}/RoleArn",
         "arn:aws:iam::111122223333:role/scheduler",
+    ),
+    (
+        exposure.no_permission_is_written_twice,
+        f"{ASK}/Policies/1",
+        TEMPLATE["Resources"]["ModelCalls"]["Properties"]["PolicyDocument"],
     ),
     (
         exposure.answers_are_shared_with_nobody_unasked,

@@ -8,7 +8,7 @@ MAPPING = "Resources/DocumentMessagesToSummarize/Properties"
 BUCKET = "Resources/Documents"
 SENDING = "Resources/S3MaySendDocumentMessages/Properties/PolicyDocument/Statement"
 TOLD = f"{BUCKET}/Properties/NotificationConfiguration/QueueConfigurations/0"
-STATEMENTS = f"{SUMMARIZE}/Policies/1/Statement"
+STATEMENTS = f"{SUMMARIZE}/Policies/2/Statement"
 OPEN = {
     "Type": "AWS::SQS::QueuePolicy",
     "Properties": {
@@ -54,10 +54,10 @@ BREACHES: list[Breach] = [
     ),
     (
         queues.a_queue_is_read_by_whom_it_is_for,
-        f"{STATEMENTS}/1/Resource",
+        f"{STATEMENTS}/0/Resource",
         {"Fn::GetAtt": ["FlushFailures", "Arn"]},
     ),
-    (queues.a_queue_is_read_by_whom_it_is_for, f"{STATEMENTS}/1", ABSENT),
+    (queues.a_queue_is_read_by_whom_it_is_for, f"{STATEMENTS}/0", ABSENT),
     (
         queues.a_queue_is_read_by_whom_it_is_for,
         f"{SUMMARIZE}/Events",
@@ -107,7 +107,7 @@ BREACHES: list[Breach] = [
     ),
     (
         queues.a_summary_is_not_told_to_the_queue,
-        f"{STATEMENTS}/3/Resource",
+        f"{STATEMENTS}/2/Resource",
         {"Fn::Sub": "${Documents.Arn}/documents/summaries/*"},
     ),
 ]

@@ -40,10 +40,11 @@ def a_new_setting_reaches_the_alias(template: Template) -> Iterator[str]:
         for name in depends - set(references(policy.get("Description"))):
             yield f"{function}: a new {name} is deployed and never reaches the alias"
     for policy in policies.values():
-        described = parameters_of(template, policy["Properties"]["Description"])
+        description = policy["Properties"].get("Description", {"Fn::Sub": ""})
+        described = parameters_of(template, description)
         for name in described - depended_on:
             yield f"a new {name} publishes versions in which nothing is new"
-        between = re.sub(r"\$\{\w+\}", "", policy["Properties"]["Description"]["Fn::Sub"])
+        between = re.sub(r"\$\{\w+\}", "", description["Fn::Sub"])
         told = sum(_longest(template["Parameters"][name]) for name in described)
         if len(between) + told > MOST_CHARACTERS:
             yield "the description of the settings may get too long for IAM"

@@ -6,6 +6,7 @@ from tests.template.breaking import (
     ASK,
     FLUSH,
     LAYER,
+    MODEL_CALLS,
     SCHEDULE,
     SETTINGS,
     SHARED,
@@ -13,7 +14,7 @@ from tests.template.breaking import (
     Breach,
 )
 
-FIRST_STATEMENT = f"{ASK}/Policies/1/Statement/0"
+FIRST_STATEMENT = f"{MODEL_CALLS}/0"
 SHARED_STATEMENT = f"{SETTINGS}/PolicyDocument/Statement/0"
 
 BREACHES: list[Breach] = [
@@ -57,17 +58,17 @@ BREACHES: list[Breach] = [
     ),
     (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Action", "ssm:*"),
     (rules.no_permission_is_open, f"{SHARED_STATEMENT}/Resource/0", "*"),
-    (rules.no_permission_is_open, f"{ASK}/Policies/1/Statement/2/Condition", ABSENT),
+    (rules.no_permission_is_open, f"{MODEL_CALLS}/2/Condition", ABSENT),
     (
         rules.no_permission_is_open,
-        f"{ASK}/Policies/1/Statement/1/Fn::If/1/Resource",
+        f"{MODEL_CALLS}/1/Fn::If/1/Resource",
         {"Fn::Sub": "arn:${AWS::Partition}:bedrock:*:*:inference-profile/*"},
     ),
     (rules.no_permission_is_open, f"{ASK}/Policies/0", "AmazonBedrockFullAccess"),
     *(
         (
             rules.no_permission_is_open,
-            f"{SUMMARIZE}/Policies/1/Statement/2/Resource",
+            f"{SUMMARIZE}/Policies/2/Statement/1/Resource",
             {"Fn::Sub": it},
         )
         for it in (
@@ -80,7 +81,7 @@ BREACHES: list[Breach] = [
         )
     ),
     *(
-        (rules.no_permission_is_open, f"{SUMMARIZE}/Policies/1/Statement/3/Action", it)
+        (rules.no_permission_is_open, f"{SUMMARIZE}/Policies/2/Statement/2/Action", it)
         for it in ("s3:*", "s3:DeleteObject", ["s3:GetObject", "s3:PutObjectAcl"])
     ),
     (rules.only_what_is_called_is_allowed, f"{FIRST_STATEMENT}/Action", "ssm:GetParameter"),
@@ -178,12 +179,12 @@ BREACHES: list[Breach] = [
     (rules.no_permission_is_open, f"{FIRST_STATEMENT}/Effect", "Deny"),
     (
         rules.no_permission_is_open,
-        f"{ASK}/Policies/1/Statement/2/Condition/Fn::If/1",
+        f"{MODEL_CALLS}/2/Condition/Fn::If/1",
         {"StringLike": {"bedrock:InferenceProfileArn": "*"}},
     ),
     (
         rules.no_permission_is_open,
-        f"{ASK}/Policies/1/Statement/2/Condition/Fn::If/1",
+        f"{MODEL_CALLS}/2/Condition/Fn::If/1",
         {"Ref": "AWS::NoValue"},
     ),
     *(

@@ -76,6 +76,6 @@ def test_the_function_that_summarizes_is_told_what_it_reads() -> None:
 
 
 def test_summaries_lie_where_the_function_may_write() -> None:
-    statements = FUNCTIONS["SummarizeFunction"]["Policies"][1]["Statement"]
+    statements = FUNCTIONS["SummarizeFunction"]["Policies"][2]["Statement"]
     (written,) = [it["Resource"] for it in statements if "s3:PutObject" in it.get("Action", ())]
     assert written == {"Fn::Sub": f"${{Documents.Arn}}/{naming.SUMMARIES}*"}
