@@ -326,9 +326,7 @@ def stored_once(make: Making) -> tuple[UpstashRedisCache, str]:
     return cache, keep(cache)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_is_stored_in_its_place_an_answer_is_the_one_or_none(
     data: st.DataObject, stored_once: tuple[UpstashRedisCache, str], redis: Redis
