@@ -190,7 +190,7 @@ TELL = {"clear", "aclear", "delete", "adelete", "reclaim"}
 """Those that say when they could not do what they were asked; who is told so, cannot be sure."""
 UNNOTICED = {"HTTP: each reply twice"}
 READABLE = {"Redis: full", "Redis: read only", "Redis: no right to write"}
-DELETABLE = {"Redis: full"}  # and so it can be made room in
+DELETABLE = {"Redis: full"}  # and so it can be cleared, and made room in
 LOSE_ALL = {"Redis: gone", "Redis: killed mid-command", "Redis: killed mid-command and restarted"}
 ERRORS = {"StoreTimeout", "StoreUnavailable", "StoreRefused", "StoreGarbled"}
 
@@ -198,9 +198,7 @@ ERRORS = {"StoreTimeout", "StoreUnavailable", "StoreRefused", "StoreGarbled"}
 def promised(fault: str, operation: str) -> set[str]:
     """Return what the caller may get."""
     if operation in TELL:
-        if fault in UNNOTICED:
-            return {"done", "deleted", "freed"}
-        return {"deleted", "freed"} if fault in DELETABLE and "clear" not in operation else ERRORS
+        return {"done", "deleted", "freed"} if fault in UNNOTICED | DELETABLE else ERRORS
     if operation.endswith("lookup"):
         return {"hit"} if fault in READABLE | UNNOTICED else {"miss"}
     return {"miss"} if operation.endswith("lease") else {"nothing raised"}
