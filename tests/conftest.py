@@ -7,6 +7,7 @@ from pathlib import Path
 from unittest.mock import patch
 
 import pytest
+from hypothesis import HealthCheck, settings
 from tests.clock import Clock
 from upstash_redis import Redis
 
@@ -16,6 +17,10 @@ from local_cloud.upstash import UpstashEndpoint
 
 # What takes minutes is for `make nightly`.
 collect_ignore = [] if os.environ.get("PROFILE") == "nightly" else ["nightly"]
+
+# How long an example takes is no failure: a machine may be busy.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_collection_finish() -> None:

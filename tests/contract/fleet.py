@@ -1,8 +1,8 @@
 """A fleet of processes that ask one question at the same moment.
 
 ``python -m tests.contract.fleet`` imports what it needs, forks, and each process builds a cache of
-its own. What they do stands in files, a line each: ``calls`` of the model, ``answers``, ``lookups``
-and ``errors``.
+its own. What they do stands in files, a line each: ``calls`` of the model, ``answers``,
+``lookups``, the ``seconds`` those took, and ``errors``.
 """
 
 import gc
@@ -32,7 +32,10 @@ NONE = "none"  # the answer of one whose model failed
 
 @dataclass(frozen=True, slots=True)
 class Fleet(Told):
-    """How many ask, where, and what happens: the first ``fail`` calls of the model fail."""
+    """How many ask, where, and what happens.
+
+    The first ``hang`` calls of the model never end, the first ``fail`` fail.
+    """
 
     url: str
     token: str
@@ -42,6 +45,7 @@ class Fleet(Told):
     life: float = coalescing.LIFE
     call: float = 1.0
     fail: int = 0
+    hang: int = 0
 
     def note(self, name: str, line: str) -> int:
         """Add a line to a file that all share; return how many it has then, at least."""
@@ -66,7 +70,7 @@ class Slow(BaseChatModel):
 
     def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
         number = self.fleet.note("calls", str(os.getpid()))
-        time.sleep(self.fleet.call)
+        time.sleep(600 if number <= self.fleet.hang else self.fleet.call)
         if number <= self.fleet.fail:
             raise RuntimeError("the model failed")
         return ChatResult(generations=[ChatGeneration(message=AIMessage(f"answer {number}"))])
@@ -83,6 +87,7 @@ def ask(fleet: Fleet, started: Callable[[], object]) -> None:
     with cache.policy(CachePolicy(coalesce="fleet")) as report, suppress(RuntimeError):
         answer = model.invoke("same").text
     fleet.note("answers", answer)
+    fleet.note("seconds", str(report.outcomes[0].seconds))
     fleet.note("lookups", f"{report.outcomes[0].status} {report.outcomes[0].why or ''}".strip())
     if report.errors:
         fleet.note("errors", str(report.outcomes))
@@ -110,7 +115,7 @@ class Start:
 def warm_up(fleet: Fleet) -> None:
     """Import, once for all, what is imported on first use: ask where nobody listens."""
     with tempfile.TemporaryDirectory() as folder:
-        nowhere = replace(fleet, url="http://127.0.0.1:9", folder=folder, call=0.0, fail=0)
+        nowhere = replace(fleet, url="http://127.0.0.1:9", folder=folder, call=0.0, fail=0, hang=0)
         ask(nowhere, lambda: None)
 
 

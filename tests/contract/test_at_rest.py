@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from langchain_core.outputs import Generation
 from moto import mock_aws
 from moto.ssm.models import Parameter, ParameterDict
+from tests.waits import waiting
 from upstash_redis import Redis
 
 from llm_cache import (
@@ -281,20 +282,20 @@ def test_those_who_wait_in_the_process_get_a_sealed_answer(make: Making) -> None
     cache, policy = make(), CachePolicy(coalesce="process", tags=("red",))
     begun, outcomes = threading.Event(), []
 
-    def waits() -> None:
+    def ask() -> None:
         begun.wait()
         with cache.policy(policy) as report:
             assert cache.lookup("p", "model") == ANSWER
         outcomes.extend(report.outcomes)
 
-    waiting = threading.Thread(target=waits)
-    waiting.start()
-    with cache.policy(policy):
+    other = threading.Thread(target=ask)
+    other.start()
+    with waiting() as waits, cache.policy(policy):
         assert cache.lookup("p", "model") is None
         begun.set()
-        waiting.join(0.2)
+        waits.of(1)
         cache.update("p", "model", ANSWER)
-    waiting.join()
+    other.join()
     assert [outcome.why for outcome in outcomes] == ["collapsed"]
 
 
@@ -326,9 +327,7 @@ def stored_once(make: Making) -> tuple[UpstashRedisCache, str]:
     return cache, keep(cache)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_whatever_is_stored_in_its_place_an_answer_is_the_one_or_none(
     data: st.DataObject, stored_once: tuple[UpstashRedisCache, str], redis: Redis

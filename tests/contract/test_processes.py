@@ -48,7 +48,7 @@ print(len(hooks), len(located))
 
 def run(script: str, upstash: UpstashEndpoint, **env: str) -> str:
     command = [sys.executable, "-W", "error", "-c", script, upstash.url, upstash.token]
-    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=99, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

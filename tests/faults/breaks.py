@@ -12,9 +12,9 @@ from tests.faults.line import USER, Fault, Line, Resolve, at_home, securing
 from tests.faults.proxy import Forward, Greeting, Misbehaviour
 from tests.faults.wire import BETWEEN, WIRE
 
-from local_cloud.children import free_port
+from local_cloud.children import free_port, wait_until
 
-LONG = 2.0  # seconds; a resolver cannot be hung up on
+LONG = 20.0  # seconds; a resolver cannot be hung up on
 
 
 def on_request(misbehave: Misbehaviour) -> Fault:
@@ -240,10 +240,12 @@ def killed_mid_command(*, restarted: bool) -> Fault:
                 connection.sendall(forward())
                 return
             died.set()
+            meter = line.station.upstash.meter
+            before = meter.read().commands
             line.server.pause()
             with ThreadPoolExecutor(1) as pool:
                 reply = pool.submit(forward)
-                time.sleep(BETWEEN)  # until it has come to the server
+                wait_until(lambda: meter.read().commands > before, seconds=60, what="the command")
                 line.server.kill()
                 if restarted:
                     line.server.restart()

@@ -20,17 +20,17 @@ from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
 
 SECONDS = 0.3
-LONG = 3.0  # seconds that a resolver thinks, and nobody waits for
+LONG = 30.0  # seconds that a resolver thinks, and nobody waits for
 HOST = "upstash.test"
 
 
-def get(url: str, token: str = "token") -> Any:
-    return UpstashStore(lambda: Credentials(url, token)).execute(("GET", "k"), SECONDS)
+def get(url: str, seconds: float = SECONDS, token: str = "token") -> Any:
+    return UpstashStore(lambda: Credentials(url, token)).execute(("GET", "k"), seconds)
 
 
-def aget(url: str, token: str = "token") -> Any:
+def aget(url: str, seconds: float = SECONDS, token: str = "token") -> Any:
     store = UpstashStore(lambda: Credentials(url, token))
-    return asyncio.run(store.aexecute(("GET", "k"), SECONDS))
+    return asyncio.run(store.aexecute(("GET", "k"), seconds))
 
 
 @pytest.fixture
@@ -51,13 +51,14 @@ def addresses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return where
 
 
+@pytest.mark.timed
 @pytest.mark.usefixtures("addresses")
 @pytest.mark.parametrize("call", [get, aget])
 def test_nobody_waits_for_a_resolver_not_even_the_loop_at_its_end(call: Callable[..., Any]) -> None:
     began = time.monotonic()
     with pytest.raises(StoreTimeout):
         call(f"https://{HOST}")
-    assert time.monotonic() - began < LONG - 1
+    assert time.monotonic() - began < LONG / 2
 
 
 @pytest.mark.parametrize("call", [get, aget])
@@ -66,10 +67,10 @@ def test_of_several_addresses_one_that_answers_is_found(
 ) -> None:
     port = urlsplit(upstash.url).port
     addresses += ["127.0.0.2", "127.0.0.3", "127.0.0.1"]  # nothing listens at the others
-    assert call(f"http://{HOST}:{port}", upstash.token) is None
+    assert call(f"http://{HOST}:{port}", LONG, upstash.token) is None
     addresses.remove("127.0.0.1")
     with pytest.raises(StoreUnavailable):
-        call(f"http://{HOST}:{port}", upstash.token)
+        call(f"http://{HOST}:{port}", LONG, upstash.token)
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def test_a_handshake_that_is_given_up_leaves_no_socket_open(
     async def live_on() -> bool:
         with pytest.raises(StoreTimeout):
             await store.aexecute(("GET", "k"), SECONDS)
-        return await asyncio.to_thread(left.wait, 5)
+        return await asyncio.to_thread(left.wait, 60)
 
     assert asyncio.run(live_on())
 
@@ -104,9 +105,9 @@ def test_a_connection_made_at_the_last_moment_is_closed_before_its_handshake(
     silent_to_tls: tuple[str, threading.Event],
 ) -> None:
     url, left = silent_to_tls
-    network.allow(5)
+    network.allow(60)
     stream = Backend().connect_tcp("127.0.0.1", urlsplit(url).port or 0)
     network.allow(0)
     with pytest.raises(httpcore.ConnectTimeout):
         stream.start_tls(ssl.create_default_context())
-    assert left.wait(5)
+    assert left.wait(60)

@@ -9,11 +9,10 @@ import pytest
 from tests.faults import matrix
 from tests.faults.breaks import FAULTS
 from tests.faults.line import Station, stations
-from tests.faults.matrix import OPERATIONS, TIMEOUT, Cell, cell
+from tests.faults.matrix import OPERATIONS, Cell, cell
 
 AT_ONCE = 4
-MARGIN = 1.0  # seconds that a busy machine may add; the table has what it took on a quiet one
-TIMES = 3  # that a cell which took longer is met: a machine stalls now and then, a fault always
+MARGIN = 5.0  # seconds that a busy machine may add; the table has what it took on a quiet one
 KEPT = Path(__file__).with_name("README.md")
 
 
@@ -27,14 +26,14 @@ def free() -> Iterator[SimpleQueue[Station]]:
         yield queue
 
 
-@pytest.fixture(autouse=True)
-def _short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_cache.core.CLEAR_TIMEOUT", TIMEOUT)
-    monkeypatch.setattr("llm_cache.namespace.COMMAND_TIMEOUT", TIMEOUT)
-
-
+@pytest.mark.timed
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_costs_its_time_and_nothing_else(fault: str, free: SimpleQueue[Station]) -> None:
+def test_a_fault_costs_its_time_and_nothing_else(
+    fault: str, free: SimpleQueue[Station], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("llm_cache.core.CLEAR_TIMEOUT", matrix.allowed(fault))
+    monkeypatch.setattr("llm_cache.namespace.COMMAND_TIMEOUT", matrix.allowed(fault))
+
     def meet(operation: str) -> tuple[str, Cell]:
         station = free.get()
         try:
@@ -43,15 +42,8 @@ def test_a_fault_costs_its_time_and_nothing_else(fault: str, free: SimpleQueue[S
         finally:
             free.put(station)
 
-    def meet_in_time(operation: str) -> tuple[str, Cell]:
-        for _ in range(TIMES):
-            met = meet(operation)
-            if met[1].seconds < matrix.budget(operation) + MARGIN:
-                break
-        return met
-
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for operation, came in pool.map(meet_in_time, OPERATIONS):
+        for operation, came in pool.map(meet, OPERATIONS):
             assert came.met >= 1, operation
             assert came.got in matrix.promised(fault, operation), operation
             assert came.seconds < matrix.budget(operation) + MARGIN, operation

@@ -207,7 +207,7 @@ def warm_up() -> None:
 
 def _be_killed(job: Job) -> None:
     tell(pid=os.getpid())
-    signal.alarm(60)  # should whoever is to kill it have died first
+    signal.alarm(600)  # should whoever is to kill it have died first
     try:
         perform(job)
         tell(done=True)

@@ -12,6 +12,7 @@ import httpx
 from starlette.types import Receive, Scope, Send
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context, function_url
+from tests.waits import waiting
 
 import answering
 import ask
@@ -19,6 +20,7 @@ import defaults
 import routes
 import tenant
 from bedrock import model
+from local_cloud.children import wait_until
 
 QUESTION = {"question": "What is the capital of France?"}
 
@@ -73,13 +75,14 @@ def handle(event: dict[str, Any], seconds: float = 60) -> Reply:
 async def at_once(model: Bedrock, events: Sequence[dict[str, Any]], calls: int) -> list[Any]:
     """Send questions together while the model holds its answers back."""
     model.hold = threading.Event()
-    asked = asyncio.gather(*(_post(event) for event in events))
-    async with asyncio.timeout(5):
-        while len(model.requests) < calls:  # noqa: ASYNC110  it counts in a thread
-            await asyncio.sleep(0.01)
-    await asyncio.sleep(0.3)
-    model.hold.set()
-    return list(await asked)
+    with waiting() as waits:
+        asked = asyncio.gather(*(_post(event) for event in events))
+        await asyncio.to_thread(
+            wait_until, lambda: len(model.requests) >= calls, seconds=60, what="the calls"
+        )
+        await asyncio.to_thread(waits.of, len(events) - calls)
+        model.hold.set()
+        return list(await asked)
 
 
 async def _post(event: dict[str, Any]) -> httpx.Response:

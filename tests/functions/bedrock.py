@@ -73,7 +73,7 @@ def bedrock() -> Iterator[Bedrock]:
         def do_POST(self) -> None:
             model.requests.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
             if model.hold is not None:
-                model.hold.wait(10)
+                model.hold.wait(60)
             body = json.dumps(model.reply()).encode()
             self.send_response(model.status)
             headers = {"x-amzn-ErrorType": model.error, **model.headers} if model.error else {}

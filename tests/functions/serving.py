@@ -18,7 +18,7 @@ def served() -> Iterator[int]:
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        wait_until(lambda: server.started, seconds=10, what="the server")
+        wait_until(lambda: server.started, seconds=60, what="the server")
         yield server.servers[0].sockets[0].getsockname()[1]
     finally:
         server.should_exit = True

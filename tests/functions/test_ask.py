@@ -1,6 +1,7 @@
 """The ask function, called as Lambda calls it, with a real Redis and Converse on loopback."""
 
 import json
+import socket
 import threading
 import time
 
@@ -24,9 +25,9 @@ def test_a_question_is_answered_by_the_model_and_then_from_the_cache(model: Bedr
     assert (again.status, again.body["answer"]) == (200, "Answer 1.")
     assert again.body["usage"] == {"input_tokens": 0, "output_tokens": 0, "saved_tokens": 14}
     cache = again.body["cache"]
-    assert (cache["status"], cache["age"]) == ("hit", 0)
+    assert (cache["status"], cache["age"] < 60) == ("hit", True)
     assert cache["key"] == first.body["cache"]["key"]
-    assert 590 <= cache["ttl"] <= 600
+    assert 540 <= cache["ttl"] <= 600
     assert len(model.requests) == 1
 
 
@@ -36,7 +37,7 @@ def test_headers_tell_what_the_cache_did(model: Bedrock) -> None:
     assert first.headers["cache-status"] == f'llm-cache; fwd=uri-miss; stored; ttl=600; key="{key}"'
     assert "age" not in first.headers
     assert again.headers["cache-status"].startswith("llm-cache; hit; ttl=")
-    assert again.headers["age"] == "0"
+    assert 0 <= int(again.headers["age"]) < 60
 
 
 async def test_callers_of_one_question_at_once_cost_one_call(model: Bedrock) -> None:
@@ -61,7 +62,7 @@ def test_the_callers_ttl_is_kept_within_the_operators_bounds(
 ) -> None:
     cache = call({**QUESTION, "cache": {"ttl": wanted}}).body["cache"]
     assert cache["ttl"] == kept
-    assert kept - 2 <= redis.ttl(cache["key"]) <= kept
+    assert max(0, kept - 60) < redis.ttl(cache["key"]) <= kept
 
 
 def test_a_ttl_of_zero_leaves_nothing_behind(model: Bedrock, redis: Redis) -> None:
@@ -231,10 +232,12 @@ def test_retry_after_is_passed_on_where_the_model_gives_it(model: Bedrock) -> No
     assert call(QUESTION).headers["retry-after"] == "7"
 
 
+@pytest.mark.timed
 def test_a_model_that_hangs_is_504_before_lambda_gives_up_and_its_late_answer_is_kept(
     model: Bedrock,
 ) -> None:
     model.hold = threading.Event()
+    made()  # the start of a cold model takes its own time
     began = time.monotonic()
     reply = call(QUESTION, seconds=1.5)
     assert (reply.status, reply.body["error"]["code"]) == (504, "model_timeout")
@@ -242,7 +245,7 @@ def test_a_model_that_hangs_is_504_before_lambda_gives_up_and_its_late_answer_is
     model.hold.set()
     wait_until(
         lambda: call(QUESTION, cache_control="no-store").body["cache"]["status"] == "hit",
-        seconds=5,
+        seconds=60,
         what="the late answer",
     )
 
@@ -277,18 +280,26 @@ def test_without_upstash_the_model_still_answers(
     assert "detail=cache-unavailable" in reply.headers["cache-status"]
 
 
+@pytest.mark.timed
 def test_an_upstash_that_hangs_costs_its_timeout_once(
     model: Bedrock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     call(QUESTION)
     monkeypatch.setenv("LLM_CACHE_TIMEOUT", "0.5")
-    with servers.serving(servers.silent) as url:
+    met: list[object] = []
+
+    def silent(connection: socket.socket) -> None:
+        met.append(connection)
+        servers.silent(connection)
+
+    with servers.serving(silent) as url:
         unreachable(monkeypatch, url)
         made()  # the start of a cold model is no part of what the cache costs
         began = time.monotonic()
         reply = call(QUESTION)
         assert (reply.status, reply.body["answer"]) == (200, "Answer 2.")
-        assert time.monotonic() - began < 0.5 + 1.0
+        assert time.monotonic() - began < 0.5 + 5.0
+    assert len(met) == 1
 
 
 def test_with_a_wrong_token_the_model_still_answers(

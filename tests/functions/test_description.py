@@ -48,13 +48,13 @@ def slow(model: Bedrock) -> Reply:
     model.hold = threading.Event()
     reply = call(QUESTION, seconds=1.5)
     model.hold.set()
-    wait_until(lambda: call(QUESTION).cache == "hit", seconds=10, what="the late answer")
+    wait_until(lambda: call(QUESTION).cache == "hit", seconds=60, what="the late answer")
     return reply
 
 
 def no_http(_: Bedrock) -> Reply:
     with served() as port:
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         client.putrequest("POST", "/ask", skip_host=True)
         client.endheaders(b"\x00")
         response = client.getresponse()

@@ -56,7 +56,7 @@ def test_who_has_an_answer_is_not_sent_it_again(model: Bedrock, known: str) -> N
     assert (again.status, again.body) == (304, None)
     assert again.headers["etag"] == tag
     assert again.headers["cache-status"].startswith("llm-cache; hit")
-    assert again.headers["age"] == "0"
+    assert 0 <= int(again.headers["age"]) < 60
 
 
 def test_who_has_another_answer_is_sent_this_one(model: Bedrock) -> None:

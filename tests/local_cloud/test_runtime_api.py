@@ -19,7 +19,7 @@ def api() -> Iterator[RuntimeApi]:
 
 def post(api: RuntimeApi, rest: str) -> bytes:
     """Send a report, and hang up; return what was said to it."""
-    with socket.create_connection(("127.0.0.1", api.server_port), timeout=5) as connection:
+    with socket.create_connection(("127.0.0.1", api.server_port), timeout=60) as connection:
         connection.sendall((POST + rest).encode())
         connection.shutdown(socket.SHUT_WR)
         return connection.recv(1000)
@@ -41,7 +41,7 @@ CUT = [
 @pytest.mark.parametrize("rest", WHOLE)
 def test_a_whole_report_is_taken(api: RuntimeApi, rest: str) -> None:
     assert b" 202 " in post(api, rest)
-    assert api.reports.get(timeout=5) == Report("response", b"body")
+    assert api.reports.get(timeout=60) == Report("response", b"body")
 
 
 @pytest.mark.parametrize("rest", CUT)

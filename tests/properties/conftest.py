@@ -15,7 +15,6 @@ settings.register_profile(
     max_examples=40,
     stateful_step_count=40,
     derandomize=True,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
 )
 settings.register_profile(

@@ -250,7 +250,7 @@ def in_time(work: Callable[[], None]) -> bool:
     """Run ``work`` in a thread; return whether it came to its end."""
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
-    thread.join(2)
+    thread.join(60)
     return not thread.is_alive()
 
 

@@ -34,7 +34,7 @@ def made(kept: Kept, clock: Clock, max_age: float | None = 3600) -> RefreshableC
 
 
 def refreshed(credentials: RefreshableCredentials) -> str:
-    credentials.refresh().result(5)
+    credentials.refresh().result(60)
     return credentials.get().token
 
 
