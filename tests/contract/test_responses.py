@@ -26,7 +26,6 @@ from llm_cache import (
 )
 from llm_cache.credentials import Credentials
 from llm_cache.store import UpstashStore
-from local_cloud.children import wait_until
 from local_cloud.upstash import UpstashEndpoint
 
 USAGE = {"input_tokens": 9, "output_tokens": 5}
@@ -279,27 +278,25 @@ def test_expired_response_does_not_stand_in_for_an_uncached_one(redis: Redis, cl
         assert cut(REQUEST)["answer"] == "answer 2"
 
 
-@pytest.mark.parametrize("coalesce", ["process", "fleet"])
+@pytest.mark.parametrize(("coalesce", "waiters"), [("process", 2), ("fleet", 3)])
 def test_waiter_calls_the_function_itself_when_the_leaders_response_is_uncached(
-    redis: Redis, coalesce: Any
+    redis: Redis, coalesce: Any, waiters: int
 ) -> None:
-    go, calls = threading.Event(), []
+    calls: list[str] = []
     caches = [ResponseCache(redis, version="1", namespace="n") for _ in range(2)]
 
     def one(cache: ResponseCache) -> dict[str, Any]:
         @cache.cached
         def behind(request: str) -> Uncached:
             calls.append(request)
-            go.wait(10)
+            waits.of(waiters)
             return Uncached({"answer": len(calls)}, Reason.TRUNCATED)
 
         with cache.policy(CachePolicy(coalesce=coalesce)):
             return behind("q")
 
-    with ThreadPoolExecutor(4) as pool:
+    with waiting() as waits, ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(one, cache) for cache in caches * 2]
-        wait_until(lambda: bool(calls), seconds=10, what="the first call")
-        threading.Timer(0.3, go.set).start()
         assert all(each.result()["answer"] for each in asking)
     assert calls == ["q"] * 4
     assert redis.keys("n:entry:*") == []
