@@ -32,9 +32,10 @@ test: setup ## Run the tests, and report what of the library they did not reach
 	  --cov --cov-report= --cov-fail-under=0
 	@$(VENV)/python -m pytest -m timed --cov --cov-append --cov-report=term-missing:skip-covered
 
-nightly: setup ## Run what takes minutes: a million answers, a million poisons, more orders of events, more examples
-	@PROFILE=nightly $(VENV)/python -m pytest tests/properties tests/poison tests/nightly tests/faults/test_killed.py \
-	  tests/deploy
+nightly: setup ## Run what takes minutes: a million answers, more poisons, orders of events and examples, deployments
+	@PROFILE=nightly $(VENV)/python -m pytest -n auto --maxprocesses 4 tests/properties tests/poison tests/nightly/test_lease_interleavings.py
+	@PROFILE=nightly $(VENV)/python -m pytest tests/nightly --ignore tests/nightly/test_lease_interleavings.py \
+	  tests/faults/test_killed.py tests/deploy
 
 build: .venv/.ready .tools/sam/.ready ## Build for AWS: sam build (PARAMETERS="Architecture=x86_64 …" for another target)
 	@PYTHON="$(CURDIR)/$(VENV)/python" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build \

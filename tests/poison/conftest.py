@@ -11,7 +11,7 @@ from tests.properties.conftest import profile
 
 __all__ = ["profile"]  # how many examples of hypothesis, by PROFILE too
 
-QUICK, NIGHTLY = 10_000, 1_000_000
+QUICK, NIGHTLY = 10_000, 100_000
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from typing import Any
 
 from llm_cache.credentials import Credentials
+from llm_cache.operations import STORE
 from llm_cache.store import UpstashStore
 
 EPOCH = "e1"
@@ -24,10 +25,15 @@ class Canned(UpstashStore):
         match step:
             case ("MGET", *keys):
                 return [self.text if ":entry:" in key else EPOCH for key in keys]
-            case ("SET", _, str() as text, *_):
-                self.stored.append(text)
-                return "OK"
+            case ("EVAL", script, int() as count, *words) if script == STORE:
+                self.stored.append(_text(words[count:]))
         return 1
 
     async def aexecute(self, step: Any, seconds: float) -> Any:
         return self.execute(step, seconds)
+
+
+def _text(words: list[Any]) -> str:
+    """Return the entry that the script stores: a head, epochs with what is between, a body."""
+    _, _, head, body, _, _, *told = words
+    return f"{head}{''.join(between + EPOCH for between in told[1::2])}{body}"

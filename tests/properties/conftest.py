@@ -20,7 +20,7 @@ settings.register_profile(
 settings.register_profile(
     "nightly",
     settings.get_profile("quick"),
-    max_examples=2_500,  # of each test, 10,000 in all
+    max_examples=500,  # of each test, 2,000 in all
     stateful_step_count=60,
     derandomize=False,
     print_blob=True,
