@@ -1,7 +1,9 @@
 import pytest
 
-from llm_cache import InvalidSettings
+from llm_cache import CachePolicy, InvalidSettings, ResponseCache, UpstashRedisCache, question
+from llm_cache.credentials import Credentials
 from llm_cache.keys import Keyspace, digest, tag_hash
+from llm_cache.store import UpstashStore
 
 
 def test_parts_that_join_to_the_same_text_hash_apart() -> None:
@@ -68,3 +70,21 @@ def test_the_hashes_of_tags_are_in_one_order_however_they_were_given() -> None:
     assert keys.tags(["a", "b", "c"]) == keys.tags(["c", "b", "a"])
     assert keys.tags(["a", "b", "c"]) == tuple(sorted(map(tag_hash, "abc")))
     assert keys.tags(None) == ()
+
+
+def test_every_key_changes_with_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = UpstashStore(lambda: Credentials("https://example.com", "token"))
+    caches = [UpstashRedisCache(store), UpstashRedisCache(store, canonical_keys=False)]
+    responses = ResponseCache(store, version="1")
+
+    def keys() -> list[str]:
+        named = CachePolicy(key="k")
+        found = [cache._question("p", "model").key for cache in caches]
+        with caches[0].policy(named), responses.policy(named):
+            found += [caches[0]._question("p", "model").key, responses._question("q").key]
+        return [*found, responses._question("q").key]
+
+    before = keys()
+    assert len({*before}) == 5
+    monkeypatch.setattr(question, "KEY_VERSION", 99)
+    assert not {*keys()} & {*before}
