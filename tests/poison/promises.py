@@ -46,7 +46,7 @@ def seen_alike(one: str, other: str) -> bool:
 
 
 def _seen(conversation: Any) -> str:
-    """Tell roles, content, calls and results in order; ids of calls and of blocks are left out."""
+    """Tell roles, content, calls and results in order; ids and artifacts are left out."""
     parts = []
     for message in conversation:
         fields = message["kwargs"]
@@ -55,12 +55,11 @@ def _seen(conversation: Any) -> str:
         told = [
             message.get("id"),
             fields.get("type"),
-            _without_ids(fields["content"]),
+            _plain(_without_ids(fields["content"])),
             fields.get("name"),
             _without_ids(calls) if isinstance(calls, list) else calls,
-            fields.get("artifact"),
             fields.get("status", "success"),
-            {name: extras[name] for name in extras if name not in {"parsed", "tool_calls"}}
+            {name: extras[name] for name in extras if name not in {"parsed", "tool_calls", "usage"}}
             if isinstance(extras, dict)
             else extras,
         ]
@@ -70,6 +69,14 @@ def _seen(conversation: Any) -> str:
 
 
 _IDS = {"id", "call_id", "tool_call_id", "tool_use_id", "toolUseId"}
+
+
+def _plain(content: Any) -> Any:
+    """Return the text of a list of one text block, which a model reads as that text."""
+    match content:
+        case [{"type": "text", "text": str(text), **others}] if not others:
+            return text
+    return content
 
 
 def _without_ids(blocks: Any) -> Any:

@@ -108,6 +108,10 @@ class Turns:
         if not stored:
             self._unshared[caller.key] = self._time.now + LEASE
 
+    def asks_again(self, caller: Caller) -> None:
+        """Note that one looks up once more, and computes nothing meanwhile; its lease stands."""
+        self._computing = [one for one in self._computing if one is not caller]
+
     def served(self, caller: Caller) -> None:
         """Note that one has got its answer."""
         self._drop(caller)

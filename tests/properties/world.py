@@ -84,6 +84,7 @@ class World:
     def ask_again(self, caller: Caller) -> None:
         """Look up once more in the same context, as a retry does."""
         caller.again = True
+        self.turns.asks_again(caller)
         caller.look(self.history.next())
         self._after(caller)
 
