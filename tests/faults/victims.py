@@ -201,7 +201,7 @@ def warm_up() -> None:
     for operation in PERFORM:
         for survives in (False, True):
             with suppress(StoreError):
-                perform(Job(operation, NOWHERE, "", survives))
+                perform(Job(operation, NOWHERE, "token", survives))
     logging.disable(logging.NOTSET)
 
 
