@@ -69,6 +69,7 @@ class Killer:
             reply = self._run(forward)
             if self.moment is Moment.REPLIED:
                 connection.sendall(reply)
+        self.killed = True  # before the process ends: who waits for its end looks then
         self.kill()
         if self.moment is Moment.HALF:
             forward.half()

@@ -66,10 +66,10 @@ _LENGTH = re.compile(rb"(?i)content-length: *(\d+)")
 
 
 def repeating(connection: socket.socket) -> None:
-    """Know no answer, and refuse each other command with an error in which it stands."""
+    """Know no answer, and refuse each other command with an error that repeats what is longest."""
     while command := command_of(connection):
         missing = {"result": ["ZWE=", *[None] * (len(command) - 2)]}
-        refusal = {"error": f"ERR not accepted: {command[2]}"}
+        refusal = {"error": f"ERR not accepted: {max(map(str, command[2:]), key=len)}"}
         told = json.dumps(missing if command[0] == "MGET" else refusal).encode()
         head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(told)}\r\n\r\n"
         connection.sendall(head.encode() + told)
