@@ -127,7 +127,7 @@ def test_an_error_of_upstash_that_repeats_an_answer_does_not_say_it(heard: Witne
         update = ("SET", "n:entry:1", f'{{"answer": "{ANSWER}"}}')
         heard.hear(lambda: cache._store.execute(update, 1))
         heard.hear(lambda: cache._store.aexecute(update, 1))
-    assert [outcome.detail for outcome in report.having(Status.ERROR)] == ["ERR not accepted: 3"]
+    assert [outcome.detail for outcome in report.having(Status.ERROR)] == ["ERR not accepted:"]
     heard.said.append(repr(report))
     assert heard.leaks(MARK) == []
 
