@@ -32,8 +32,8 @@ server is a real one, and the tokens are of its users.
 - After each, nothing lies in Redis without an expiry (but epochs); what had been stored is still
   there, unless it was deleted or the server has lost it; and the next lookup and update of the same
   cache do what they should.
-- Upstash evicts nothing by default: a database that is full can be read and cleared, and room can be
-  made in it.
+- Upstash evicts nothing by default: a database that is full can be read and cleared, and room can
+  be made in it.
 
 """
 
