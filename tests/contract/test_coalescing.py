@@ -127,7 +127,8 @@ async def test_an_asynchronous_batch_of_equal_prompts_is_one_call(
 
 
 def test_without_the_policy_everyone_asks(cache: UpstashRedisCache) -> None:
-    model = Model(cache=cache)
+    begun = threading.Barrier(3, timeout=60)
+    model = Model(cache=cache, during=lambda _: begun.wait())
     model.batch(["same"] * 3)
     assert len(model.asked) == 3
 

@@ -4,6 +4,7 @@ import gc
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import repeat
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -440,7 +441,7 @@ def test_a_lease_is_renewed_in_one_command_for_no_longer_than_anybody_waits(
     monkeypatch: pytest.MonkeyPatch, left: float, milliseconds: int
 ) -> None:
     now = 100.0
-    monkeypatch.setattr("llm_cache.flights.time.monotonic", lambda: now)
+    monkeypatch.setattr("llm_cache.flights.time", SimpleNamespace(monotonic=lambda: now))
     flight = Flight("p", now + left, TOKEN, now + 1)
     renewal = Driven(renew(KEYS, HASH, flight))
     assert renewal.step == ("EVAL", RENEW, 1, LEASE_KEY, TOKEN, milliseconds)
