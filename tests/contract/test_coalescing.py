@@ -517,7 +517,7 @@ def test_two_who_each_compute_what_the_other_wants_do_not_wait_for_each_other(
         cache.clear()
         texts = together(ask(list(order)), ask(list(reversed(order))), ask(["a", "a", "c"]))
         assert texts[0] == [f"to {prompt}" for prompt in order]
-    assert waits.in_vain == []
+        assert waits.in_vain == []
 
 
 def test_those_who_wait_accept_by_their_own_policy(cache: UpstashRedisCache, waits: Waits) -> None:
