@@ -32,13 +32,15 @@ def serving(misbehave: Misbehaviour) -> Iterator[str]:
             open_connections.append(connection)
             threading.Thread(target=handle, args=(connection,), daemon=True).start()
 
-    threading.Thread(target=accept, daemon=True).start()
+    accepting = threading.Thread(target=accept, daemon=True)
+    accepting.start()
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
     finally:
         # shutdown wakes the thread that accepts; close alone would leave it there
         listener.shutdown(socket.SHUT_RDWR)
         listener.close()
+        accepting.join(60)  # it may have one more connection in hand
         for connection in open_connections:
             connection.close()
 
