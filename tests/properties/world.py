@@ -182,8 +182,11 @@ class World:
             return
         there = caller.sight.there
         replaces = answer.unasked or not reads(caller.policy) or self.before in {None, there}
-        answer.dropped = reply == 2
-        if reply != 0:
+        answer.dropped = reply != 1
+        if reply == 0:  # judged now: the epoch of the clear may be lost before the reply comes
+            assert answer.unseen, "refused though its lookup saw every epoch"
+            assert any(self.history.clears(answer)), "refused without a clear"
+        else:
             assert replaces is not answer.dropped, "replaced what its lookup had not seen"
         if reply == 1:
             assert answer.ttl is not None, "not an answer to store"
@@ -257,8 +260,7 @@ class World:
         counts.stored += answer.stored is not None and not caller.faulted
         counts.errors += caller.failed
         if answer.must_be_stored and not caller.faulted:
-            cleared = answer.unseen and any(self.history.clears(answer))
-            assert answer.stored or cleared or answer.dropped, "an answer was not stored"
+            assert answer.stored or answer.dropped, "an answer was not stored"
         assert caller.commands <= 1, "a store is one command"
         caller.block.check_report()
 
