@@ -10,7 +10,17 @@ from typing import Any
 import pytest
 
 from llm_cache import CachePolicy, StoreError, UnreadableEntry
-from llm_cache.coalescing import GIVE_BACK, RENEW, TAKE, Turn, Write, give_back, renew, take_turn
+from llm_cache.coalescing import (
+    GIVE_BACK,
+    RENEW,
+    TAKE,
+    Turn,
+    Write,
+    give_back,
+    leave,
+    renew,
+    take_turn,
+)
 from llm_cache.entry import HEAD, Entry, before_tag, body, head
 from llm_cache.errors import StoreTimeout
 from llm_cache.flights import Claim, Flight, Flights, NotShared
@@ -210,6 +220,17 @@ def test_one_who_waits_and_is_cancelled_changes_nothing(turn: Turn) -> None:
 
 
 # --- across the fleet ---
+
+
+def test_lease_whose_reply_is_lost_is_noted_so_that_it_is_released(turn: Turn) -> None:
+    first = taking(turn, "fleet")
+    assert first.advance(StoreTimeout("lost")) is None
+    claim, released = first.result.claim, []
+    assert claim.flight.lease == TOKEN
+    leave(
+        turn.flights, claim.flight, KEYS, HASH, lambda work: released.append(_words(next(work))[4])
+    )
+    assert released == [TOKEN]
 
 
 def test_across_the_fleet_the_lease_is_taken_in_one_command(turn: Turn) -> None:
