@@ -71,7 +71,6 @@ class Settings:
         - ``LLM_CACHE_LEASE``: the seconds after which nobody waits for another's answer any more
         - ``LLM_CACHE_MEMORY``: the seconds a hit is kept in the process; empty: not at all
         - ``LLM_CACHE_MAX_BYTES``: the bytes an answer may take in the request that stores it
-        - ``LLM_CACHE_POPULAR_SHARE``: the share of requests that are counted
         - ``LLM_CACHE_IGNORED_HEADERS``: names of HTTP headers that stay out of keys, with commas
         """
         environ = environment(environ)
