@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from langchain_core.outputs import Generation
-from tests.properties.model import Answer, identity
+from tests.properties.model import Answer, Event, identity
 from tests.properties.policies import LEASE
 from tests.properties.processes import Block
 
@@ -88,6 +88,7 @@ class Caller:
     result: Result | None = None
     answer: Answer | None = None
     updated: bool = False
+    replaced: Event | None = None
 
     def __post_init__(self) -> None:
         self.context = self.block.context.copy()
@@ -160,7 +161,8 @@ class Caller:
             # neither a lease that is released nor an entry that is deleted is waited for
             self.failed += GIVE_BACK not in self.wants and self.wants[0] != "UNLINK"
             self.faulted = True
-            return partial(operation.throw, error)
+            # its traceback holds the frame that will hold what is returned: a cycle, and the claim
+            return partial(operation.throw, error.with_traceback(None))
         if self.process.wire.failures > failures:
             self.faulted = self.block.garbled = True
         return partial(operation.send, reply)

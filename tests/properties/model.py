@@ -126,7 +126,8 @@ class Answer:
 class Event:
     """A clear, the loss of an epoch, or the end of one answer; ``key``: None for every epoch.
 
-    ``lost`` tells of a clear that its own epoch was lost since.
+    ``lost`` tells of a clear that its own epoch was lost since; ``returned``: the store that has
+    ended an answer has returned to its caller.
     """
 
     key: str | None
@@ -135,6 +136,7 @@ class Event:
     process: object
     clear: bool = True
     lost: bool = False
+    returned: bool = True
 
     def reaches(self, answer: Answer) -> bool:
         return self.key is None or self.key in answer.epochs
@@ -164,15 +166,18 @@ class History:
                 earlier.lost |= key is None or earlier.key in {key, None}
         return event
 
-    def end(self, which: Identity, when: float, process: object) -> None:
+    def end(self, which: Identity, when: float, process: object) -> Event:
         """Note that what is stored is not there any more."""
+        event = Event("", self.next(), when, process)
         if ended := self.latest.pop(which, None):
-            ended.gone = Event("", self.next(), when, process)
+            ended.gone = event
+        return event
 
-    def stored(self, answer: Answer, when: float, process: object) -> None:
-        self.end(answer.identity, when, process)
+    def stored(self, answer: Answer, when: float, process: object) -> Event:
+        event = self.end(answer.identity, when, process)
         answer.stored, answer.gone = self.next(), None
         self.latest[answer.identity] = answer
+        return event
 
     def clears(self, answer: Answer) -> Iterator[Event]:
         """Yield the clears that ``answer`` is older than.

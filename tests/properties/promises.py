@@ -59,7 +59,8 @@ def _check_entitled(history: History, caller: Caller, answer: Answer, *, from_me
     now = caller.process.time.now
 
     def reached(event: Event) -> bool:
-        late = event.process is not caller.process and now - event.when < memory
+        elsewhere = event.process is not caller.process and now - event.when < memory
+        late = elsewhere or (from_memory and not event.returned)
         return event.at < caller.sight.began and not late
 
     assert not any(map(reached, history.clears(answer))), "older than a clear"

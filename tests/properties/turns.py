@@ -113,8 +113,10 @@ class Turns:
         self._computing = [one for one in self._computing if one is not caller]
 
     def served(self, caller: Caller) -> None:
-        """Note that one has got its answer."""
+        """Note that one has got its answer; what it held of an earlier try, others go on under."""
         self._drop(caller)
+        if caller.again:
+            self._left.append(caller)
 
     def abandoned(self, caller: Caller) -> None:
         """Note that the model has failed."""

@@ -192,7 +192,8 @@ class World:
             assert answer.ttl is not None, "not an answer to store"
             answer.began = self.history.next() if answer.unasked else answer.began
             answer.kept_until = self.time.now + answer.kept_for
-            self.history.stored(answer, self.time.now, caller.process)
+            caller.replaced = self.history.stored(answer, self.time.now, caller.process)
+            caller.replaced.returned = not caller.running
             self.rubbish.discard(self.keys[caller.which])
 
     def _note_a_read(self, caller: Caller, command: Any, reply: Any, *, delivered: bool) -> None:
@@ -256,6 +257,8 @@ class World:
         """Check what an update has come to."""
         assert caller.answer
         answer, counts = caller.answer, caller.block.counts
+        if caller.replaced:
+            caller.replaced.returned = True
         self._left(caller)
         counts.stored += answer.stored is not None and not caller.faulted
         counts.errors += caller.failed
