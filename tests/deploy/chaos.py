@@ -28,6 +28,7 @@ from local_cloud.invocation import Invocation
 from local_cloud.lambda_runtime import Deployed, Environment
 from local_cloud.model import Fault
 from local_cloud.summaries import REPORT, Summaries
+from summarizing import TASK
 
 CALLERS = ("alice", "bob", "carol")
 COUNTRIES = """
@@ -55,6 +56,10 @@ SEEN_AGAIN = 60  # seconds after which a message comes again whose environment w
 SUMMARIZED = 300  # seconds that a summary may take on a busy machine, with a few kills
 BATCH = 5  # messages, at most
 COMPUTED = {"miss", "expired", "refreshed"}
+
+
+def _report(number: int) -> str:
+    return f"{REPORT} That was year {number}."
 
 
 @dataclass(frozen=True)
@@ -101,11 +106,13 @@ class Chaos:
         keys = {caller: _key(self.cloud, caller) for caller in CALLERS}
         for country in COUNTRIES.split():
             self._expect(f"What is the capital of {country}?")
+        reports = [text for number in range(3 * DOCUMENTS) if self._ends(text := _report(number))]
+        assert len(reports) >= DOCUMENTS, "the model finds an end for too few summaries"
         self.cloud.model.fail(Fault.SLOW, seconds=DRAG)
         before = self.cloud.model.calls
         with ThreadPoolExecutor(LANES + 1) as pool:
             running = [pool.submit(self._lane, lane, keys) for lane in range(LANES)]
-            running.append(pool.submit(self._documents))
+            running.append(pool.submit(self._documents, reports[:DOCUMENTS]))
         for lane in running:
             lane.result()
         self.calls = self.cloud.model.calls - before
@@ -118,6 +125,16 @@ class Chaos:
         if reply.json()["usage"]["output_tokens"] < ENDING:
             self.expected[question] = reply.json()["answer"]
 
+    def _ends(self, text: str) -> bool:
+        """Whether the model finds an end to the summary: one that was cut short is not kept."""
+        reply = self.cloud.aws.client("bedrock-runtime").converse(
+            modelId="amazon.nova-2-lite-v1:0",
+            system=[{"text": TASK}],
+            messages=[{"role": "user", "content": [{"text": text}]}],
+            inferenceConfig={"maxTokens": 256, "temperature": 0},
+        )
+        return bool(reply["stopReason"] == "end_turn")
+
     def _question(self, number: int, dice: random.Random) -> tuple[str, str]:
         """Return who asks, and what."""
         common, new = [*self.expected][:COMMON], [*self.expected][COMMON:]
@@ -127,13 +144,13 @@ class Chaos:
         often = min(int(dice.expovariate(0.2)), len(common) - 1)
         return dice.choice(CALLERS), common[often]
 
-    def _documents(self) -> None:
+    def _documents(self, reports: list[str]) -> None:
         dice, versions = random.Random(f"{self.seed} documents"), {}
         summaries = Summaries(self.cloud.stack)
         with summaries.impatient(SEEN_AGAIN):
-            for number in range(DOCUMENTS):
+            for number, text in enumerate(reports):
                 name = f"report {number}.txt"
-                versions[name] = summaries.upload(name, f"{REPORT} That was year {number}.")
+                versions[name] = summaries.upload(name, text)
                 time.sleep(dice.uniform(0, PAUSE))
                 if number % BATCH == 0:
                     self.killed_with_documents += self.kill_environments("SummarizeFunction")

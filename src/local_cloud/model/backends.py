@@ -31,12 +31,15 @@ def load(name: str) -> Callable[[Json], Json]:
             raise ValueError(f"no model is called {name}: there are smollm2 and echo")
 
 
+BRIEF = 100  # words: an answer to a long text ends by itself, as a summary does
+
+
 def echo(request: Json) -> Json:
-    """Answer with the last message of the user; a token is a word."""
+    """Answer with the first words of the user's last message; a token is a word."""
     messages = request["messages"]
     said = [text(message) for message in messages]
     asked = [text(message) for message in messages if message["role"] == "user"]
-    words = f"You said: {asked[-1] if asked else ''}".split()
+    words = f"You said: {asked[-1] if asked else ''}".split()[:BRIEF]
     limit = request.get("max_tokens") or len(words)
     answer = {"role": "assistant", "content": " ".join(words[:limit])}
     finish = "length" if limit < len(words) else "stop"
