@@ -114,24 +114,23 @@ def examine(wanted: Wanted[T], seen: Epochs, text: str | None) -> Operation[Hit[
     """Say if the entry that was read together with the epochs ``seen`` is what is wanted."""
     if text is None:
         return Miss(Reason.UNKNOWN, seen)
-    there = entries.fingerprint(text)
     try:
         found = wanted.decode(text)
         current = dict(zip(("", *wanted.tags), seen, strict=True))
         if not current.keys() <= found.epochs.keys():
-            return Miss(Reason.NOT_TAGGED, seen, there=there)
+            return Miss(Reason.NOT_TAGGED, seen, there=entries.fingerprint(text))
         if unnamed := [tag for tag in found.epochs if tag not in current]:
             epochs = yield from _mget(*(wanted.keys.tag_epoch(tag) for tag in unnamed))
             current.update(zip(unnamed, epochs, strict=True))
         if found.epochs != current:
             detail = _cleared(found, current, wanted.clock())
-            return Miss(Reason.CLEARED, seen, there=there, detail=detail)
+            return Miss(Reason.CLEARED, seen, there=entries.fingerprint(text), detail=detail)
         return _of_age(wanted, seen, text, found)
     except UnreadableEntry as error:
         if wanted.policy.effective_mode.stores:
             with suppress(StoreError):  # the miss is known; the entry expires
                 yield ("UNLINK", wanted.key)
-        return Miss(error.reason, seen, there=there)
+        return Miss(error.reason, seen, there=entries.fingerprint(text))
 
 
 def _cleared(found: Entry, current: dict[str, str | None], now: float) -> str:

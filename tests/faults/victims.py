@@ -207,7 +207,7 @@ def warm_up() -> None:
 
 def _be_killed(job: Job) -> None:
     tell(pid=os.getpid())
-    signal.alarm(600)  # should whoever is to kill it have died first
+    signal.alarm(600)  # ends this process if the killer has died
     try:
         perform(job)
         tell(done=True)
