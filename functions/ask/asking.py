@@ -17,7 +17,12 @@ from llm_cache import CacheMiss, Uncached, uncacheable
 from problems import Problem
 
 ROLES = {"user": HumanMessage, "assistant": AIMessage}
-STATUS = {Cause.TIMEOUT: 504, Cause.BUSY: 503, Cause.FAILED: 502}
+STATUS = {
+    Cause.TIMEOUT: 504,
+    Cause.BUSY: 503,
+    Cause.REFUSED: 422,
+    Cause.MISCONFIGURED: 500,
+}
 
 
 def ask_the_model(request: dict[str, Any]) -> dict[str, Any] | Uncached:
@@ -28,7 +33,11 @@ def ask_the_model(request: dict[str, Any]) -> dict[str, Any] | Uncached:
         raise
     except Exception as error:
         failure = Failure.of(error)
+        if failure is None:
+            raise
         status, wait = STATUS[failure.cause], failure.retry_after
+        if failure.cause is Cause.REFUSED and not request.get("parameters"):
+            status = 500  # what the operator has set was refused, and nothing of the caller's
         raise Problem(status, failure.cause, failure.message, retry_after=wait) from error
     return _answered(message)
 

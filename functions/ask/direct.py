@@ -33,8 +33,12 @@ class ModelTimeout(Unanswered):
     """The model was too slow: ask again."""
 
 
-class ModelFailed(Unanswered):
-    """The model refused the request, or could not be asked."""
+class ModelRefused(Unanswered):
+    """The model refused the request."""
+
+
+class ModelMisconfigured(Unanswered):
+    """The function cannot call its model."""
 
 
 class NoAnswer(Unanswered):
@@ -47,7 +51,8 @@ NAMED = {
     "not_cached": NotCached,
     "model_busy": ModelBusy,
     "model_timeout": ModelTimeout,
-    "model_failed": ModelFailed,
+    "model_refused": ModelRefused,
+    "model_misconfigured": ModelMisconfigured,
     "no_answer": NoAnswer,
 }
 

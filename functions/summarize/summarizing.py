@@ -22,8 +22,11 @@ def ask_the_model(request: dict[str, Any]) -> dict[str, Any]:
     try:
         message: AIMessage = model().invoke([SystemMessage(TASK), HumanMessage(request["text"])])
     except Exception as error:
-        cause = Failure.of(error).cause
-        raise (NotSummarized if cause is Cause.FAILED else NotNow)(cause) from error
+        failure = Failure.of(error)
+        if failure is None:
+            raise
+        kind = NotSummarized if failure.cause is Cause.REFUSED else NotNow
+        raise kind(failure.message) from error
     summary = text(message).strip()
     if why := uncacheable(message) or uncacheable(summary):
         raise NotSummarized(f"the model's answer is no summary: {why}")

@@ -213,8 +213,12 @@ def test_a_malformed_cache_control_is_422_too(model: Bedrock) -> None:
         (429, "ThrottlingException", 503, "model_busy"),
         (503, "ServiceUnavailableException", 503, "model_busy"),
         (408, "ModelTimeoutException", 504, "model_timeout"),
-        (400, "ValidationException", 502, "model_failed"),
-        (500, "InternalServerException", 502, "model_failed"),
+        (500, "InternalServerException", 503, "model_busy"),
+        (424, "ModelErrorException", 503, "model_busy"),
+        (599, "SomethingNewException", 503, "model_busy"),
+        (400, "ValidationException", 500, "model_refused"),
+        (403, "AccessDeniedException", 500, "model_misconfigured"),
+        (404, "ResourceNotFoundException", 500, "model_misconfigured"),
     ],
 )
 def test_a_model_that_fails_is_told_clearly(
@@ -333,7 +337,7 @@ def test_each_question_writes_one_line_of_metrics_an_unanswered_one_too(
 ) -> None:
     call(QUESTION), call(QUESTION)
     model.status, model.error = 400, "ValidationException"
-    assert call({"question": "Another?"}).status == 502
+    assert call({"question": "Another?"}).status == 500
     call(method="GET", path="/health")
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
     told = [(line["CacheHits"], line["CacheMisses"], line["TokensSaved"]) for line in lines]

@@ -73,8 +73,8 @@ REACHED: dict[str, list[Callable[[Bedrock], Reply]]] = {
         lambda _: call({}),
         lambda _: call(QUESTION, cache_control="max-age=soon"),
     ],
-    "500": [broken],
-    "502": [lambda model: failing(model, 400, "ValidationException"), silent],
+    "500": [broken, lambda model: failing(model, 400, "ValidationException")],
+    "502": [silent],
     "503": [lambda model: failing(model, 429, "ThrottlingException", **{"Retry-After": "7"})],
     "504": [slow, lambda _: call(QUESTION, cache_control="only-if-cached")],
 }

@@ -265,7 +265,7 @@ def test_the_event_is_the_question_and_the_result_the_answer(name: str, model: B
     [
         (429, "ThrottlingException", "ModelBusy"),
         (408, "ModelTimeoutException", "ModelTimeout"),
-        (400, "ValidationException", "ModelFailed"),
+        (400, "ValidationException", "ModelRefused"),
     ],
 )
 def test_a_model_that_fails_is_an_error_that_a_state_machine_can_name(
