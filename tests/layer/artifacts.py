@@ -38,6 +38,7 @@ HOST = Target(
 CROSS = Target("x86_64" if HOST.architecture == "arm64" else "arm64", HOST.runtime)
 
 
+FUNCTIONS = ("AskFunction", "FlushCacheFunction", "SummarizeFunction")
 ELF_MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 
 
@@ -54,8 +55,9 @@ class Artifacts:
 
     @property
     def packages(self) -> list[Path]:
-        functions = ("AskFunction", "FlushCacheFunction", "SummarizeFunction")
-        return [self.layer, *(self.folder / function for function in functions)]
+        """The layer and, where they were built, the functions."""
+        functions = [self.folder / function for function in FUNCTIONS]
+        return [self.layer, *(folder for folder in functions if folder.exists())]
 
     def run(self, function: str | None, script: str, **environ: str) -> str:
         """Run a script with nothing importable but the runtime, the layer and one function."""
@@ -69,7 +71,10 @@ class Artifacts:
 
 
 def build(target: Target) -> Artifacts:
-    """Build with the real sam, unless what lies in `.build` was built from the same sources."""
+    """Build with the real sam, unless what lies in `.build` was built from the same sources.
+
+    For another machine than this one only the layer is built: the functions add no native library.
+    """
     home = ROOT / ".build" / str(target)
     artifacts = Artifacts(target, home / "build")
     stamp = home / "sources.sha256"
@@ -85,8 +90,9 @@ def build(target: Target) -> Artifacts:
 
 
 def sam_build(target: Target, folder: Path) -> None:
+    what = [] if target == HOST else ["LlmCacheLayer"]
     where = ["--no-cached", "--build-dir", str(folder)]
-    done = sam("build", *where, "--parameter-overrides", *target.overrides)
+    done = sam("build", *what, *where, "--parameter-overrides", *target.overrides)
     assert done.returncode == 0, done.stderr
 
 
