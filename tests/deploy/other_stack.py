@@ -32,7 +32,8 @@ shape = client.meta.service_model.operation_model(
     client.meta.method_to_api_mapping[operation.replace("-", "_")]
 ).input_shape
 names = {{"--" + xform_name(name, "-"): name for name in shape.members}}
-told = getattr(client, operation.replace("-", "_"))(**{{names[key]: it for key, it in given.items()}})
+arguments = {{names[key]: it for key, it in given.items()}}
+told = getattr(client, operation.replace("-", "_"))(**arguments)
 found = jmespath.search(query, told)
 for row in found if isinstance(found, list) else [found]:
     print(*row if isinstance(row, list) else [row], sep="\\t")

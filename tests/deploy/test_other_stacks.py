@@ -15,7 +15,7 @@ from tests.layer.artifacts import RUNTIME, SAM
 from tests.template.loader import ROOT
 
 from local_cloud.asking import ask
-from local_cloud.cloud import DEFAULT_CHOICES, LocalCloud
+from local_cloud.cloud import LocalCloud
 from local_cloud.sam import BUCKET
 from local_cloud.stack import ALIAS, Stack
 
@@ -79,27 +79,34 @@ def test_clear_of_another_stack_leaves_every_other_namespace(
     assert ask(cloud.stack, question).status == "hit"
 
 
-def test_other_stacks_are_updated_after_the_kit_was_deleted_and_deployed_again(
+def resize(cloud: LocalCloud, by_sam: tuple[Stack, Path], by_cdk: tuple[Stack, str]) -> None:
+    """Update both stacks with twice the memory, and use their functions."""
+    before = other_stack.memory(by_sam[0])
+    old, new = f"MemorySize: {before}", f"MemorySize: {2 * before}"
+    by_sam[1].write_text(by_sam[1].read_text().replace(old, new))
+    assert other_stack.sam_deploy(cloud, "by-sam", by_sam[1]) == ""
+    other_stack.put(cloud, "by-cdk", by_cdk[1].replace(": 1024", f": {2 * before}"))
+    for stack in (by_sam[0], by_cdk[0]):
+        assert other_stack.memory(stack) == 2 * before
+        assert hits(stack, f"With more than {before} MB?") == [False, True]
+
+
+def test_other_stacks_are_updated_after_the_kit_was_deleted(
     cloud: LocalCloud, kit: Path, by_sam: tuple[Stack, Path], by_cdk: tuple[Stack, str]
 ) -> None:
     other_stack.delete(cloud, other_stack.KIT)
-    for size in ("512", "768"):
-        template = by_sam[1].with_name(f"{size}.yaml")
-        template.write_text(
-            by_sam[1].read_text().replace("MemorySize: 1024", f"MemorySize: {size}")
-        )
-        assert other_stack.sam_deploy(cloud, "by-sam", template) == ""
-        other_stack.put(
-            cloud, "by-cdk", by_cdk[1].replace('"MemorySize": 1024', f'"MemorySize": {size}')
-        )
-        for stack in (by_sam[0], by_cdk[0]):
-            assert other_stack.memory(stack) == int(size)
-            assert hits(stack, f"With {size} MB?") == [False, True]
-        if size == "512":
-            assert "already exists" in other_stack.deploy_kit(cloud, kit)
-            other_stack.delete(cloud, other_stack.KIT)
-            other_stack.delete_parameter_as_told(cloud)
-            assert other_stack.deploy_kit(cloud, kit) == ""
+    resize(cloud, by_sam, by_cdk)
+
+
+def test_kit_is_deployed_again_once_its_parameter_is_deleted_as_documented(
+    cloud: LocalCloud, kit: Path, by_sam: tuple[Stack, Path], by_cdk: tuple[Stack, str]
+) -> None:
+    other_stack.delete(cloud, other_stack.KIT)
+    assert "already exists" in other_stack.deploy_kit(cloud, kit)
+    other_stack.delete(cloud, other_stack.KIT)
+    other_stack.delete_parameter_as_told(cloud)
+    assert other_stack.deploy_kit(cloud, kit) == ""
+    resize(cloud, by_sam, by_cdk)
 
 
 def bash(command: str, folder: Path, *path: Path, **environ: str) -> str:
@@ -143,7 +150,7 @@ def test_package_as_documented_has_nothing_that_the_layer_has(
     subprocess.run([sys.executable, "-I", "-S", "-c", script], env=named, check=True)
 
 
-def test_roll_back_as_documented_hits_the_entries_of_the_earlier_version(
+def test_roll_back_as_documented_moves_the_alias_to_the_earlier_version_and_its_entries(
     cloud: LocalCloud, tmp_path: Path
 ) -> None:
     question, stack = "Which version answers?", cloud.stack
@@ -151,17 +158,23 @@ def test_roll_back_as_documented_hits_the_entries_of_the_earlier_version(
     client = cloud.aws.client("lambda")
     earlier = client.get_alias(**named)["FunctionVersion"]
     assert [ask(stack, question).status for _ in range(2)] == ["miss", "hit"]
-    cloud.deploy(DEFAULT_CHOICES | {"MaxTokens": "64"})
+    upgraded = cloud.tree.built.with_name("upgraded.yaml")
+    text = cloud.tree.built.read_text()
+    upgraded.write_text(text.replace("MemorySize: 1024", "MemorySize: 1536"))
     try:
-        assert [ask(stack, question).status for _ in range(2)] == ["miss", "hit"]
+        cloud.deploy(template=upgraded)
+        assert client.get_alias(**named)["FunctionVersion"] != earlier
+        assert ask(stack, question).status == "hit"
         command = shown("sh", "### Upgrade and roll back\n").replace(other_stack.KIT, stack.name)
         command = command.replace("--function-version 3", f"--function-version {earlier}")
-        printed = bash(
-            command, tmp_path, other_stack.command_line(tmp_path), **cloud.aws.variables()
-        )
-        assert earlier in printed
+        aws = other_stack.command_line(tmp_path)
+        listed = [
+            row.split()[0]
+            for row in bash(command, tmp_path, aws, **cloud.aws.variables()).splitlines()
+        ]
+        assert earlier in listed
         assert client.get_alias(**named)["FunctionVersion"] == earlier
         assert ask(stack, question).status == "hit"
     finally:
+        upgraded.unlink()
         cloud.deploy()
-    assert client.get_alias(**named)["FunctionVersion"] != earlier

@@ -50,6 +50,15 @@ def test_it_is_found_where_the_template_publishes_it(language: str) -> None:
     assert re.findall(r"/[\w-]+/layer-arn", shown(language)) == [name]
 
 
+def test_parameter_outlives_the_stack_as_the_layer_does() -> None:
+    (layer,) = resources(load(), "Serverless::LayerVersion").values()
+    (parameter,) = resources(load(), "SSM::Parameter").values()
+    assert layer["Properties"]["RetentionPolicy"] == "Retain"
+    # After a failed creation it goes: a second one would otherwise find it in its way.
+    assert parameter["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert parameter["UpdateReplacePolicy"] == "Retain"
+
+
 @pytest.mark.parametrize("language", ["python", "hcl"])
 def test_three_lines_are_enough(language: str) -> None:
     assert len([line for line in shown(language).splitlines() if line]) <= 3
