@@ -82,12 +82,15 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         return self._ttl
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> UpstashRedisCache:
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, namespace: str | None = None
+    ) -> UpstashRedisCache:
         """Build the cache that the environment describes (see ``Settings.from_env``).
 
-        Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``.
+        Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``, also where
+        neither ``namespace`` nor ``LLM_CACHE_NAMESPACE`` names the namespace.
         """
-        settings = Settings.from_env(environ)
+        settings = Settings.from_env(environ, namespace=namespace)
         store, bounds = configured(settings)
         return cls(store, ignored_headers=settings.ignored_headers, **bounds)
 

@@ -12,7 +12,6 @@ from llm_cache.checks import instance
 from llm_cache.clearing import Reclaimed
 from llm_cache.credentials import fetch
 from llm_cache.drivers import run
-from llm_cache.errors import InvalidSettings
 from llm_cache.keys import Keyspace
 from llm_cache.seal import Names, PendingSeal, checked
 from llm_cache.settings import Settings
@@ -48,14 +47,11 @@ class CacheNamespace:
 
         Raises ``InvalidSettings`` where neither names one.
         """
-        settings = Settings.from_env(environ)
-        name = settings.namespace if namespace is None else namespace
-        if name is None:
-            raise InvalidSettings("LLM_CACHE_NAMESPACE", None, "the namespace to clear")
+        settings = Settings.from_env(environ, namespace=namespace)
         store = UpstashStore(
             lambda: fetch(settings, lambda keyring: keyring), max_age=settings.max_age
         )
-        return cls(store, name, seal=store.seal if settings.seals else None)
+        return cls(store, settings.namespace, seal=store.seal if settings.seals else None)
 
     @property
     def name(self) -> str:

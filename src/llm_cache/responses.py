@@ -86,9 +86,10 @@ class ResponseCache(Cache[Response]):
         version: str,
         validate: Validate | None = None,
         environ: Mapping[str, str] | None = None,
+        namespace: str | None = None,
     ) -> ResponseCache:
         """Build what the environment describes, as ``UpstashRedisCache.from_env`` does."""
-        store, bounds = configured(Settings.from_env(environ))
+        store, bounds = configured(Settings.from_env(environ, namespace=namespace))
         return cls(store, version=version, validate=validate, **bounds)
 
     def lookup(self, request: object) -> Response | None:

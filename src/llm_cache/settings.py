@@ -12,11 +12,12 @@ from llm_cache.checks import number, rest_token, rest_url
 from llm_cache.errors import InvalidSettings, InvalidValue
 from llm_cache.headers import header_names
 from llm_cache.keyring import Keyring
-from llm_cache.keys import Keyspace
+from llm_cache.keys import MAX_NAMESPACE, is_namespace
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, positive, seconds, share
 
 T = TypeVar("T")
 URL, TOKEN = "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"
+NAMESPACE = "LLM_CACHE_NAMESPACE"
 SIGNING_KEY, ENCRYPTION_KEY = "LLM_CACHE_SIGNING_KEY", "LLM_CACHE_ENCRYPTION_KEY"
 DEFAULT_TIMEOUT = 1.0
 DEFAULT_LEASE = 30.0
@@ -31,9 +32,10 @@ class Settings:
     Where Upstash is comes either from ``url`` and ``token``, or from the names of two SSM
     SecureString parameters, ``url_parameter`` and ``token_parameter``, read on first use. So do the
     keys of a seal; beside those to encrypt with, those to sign with are not used. Times are
-    seconds.
+    seconds. The keys begin with ``namespace``, so a clear leaves the rest of the database alone.
     """
 
+    namespace: str
     url: str | None = field(default=None, repr=False)  # somebody may have put a password in it
     token: str | None = field(default=None, repr=False)
     url_parameter: str | None = None
@@ -42,7 +44,6 @@ class Settings:
     signing_key_parameter: str | None = None
     encryption_key: str | None = field(default=None, repr=False)
     encryption_key_parameter: str | None = None
-    namespace: str | None = None
     ttl: TtlBounds = field(default_factory=TtlBounds)
     timeout: float = DEFAULT_TIMEOUT
     lease: float = DEFAULT_LEASE
@@ -52,10 +53,13 @@ class Settings:
     ignored_headers: frozenset[str] = frozenset()
 
     @classmethod
-    def from_env(cls, environ: Mapping[str, str] | None = None) -> Settings:
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, namespace: str | None = None
+    ) -> Settings:
         """Read the settings; raise ``InvalidSettings`` that names the variable.
 
-        ``environ``: the variables; None: those of the process.
+        ``environ``: the variables; None: those of the process. ``namespace`` takes the place of
+        ``LLM_CACHE_NAMESPACE``; one of the two is required.
 
         - ``LLM_CACHE_URL_PARAMETER``, ``LLM_CACHE_TOKEN_PARAMETER``: names of SSM parameters; or
           ``UPSTASH_REDIS_REST_URL``, ``UPSTASH_REDIS_REST_TOKEN``: the values, where no AWS is at
@@ -64,7 +68,7 @@ class Settings:
           too, or the values in ``LLM_CACHE_SIGNING_KEY``, ``LLM_CACHE_ENCRYPTION_KEY``: see
           ``Signing`` and ``Encryption``; empty: neither
         - ``LLM_CACHE_SECRETS_MAX_AGE``: the seconds after which what SSM said is asked for again
-        - ``LLM_CACHE_NAMESPACE``: what the keys begin with; empty: the whole database
+        - ``LLM_CACHE_NAMESPACE``: what the keys begin with, such as the stack's name
         - ``LLM_CACHE_TTL``, ``LLM_CACHE_TTL_FLOOR``, ``LLM_CACHE_TTL_CEILING``: seconds
         - ``LLM_CACHE_TTL_JITTER``: the share by which a TTL may be shortened at random
         - ``LLM_CACHE_TIMEOUT``: the seconds one command may take
@@ -83,7 +87,7 @@ class Settings:
             signing_key_parameter=environ.get(f"{SIGNING_KEY}_PARAMETER"),
             encryption_key=_keys(environ, ENCRYPTION_KEY),
             encryption_key_parameter=environ.get(f"{ENCRYPTION_KEY}_PARAMETER"),
-            namespace=_read(environ, "LLM_CACHE_NAMESPACE", _namespace, None),
+            namespace=_namespace(environ, namespace),
             ttl=TtlBounds(
                 _read(environ, "LLM_CACHE_TTL", _seconds, DEFAULT_TTL),
                 _read(environ, "LLM_CACHE_TTL_FLOOR", _seconds, 1.0),
@@ -230,5 +234,14 @@ def _header_names(text: str) -> frozenset[str]:
     return header_names("headers", [name.strip() for name in text.split(",")])
 
 
-def _namespace(text: str) -> str | None:
-    return Keyspace(text).namespace
+def _namespace(environ: Mapping[str, str], given: str | None) -> str:
+    """Return the namespace that is given, else the variable's; raise ``InvalidSettings``.
+
+    There is no default: without a namespace, a clear would empty the whole database.
+    """
+    name = environ.get(NAMESPACE, "").strip() if given is None else given
+    if not is_namespace(name):
+        source = NAMESPACE if given is None else "namespace"
+        accepted = f"1 to {MAX_NAMESPACE} printable characters, in the variable {NAMESPACE}"
+        raise InvalidSettings(source, name or given, f"{accepted} or the argument namespace")
+    return name

@@ -216,7 +216,7 @@ def from_env(upstash: UpstashEndpoint, **variables: str) -> UpstashRedisCache:
         "UPSTASH_REDIS_REST_URL": upstash.url,
         "UPSTASH_REDIS_REST_TOKEN": upstash.token,
     }
-    return UpstashRedisCache.from_env({**located, **variables})
+    return UpstashRedisCache.from_env({**located, **variables}, namespace="shop")
 
 
 def test_the_environment_says_how_large_an_answer_may_be(upstash: UpstashEndpoint) -> None:

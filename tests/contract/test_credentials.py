@@ -81,7 +81,7 @@ def test_parameters_put_later_are_found_by_the_next_call(
 
 
 def test_an_empty_parameter_is_no_credential() -> None:
-    settings = Settings(url="https://x.upstash.io", token="")
+    settings = Settings(namespace="n", url="https://x.upstash.io", token="")
     with pytest.raises(StoreUnavailable, match="no URL or no token"):
         fetch(settings, Signing)
 

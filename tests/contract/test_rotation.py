@@ -242,7 +242,9 @@ def test_secrets_given_as_values_are_never_read_anew(
     upstash: UpstashEndpoint, called: list[str]
 ) -> None:
     given = {"UPSTASH_REDIS_REST_URL": upstash.url, "UPSTASH_REDIS_REST_TOKEN": "wrong"}
-    cache = UpstashRedisCache.from_env({"LLM_CACHE_SECRETS_MAX_AGE": "0.01", **given})
+    cache = UpstashRedisCache.from_env(
+        {"LLM_CACHE_SECRETS_MAX_AGE": "0.01", **given}, namespace="n"
+    )
     first = [lookup(cache), cache._store._credentials.known]
     time.sleep(0.01)
     assert [lookup(cache), cache._store._credentials.known] == first

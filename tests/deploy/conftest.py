@@ -8,7 +8,13 @@ import pytest
 from local_cloud.cloud import LocalCloud
 
 # Deployments of other stacks are for `make nightly`: a minute each.
-OTHERS = ["test_chaos.py", "test_deployment.py", "test_make.py", "test_parameters.py"]
+OTHERS = [
+    "test_chaos.py",
+    "test_deployment.py",
+    "test_make.py",
+    "test_other_stacks.py",
+    "test_parameters.py",
+]
 collect_ignore = [] if os.environ.get("PROFILE") == "nightly" else OTHERS
 
 

@@ -14,12 +14,13 @@ import botocore.session
 import pytest
 import yaml
 from botocore import xform_name
+from tests.layer.artifacts import SAM, run
 from tests.template.loader import ROOT, load, resources
 
 README = (ROOT / "README.md").read_text()
 SHOWN = ("yaml", "python", "hcl", "sh")
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
-STACK = CONFIG["default"]["deploy"]["parameters"]
+STACK = CONFIG["dev"]["deploy"]["parameters"]  # of `make deploy`
 ARN = "arn:aws:lambda:eu-west-1:444455556666:layer:llm-cache:7"
 CONSUMER = "111122223333"
 # The command line of AWS: it prints what each operation would, and writes down how it was called.
@@ -49,13 +50,65 @@ def test_it_is_found_where_the_template_publishes_it(language: str) -> None:
     assert re.findall(r"/[\w-]+/layer-arn", shown(language)) == [name]
 
 
-@pytest.mark.parametrize("language", ["yaml", "python", "hcl"])
+def test_parameter_outlives_the_stack_as_the_layer_does() -> None:
+    (layer,) = resources(load(), "Serverless::LayerVersion").values()
+    (parameter,) = resources(load(), "SSM::Parameter").values()
+    assert layer["Properties"]["RetentionPolicy"] == "Retain"
+    # After a failed creation it goes: a second one would otherwise find it in its way.
+    assert parameter["DeletionPolicy"] == "RetainExceptOnCreate"
+    assert parameter["UpdateReplacePolicy"] == "Retain"
+
+
+@pytest.mark.parametrize("language", ["python", "hcl"])
 def test_three_lines_are_enough(language: str) -> None:
     assert len([line for line in shown(language).splitlines() if line]) <= 3
 
 
-def test_sam_and_cdk_are_shown_in_what_can_be_read_as_such() -> None:
-    assert list(yaml.safe_load(shown("yaml"))) == ["Layers"]
+def test_template_with_the_layer_is_valid(tmp_path: Path) -> None:
+    (tmp_path / "template.yaml").write_text(shown("yaml"))
+    (tmp_path / "news").mkdir()
+    done = run([str(SAM), "validate", "--lint", "--region", "eu-west-1"], tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def function(tmp_path: Path) -> dict[str, Any]:
+    """The properties of the function that the README's template has."""
+    (tmp_path / "shown.yaml").write_text(shown("yaml"))
+    (found,) = resources(load(tmp_path / "shown.yaml"), "Serverless::Function").values()
+    properties: dict[str, Any] = found["Properties"]
+    return properties
+
+
+def test_function_has_the_runtime_and_the_architecture_of_the_layer(
+    function: dict[str, Any],
+) -> None:
+    parameters = load()["Parameters"]
+    assert function["Runtime"] == parameters["Runtime"]["Default"]
+    assert function["Architectures"] == [parameters["Architecture"]["Default"]]
+
+
+def test_function_may_read_the_secrets_that_its_variables_name(function: dict[str, Any]) -> None:
+    variables = function["Environment"]["Variables"]
+    chosen = dict(pair.split("=") for pair in STACK["parameter_overrides"].split())
+    named = [chosen["UpstashUrlParameter"], chosen["UpstashTokenParameter"]]
+    assert [variables[f"LLM_CACHE_{it}_PARAMETER"] for it in ("URL", "TOKEN")] == named
+    read, _ = function["Policies"][0]["Statement"]
+    assert read["Action"] == "ssm:GetParameters"
+    assert [it["Fn::Sub"].partition(":parameter")[2] for it in read["Resource"]] == named
+
+
+def test_function_may_call_the_model_that_its_handler_calls(function: dict[str, Any]) -> None:
+    (handler,) = re.findall(r'^model = .*model="(.+?)"', README, re.MULTILINE)
+    profile, _, model = handler.partition(".")
+    _, call = function["Policies"][0]["Statement"]
+    ends = [f"inference-profile/{profile}.{model}", f"foundation-model/{model}"]
+    assert call["Action"] == "bedrock:InvokeModel"
+    for resource, end in zip(call["Resource"], ends, strict=True):
+        assert resource["Fn::Sub"].endswith(f":{end}")
+
+
+def test_cdk_is_shown_in_calls_that_it_has() -> None:
     calls = [node for node in ast.walk(ast.parse(shown("python"))) if isinstance(node, ast.Call)]
     called = {ast.unparse(call.func).rpartition(".")[2] for call in calls}
     assert called == {"value_for_string_parameter", "from_layer_version_arn", "add_layers"}

@@ -12,6 +12,7 @@ from llm_cache import CacheMetrics, Settings
 from tenant import VARIABLE, Sharing
 
 FUNCTIONS = loader.functions(loader.load())
+NAMED = {"LLM_CACHE_URL_PARAMETER": "/url", "LLM_CACHE_TOKEN_PARAMETER": "/token"}
 
 
 class Recording(Mapping[str, str]):
@@ -42,7 +43,7 @@ def test_every_cache_variable_of_a_function_is_one_that_settings_read(function: 
 
 
 def test_a_variable_that_settings_do_not_read_would_be_noticed() -> None:
-    environ = Recording({"LLM_CACHE_URL_PARAMETER": "u", "LLM_CACHE_TOKEN_PARAMETER": "t"})
+    environ = Recording({**NAMED, "LLM_CACHE_NAMESPACE": "stack"})
     Settings.from_env(environ)
     assert "LLM_CACHE_TTL_FLOOR" in environ.read
     assert "LLM_CACHE_TTL_FLOR" not in environ.read
@@ -58,8 +59,7 @@ def test_the_least_that_the_template_allows_is_accepted() -> None:
             ("TTL_CEILING", "TtlCeiling"),
         )
     }
-    named = {"LLM_CACHE_URL_PARAMETER": "/url", "LLM_CACHE_TOKEN_PARAMETER": "/token"}
-    Settings.from_env({**named, **least})
+    Settings.from_env({**NAMED, **least}, namespace="stack")
 
 
 def test_the_template_allows_just_the_ways_of_sharing_that_there_are() -> None:

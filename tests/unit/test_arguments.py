@@ -73,7 +73,7 @@ def test_client_and_ttl_passed_in_can_be_read_and_not_set(ttl: Any) -> None:
 
 def test_cache_of_the_environment_has_no_client_and_its_ttl() -> None:
     located = {"UPSTASH_REDIS_REST_URL": "https://x", "UPSTASH_REDIS_REST_TOKEN": "token"}
-    cache = UpstashRedisCache.from_env({**located, "LLM_CACHE_TTL": "60"})
+    cache = UpstashRedisCache.from_env({**located, "LLM_CACHE_TTL": "60"}, namespace="n")
     assert (cache.redis, cache.ttl) == (None, 60)
     assert UpstashRedisCache(CLIENT).ttl is None
 

@@ -149,7 +149,11 @@ def test_headers_of_a_bedrock_model_enter() -> None:
 
 # The operator's own.
 
-LOCAL = {"UPSTASH_REDIS_REST_URL": "https://x.upstash.io", "UPSTASH_REDIS_REST_TOKEN": "t"}
+LOCAL = {
+    "LLM_CACHE_NAMESPACE": "n",
+    "UPSTASH_REDIS_REST_URL": "https://x.upstash.io",
+    "UPSTASH_REDIS_REST_TOKEN": "t",
+}
 
 
 @places

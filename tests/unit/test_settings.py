@@ -1,12 +1,24 @@
+import functools
+from collections.abc import Callable
+
 import pytest
 
-from llm_cache import InvalidSettings, Settings
+from llm_cache import (
+    CacheNamespace,
+    InvalidSettings,
+    ResponseCache,
+    Settings,
+    UpstashRedisCache,
+)
 from llm_cache.ttl import TtlBounds
 
 LOCAL = {
+    "LLM_CACHE_NAMESPACE": "shop",
     "UPSTASH_REDIS_REST_URL": "https://x.upstash.io",
     "UPSTASH_REDIS_REST_TOKEN": "secret-token",
 }
+
+UNNAMED = {name: value for name, value in LOCAL.items() if name != "LLM_CACHE_NAMESPACE"}
 
 
 def test_settings_are_read_from_the_environment() -> None:
@@ -36,7 +48,7 @@ def test_settings_are_read_from_the_environment() -> None:
 
 def test_an_unset_variable_has_its_default() -> None:
     settings = Settings.from_env({**LOCAL, "LLM_CACHE_TTL": "  "})
-    assert (settings.namespace, settings.timeout, settings.ttl) == (None, 1.0, TtlBounds())
+    assert (settings.timeout, settings.ttl) == (1.0, TtlBounds())
     assert settings.max_bytes == 900_000
     assert settings.secrets_max_age == 3600
 
@@ -66,6 +78,7 @@ def test_the_token_is_not_in_the_repr() -> None:
         ("LLM_CACHE_SECRETS_MAX_AGE", "0"),
         ("LLM_CACHE_TTL_JITTER", "1"),
         ("LLM_CACHE_NAMESPACE", "a\x00b"),
+        ("LLM_CACHE_NAMESPACE", "n" * 201),
         ("LLM_CACHE_MAX_BYTES", "0"),
         ("LLM_CACHE_MAX_BYTES", "1e6"),
         ("LLM_CACHE_MAX_BYTES", "1 MB"),
@@ -77,7 +90,43 @@ def test_a_wrong_variable_is_named_with_its_value(variable: str, value: str) -> 
     assert str(raised.value).startswith(f"{variable}={value!r} is not accepted: ")
 
 
-@pytest.mark.parametrize("missing", LOCAL)
+FROM_ENV: dict[str, Callable[..., object]] = {
+    "Settings": Settings.from_env,
+    "UpstashRedisCache": UpstashRedisCache.from_env,
+    "ResponseCache": functools.partial(ResponseCache.from_env, version="1"),
+    "CacheNamespace": CacheNamespace.from_env,
+}
+
+
+@pytest.mark.parametrize("build", FROM_ENV.values(), ids=FROM_ENV)
+@pytest.mark.parametrize("named", [{}, {"LLM_CACHE_NAMESPACE": ""}, {"LLM_CACHE_NAMESPACE": " "}])
+def test_environment_without_a_namespace_is_refused(
+    build: Callable[..., object], named: dict[str, str]
+) -> None:
+    with pytest.raises(InvalidSettings) as raised:
+        build(environ={**UNNAMED, **named})
+    assert str(raised.value) == (
+        "LLM_CACHE_NAMESPACE=None is not accepted: 1 to 200 printable characters, "
+        "in the variable LLM_CACHE_NAMESPACE or the argument namespace"
+    )
+
+
+@pytest.mark.parametrize("build", FROM_ENV.values(), ids=FROM_ENV)
+@pytest.mark.parametrize("wrong", ["", "a\nb", "n" * 201, 5])
+def test_wrong_argument_namespace_is_refused_beside_a_right_variable(
+    build: Callable[..., object], wrong: object
+) -> None:
+    with pytest.raises(InvalidSettings, match=r"^namespace=.* is not accepted: 1 to 200 printable"):
+        build(environ=LOCAL, namespace=wrong)
+
+
+@pytest.mark.parametrize("environ", [UNNAMED, LOCAL], ids=["alone", "over the variable"])
+def test_argument_namespace_names_the_keys(environ: dict[str, str]) -> None:
+    assert Settings.from_env(environ, namespace="own").namespace == "own"
+    assert CacheNamespace.from_env(environ, namespace="own").name == "own"
+
+
+@pytest.mark.parametrize("missing", UNNAMED)
 def test_it_must_be_known_where_upstash_is(missing: str) -> None:
     with pytest.raises(InvalidSettings, match=missing):
         Settings.from_env({name: value for name, value in LOCAL.items() if name != missing})

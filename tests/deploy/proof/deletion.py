@@ -19,9 +19,10 @@ BUCKETS = "AWS::S3::Bucket"
 
 def deletion(proof: Proof) -> None:
     """Delete the stack: what it retains stays (versions, documents), and what was not its own."""
-    aws, documents = proof.cloud.aws, proof.cloud.stack.outputs["DocumentsBucket"]
+    aws, outputs = proof.cloud.aws, proof.cloud.stack.outputs
+    documents, arn = outputs["DocumentsBucket"], outputs["LayerArnParameter"]
     before = account(aws)
-    theirs = {physical for _, physical in proof.cloud.stack.resources.values()}
+    theirs = {physical for _, physical in proof.cloud.stack.resources.values()} - {arn}
     with timed() as taken:
         proof.cloud.delete()
     after = account(aws)
@@ -38,9 +39,9 @@ def deletion(proof: Proof) -> None:
     )
     proof.tell(
         "retained by design",
-        f"{len(retained)} layer versions, the bucket of documents",
-        true=retained == before[LAYERS] and documents in after[BUCKETS],
-        expected="every layer version, the bucket of documents",
+        f"{len(retained)} layer versions, the parameter with the latest, the bucket of documents",
+        true=retained == before[LAYERS] and documents in after[BUCKETS] and arn in own[PARAMETERS],
+        expected="every layer version, the parameter with the latest, the bucket of documents",
         instead=(retained, after),
     )
     proof.tell(

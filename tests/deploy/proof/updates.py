@@ -13,7 +13,7 @@ from local_cloud.asking import ask
 from local_cloud.children import PartFailed
 from local_cloud.cloud import DEFAULT_CHOICES
 from local_cloud.sam import WITHOUT
-from local_cloud.stack import Stack
+from local_cloud.stack import ALIAS, Stack
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -91,6 +91,7 @@ def library(proof: Proof) -> None:
         expected="another key",
         instead=(told, came),
     )
+    _roll_back(proof, question, [(before, told), (after, came)])
     complete(proof)
 
 
@@ -178,6 +179,24 @@ def _settings(stack: Stack) -> dict[str, str]:
         "FlushSchedule": deployed["ScheduleExpression"],
         "MaxTokens": Published.read(stack).variables("AskFunction")["MODEL_MAX_TOKENS"],
     }
+
+
+def _roll_back(proof: Proof, question: str, keys: list[tuple[Published, str]]) -> None:
+    """Move the aliases to what was published earlier, and forward again: each finds its entry."""
+    client, stack = proof.cloud.aws.client("lambda"), proof.cloud.stack
+    for (published, key), where in zip(keys, ("back", "forward again"), strict=True):
+        for function, version in published.versions_live().items():
+            client.update_alias(
+                FunctionName=stack.physical(function), Name=ALIAS, FunctionVersion=str(version)
+            )
+        reply = ask(stack, question)
+        proof.tell(
+            f"the aliases are moved {where}; the question asked before",
+            reply.status,
+            true=reply.status == "hit" and reply.cache.get("key") == key,
+            expected="a hit of its own entry",
+            instead=reply.body,
+        )
 
 
 def _edit(proof: Proof) -> None:
