@@ -12,7 +12,7 @@ from tests.functions.events import function_url, signed_by
 from tests.functions.serving import served
 from upstash_redis import Redis
 
-import tenant
+import identity
 from llm_cache import InvalidSettings
 from llm_cache.keys import tag_hash
 
@@ -84,7 +84,7 @@ def test_a_wrong_setting_is_refused_by_its_name_at_the_start(shared: Any, value:
     with pytest.raises(
         InvalidSettings, match=r"SHARE_ANSWERS=.* one of nobody, role, account, all"
     ):
-        tenant.sharing()
+        identity.sharing()
 
 
 def test_the_functions_own_account_is_not_the_callers(shared: Any) -> None:
@@ -281,6 +281,12 @@ def test_no_delimiter_moves_the_border_between_account_and_caller(mark: str) -> 
 def test_a_cognito_identity_is_no_users_id(mark: str) -> None:
     forged = signed_by(mark.join(["cognito", "pool", "one"]))
     assert (ask(cognito("one")), ask(forged)) == ("miss", "miss")
+
+
+def test_identity_of_any_length_has_answers_of_its_own() -> None:
+    long = "x" * 5_000
+    asked = [ask(signed_by(f"{long}{end}")) for end in ("a", "b", "a")]
+    assert asked == ["miss", "miss", "hit"]
 
 
 def test_neither_an_account_nor_a_caller_may_be_empty() -> None:

@@ -11,7 +11,7 @@ from tests.functions.bedrock import USAGE, Bedrock
 from tests.functions.events import function_url
 from upstash_redis import Redis
 
-import answering
+import answer
 from llm_cache import Reason
 from llm_cache.bounds import MAX_COUNT
 
@@ -63,9 +63,10 @@ def test_whole_answer_and_its_hit_tell_the_stop_reason_and_that_it_is_stored(
     model: Bedrock,
 ) -> None:
     model.stops = "stop_sequence"
-    for reply in (call(QUESTION), call(QUESTION)):
+    for why in ("unknown", None):
+        reply = call(QUESTION)
         assert reply.body["stop_reason"] == "stop_sequence"
-        assert (reply.body["cache"]["stored"], reply.body["cache"]["why"]) == (True, None)
+        assert (reply.body["cache"]["stored"], reply.body["cache"]["why"]) == (True, why)
     assert len(model.requests) == 1
 
 
@@ -211,8 +212,8 @@ def test_planted_response_of_another_shape_is_a_miss(
 
 @pytest.mark.parametrize("response", [RIGHT, *PLANTED.values()])
 def test_response_of_another_shape_is_not_stored(model: Bedrock, response: Any) -> None:
-    with answering.responses().policy() as report:
-        answering.responses().update({"question": "?"}, response)
+    with answer.responses().policy() as report:
+        answer.responses().update({"question": "?"}, response)
     assert report.stored == (response == RIGHT)
 
 
