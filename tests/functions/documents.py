@@ -12,11 +12,11 @@ from moto import mock_aws
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context
 
-import document
 import lifetimes
+import queues
+import storage
 import summarize
 import summary
-import visibility
 from bedrock import model
 from local_cloud import events
 
@@ -31,8 +31,8 @@ def cold() -> None:
     model.answers.cache_clear()
     summary.responses.cache_clear()
     lifetimes.lifetimes.cache_clear()
-    document.s3.cache_clear()
-    visibility.sqs.cache_clear()
+    storage.s3.cache_clear()
+    queues.sqs.cache_clear()
 
 
 @dataclass
@@ -79,12 +79,12 @@ def bucket(
         s3.create_bucket(Bucket=name)
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         documents = Documents(s3, name)
-        document.s3().meta.events.register(
+        storage.s3().meta.events.register(
             "before-call.s3", lambda model, **_: documents.calls.append(model.name)
         )
         yield documents
         s3.close()
-        document.s3().close()
+        storage.s3().close()
     cold()
 
 
