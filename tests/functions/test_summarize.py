@@ -283,7 +283,7 @@ def test_a_batch_that_fails_as_a_whole_is_reported_and_not_raised(documents: Doc
 
 def test_what_there_is_no_time_for_fails_at_once(model: Bedrock, documents: Documents) -> None:
     documents.put(KEY, TEXT)
-    assert deliver(message(body(KEY)), seconds=19) == ["message-1"]
+    assert deliver(message(body(KEY)), left=lambda: 19) == ["message-1"]
     assert documents.calls == []
     assert model.requests == []
 
