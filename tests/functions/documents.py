@@ -1,7 +1,7 @@
 """Documents in a bucket, and messages that name them, for the function that summarizes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -11,16 +11,19 @@ import pytest
 from moto import mock_aws
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context
+from upstash_redis import Redis
 
-import document
 import lifetimes
+import queues
+import storage
 import summarize
 import summary
-import visibility
 from bedrock import model
 from local_cloud import events
 
 BUCKET = "documents-of-one-account"
+KEY = "documents/report.txt"
+TEXT = "The harvest was good.\n\nThe winter will be long."
 SETTINGS = {"SUMMARY_TTL_IMMUTABLE": "1800", "SUMMARY_TTL_MUTABLE": "60"}
 """Both within the floor and the ceiling that the tests of functions have."""
 
@@ -31,8 +34,8 @@ def cold() -> None:
     model.answers.cache_clear()
     summary.responses.cache_clear()
     lifetimes.lifetimes.cache_clear()
-    document.s3.cache_clear()
-    visibility.sqs.cache_clear()
+    storage.s3.cache_clear()
+    queues.sqs.cache_clear()
 
 
 @dataclass
@@ -64,6 +67,17 @@ class Documents:
         )
 
 
+def stored(redis: Redis) -> list[str]:
+    """The keys of the answers in the cache."""
+    found: list[str] = redis.keys("test:entry:*")
+    return found
+
+
+def asked(bedrock: Bedrock) -> list[str]:
+    """The texts that the model was asked to summarize."""
+    return [request["messages"][0]["content"][0]["text"] for request in bedrock.requests]
+
+
 @contextmanager
 def bucket(
     bedrock: Bedrock, monkeypatch: pytest.MonkeyPatch, name: str = BUCKET
@@ -79,12 +93,12 @@ def bucket(
         s3.create_bucket(Bucket=name)
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         documents = Documents(s3, name)
-        document.s3().meta.events.register(
+        storage.s3().meta.events.register(
             "before-call.s3", lambda model, **_: documents.calls.append(model.name)
         )
         yield documents
         s3.close()
-        document.s3().close()
+        storage.s3().close()
     cold()
 
 
@@ -106,7 +120,20 @@ def message(told: object, number: int = 1, ttl: str | None = None) -> dict[str, 
     return {**record, "messageId": f"message-{number}"}
 
 
-def deliver(*messages: dict[str, Any], seconds: float = 300) -> list[str]:
-    """Hand a batch over; return the ids of the messages that failed."""
-    reply = summarize.handler({"Records": list(messages)}, cast(Any, Context(seconds)))
+class Countdown(Context):
+    """A context whose remaining seconds a test computes."""
+
+    def __init__(self, left: Callable[[], float]) -> None:
+        self.left = left
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.left() * 1000)
+
+
+def deliver(*messages: dict[str, Any], left: Callable[[], float] = lambda: 300) -> list[str]:
+    """Hand a batch over; return the ids of the messages that failed.
+
+    ``left``: the seconds that the invocation has left.
+    """
+    reply = summarize.handler({"Records": list(messages)}, cast(Any, Countdown(left)))
     return [failure["itemIdentifier"] for failure in reply["batchItemFailures"]]

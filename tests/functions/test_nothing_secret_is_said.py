@@ -13,8 +13,8 @@ from tests.functions.documents import Documents
 from tests.functions.events import Context, signed_by
 
 import ask
-import document
 import flush_cache
+import storage
 import summarize
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
@@ -245,8 +245,6 @@ def test_a_document(heard: Witness, bucket: Documents) -> None:
         {"bucket": BUCKET, "key": KEY, PROMPT: PROMPT},
         {"bucket": "mark-Bucket", "key": KEY},
         {"bucket": "mark-another", "key": KEY},
-        {"bucket": BUCKET, "key": "documents/mark-none.txt"},
-        {"bucket": BUCKET, "key": KEY, "version_id": PROMPT},
         {"bucket": BUCKET, "key": "documents/../mark-secret"},
         {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": PROMPT}}}]},
     ],
@@ -257,9 +255,22 @@ def test_a_message_that_fails(heard: Witness, bucket: Documents, body: object) -
     nothing_is_told(heard)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"bucket": BUCKET, "key": "documents/mark-none.txt"},
+        {"bucket": BUCKET, "key": KEY, "version_id": PROMPT},
+    ],
+)
+def test_a_document_that_is_gone(heard: Witness, bucket: Documents, body: object) -> None:
+    delivered(heard, body)
+    assert "message done" in heard.text
+    nothing_is_told(heard)
+
+
 def test_a_message_that_asks_for_no_time(heard: Witness, bucket: Documents) -> None:
     delivered(heard, documents.body(KEY, of=BUCKET), ttl=PROMPT)
-    assert "the attribute cache-ttl is no number of seconds" in heard.text
+    assert "the attribute cache-ttl is not a number of seconds" in heard.text
     nothing_is_told(heard)
 
 
@@ -279,9 +290,9 @@ def test_what_is_asked_of_s3(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", model.url)  # over HTTP; it refuses what is no POST
     documents.cold()
     delivered(heard, documents.body(KEY, of=BUCKET))
-    document.s3().close()
+    storage.s3().close()
     documents.cold()
-    assert "S3 does not give the document: 501" in heard.text
+    assert "S3 failed: 501" in heard.text
     nothing_is_told(heard)
 
 
