@@ -192,7 +192,7 @@ UNNOTICED = {"HTTP: each reply twice"}
 READABLE = {"Redis: full", "Redis: read only", "Redis: no right to write"}
 DELETABLE = {"Redis: full"}  # and so it can be cleared, and made room in
 LOSE_ALL = {"Redis: gone", "Redis: killed mid-command", "Redis: killed mid-command and restarted"}
-ERRORS = {"StoreTimeout", "StoreUnavailable", "StoreRefused", "StoreGarbled"}
+ERRORS = {"StoreTimeout", "StoreUnavailable", "StoreRefused", "QuotaExceeded", "StoreGarbled"}
 
 
 def promised(fault: str, operation: str) -> set[str]:
