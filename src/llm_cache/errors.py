@@ -17,8 +17,8 @@ LlmCacheError
     └── StoreGarbled                an answer that is not Upstash's protocol
 
 ``lookup`` and ``update`` never raise any of these but ``CacheMiss``, which is asked for: a failing
-cache is a miss, and an answer that was paid for reaches its caller. Constructors, ``clear``,
-``delete`` and ``reclaim`` raise them.
+cache is a miss, and an answer that was paid for reaches its caller. Constructors, ``clear`` and
+``delete`` raise them; ``reclaim`` returns a ``StoreError`` with how far it came.
 """
 
 from __future__ import annotations
