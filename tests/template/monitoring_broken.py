@@ -14,6 +14,7 @@ from tests.template.breaking import (
 from tests.template.loader import resources
 
 HITS = "Resources/HitRate/Properties/Metrics"
+AGES = "Resources/DocumentsWait/Properties/Metrics"
 
 
 def dashboard(was: str, becomes: str) -> Any:
@@ -118,12 +119,24 @@ BREACHES: list[Breach] = [
         ABSENT,
     ),
     (
-        monitoring.few_questions_are_no_drop_of_the_hit_rate,
+        monitoring.an_alarm_computes_what_it_is_about,
         f"{HITS}/0/Expression",
         "100 * hits / (hits + misses)",
     ),
-    (monitoring.few_questions_are_no_drop_of_the_hit_rate, f"{HITS}/2/ReturnData", ABSENT),
-    (monitoring.few_questions_are_no_drop_of_the_hit_rate, f"{HITS}/1/Id", "misses"),
+    (monitoring.an_alarm_computes_what_it_is_about, f"{HITS}/2/ReturnData", ABSENT),
+    (monitoring.an_alarm_computes_what_it_is_about, f"{HITS}/1/Id", "misses"),
+    (monitoring.an_alarm_computes_what_it_is_about, f"{AGES}/0/Expression", "message"),
+    (monitoring.an_alarm_computes_what_it_is_about, f"{AGES}/2/ReturnData", True),
+    (
+        monitoring.what_is_watched_is_written,
+        f"{AGES}/2/MetricStat/Metric/Dimensions/0/Value",
+        "ask",
+    ),
+    (
+        monitoring.everything_that_goes_wrong_is_watched,
+        f"{FLUSH}/EventInvokeConfig",
+        ABSENT,
+    ),
     (monitoring.a_dashboard_shows_its_own_region, BODY, dashboard("${AWS::Region}", "eu-west-1")),
     (
         monitoring.monitoring_is_switched_off_by_one_parameter,
@@ -147,7 +160,10 @@ BREACHES: list[Breach] = [
             ("AskErrors/Properties/Threshold", 1000),
             ("DocumentsWait/Properties/Threshold", 86_400),
             ("AskErrors/Properties/Period", 86_400),
-            ("FlushErrors/Properties/EvaluationPeriods", 100),
+            ("SummarizeErrors/Properties/EvaluationPeriods", 100),
+            ("ModelMisconfigured/Properties/Threshold", 2),
+            ("ModelErrors/Properties/EvaluationPeriods", 13),
+            ("DocumentsWait/Properties/Metrics/1/MetricStat/Stat", "Average"),
             ("CacheErrors/Properties/Statistic", "Average"),
             ("FlushMissed/Properties/DatapointsToAlarm", 1),
             ("HitRate/Properties/Threshold", 0),
