@@ -14,7 +14,6 @@ from tests.template.breaking import (
 from tests.template.loader import resources
 
 HITS = "Resources/HitRate/Properties/Metrics"
-AGES = "Resources/DocumentsWait/Properties/Metrics"
 
 
 def dashboard(was: str, becomes: str) -> Any:
@@ -119,19 +118,12 @@ BREACHES: list[Breach] = [
         ABSENT,
     ),
     (
-        monitoring.an_alarm_computes_what_it_is_about,
+        monitoring.few_questions_are_no_drop_of_the_hit_rate,
         f"{HITS}/0/Expression",
         "100 * hits / (hits + misses)",
     ),
-    (monitoring.an_alarm_computes_what_it_is_about, f"{HITS}/2/ReturnData", ABSENT),
-    (monitoring.an_alarm_computes_what_it_is_about, f"{HITS}/1/Id", "misses"),
-    (monitoring.an_alarm_computes_what_it_is_about, f"{AGES}/0/Expression", "message"),
-    (monitoring.an_alarm_computes_what_it_is_about, f"{AGES}/2/ReturnData", True),
-    (
-        monitoring.what_is_watched_is_written,
-        f"{AGES}/2/MetricStat/Metric/Dimensions/0/Value",
-        "ask",
-    ),
+    (monitoring.few_questions_are_no_drop_of_the_hit_rate, f"{HITS}/2/ReturnData", ABSENT),
+    (monitoring.few_questions_are_no_drop_of_the_hit_rate, f"{HITS}/1/Id", "misses"),
     (
         monitoring.everything_that_goes_wrong_is_watched,
         f"{FLUSH}/EventInvokeConfig",
@@ -163,7 +155,7 @@ BREACHES: list[Breach] = [
             ("SummarizeErrors/Properties/EvaluationPeriods", 100),
             ("ModelMisconfigured/Properties/Threshold", 2),
             ("ModelErrors/Properties/EvaluationPeriods", 13),
-            ("DocumentsWait/Properties/Metrics/1/MetricStat/Stat", "Average"),
+            ("DocumentsRetried/Properties/Threshold", 86_400),
             ("CacheErrors/Properties/Statistic", "Average"),
             ("FlushMissed/Properties/DatapointsToAlarm", 1),
             ("HitRate/Properties/Threshold", 0),
