@@ -20,7 +20,7 @@ RESERVE = MOST_OVERTIME + 2.0  # seconds: for the last page, and to report what 
 def handler(event: object, context: Any) -> dict[str, Any]:
     """Clear the namespace, then free the memory of what was cleared, while there is time.
 
-    Raises if the clear fails. A reclaim that fails is told in the result, the log and a metric.
+    Raises if nothing was done. A clear whose reclaim fails is done: result, log and metric tell.
     The fields of the event are described in the README; the schedule sends none.
     """
     asked = Flush.from_event(event)
@@ -29,6 +29,8 @@ def handler(event: object, context: Any) -> dict[str, Any]:
         namespace.clear(asked.tag, tenant=asked.tenant)
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
     reclaimed = asked.reclaim(namespace, seconds)
+    if reclaimed.failure and not asked.clears and not reclaimed.scanned:
+        raise reclaimed.failure
     asked.count(reclaimed)
     result = asked.result(namespace.name, reclaimed)
     log = logger.warning if reclaimed.failure else logger.info

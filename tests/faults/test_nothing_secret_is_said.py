@@ -93,7 +93,7 @@ def use(heard: Witness, cache: UpstashRedisCache) -> None:
 def flush(heard: Witness, namespace: CacheNamespace) -> None:
     heard.hear(lambda: namespace.clear(TAG))
     heard.hear(lambda: heard.said.append(repr(namespace.preview(TAG, seconds=0))))
-    heard.said.append(repr(namespace.reclaim(seconds=0)))
+    heard.hear(lambda: heard.said.append(repr(namespace.reclaim(seconds=0))))
     heard.said.append(repr(namespace))
 
 

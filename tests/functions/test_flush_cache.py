@@ -260,6 +260,19 @@ def test_reclaim_goes_on_after_a_page_that_failed_once(
     assert redis.keys("test:entry:*") == []
 
 
+@pytest.mark.parametrize("event", [{"cursor": "0"}, {"dry_run": True}])
+def test_run_that_did_nothing_raises(
+    filled: UpstashRedisCache,
+    proxy: Proxy,
+    event: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    proxy.misbehave = hanging_up
+    with pytest.raises(StoreError):
+        flush_cache.handler(event, Context())
+    assert counted(capsys) == []
+
+
 def test_full_database_is_flushed(
     filled: UpstashRedisCache,
     redis: Redis,
