@@ -1,4 +1,4 @@
-"""What a flush is asked to do, by its event, and what is told of it."""
+"""A flush: what its event asks for, its result and its metrics."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from llm_cache import CacheNamespace, InvalidPolicy
+from llm_cache import CacheMetrics, CacheNamespace, InvalidPolicy
 from llm_cache.clearing import Reclaimed
 from llm_cache.keys import MAX_NAMESPACE, is_namespace, tag_hash
 
+metrics = CacheMetrics.from_env().metrics
 ACCEPTED = {
     "namespace": f"1 to {MAX_NAMESPACE} printable characters",
     "tag": "text",
     "tenant": "text, and no tag beside it",
     "dry_run": "true or false",
-    "cursor": "what an unfinished flush returned",
+    "cursor": "a number that an unfinished flush returned",
 }
 # What EventBridge sends for a schedule that has no input of its own, as that of the template.
 SCHEDULED = "Scheduled Event"
@@ -27,13 +28,13 @@ ENVELOPE = {
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """What an invocation asks for; ``namespace``: another than the stack's own."""
+    """What an invocation asks for; each field None: not in its event."""
 
     namespace: str | None = None
     tag: str | None = None
     tenant: str | None = None
     dry_run: bool = False
-    cursor: str = "0"
+    cursor: str | None = None
 
     @classmethod
     def from_event(cls, event: object) -> Flush:
@@ -48,12 +49,12 @@ class Flush:
 
     @property
     def clears(self) -> bool:
-        """Whether it begins with a clear, rather than going on after one."""
-        return self.cursor == "0" and not self.dry_run
+        """Whether it clears: a cursor continues after a clear, a dry run changes nothing."""
+        return self.cursor is None and not self.dry_run
 
     @property
     def clears_all(self) -> bool:
-        """Whether it does what the schedule does."""
+        """Whether it clears the stack's own namespace, as the schedule does."""
         return self.clears and (self.tag, self.tenant, self.namespace) == (None, None, None)
 
     @property
@@ -63,14 +64,15 @@ class Flush:
         return {kind: tag_hash(name, kind=kind) if name else None for kind, name in names.items()}
 
     def reclaim(self, namespace: CacheNamespace, seconds: float) -> Reclaimed:
-        """Free what was cleared, or count what would be freed, for at most so many seconds."""
+        """Free the memory of cleared answers, or count what would be freed."""
+        cursor = self.cursor or "0"
         if self.dry_run:
             what = {"tag": self.tag, "tenant": self.tenant}
-            return namespace.preview(**what, seconds=seconds, cursor=self.cursor)
-        return namespace.reclaim(seconds=seconds, cursor=self.cursor)
+            return namespace.preview(**what, seconds=seconds, cursor=cursor)
+        return namespace.reclaim(seconds=seconds, cursor=cursor)
 
-    def done(self, namespace: str, reclaimed: Reclaimed) -> dict[str, Any]:
-        """Return what is told of it."""
+    def result(self, namespace: str, reclaimed: Reclaimed) -> dict[str, Any]:
+        """Return what was cleared and freed, and what ended the reclaim early, if anything did."""
         return {
             "namespace": namespace,
             "tag": self.tag,
@@ -81,7 +83,23 @@ class Flush:
             "removed": reclaimed.removed,
             "cursor": reclaimed.cursor,
             "complete": reclaimed.complete,
+            "failure": reclaimed.failure and str(reclaimed.failure),
         }
+
+    def count(self, reclaimed: Reclaimed) -> None:
+        """Write one line of metrics; none for a dry run, nor for a clear that raised.
+
+        - ``FlushSucceeded``: 1 when the whole namespace of the stack was cleared
+        - ``EntriesReclaimed``: the entries whose memory was freed
+        - ``ReclaimFailed``: 1 when an error ended the reclaim. Callers notice nothing: the entries
+          are misses, and expire.
+        """
+        if self.dry_run:
+            return
+        metrics.add_metric("FlushSucceeded", "Count", int(self.clears_all))
+        metrics.add_metric("EntriesReclaimed", "Count", reclaimed.removed)
+        metrics.add_metric("ReclaimFailed", "Count", int(reclaimed.failure is not None))
+        metrics.flush_metrics()
 
 
 def _checked(name: str, value: Any) -> Any:
@@ -91,6 +109,6 @@ def _checked(name: str, value: Any) -> Any:
         case "namespace", _ if is_namespace(value):
             return value
         case "cursor", str() | int() if re.fullmatch("[0-9]{1,20}", str(value)):
-            return str(int(value))
+            return str(value)
     accepted = ACCEPTED.get(name, f"one of {', '.join(ACCEPTED)}")
     raise InvalidPolicy(name, value, accepted, withheld=name not in {"dry_run", "cursor"})

@@ -1,4 +1,4 @@
-"""On a schedule, or by hand: clear the cache, then free its memory while there is time."""
+"""The Lambda handler of ``flush_cache``: on a schedule, or by hand."""
 
 from __future__ import annotations
 
@@ -7,31 +7,32 @@ from typing import Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.logging import correlation_paths
 
-from counting import count
 from flush import Flush
 from llm_cache import CacheNamespace, traced
+from llm_cache.namespace import MOST_OVERTIME
 
 logger = Logger()
-RESERVE = 5.0  # seconds kept to report what was done
+RESERVE = MOST_OVERTIME + 2.0  # seconds: for the last page, and to report what was done
 
 
 @traced
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.EVENT_BRIDGE)
 def handler(event: object, context: Any) -> dict[str, Any]:
-    """Clear the namespace and reclaim; every field of the event may be left out.
+    """Clear the namespace, then free the memory of what was cleared, while there is time.
 
-    - ``namespace``: clear and reclaim this one, in place of the stack's. Where the token is of an
-      ACL, that decides whether it may.
-    - ``tag``, ``tenant``: clear only the answers of it; one of the two
-    - ``dry_run``: clear and free nothing, and count what would be freed as ``removed``
-    - ``cursor``: do not clear, and go on where a reclaim, or a dry run, stopped
+    Raises if nothing was done. A clear whose reclaim fails is done: result, log and metric tell.
+    The fields of the event are described in the README; the schedule sends none.
     """
     asked = Flush.from_event(event)
     namespace = CacheNamespace.from_env(namespace=asked.namespace)
     if asked.clears:
         namespace.clear(asked.tag, tenant=asked.tenant)
-    reclaimed = asked.reclaim(namespace, context.get_remaining_time_in_millis() / 1000 - RESERVE)
-    result = asked.done(namespace.name, reclaimed)
-    count(asked, reclaimed)
-    logger.info("flushed", extra={**result, **asked.hashed})
+    seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
+    reclaimed = asked.reclaim(namespace, seconds)
+    if reclaimed.failure and not asked.clears and not reclaimed.scanned:
+        raise reclaimed.failure
+    asked.count(reclaimed)
+    result = asked.result(namespace.name, reclaimed)
+    log = logger.warning if reclaimed.failure else logger.info
+    log("flushed", extra={**result, **asked.hashed})
     return result

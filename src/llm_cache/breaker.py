@@ -6,6 +6,7 @@ Each process has its own. Without it, an Upstash that hangs would cost every cal
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,9 +14,10 @@ from contextlib import contextmanager
 from enum import StrEnum
 
 from llm_cache.checks import above_zero, function
-from llm_cache.errors import CircuitOpen, StoreRefused
+from llm_cache.errors import CircuitOpen, QuotaExceeded, StoreRefused
 
 logger = logging.getLogger(__name__)
+MOST_SECONDS = 300.0  # that a Retry-After is obeyed for: a quota can be raised at any moment
 
 
 class Circuit(StrEnum):
@@ -32,9 +34,13 @@ class Circuit(StrEnum):
 class Breaker:
     """Opens for ``seconds`` after ``failures`` in a row, then tries a single command.
 
-    A command that took longer than ``slow`` seconds counts as one that failed. One that was refused
-    does not: who refuses is there, and quick. ``math.inf`` failures: it never opens. Threads may
-    share it. Raises ``InvalidSettings`` for a bound that is not positive.
+    - A command that took longer than ``slow`` seconds counts as a failure.
+    - A refused command does not: Upstash answers, and answers fast.
+    - A command that exceeds a quota opens it at once, for the reply's ``Retry-After`` (at most
+      ``MOST_SECONDS``) or else ``seconds``, because every other command would be refused too.
+
+    ``math.inf`` failures: it never opens. Threads may share it. Raises ``InvalidSettings`` for a
+    bound that is not positive.
     """
 
     def __init__(
@@ -57,7 +63,7 @@ class Breaker:
         """Forget what was learnt; in a process that was forked, the lock of the parent too."""
         self._lock = threading.Lock()
         self._failures = 0
-        self._opened = 0.0
+        self._until = 0.0
         self._state = Circuit.CLOSED
 
     @property
@@ -77,6 +83,10 @@ class Breaker:
         began = self._clock()
         try:
             yield
+        except QuotaExceeded as error:
+            after = error.retry_after
+            self._open(self._seconds if after is None else min(after, MOST_SECONDS))
+            raise
         except StoreRefused:
             self._succeeded()
             raise
@@ -92,7 +102,7 @@ class Breaker:
             self._succeeded()
 
     def _due(self) -> bool:
-        return self._clock() - self._opened >= self._seconds
+        return self._clock() >= self._until
 
     def _admit(self) -> None:
         with self._lock:
@@ -113,10 +123,17 @@ class Breaker:
     def _failed(self, *, fair: bool) -> None:
         with self._lock:
             self._failures += fair
-            opens = self._state is Circuit.CLOSED and self._failures >= self._most
-            if opens or (self._state is Circuit.HALF_OPEN and fair):
-                self._opened = self._clock()
-            if opens or self._state is Circuit.HALF_OPEN:
-                self._state = Circuit.OPEN
+            closed, half_open = self._state is Circuit.CLOSED, self._state is Circuit.HALF_OPEN
+            if half_open and not fair:
+                self._state = Circuit.OPEN  # and due: another command is the probe
+        if (closed and self._failures >= self._most) or (half_open and fair):
+            self._open(self._seconds)
+
+    def _open(self, seconds: float) -> None:
+        if self._most == math.inf:
+            return
+        with self._lock:
+            opens, self._state = self._state is Circuit.CLOSED, Circuit.OPEN
+            self._until = self._clock() + seconds
         if opens:
-            logger.warning("cache circuit open: Upstash is left alone for %g s", self._seconds)
+            logger.warning("cache circuit open: Upstash is left alone for %g s", seconds)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from llm_cache import entry as entries
 from llm_cache import replies
-from llm_cache.errors import InvalidPolicy, StoreRefused
+from llm_cache.errors import InvalidPolicy, StoreError, StoreRefused
 from llm_cache.keys import MAX_EPOCHS, MAX_TEXT, Keyspace, cleared_epoch
-from llm_cache.steps import Command, Operation
+from llm_cache.steps import Command, Operation, Pause
 
 
 def clear(
@@ -27,10 +27,10 @@ def _epoch(keys: Keyspace, tag: str | None, tenant: str | None) -> str:
     """Return the key of the epoch that a clear of all, of ``tag`` or of ``tenant`` replaces."""
     if tag is not None and tenant is not None:
         raise InvalidPolicy("tenant", tenant, "no tag beside it: clear one of them", withheld=True)
-    for field, name in (("tag", tag), ("tenant", tenant)):
+    for kind, name in (("tag", tag), ("tenant", tenant)):
         if name is not None and not (isinstance(name, str) and 0 < len(name) <= MAX_TEXT):
             accepted = f"text of 1 to {MAX_TEXT} characters"
-            raise InvalidPolicy(field, name, accepted, withheld=True)
+            raise InvalidPolicy(kind, name, accepted, withheld=True)
     if tag is None and tenant is None:
         return keys.epoch
     return keys.tag_epoch(keys.tags(() if tag is None else (tag,), tenant)[0])
@@ -77,22 +77,26 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
-    """How far a reclaim came. ``cursor`` resumes it; ``"0"`` means it went all the way round.
+    """How far a reclaim came. ``cursor`` resumes it: ``"0"`` is the start, and the end.
 
     ``scanned`` and ``removed`` are entries; of a dry run, ``removed`` are those to be removed.
+    ``failure`` is the error that ended it, after the page was tried again; None if none did.
     """
 
     scanned: int
     removed: int
     cursor: str
+    failure: StoreError | None = field(default=None, compare=False)
 
     @property
     def complete(self) -> bool:
         """Whether every entry was looked at."""
-        return self.cursor == "0"
+        return self.cursor == "0" and self.failure is None
 
 
 PAGE = 500  # keys asked of one SCAN
+TRIES = 3  # of a page whose request failed
+BETWEEN = 1.0  # seconds from one try to the next
 EPOCH_BYTES = 128  # of an entry's head; a hash, an epoch and what is around them take 70
 
 # Deciding and deleting in one script: an entry stored anew in between is never the one deleted.
@@ -137,7 +141,9 @@ def reclaim(
     """Free the memory of answers that a clear has made unreachable.
 
     Two commands a page of some ``PAGE`` keys; after each, ``proceed`` says whether to go on. The
-    cursor of an unfinished reclaim resumes it. A dry run counts, and frees nothing.
+    cursor of an unfinished reclaim resumes it. A dry run counts, and frees nothing. It raises no
+    ``StoreError``: a page that fails is tried again, ``TRIES`` times in all, unless it was refused,
+    and the result says how far the reclaim came and what ended it.
     """
     return _each_page(keys, cursor, proceed, "EXISTS" if dry_run else "UNLINK", "")
 
@@ -161,15 +167,30 @@ def _each_page(
     keys: Keyspace, cursor: str, proceed: Callable[[], bool], free: str, cleared: str
 ) -> Operation[Reclaimed]:
     """Run ``free`` on what is unreachable, or would be if the epoch ``cleared`` were replaced."""
-    scanned = removed = 0
+    scanned = removed = tries = 0
     while True:
-        scan: Command = ("SCAN", cursor, "MATCH", keys.entry_pattern, "COUNT", PAGE)
-        cursor, names = replies.page((yield scan))
-        page = [name for name in names if keys.owns_entry(name)]
-        if page:
-            script: Command = ("EVAL", RECLAIM_PAGE, 1 + len(page), keys.epoch, *page)
-            freed = yield (*script, entries.HEAD, keys.tag_epoch(""), free, cleared)
-            removed += replies.number(freed)
-            scanned += len(page)
+        try:
+            following, page, freed = yield from _one_page(keys, cursor, free, cleared)
+        except StoreError as error:
+            tries += 1
+            if isinstance(error, StoreRefused) or tries == TRIES or not proceed():
+                return Reclaimed(scanned, removed, cursor, error)
+            yield Pause(BETWEEN)
+            continue
+        cursor, scanned, removed, tries = following, scanned + page, removed + freed, 0
         if cursor == "0" or not proceed():
             return Reclaimed(scanned, removed, cursor)
+
+
+def _one_page(
+    keys: Keyspace, cursor: str, free: str, cleared: str
+) -> Operation[tuple[str, int, int]]:
+    """Return the next cursor, how many entries the page has, and of how many ``free`` was run."""
+    scan: Command = ("SCAN", cursor, "MATCH", keys.entry_pattern, "COUNT", PAGE)
+    following, names = replies.page((yield scan))
+    page = [name for name in names if keys.owns_entry(name)]
+    if not page:
+        return following, 0, 0
+    script: Command = ("EVAL", RECLAIM_PAGE, 1 + len(page), keys.epoch, *page)
+    freed = yield (*script, entries.HEAD, keys.tag_epoch(""), free, cleared)
+    return following, len(page), replies.number(freed)

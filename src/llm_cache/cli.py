@@ -1,4 +1,4 @@
-"""The command line: ``llm-cache clear``."""
+"""The command line: ``llm-cache clear`` and ``llm-cache reclaim``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from llm_cache.clearing import Reclaimed
 from llm_cache.errors import LlmCacheError
 from llm_cache.namespace import CacheNamespace
 
-COUNTING = 60.0  # seconds that a dry run may count for, unless told
+COUNTING = 60.0  # seconds that a reclaim or a dry run may take, unless told
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,27 +19,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         namespace = CacheNamespace.from_env(namespace=options.namespace)
-        if options.dry_run:
-            return _preview(namespace, options, options.reclaim or COUNTING)
-        return _clear(namespace, options)
+        run = {"clear": _clear, "reclaim": _reclaim}[options.command]
+        return run(namespace, options)
     except LlmCacheError as error:
-        print(f"llm-cache: {error}", file=sys.stderr)
-        return 1
+        return _failed(error)
+
+
+def _failed(error: LlmCacheError) -> int:
+    print(f"llm-cache: {error}", file=sys.stderr)
+    return 1
 
 
 def _clear(namespace: CacheNamespace, options: argparse.Namespace) -> int:
-    namespace.clear(options.tag, tenant=options.tenant)
-    print(f"cleared {_what(namespace, options)}")
-    if options.reclaim:
-        print(f"reclaimed {_counted(namespace.reclaim(seconds=options.reclaim))}")
-    return 0
-
-
-def _preview(namespace: CacheNamespace, options: argparse.Namespace, seconds: float) -> int:
-    done = namespace.preview(options.tag, tenant=options.tenant, seconds=seconds)
     what = _what(namespace, options)
-    print(f"dry run: a clear of {what} would leave to reclaim {_counted(done)}")
+    if options.dry_run:
+        seconds = options.reclaim or COUNTING
+        done = namespace.preview(options.tag, tenant=options.tenant, seconds=seconds)
+        return _told(f"dry run: a clear of {what} would leave to reclaim", done)
+    namespace.clear(options.tag, tenant=options.tenant)
+    print(f"cleared {what}")
+    if options.reclaim:
+        return _told("reclaimed", namespace.reclaim(seconds=options.reclaim))
     return 0
+
+
+def _reclaim(namespace: CacheNamespace, options: argparse.Namespace) -> int:
+    done = namespace.reclaim(
+        seconds=options.seconds, cursor=options.cursor, dry_run=options.dry_run
+    )
+    return _told("dry run: would reclaim" if options.dry_run else "reclaimed", done)
+
+
+def _told(what: str, done: Reclaimed) -> int:
+    rest = "" if done.complete else f"; continue with: llm-cache reclaim --cursor {done.cursor}"
+    print(f"{what} {done.removed} of {done.scanned} entries{rest}")
+    return _failed(done.failure) if done.failure else 0
 
 
 def _what(namespace: CacheNamespace, options: argparse.Namespace) -> str:
@@ -48,28 +62,34 @@ def _what(namespace: CacheNamespace, options: argparse.Namespace) -> str:
     return "".join(told) + namespace.name
 
 
-def _counted(done: Reclaimed) -> str:
-    rest = "" if done.complete else ", more are left"
-    return f"{done.removed} of {done.scanned} entries{rest}"
+def _cursor(text: str) -> str:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number that a reclaim has printed")
+    return text
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("llm-cache", description="Operate a cache of model answers.")
     parser.add_argument("--version", action="version", version=__version__)
-    commands = parser.add_subparsers(required=True)
+    commands = parser.add_subparsers(required=True, dest="command")
     clear = commands.add_parser("clear", help="make every answer of a namespace a miss")
-    clear.add_argument(
-        "--namespace", metavar="NAME", help="in place of the one that LLM_CACHE_NAMESPACE names"
-    )
     one = clear.add_mutually_exclusive_group()
     one.add_argument("--tag", metavar="NAME", help="only those under this tag")
     one.add_argument("--tenant", metavar="NAME", help="only those of this tenant")
     clear.add_argument(
         "--reclaim", type=float, default=0, metavar="SECONDS", help="then free memory for that long"
     )
-    clear.add_argument(
-        "--dry-run",
-        action="store_true",
-        help=f"change nothing; count, for --reclaim or {COUNTING:.0f} seconds, what would be freed",
+    reclaim = commands.add_parser("reclaim", help="free the memory of cleared answers")
+    reclaim.add_argument(
+        "--seconds", type=float, default=COUNTING, help="for that long; default: %(default)g"
     )
+    reclaim.add_argument(
+        "--cursor", type=_cursor, default="0", help="continue where a reclaim stopped"
+    )
+    for command, most in ((clear, f"--reclaim or {COUNTING:g}"), (reclaim, "--seconds")):
+        command.add_argument(
+            "--namespace", metavar="NAME", help="in place of the one in LLM_CACHE_NAMESPACE"
+        )
+        counting = f"change nothing; count, for {most} seconds, what would be freed"
+        command.add_argument("--dry-run", action="store_true", help=counting)
     return parser

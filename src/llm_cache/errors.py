@@ -12,12 +12,13 @@ LlmCacheError
     ├── StoreTimeout                no answer within the time allowed
     ├── StoreUnavailable            no connection, or it broke
     │   └── CircuitOpen             not asked, since it has failed repeatedly
-    ├── StoreRefused                an answer that says no: token, permission, quota, memory
+    ├── StoreRefused                an answer that says no: token, permission, memory
+    │   └── QuotaExceeded           it refuses every command for a while: requests, bandwidth
     └── StoreGarbled                an answer that is not Upstash's protocol
 
 ``lookup`` and ``update`` never raise any of these but ``CacheMiss``, which is asked for: a failing
-cache is a miss, and an answer that was paid for reaches its caller. Constructors, ``clear``,
-``delete`` and ``reclaim`` raise them.
+cache is a miss, and an answer that was paid for reaches its caller. Constructors, ``clear`` and
+``delete`` raise them; ``reclaim`` returns a ``StoreError`` with how far it came.
 """
 
 from __future__ import annotations
@@ -116,9 +117,20 @@ class CircuitOpen(StoreUnavailable):
 
 
 class StoreRefused(StoreError):
-    """Upstash answered with an error: token, permission, quota, memory, or syntax."""
+    """Upstash answered with an error: token, permission, memory, or syntax."""
 
     reason = Reason.REFUSED
+
+
+class QuotaExceeded(StoreRefused):
+    """Upstash refuses every command: HTTP 429, or a quota of requests or bandwidth is used up.
+
+    ``retry_after`` is the seconds that its ``Retry-After`` says to wait; None if it says nothing.
+    """
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class StoreGarbled(StoreError):

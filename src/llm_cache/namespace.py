@@ -9,7 +9,7 @@ from typing import Any
 
 from llm_cache import clearing
 from llm_cache.checks import instance
-from llm_cache.clearing import Reclaimed
+from llm_cache.clearing import BETWEEN, Reclaimed
 from llm_cache.credentials import fetch
 from llm_cache.drivers import run
 from llm_cache.keys import Keyspace
@@ -19,13 +19,14 @@ from llm_cache.steps import Request, unlocked
 from llm_cache.store import UpstashStore
 
 COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here
+MOST_OVERTIME = 2 * COMMAND_TIMEOUT + BETWEEN  # seconds that a reclaim's last page may take
 
 
 class CacheNamespace:
     """One namespace of the cache, to be cleared and its memory reclaimed.
 
-    Its methods raise ``StoreError``: who asks for a clear is told the truth. ``seal`` is the
-    cache's, which keys the names of tags.
+    ``clear`` raises ``StoreError``; ``reclaim`` and ``preview`` return it as ``failure``, with how
+    far they came. ``seal`` is the cache's, which keys the names of tags.
     """
 
     def __init__(
@@ -72,7 +73,8 @@ class CacheNamespace:
         """Free the memory of cleared answers for about ``seconds``.
 
         Two commands for every 500 keys of the database. Resumed from the ``cursor`` that the last
-        reclaim returned; entries in use are left alone. A dry run counts, and frees nothing.
+        reclaim returned; entries in use are left alone. A dry run counts, and frees nothing. The
+        last page may take ``MOST_OVERTIME`` seconds more.
         """
         proceed = _for(seconds)
         work = clearing.reclaim(self._keys, cursor=cursor, proceed=proceed, dry_run=dry_run)
@@ -88,7 +90,7 @@ class CacheNamespace:
     ) -> Reclaimed:
         """Count what ``clear`` and a ``reclaim`` after it would free, and do neither.
 
-        That includes what earlier clears left. Costs, resumes and raises as they do.
+        That includes what earlier clears left. It costs, resumes and fails as ``reclaim`` does.
         """
         keys, proceed = self._knowing(tag, tenant), _for(seconds)
         work = clearing.preview(keys, tag=tag, tenant=tenant, cursor=cursor, proceed=proceed)

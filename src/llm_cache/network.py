@@ -8,10 +8,12 @@ for the reply to the next request.
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextvars import ContextVar
-from typing import Any, cast
+from email.utils import parsedate_to_datetime
+from typing import Any, NamedTuple, cast
 
 import httpx
 
@@ -20,17 +22,44 @@ MAX_VALUES = 100_000  # of JSON: text comes in base64, and the longest list is a
 PLAIN = {"accept-encoding": "identity"}  # headers: a few bytes may then not become a great many
 
 _deadline: ContextVar[float] = ContextVar("llm_cache_network_deadline")
-_replied: ContextVar[bool] = ContextVar("llm_cache_network_replied", default=False)
+_reply: ContextVar[_Reply | None] = ContextVar("llm_cache_network_reply", default=None)
+
+
+class _Reply(NamedTuple):
+    status: int
+    retry_after: str
 
 
 def expect_reply() -> None:
     """Note that no reply has come yet to what this context does from now on."""
-    _replied.set(False)
+    _reply.set(None)
+
+
+def _note(response: httpx.Response) -> None:
+    _reply.set(_Reply(response.status_code, response.headers.get("retry-after", "").strip()))
 
 
 def replied() -> bool:
     """Whether a reply has begun to come: what fails then, fails at the reply."""
-    return _replied.get()
+    return _reply.get() is not None
+
+
+def throttled() -> bool:
+    """Whether the last reply is HTTP 429: no request is served for a while (RFC 6585)."""
+    reply = _reply.get()
+    return reply is not None and reply.status == httpx.codes.TOO_MANY_REQUESTS
+
+
+def retry_after() -> float | None:
+    """Return the seconds that the last reply says to wait, if any (RFC 9110, section 10.2.3)."""
+    reply = _reply.get()
+    told = reply.retry_after if reply else ""
+    if re.fullmatch("[0-9]{1,10}", told):
+        return float(told)
+    try:
+        return max(0.0, parsedate_to_datetime(told).timestamp() - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 def allow(seconds: float) -> None:
@@ -56,7 +85,7 @@ def bound(client: httpx.Client) -> None:
         pool._network_backend = Backend()
 
     def check(response: httpx.Response) -> None:
-        _replied.set(True)
+        _note(response)
         _refuse_encoded(response)
         response.stream = _Counted(cast("httpx.SyncByteStream", response.stream), pools)
 
@@ -73,7 +102,7 @@ def abound(client: httpx.AsyncClient) -> None:
         pool._network_backend = AsyncBackend()
 
     async def check(response: httpx.Response) -> None:
-        _replied.set(True)
+        _note(response)
         _refuse_encoded(response)
         response.stream = _AsyncCounted(cast("httpx.AsyncByteStream", response.stream), pools)
 

@@ -27,6 +27,7 @@ from llm_cache.drivers import apause, pause
 from llm_cache.errors import (
     InvalidSettings,
     LlmCacheError,
+    QuotaExceeded,
     StoreError,
     StoreGarbled,
     StoreRefused,
@@ -226,16 +227,27 @@ def _known(step: Command, reply: Any) -> Any:
 
 _ARGUMENTS = re.compile(r'["\[{\n]')
 _MAX_ERROR = 200  # characters of Redis's own words
+# "max requests limit exceeded", "max daily request limit exceeded" and the like. Not the limits of
+# one command ("max request size exceeded") nor of memory ("DB capacity quota exceeded"): a full
+# database still serves hits. https://upstash.com/docs/redis/troubleshooting
+_QUOTA = re.compile(
+    r"(?![^.]*\bsize\b)[^.]*\b(requests?|commands?|connections?|bandwidth)\b[^.]*\bexceeded\b"
+)
 
 
 def _refused(error: UpstashError) -> StoreRefused:
     """Say what Upstash said, up to where it may repeat what it was sent: an answer, say."""
-    return StoreRefused(_ARGUMENTS.split(str(error), maxsplit=1)[0][:_MAX_ERROR].strip())
+    said = _ARGUMENTS.split(str(error), maxsplit=1)[0][:_MAX_ERROR].strip()
+    if network.throttled() or _QUOTA.match(said):
+        return QuotaExceeded(said, network.retry_after())
+    return StoreRefused(said)
 
 
 def _as_store_error(error: Exception) -> StoreError:
     """Map what the client raised, most specific first; the error holds no address and no value."""
     match error:
+        case _ if network.throttled():
+            return QuotaExceeded("Upstash takes no requests now (HTTP 429)", network.retry_after())
         case httpx.TimeoutException() | TimeoutError():
             return StoreTimeout("no answer from Upstash in time")
         case httpx.DecodingError():

@@ -8,9 +8,18 @@ import pytest
 from botocore.client import BaseClient
 from langchain_core.outputs import Generation
 from moto import mock_aws
+from tests.faults.proxy import proxying
+from tests.faults.wire import hanging_up
 from upstash_redis import Redis
 
-from llm_cache import CachePolicy, Settings, Signing, StoreUnavailable, UpstashRedisCache
+from llm_cache import (
+    CachePolicy,
+    Settings,
+    Signing,
+    StoreUnavailable,
+    UpstashRedisCache,
+    clearing,
+)
 from llm_cache.cli import main
 from llm_cache.credentials import Credentials, fetch
 from local_cloud.upstash import UpstashEndpoint
@@ -175,6 +184,64 @@ def test_the_command_line_refuses_a_tag_that_no_answer_can_have(
     assert main(["clear", "--tag", ""]) == 1
     assert "tag='' is not accepted" in capsys.readouterr().err
     assert shell.lookup("p", "model") == ANSWER
+
+
+def test_the_command_line_reclaims_without_another_clear(
+    shell: UpstashRedisCache, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shell.update("p", "model", ANSWER)
+    shell.clear()
+    shell.update("q", "model", ANSWER)
+    assert main(["reclaim", "--dry-run"]) == 0
+    assert capsys.readouterr().out == "dry run: would reclaim 1 of 2 entries\n"
+    assert main(["reclaim"]) == 0
+    assert capsys.readouterr().out == "reclaimed 1 of 2 entries\n"
+    assert shell.lookup("q", "model") == ANSWER
+
+
+def test_the_command_line_continues_an_unfinished_reclaim(
+    shell: UpstashRedisCache, redis: Redis, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2000):
+        redis.set(f"foreign:{number}", "x")
+    shell.update("p", "model", ANSWER)
+    shell.clear()
+    command = ["reclaim", "--seconds", "0"]
+    for _ in range(9):
+        assert main(command) == 0
+        _, found, cursor = capsys.readouterr().out.strip().partition("llm-cache reclaim --cursor ")
+        command = ["reclaim", "--seconds", "0", "--cursor", cursor]
+        if not found:
+            break
+    assert command[-1] == ""
+    assert redis.keys("shell:entry:*") == []
+
+
+def test_the_command_line_says_what_was_done_before_upstash_failed(
+    shell: UpstashRedisCache,
+    upstash: UpstashEndpoint,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(clearing, "BETWEEN", 0.0)
+    shell.update("p", "model", ANSWER)
+    with proxying(upstash.url) as proxy:
+        monkeypatch.setenv("UPSTASH_REDIS_REST_URL", proxy.url)
+        proxy.after, proxy.begin = 1, lambda: setattr(proxy, "misbehave", hanging_up)
+        assert main(["clear", "--reclaim", "5"]) == 1
+    out, err = capsys.readouterr()
+    told = "reclaimed 0 of 0 entries; continue with: llm-cache reclaim --cursor 0\n"
+    assert out == f"cleared shell\n{told}"
+    assert err == "llm-cache: no connection to Upstash (RemoteProtocolError)\n"
+
+
+@pytest.mark.parametrize("cursor", ["", "x", "-1", "1.5", "²"])
+def test_the_command_line_refuses_a_wrong_cursor(
+    cursor: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit):
+        main(["reclaim", f"--cursor={cursor}"])
+    assert "argument --cursor" in capsys.readouterr().err
 
 
 def test_the_command_line_says_what_failed(

@@ -11,6 +11,7 @@ from langchain_core.outputs import Generation
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, CachePolicy, StoreError, UpstashRedisCache
+from llm_cache.clearing import Reclaimed
 from llm_cache.coalescing import RENEW
 from llm_cache.credentials import Credentials
 from llm_cache.store import UpstashStore
@@ -66,16 +67,22 @@ def answer_questions(store: UpstashStore, redis: Redis) -> None:
     cache.delete("first", "model")
 
 
+def complete(reclaimed: Reclaimed) -> Reclaimed:
+    if reclaimed.failure:
+        raise reclaimed.failure
+    return reclaimed
+
+
 def flush(store: UpstashStore, redis: Redis) -> None:
     """Do all that ``flush_cache`` and the command line do."""
     namespace = CacheNamespace(store, NAMESPACE)
     cache = UpstashRedisCache(redis, namespace=NAMESPACE)
     with cache.policy(CachePolicy(tags=("a",))):
         cache.update("p", "model", ANSWER)
-    namespace.preview("a", seconds=9)
+    complete(namespace.preview("a", seconds=9))
     namespace.clear("a")
-    namespace.reclaim(seconds=9, dry_run=True)
-    assert namespace.reclaim(seconds=9).removed == 1
+    complete(namespace.reclaim(seconds=9, dry_run=True))
+    assert complete(namespace.reclaim(seconds=9)).removed == 1
     namespace.clear()
 
 

@@ -19,6 +19,8 @@ CHOICES = {
     "FlushSchedule": "at(2099-01-01T03:00:00)",
     "FlushMissedHours": "30",
     "AlarmEmail": "nobody@example.com",
+    "CorsOrigins": "https://example.com,http://localhost:3000",
+    "DocumentVersionDays": "30",
 }
 
 
@@ -77,13 +79,15 @@ def test_every_alarm_goes_to_the_topic_and_the_topic_to_the_address(
     made = alarms(cloud, stack)
     assert {
         "AskErrors",
-        "FlushErrors",
+        "ModelErrors",
+        "ModelMisconfigured",
         "FlushMissed",
         "CacheErrors",
         "BreakerOpen",
         "Forgery",
         "SummarizeErrors",
         "DocumentFailuresNotEmpty",
+        "DocumentsRetried",
         "DocumentsWait",
     } < set(made)
     assert {tuple(it["AlarmActions"]) for it in made.values()} == {(topic,)}
@@ -104,6 +108,21 @@ def test_a_queue_is_watched_by_its_name(
 ) -> None:
     (dimension,) = alarms(cloud, stack)[alarm]["Dimensions"]
     assert dimension == {"Name": "QueueName", "Value": stack.physical(queue).split("/")[-1]}
+
+
+def test_pages_of_the_origins_chosen_may_ask(cloud: LocalCloud, stack: Stack) -> None:
+    name = stack.physical("AskFunction")
+    client = cloud.aws.client("lambda")
+    cors = client.get_function_url_config(FunctionName=name, Qualifier=ALIAS)["Cors"]
+    variables = live(cloud, stack, "AskFunction")["Environment"]["Variables"]
+    assert ",".join(cors["AllowOrigins"]) == variables["CORS_ORIGINS"] == CHOICES["CorsOrigins"]
+
+
+def test_old_versions_of_documents_expire_as_was_chosen(cloud: LocalCloud, stack: Stack) -> None:
+    client = cloud.aws.client("s3")
+    told = client.get_bucket_lifecycle_configuration(Bucket=stack.outputs["DocumentsBucket"])
+    rules = {rule["ID"]: rule for rule in told["Rules"]}
+    assert rules["old-versions"]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
 
 
 def test_summaries_live_as_long_as_was_chosen(cloud: LocalCloud, stack: Stack) -> None:

@@ -1,18 +1,30 @@
 """The flush function, called as Lambda calls it."""
 
 import json
+import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_core.outputs import Generation
+from tests.faults.proxy import Forward, Proxy, proxying
+from tests.faults.wire import hanging_up, hanging_up_after_it_ran
 from tests.functions.events import Context
 from upstash_redis import Redis
 
 import flush_cache
-from llm_cache import CachePolicy, InvalidPolicy, InvalidSettings, StoreError, UpstashRedisCache
+from llm_cache import (
+    CachePolicy,
+    InvalidPolicy,
+    InvalidSettings,
+    StoreError,
+    UpstashRedisCache,
+    clearing,
+)
+from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
 
 
@@ -42,6 +54,7 @@ def test_a_flush_clears_reclaims_and_counts(filled: UpstashRedisCache, redis: Re
         "removed": 30,
         "cursor": "0",
         "complete": True,
+        "failure": None,
     }
     assert filled.lookup("p1", "model") is None
     assert redis.keys("*") == ["test:epoch"]
@@ -159,28 +172,31 @@ def test_a_token_of_one_namespace_flushes_no_other(
     assert other.lookup("p2", "model") is not None
 
 
-def test_a_flush_of_another_namespace_does_not_count_as_the_stacks(
+METRICS = ("FlushSucceeded", "EntriesReclaimed", "ReclaimFailed")
+
+
+def counted(capsys: pytest.CaptureFixture[str]) -> list[tuple[int, ...]]:
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    return [tuple(int(line[name][0]) for name in METRICS) for line in lines]
+
+
+def test_flush_of_another_namespace_does_not_count_as_the_stacks(
     other: UpstashRedisCache, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flush_cache.handler({"namespace": "other"}, Context())
-    assert counted(capsys) == [([0], [2])]
+    assert counted(capsys) == [(0, 2, 0)]
 
 
-def counted(capsys: pytest.CaptureFixture[str]) -> list[tuple[list[int], list[int]]]:
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    return [(told["FlushSucceeded"], told["EntriesReclaimed"]) for told in lines]
-
-
-def test_a_flush_writes_one_line_of_metrics(
+def test_flush_writes_one_line_of_metrics(
     tagged: UpstashRedisCache, capsys: pytest.CaptureFixture[str]
 ) -> None:
     flush_cache.handler({"tag": "red"}, Context())
     flush_cache.handler({}, Context())
     flush_cache.handler({"cursor": 7}, Context())
-    assert counted(capsys) == [([0], [5]), ([1], [30]), ([0], [0])]
+    assert counted(capsys) == [(0, 5, 0), (1, 30, 0), (0, 0, 0)]
 
 
-def test_a_dry_run_and_a_failure_count_as_no_flush(
+def test_dry_run_and_failed_clear_count_as_no_flush(
     filled: UpstashRedisCache, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     flush_cache.handler({"dry_run": True}, Context())
@@ -190,9 +206,95 @@ def test_a_dry_run_and_a_failure_count_as_no_flush(
     assert counted(capsys) == []
 
 
-@pytest.mark.parametrize("cursor", [0, "0", "00"])
-def test_a_cursor_of_zero_begins_anew(filled: UpstashRedisCache, cursor: object) -> None:
-    assert flush_cache.handler({"cursor": cursor}, Context())["cleared"]
+@pytest.fixture
+def proxy(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+    """A proxy between the function and Upstash, and no pause before a page is tried again."""
+    monkeypatch.setattr(clearing, "BETWEEN", 0.0)
+    with proxying(upstash.url) as between:
+        monkeypatch.setenv("UPSTASH_REDIS_REST_URL", between.url)
+        yield between
+
+
+def fail_after(proxy: Proxy, requests: int) -> None:
+    """Serve so many requests, and then hang up on each."""
+
+    def begin() -> None:
+        proxy.misbehave = hanging_up
+
+    proxy.after, proxy.begin = requests, begin
+
+
+@pytest.mark.parametrize("requests", [1, 2, 3])
+def test_flush_whose_reclaim_fails_says_what_was_cleared_and_freed(
+    filled: UpstashRedisCache,
+    redis: Redis,
+    proxy: Proxy,
+    requests: int,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for number in range(2000):
+        redis.set(f"foreign:{number}", "x")
+    fail_after(proxy, requests)
+    result = flush_cache.handler({}, Context())
+    assert (result["cleared"], result["complete"]) == (True, False)
+    assert result["failure"] == "no connection to Upstash (RemoteProtocolError)"
+    assert filled.lookup("p1", "model") is None
+    (line,) = counted(capsys)
+    assert line == (1, result["removed"], 1)
+    proxy.misbehave = None
+    rest = flush_cache.handler({"cursor": result["cursor"]}, Context())
+    assert (rest["cleared"], rest["complete"]) == (False, True)
+    assert redis.keys("test:entry:*") == []
+
+
+def test_reclaim_goes_on_after_a_page_that_failed_once(
+    filled: UpstashRedisCache, redis: Redis, proxy: Proxy
+) -> None:
+    def once(connection: socket.socket, forward: Forward) -> None:
+        proxy.misbehave = None
+        hanging_up_after_it_ran(connection, forward)
+
+    proxy.after, proxy.begin = 1, lambda: setattr(proxy, "misbehave", once)
+    result = flush_cache.handler({}, Context())
+    assert (result["cleared"], result["complete"], result["failure"]) == (True, True, None)
+    assert redis.keys("test:entry:*") == []
+
+
+@pytest.mark.parametrize("event", [{"cursor": "0"}, {"dry_run": True}])
+def test_run_that_did_nothing_raises(
+    filled: UpstashRedisCache,
+    proxy: Proxy,
+    event: dict[str, Any],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    proxy.misbehave = hanging_up
+    with pytest.raises(StoreError):
+        flush_cache.handler(event, Context())
+    assert counted(capsys) == []
+
+
+def test_full_database_is_flushed(
+    filled: UpstashRedisCache,
+    redis: Redis,
+    redis_server: RedisServer,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    redis_server.call("CONFIG", "SET", "maxmemory", 1)
+    try:
+        result = flush_cache.handler({}, Context())
+    finally:
+        redis_server.call("CONFIG", "SET", "maxmemory", 0)
+    assert (result["cleared"], result["removed"], result["complete"]) == (True, 30, True)
+    assert counted(capsys) == [(1, 30, 0)]
+
+
+@pytest.mark.parametrize("cursor", [0, "0"])
+def test_cursor_of_zero_reclaims_from_the_start_without_a_clear(
+    filled: UpstashRedisCache, cursor: object
+) -> None:
+    result = flush_cache.handler({"cursor": cursor}, Context())
+    assert (result["cleared"], result["scanned"], result["complete"]) == (False, 30, True)
+    assert filled.lookup("p1", "model") is not None
 
 
 @pytest.mark.parametrize(
@@ -213,7 +315,7 @@ def test_a_cursor_of_zero_begins_anew(filled: UpstashRedisCache, cursor: object)
         ({"dry_run": "yes"}, "dry_run='yes' is not accepted: true or false"),
         ({"dry_run": 1}, "dry_run=1 "),
         ({"dry_run": None}, "dry_run=None "),
-        ({"cursor": None}, "cursor=None is not accepted: what an unfinished flush returned"),
+        ({"cursor": None}, "cursor=None is not accepted: a number that an unfinished"),
         ({"cursor": True}, "cursor=True "),
         ({"cursor": -1}, "cursor=-1 "),
         ({"cursor": "7; FLUSHALL"}, "cursor='7; FLUSHALL' "),

@@ -15,7 +15,8 @@ SUMMARIZE = "Resources/SummarizeFunction/Properties"
 LAYER = "Resources/LlmCacheLayer"
 SCHEDULE = f"{FLUSH}/Events/Scheduled/Properties"
 SHARED = "Globals/Function"
-SETTINGS = "Resources/CacheSettings/Properties"
+SECRETS = "Resources/Secrets/Properties"
+REVISION = "Resources/SettingsRevision/Properties"
 MODEL_CALLS = "Resources/ModelCalls/Properties/PolicyDocument/Statement"
 
 Breach = tuple[Rule, str, Any]

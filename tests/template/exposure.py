@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 from tests.template.loader import Template, environment, functions, leaves, references, resources
 from tests.template.rules import Rule, actions
@@ -62,8 +63,23 @@ def a_function_is_called_in_the_ways_that_are_meant(template: Template) -> Itera
         for event, it in properties.get("Events", {}).items():
             if it["Type"] not in EVENTS:
                 yield f"{function}: {event} is a door that no rule looks at"
-        if "*" in [str(leaf) for leaf in leaves((url or {}).get("Cors", {}))]:
-            yield f"{function} lets any page of the web read its answers"
+        if url is not None and not _serves_the_pages_that_are_told(url.get("Cors")):
+            yield f"{function} lets other pages of the web read its answers, or none sign a request"
+
+
+SIGNED = {"authorization", "content-type", "x-amz-content-sha256", "x-amz-date"}
+SIGNED |= {"x-amz-security-token"}
+
+
+def _serves_the_pages_that_are_told(cors: Any) -> bool:
+    """Whether a Function URL lets the pages of CorsOrigins ask, and others if there are none."""
+    match cors:
+        case {"Fn::If": ["ServesBrowsers", {"AllowOrigins": origins} as given, unless]}:
+            told = {"Fn::Split": [",", {"Ref": "CorsOrigins"}]}
+            return (origins, unless) == (told, {"Ref": "AWS::NoValue"}) and (
+                set(given["AllowHeaders"]) >= SIGNED and "AllowCredentials" not in given
+            )
+    return False
 
 
 # What allows something to somebody, beside the functions' own policies, the layer's permissions,

@@ -8,7 +8,7 @@ from tests.template.breaking import (
     ASK,
     FLUSH,
     SCHEDULE,
-    SETTINGS,
+    SECRETS,
     SHARED,
     TEMPLATE,
     Breach,
@@ -87,6 +87,16 @@ BREACHES: list[Breach] = [
     ),
     (
         exposure.a_function_is_called_in_the_ways_that_are_meant,
+        f"{ASK}/FunctionUrlConfig/Cors/Fn::If/1/AllowHeaders",
+        ["content-type"],
+    ),
+    (
+        exposure.a_function_is_called_in_the_ways_that_are_meant,
+        f"{ASK}/FunctionUrlConfig/Cors/Fn::If/1/AllowOrigins",
+        ["*"],
+    ),
+    (
+        exposure.a_function_is_called_in_the_ways_that_are_meant,
         f"{ASK}/Events",
         {"Api": {"Type": "HttpApi", "Properties": {"Path": "/ask", "Method": "POST"}}},
     ),
@@ -110,7 +120,7 @@ BREACHES: list[Breach] = [
         "Resources/Open",
         allowing("Lambda::Url", AuthType="NONE", TargetFunctionArn={"Ref": "AskFunction"}),
     ),
-    (exposure.what_is_allowed_stands_where_the_rules_look, f"{SETTINGS}/Users", ["somebody"]),
+    (exposure.what_is_allowed_stands_where_the_rules_look, f"{SECRETS}/Users", ["somebody"]),
     (
         exposure.what_is_allowed_stands_where_the_rules_look,
         f"{SCHEDULE}/RoleArn",

@@ -92,15 +92,18 @@ def what_is_written_is_written_by_stack(template: Template) -> Iterator[str]:
 
 
 def everything_that_goes_wrong_is_watched(template: Template) -> Iterator[str]:
+    """What a retry mends is no failure: of an asynchronous function, its last failure is."""
     alarms = [it for it in watched(template) if it.by in resources(template, "Alarm")]
-    for function in functions(template):
+    for function, properties in functions(template).items():
         of = {"FunctionName": {"Ref": function}}
-        if not any(it.name == "Errors" and it.dimensions == of for it in alarms):
-            yield f"{function} fails, and no alarm rings"
+        failing = any(it.name == "Errors" and it.dimensions == of for it in alarms)
+        if failing == ("EventInvokeConfig" in properties):
+            yield f"{function} fails, and no alarm rings, or one at each attempt"
     for queue in resources(template, "Queue"):
         if not any(queue in references(it.dimensions) for it in alarms):
             yield f"what failed lies in {queue}, and no alarm rings"
     due = {"CacheErrors", "CacheForged", "CacheHits", "CircuitOpen", "FlushSucceeded"}
+    due |= {"ModelErrors", "ModelMisconfigured", "DocumentAge", "ApproximateAgeOfOldestMessage"}
     yield from (f"no alarm watches {name}" for name in sorted(due - {it.name for it in alarms}))
 
 
@@ -117,7 +120,8 @@ def an_alarm_tells_somebody(template: Template) -> Iterator[str]:
 
 BY_EMAIL = {"TopicArn": {"Ref": "Alarms"}, "Protocol": "email", "Endpoint": {"Ref": "AlarmEmail"}}
 MOST_FAILURES, AN_HOUR = 5, 3600
-MOST = {"ApproximateAgeOfOldestMessage": 4 * AN_HOUR}  # seconds: of five tries, and a little more
+MOST = {"AskErrors": 1, "ModelMisconfigured": 1}  # else MOST_FAILURES
+MOST |= dict.fromkeys(("DocumentsWait", "DocumentsRetried"), 4 * AN_HOUR)  # seconds
 
 
 def an_alarm_rings_while_it_matters(template: Template) -> Iterator[str]:
@@ -131,8 +135,8 @@ def an_alarm_rings_while_it_matters(template: Template) -> Iterator[str]:
                 yield f"{alarm} does not ring when it is told to"
         elif properties.get("Statistic") not in {"Sum", "Maximum"}:
             yield f"{alarm} does not count what goes wrong"
-        elif properties["MetricName"] != "FlushSucceeded" and (
-            properties["Threshold"] > MOST.get(properties["MetricName"], MOST_FAILURES)
+        elif alarm != "FlushMissed" and (
+            properties["Threshold"] > MOST.get(alarm, MOST_FAILURES)
             or properties["Period"] * properties["EvaluationPeriods"] > AN_HOUR
         ):
             yield f"{alarm} rings late"

@@ -124,6 +124,11 @@ BREACHES: list[Breach] = [
     ),
     (monitoring.few_questions_are_no_drop_of_the_hit_rate, f"{HITS}/2/ReturnData", ABSENT),
     (monitoring.few_questions_are_no_drop_of_the_hit_rate, f"{HITS}/1/Id", "misses"),
+    (
+        monitoring.everything_that_goes_wrong_is_watched,
+        f"{FLUSH}/EventInvokeConfig",
+        ABSENT,
+    ),
     (monitoring.a_dashboard_shows_its_own_region, BODY, dashboard("${AWS::Region}", "eu-west-1")),
     (
         monitoring.monitoring_is_switched_off_by_one_parameter,
@@ -147,7 +152,10 @@ BREACHES: list[Breach] = [
             ("AskErrors/Properties/Threshold", 1000),
             ("DocumentsWait/Properties/Threshold", 86_400),
             ("AskErrors/Properties/Period", 86_400),
-            ("FlushErrors/Properties/EvaluationPeriods", 100),
+            ("SummarizeErrors/Properties/EvaluationPeriods", 100),
+            ("ModelMisconfigured/Properties/Threshold", 2),
+            ("ModelErrors/Properties/EvaluationPeriods", 13),
+            ("DocumentsRetried/Properties/Threshold", 86_400),
             ("CacheErrors/Properties/Statistic", "Average"),
             ("FlushMissed/Properties/DatapointsToAlarm", 1),
             ("HitRate/Properties/Threshold", 0),

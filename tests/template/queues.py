@@ -3,7 +3,14 @@
 from collections.abc import Iterator
 from typing import Any
 
-from tests.template.loader import Properties, Template, functions, references, resources
+from tests.template.loader import (
+    Properties,
+    Template,
+    environment,
+    functions,
+    references,
+    resources,
+)
 from tests.template.rules import Rule, actions, statements
 
 
@@ -44,7 +51,9 @@ def a_message_that_always_fails_is_kept_aside(template: Template) -> Iterator[st
 def one_message_s_failure_is_no_other_s(template: Template) -> Iterator[str]:
     for name, properties, _, _ in _mappings(template):
         if properties.get("FunctionResponseTypes") != ["ReportBatchItemFailures"]:
-            yield f"{name}: one message fails, and the whole batch comes again"
+            yield f"{name}: a message that is not done is deleted"
+        if properties.get("BatchSize") != 1:
+            yield f"{name}: a large document takes the time of others"
 
 
 def a_flood_of_messages_leaves_room_for_others(template: Template) -> Iterator[str]:
@@ -55,17 +64,24 @@ def a_flood_of_messages_leaves_room_for_others(template: Template) -> Iterator[s
             yield f"{name}: takes all the account's environments, or SQS refuses the number"
 
 
-def a_queue_is_read_by_whom_it_is_for(template: Template) -> Iterator[str]:
+def a_queue_is_used_by_whom_it_is_for(template: Template) -> Iterator[str]:
     for name, properties, function, queue in _mappings(template):
         if properties.get("FunctionName") != {"Ref": f"{function}.Alias"}:
             yield f"{name} invokes what is not the alias"
-        allowed = [
-            statement.get("Resource")
-            for statement in statements(template, functions(template).get(function, {}))
+        redrive = _queue(template, queue).get("RedrivePolicy", {})
+        aside = next(references(redrive.get("deadLetterTargetArn")), "")
+        arns = [{"Fn::GetAtt": [one, "Arn"]} for one in (queue, aside)]
+        own = functions(template).get(function, {})
+        allowed = {
+            actions(statement)[0] == "sqs:SendMessage": statement.get("Resource")
+            for statement in statements(template, own)
             if any(action.startswith("sqs:") for action in actions(statement))
-        ]
-        if allowed != [{"Fn::GetAtt": [queue, "Arn"]}]:
-            yield f"{function} may read another queue than {queue}, or not that one"
+        }
+        if allowed != {False: arns[0], True: arns}:
+            yield f"{function} may use another queue than {queue} and {aside}, or not those"
+        told = [environment(own).get(one) for one in ("DOCUMENT_MESSAGES", "DOCUMENT_FAILURES")]
+        if told != [{"Ref": queue}, {"Ref": aside}]:
+            yield f"{function} sends to another queue than it may"
     for function, properties in functions(template).items():
         for event in properties.get("Events", {}).values():
             if event["Type"] == "SQS":
@@ -92,6 +108,23 @@ def a_bucket_is_private_and_outlives_the_stack(template: Template) -> Iterator[s
             yield f"{bucket} holds objects of others"
         if "BucketName" in properties:
             yield f"{bucket} clashes with that of a second stack"
+        rules = properties.get("LifecycleConfiguration", {}).get("Rules", [])
+        if [rule for rule in rules if "AbortIncompleteMultipartUpload" not in rule] != [OLD]:
+            yield f"{bucket} deletes documents unasked, or keeps old versions for ever"
+
+
+OLD = {
+    "Fn::If": [
+        "ExpiresVersions",
+        {
+            "Id": "old-versions",
+            "Status": "Enabled",
+            "NoncurrentVersionExpiration": {"NoncurrentDays": {"Ref": "DocumentVersionDays"}},
+            "ExpiredObjectDeleteMarker": True,
+        },
+        {"Ref": "AWS::NoValue"},
+    ]
+}
 
 
 def nothing_goes_in_clear(template: Template) -> Iterator[str]:
@@ -100,8 +133,8 @@ def nothing_goes_in_clear(template: Template) -> Iterator[str]:
         denied = {"Action": "s3:*", "Resource": arns, **IN_CLEAR}
         if denied not in _policy(template, "BucketPolicy", bucket):
             yield f"{bucket} is read and written without TLS"
-    for _, _, _, queue in _mappings(template):
-        denied = {"Action": "sqs:*", "Resource": {"Fn::GetAtt": [queue, "Arn"]}, **IN_CLEAR}
+    for queue in resources(template, "SQS::Queue"):
+        denied = {"Action": "sqs:*", "Resource": "*", **IN_CLEAR}
         if denied not in _policy(template, "QueuePolicy", queue):
             yield f"{queue} is read and written without TLS"
 
@@ -129,14 +162,28 @@ BY_BUCKETS: dict[str, Any] = {
     "Action": "sqs:SendMessage",
     "Condition": {"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}},
 }
+BY_TOPICS_AND_RULES: dict[str, Any] = {
+    "Effect": "Allow",
+    "Principal": {"Service": ["sns.amazonaws.com", "events.amazonaws.com"]},
+    "Action": "sqs:SendMessage",
+    "Condition": {
+        "ArnLike": {"aws:SourceArn": {"Fn::Sub": "arn:${AWS::Partition}:*:*:${AWS::AccountId}:*"}}
+    },
+}
 
 
-def a_policy_lets_this_account_s_buckets_send_and_nobody_else(template: Template) -> Iterator[str]:
+def a_policy_lets_this_account_s_services_send_and_nobody_else(
+    template: Template,
+) -> Iterator[str]:
+    read = [{"Fn::GetAtt": [queue, "Arn"]} for *_, queue in _mappings(template)]
     found = resources(template, "BucketPolicy") | resources(template, "QueuePolicy")
     for policy, resource in found.items():
         for statement in resource["Properties"]["PolicyDocument"]["Statement"]:
             allows = {key: it for key, it in statement.items() if key != "Resource"}
-            if statement["Effect"] != "Deny" and allows != BY_BUCKETS:
+            if statement["Effect"] != "Deny" and (
+                allows not in (BY_BUCKETS, BY_TOPICS_AND_RULES)
+                or statement.get("Resource") not in read
+            ):
                 yield f"{policy} allows {statement.get('Action')} to {statement.get('Principal')}"
 
 
@@ -188,10 +235,10 @@ RULES: tuple[Rule, ...] = (
     a_message_that_always_fails_is_kept_aside,
     one_message_s_failure_is_no_other_s,
     a_flood_of_messages_leaves_room_for_others,
-    a_queue_is_read_by_whom_it_is_for,
+    a_queue_is_used_by_whom_it_is_for,
     a_bucket_is_private_and_outlives_the_stack,
     nothing_goes_in_clear,
-    a_policy_lets_this_account_s_buckets_send_and_nobody_else,
+    a_policy_lets_this_account_s_services_send_and_nobody_else,
     an_upload_is_told_to_the_queue,
     a_summary_is_not_told_to_the_queue,
 )

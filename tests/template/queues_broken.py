@@ -6,7 +6,8 @@ from tests.template.breaking import ABSENT, SUMMARIZE, Breach
 MESSAGES = "Resources/DocumentMessages/Properties"
 MAPPING = "Resources/DocumentMessagesToSummarize/Properties"
 BUCKET = "Resources/Documents"
-SENDING = "Resources/S3MaySendDocumentMessages/Properties/PolicyDocument/Statement"
+POLICY = "Resources/S3MaySendDocumentMessages/Properties"
+SENDING, QUEUES = f"{POLICY}/PolicyDocument/Statement", f"{POLICY}/Queues"
 TOLD = f"{BUCKET}/Properties/NotificationConfiguration/QueueConfigurations/0"
 STATEMENTS = f"{SUMMARIZE}/Policies/2/Statement"
 OPEN = {
@@ -41,6 +42,7 @@ BREACHES: list[Breach] = [
         1209600,
     ),
     (queues.one_message_s_failure_is_no_other_s, f"{MAPPING}/FunctionResponseTypes", ABSENT),
+    (queues.one_message_s_failure_is_no_other_s, f"{MAPPING}/BatchSize", 5),
     (queues.a_flood_of_messages_leaves_room_for_others, f"{MAPPING}/ScalingConfig", ABSENT),
     (
         queues.a_flood_of_messages_leaves_room_for_others,
@@ -48,18 +50,25 @@ BREACHES: list[Breach] = [
         1,
     ),
     (
-        queues.a_queue_is_read_by_whom_it_is_for,
+        queues.a_queue_is_used_by_whom_it_is_for,
         f"{MAPPING}/FunctionName",
         {"Ref": "SummarizeFunction"},
     ),
     (
-        queues.a_queue_is_read_by_whom_it_is_for,
+        queues.a_queue_is_used_by_whom_it_is_for,
         f"{STATEMENTS}/0/Resource",
         {"Fn::GetAtt": ["FlushFailures", "Arn"]},
     ),
-    (queues.a_queue_is_read_by_whom_it_is_for, f"{STATEMENTS}/0", ABSENT),
+    (queues.a_queue_is_used_by_whom_it_is_for, f"{STATEMENTS}/0", ABSENT),
+    (queues.a_queue_is_used_by_whom_it_is_for, f"{STATEMENTS}/1", ABSENT),
+    (queues.a_queue_is_used_by_whom_it_is_for, f"{STATEMENTS}/1/Resource/1", ABSENT),
     (
-        queues.a_queue_is_read_by_whom_it_is_for,
+        queues.a_queue_is_used_by_whom_it_is_for,
+        f"{SUMMARIZE}/Environment/Variables/DOCUMENT_FAILURES",
+        {"Ref": "FlushFailures"},
+    ),
+    (
+        queues.a_queue_is_used_by_whom_it_is_for,
         f"{SUMMARIZE}/Events",
         {"Messages": {"Type": "SQS", "Properties": {}}},
     ),
@@ -79,25 +88,33 @@ BREACHES: list[Breach] = [
         f"{BUCKET}/Properties/BucketName",
         "documents",
     ),
+    (
+        queues.a_bucket_is_private_and_outlives_the_stack,
+        f"{BUCKET}/Properties/LifecycleConfiguration/Rules/1",
+        {"Id": "all", "Status": "Enabled", "ExpirationInDays": 30},
+    ),
     (queues.nothing_goes_in_clear, "Resources/DocumentsByTls", ABSENT),
     (
         queues.nothing_goes_in_clear,
         "Resources/DocumentsByTls/Properties/PolicyDocument/Statement/0/Resource/1",
         ABSENT,
     ),
-    (queues.nothing_goes_in_clear, f"{SENDING}/1", ABSENT),
+    (queues.nothing_goes_in_clear, f"{SENDING}/0", ABSENT),
+    *((queues.nothing_goes_in_clear, f"{QUEUES}/{number}", ABSENT) for number in range(3)),
     *(
-        (queues.a_policy_lets_this_account_s_buckets_send_and_nobody_else, place, value)
+        (queues.a_policy_lets_this_account_s_services_send_and_nobody_else, place, value)
         for place, value in (
-            (f"{SENDING}/0/Condition", ABSENT),
-            (f"{SENDING}/0/Principal", "*"),
-            (f"{SENDING}/0/Action", "sqs:*"),
-            (f"{SENDING}/1/Effect", "Allow"),
+            (f"{SENDING}/0/Effect", "Allow"),
+            (f"{SENDING}/1/Condition", ABSENT),
+            (f"{SENDING}/1/Principal", "*"),
+            (f"{SENDING}/1/Action", "sqs:*"),
+            (f"{SENDING}/1/Resource", "*"),
+            (f"{SENDING}/2/Condition", ABSENT),
             ("Resources/DocumentsByTls/Properties/PolicyDocument/Statement/0/Effect", "Allow"),
             ("Resources/Open", OPEN),
         )
     ),
-    (queues.an_upload_is_told_to_the_queue, f"{SENDING}/0", ABSENT),
+    (queues.an_upload_is_told_to_the_queue, f"{SENDING}/1", ABSENT),
     (queues.an_upload_is_told_to_the_queue, f"{BUCKET}/DependsOn", ABSENT),
     (queues.a_summary_is_not_told_to_the_queue, f"{TOLD}/Filter", ABSENT),
     (
@@ -107,7 +124,7 @@ BREACHES: list[Breach] = [
     ),
     (
         queues.a_summary_is_not_told_to_the_queue,
-        f"{STATEMENTS}/2/Resource",
+        f"{STATEMENTS}/3/Resource",
         {"Fn::Sub": "${Documents.Arn}/documents/summaries/*"},
     ),
 ]

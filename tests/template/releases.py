@@ -24,12 +24,23 @@ VERSIONED = (
     "MemorySize",
     "Timeout",
 )
+BROUGHT_BACK_BY = [
+    ("Errors", [{"Name": "FunctionName", "Value": {"Ref": "AskFunction"}}]),
+    ("ModelMisconfigured", [{"Name": "service", "Value": "ask"}]),
+]
 MOST_CHARACTERS = 1000  # of the description of a policy, as IAM takes it
 DIGITS = 12  # of a number that anybody would give
 
 
 def a_new_setting_reaches_the_alias(template: Template) -> Iterator[str]:
     policies, depended_on = resources(template, "ManagedPolicy"), set[str]()
+    revisions = {next(references(it.get("VersionDescription")), "") for it in _functions(template)}
+    for name in revisions & set(policies):
+        (statement,) = policies[name]["Properties"]["PolicyDocument"]["Statement"]
+        if statement["Effect"] != "Deny" or name in references(
+            [it.get("Policies") for it in _functions(template)]
+        ):
+            yield f"{name} is replaced with each setting, and a function's permissions with it"
     for function, properties in functions(template).items():
         revision = properties.get("VersionDescription")
         policy = policies.get(next(references(revision), ""), {"Properties": {}})["Properties"]
@@ -50,6 +61,10 @@ def a_new_setting_reaches_the_alias(template: Template) -> Iterator[str]:
             yield "the description of the settings may get too long for IAM"
 
 
+def _functions(template: Template) -> list[dict[str, Any]]:
+    return list(functions(template).values())
+
+
 def _longest(parameter: dict[str, Any]) -> int:
     if "AllowedValues" in parameter:
         return max(len(str(value)) for value in parameter["AllowedValues"])
@@ -66,10 +81,13 @@ def a_rollout_goes_back_when_it_fails(template: Template) -> Iterator[str]:
             yield f"{name} does the other thing"
     preference = functions(template)["AskFunction"].get("DeploymentPreference", {})
     alarms = preference.get("Alarms", {}).get("Fn::If", ["", []])
-    watched = resources(template, "Alarm").get(next(references(alarms[1]), ""), {})
-    dimensions = watched.get("Properties", {}).get("Dimensions")
-    if dimensions != [{"Name": "FunctionName", "Value": {"Ref": "AskFunction"}}]:
-        yield "ask is rolled out, and no alarm of its own brings it back"
+    named = [resources(template, "Alarm").get(name, {}) for name in references(alarms[1])]
+    watched = [
+        (it.get("Properties", {}).get("MetricName"), it.get("Properties", {}).get("Dimensions"))
+        for it in named
+    ]
+    if watched != BROUGHT_BACK_BY:
+        yield "ask is not brought back by what a new version breaks, or by what it does not"
     if preference.get("Type") != {"Ref": "Rollout"}:
         yield "ask is rolled out in another way than is asked for"
     if preference.get("Enabled") != {

@@ -5,6 +5,7 @@ from tests.template.breaking import (
     ABSENT,
     ASK,
     FLUSH,
+    REVISION,
     SHARED,
     Breach,
 )
@@ -37,11 +38,27 @@ BREACHES: list[Breach] = [
         "Parameters/SigningKeyParameter/MaxLength",
         ABSENT,
     ),
+    (
+        releases.a_new_setting_reaches_the_alias,
+        f"{REVISION}/PolicyDocument/Statement/0/Effect",
+        "Allow",
+    ),
+    (releases.a_new_setting_reaches_the_alias, f"{FLUSH}/Policies/0/Ref", "SettingsRevision"),
     (releases.a_rollout_goes_back_when_it_fails, f"{ASK}/DeploymentPreference/Alarms", ABSENT),
     (
         releases.a_rollout_goes_back_when_it_fails,
         f"{ASK}/DeploymentPreference/Alarms/Fn::If/1",
-        [{"Ref": "FlushErrors"}],
+        [{"Ref": "SummarizeErrors"}, {"Ref": "ModelMisconfigured"}],
+    ),
+    (
+        releases.a_rollout_goes_back_when_it_fails,
+        f"{ASK}/DeploymentPreference/Alarms/Fn::If/1",
+        [{"Ref": "AskErrors"}, {"Ref": "ModelErrors"}],
+    ),
+    (
+        releases.a_rollout_goes_back_when_it_fails,
+        f"{ASK}/DeploymentPreference/Alarms/Fn::If/1",
+        [{"Ref": "AskErrors"}],
     ),
     (releases.a_rollout_goes_back_when_it_fails, f"{ASK}/DeploymentPreference/Enabled", True),
     (releases.a_rollout_goes_back_when_it_fails, "Mappings/Rollouts/AllAtOnce/CodeDeploy", True),

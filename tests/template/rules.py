@@ -57,13 +57,12 @@ def named_parameters_may_be_read(template: Template) -> Iterator[str]:
 
 # What each function calls. Converse is allowed as InvokeModel.
 CALLS = {
-    "AskFunction": {"ssm:GetParameters", "bedrock:InvokeModel"},
-    "FlushCacheFunction": {"ssm:GetParameters"},
+    "AskFunction": {"ssm:GetParameters", "kms:Decrypt", "bedrock:InvokeModel"},
+    "FlushCacheFunction": {"ssm:GetParameters", "kms:Decrypt"},
     "SummarizeFunction": {
-        *("ssm:GetParameters", "bedrock:InvokeModel"),
-        *("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"),
-        *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"),
-        "sqs:ChangeMessageVisibility",
+        *("ssm:GetParameters", "kms:Decrypt", "bedrock:InvokeModel"),
+        *("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:ListBucket"),
+        *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
     },
 }
 
@@ -91,6 +90,19 @@ def no_function_reads_anothers_secret(template: Template) -> Iterator[str]:
         for name in set(references(resources_)) - set(references(named)):
             if not name.startswith("AWS::"):
                 yield f"{function} may read the parameter that {name} names"
+
+
+BY_SSM = {"StringEquals": {"kms:ViaService": {"Fn::Sub": "ssm.${AWS::Region}.amazonaws.com"}}}
+
+
+def a_key_decrypts_nothing_but_the_secrets(template: Template) -> Iterator[str]:
+    for function, properties in functions(template).items():
+        for statement in statements(template, properties):
+            if any(action.startswith("kms:") for action in actions(statement)) and (
+                statement.get("Resource"),
+                statement.get("Condition"),
+            ) != ({"Ref": "SecretsKeyArn"}, BY_SSM):
+                yield f"{function} may decrypt what is no parameter of SSM, or with another key"
 
 
 def statements(template: Template, properties: Properties) -> Iterator[dict[str, Any]]:
@@ -410,6 +422,7 @@ RULES: tuple[Rule, ...] = (
     every_arn_is_of_the_stacks_own_account,
     only_what_is_called_is_allowed,
     no_function_reads_anothers_secret,
+    a_key_decrypts_nothing_but_the_secrets,
     a_new_layer_reaches_the_alias,
     everything_is_built_for_one_target,
     every_package_is_built_by_its_makefile,

@@ -8,14 +8,14 @@ from tests.template.breaking import (
     LAYER,
     MODEL_CALLS,
     SCHEDULE,
-    SETTINGS,
+    SECRETS,
     SHARED,
     SUMMARIZE,
     Breach,
 )
 
 FIRST_STATEMENT = f"{MODEL_CALLS}/0"
-SHARED_STATEMENT = f"{SETTINGS}/PolicyDocument/Statement/0"
+SHARED_STATEMENT = f"{SECRETS}/PolicyDocument/Statement/0"
 
 BREACHES: list[Breach] = [
     (rules.no_secret_stands_in_an_environment, "Parameters/UpstashTokenParameter/NoEcho", True),
@@ -68,7 +68,7 @@ BREACHES: list[Breach] = [
     *(
         (
             rules.no_permission_is_open,
-            f"{SUMMARIZE}/Policies/2/Statement/1/Resource",
+            f"{SUMMARIZE}/Policies/2/Statement/2/Resource",
             {"Fn::Sub": it},
         )
         for it in (
@@ -81,7 +81,7 @@ BREACHES: list[Breach] = [
         )
     ),
     *(
-        (rules.no_permission_is_open, f"{SUMMARIZE}/Policies/2/Statement/2/Action", it)
+        (rules.no_permission_is_open, f"{SUMMARIZE}/Policies/2/Statement/3/Action", it)
         for it in ("s3:*", "s3:DeleteObject", ["s3:GetObject", "s3:PutObjectAcl"])
     ),
     (rules.only_what_is_called_is_allowed, f"{FIRST_STATEMENT}/Action", "ssm:GetParameter"),
@@ -96,6 +96,16 @@ BREACHES: list[Breach] = [
         rules.no_function_reads_anothers_secret,
         f"{FLUSH}/Environment/Variables/LLM_CACHE_TOKEN_PARAMETER",
         {"Ref": "UpstashFlushTokenParameter"},
+    ),
+    (
+        rules.a_key_decrypts_nothing_but_the_secrets,
+        f"{SECRETS}/PolicyDocument/Statement/1/Fn::If/1/Condition",
+        ABSENT,
+    ),
+    (
+        rules.a_key_decrypts_nothing_but_the_secrets,
+        f"{SECRETS}/PolicyDocument/Statement/1/Fn::If/1/Resource",
+        {"Fn::Sub": "arn:${AWS::Partition}:kms:${AWS::Region}:${AWS::AccountId}:key/other"},
     ),
     (rules.a_new_layer_reaches_the_alias, f"{SHARED}/AutoPublishAlias", ABSENT),
     (rules.a_new_layer_reaches_the_alias, f"{ASK}/AutoPublishAliasAllProperties", ABSENT),

@@ -27,6 +27,10 @@ OFF = (
     "AlarmEmail",
     "AlarmTopicArn",
     "UpstashFlushTokenParameter",
+    "SecretsKeyArn",
+    "PathPrefix",
+    "CorsOrigins",
+    "DocumentVersionDays",
 )
 DAILY = re.compile(r"cron\(\d+ \d+ \* \* \? \*\)")
 
@@ -129,7 +133,8 @@ VARIABLES = {
     "MODEL_MAX_TOKENS": "MaxTokens",
     "STALE_IF_ERROR": "StaleIfError",
     "SUMMARY_TTL_IMMUTABLE": "SummaryTtl",
-    "SUMMARY_TTL_MUTABLE": "SummaryTtlMutable",
+    "PATH_PREFIX": "PathPrefix",
+    "CORS_ORIGINS": "CorsOrigins",
 }
 # A summary may live longer than an answer: its own parameter says how long.
 OF_ONE = {("SummarizeFunction", "LLM_CACHE_TTL_CEILING"): "SummaryTtl"}
@@ -150,6 +155,9 @@ GIVEN = {
     "Signs": "SigningKeyParameter",
     "Encrypts": "EncryptionKeyParameter",
     "ReservesConcurrency": "AskReservedConcurrency",
+    "HasSecretsKey": "SecretsKeyArn",
+    "ServesBrowsers": "CorsOrigins",
+    "ExpiresVersions": "DocumentVersionDays",
 }
 
 
@@ -185,9 +193,13 @@ SAID: list[tuple[dict[str, str], str, bool]] = [
             ("Signs", "SigningKeyParameter", "/key"),
             ("Encrypts", "EncryptionKeyParameter", "/key"),
             ("ReservesConcurrency", "AskReservedConcurrency", "9"),
+            ("HasSecretsKey", "SecretsKeyArn", "arn:it"),
+            ("ServesBrowsers", "CorsOrigins", "https://example.com"),
         )
         for value in ("", given)
     ),
+    ({"DocumentVersionDays": "0"}, "ExpiresVersions", False),
+    ({"DocumentVersionDays": "30"}, "ExpiresVersions", True),
     ({"InferenceProfile": "none"}, "CallsProfile", False),
     ({"InferenceProfile": "eu"}, "CallsProfile", True),
     *(
@@ -248,8 +260,8 @@ def what_all_depends_on_is_there_and_goes_with_the_stack(template: Template) -> 
                 yield f"{name} is not always there"
     for kind in GOES:
         for name, resource in resources(template, kind).items():
-            if resource.get("DeletionPolicy") != "Delete":
-                yield f"{name} is left behind, or does not say that it is not"
+            if resource.get("DeletionPolicy", "Delete") != "Delete":
+                yield f"{name} is left behind"
 
 
 def it_is_read_as_sam(template: Template) -> Iterator[str]:

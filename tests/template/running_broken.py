@@ -1,7 +1,7 @@
 """For each rule of what lets functions run, templates to which it objects."""
 
 from tests.template import running
-from tests.template.breaking import ABSENT, ASK, FLUSH, LAYER, SETTINGS, SHARED, Breach
+from tests.template.breaking import ABSENT, ASK, FLUSH, LAYER, SECRETS, SHARED, Breach
 
 OTHERS = "arn:aws:lambda:eu-west-1:111122223333:layer:other:1"
 NEVER = {"Fn::Equals": ["on", "off"]}
@@ -41,7 +41,7 @@ BREACHES: list[Breach] = [
             "AskFunction/Properties/FunctionName",
             "FlushFailures/Properties/QueueName",
             "Dashboard/Properties/DashboardName",
-            "CacheSettings/Properties/ManagedPolicyName",
+            "Secrets/Properties/ManagedPolicyName",
             "LlmCacheLayer/Properties/LayerName",
             "AskLogs/Properties/LogGroupName",
         )
@@ -84,6 +84,9 @@ BREACHES: list[Breach] = [
             ("CallsProfile", NEVER),
             ("FlushesByItsOwnToken", NEVER),
             ("ReservesConcurrency", ALWAYS),
+            ("HasSecretsKey", ALWAYS),
+            ("ServesBrowsers", ALWAYS),
+            ("ExpiresVersions", ALWAYS),
             ("Monitored", ALWAYS),
             ("NoTopicGiven", ALWAYS),
             ("WatchesHitRate", {"Condition": "Monitored"}),
@@ -129,7 +132,7 @@ BREACHES: list[Breach] = [
     ),
     (
         running.a_choice_is_of_what_its_condition_is_about,
-        f"{SETTINGS}/PolicyDocument/Statement/0/Resource/1/Fn::If/0",
+        f"{SECRETS}/PolicyDocument/Statement/0/Resource/1/Fn::If/0",
         "Encrypts",
     ),
     (
@@ -139,7 +142,7 @@ BREACHES: list[Breach] = [
     ),
     (
         running.a_choice_is_of_what_its_condition_is_about,
-        f"{ASK}/Environment/Variables/MODEL_ID/Fn::If/1",
+        f"{SHARED}/Environment/Variables/MODEL_ID/Fn::If/1",
         {"Ref": "ModelId"},
     ),
     *(
@@ -158,7 +161,7 @@ BREACHES: list[Breach] = [
     (
         running.what_all_depends_on_is_there_and_goes_with_the_stack,
         "Resources/FlushFailures/DeletionPolicy",
-        ABSENT,
+        "RetainExceptOnCreate",
     ),
     (running.every_function_has_time_and_memory, f"{ASK}/EphemeralStorage", {"Size": 10_240}),
     (running.it_is_read_as_sam, "Transform", ABSENT),

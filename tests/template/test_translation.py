@@ -100,7 +100,8 @@ def test_codedeploy_is_there_where_a_rollout_is_gradual_and_nowhere_else() -> No
 def test_a_rollout_goes_back_on_the_alarm() -> None:
     translated = translate(built(), Rollout="Linear10PercentEvery1Minute")
     (group,) = resources(translated, "DeploymentGroup").values()
-    watched = {"Enabled": True, "Alarms": [{"Name": {"Ref": "AskErrors"}}]}
+    alarms = [{"Name": {"Ref": name}} for name in ("AskErrors", "ModelMisconfigured")]
+    watched = {"Enabled": True, "Alarms": alarms}
     assert group["Properties"]["AlarmConfiguration"] == {"Fn::If": ["Monitored", watched, {}]}
     assert "DEPLOYMENT_STOP_ON_ALARM" in group["Properties"]["AutoRollbackConfiguration"]["Events"]
 
@@ -118,7 +119,7 @@ def test_tracing_that_is_off_allows_and_sets_nothing() -> None:
 
 def test_the_versions_are_described_by_the_settings_that_hold() -> None:
     found = resources(translate(built()), "Lambda::Version").values()
-    assert [it["Properties"]["Description"] for it in found] == [{"Ref": "CacheSettings"}] * 3
+    assert [it["Properties"]["Description"] for it in found] == [{"Ref": "SettingsRevision"}] * 3
 
 
 def test_a_settings_value_alone_does_not_publish_a_version_of_sams_making() -> None:

@@ -6,7 +6,17 @@ from typing import Any
 import pytest
 
 from llm_cache import CachePolicy, InvalidPolicy, UnreadableEntry
-from llm_cache.clearing import CLEAR, FLUSH, clear, delete, flush_database, preview, reclaim
+from llm_cache.clearing import (
+    BETWEEN,
+    CLEAR,
+    FLUSH,
+    TRIES,
+    clear,
+    delete,
+    flush_database,
+    preview,
+    reclaim,
+)
 from llm_cache.entry import HEAD, Entry, before_tag, body, head
 from llm_cache.errors import StoreGarbled, StoreRefused, StoreTimeout, StoreUnavailable
 from llm_cache.keys import Keyspace, cleared_at, cleared_epoch, tag_hash
@@ -391,6 +401,44 @@ def test_a_reclaim_goes_round_and_skips_keys_that_are_not_its_own() -> None:
 def test_a_reclaim_that_is_out_of_time_returns_where_to_go_on() -> None:
     commands, result = drive(reclaim(KEYS, proceed=lambda: False), ["7", []])
     assert (len(commands), result.cursor, result.complete) == (1, "7", False)
+
+
+MINE = KEYS.entry("b" * 64)
+LATE = StoreTimeout("late")
+
+
+@pytest.mark.parametrize("failures", [(LATE,), (StoreUnavailable("down"), StoreGarbled("?"))])
+@pytest.mark.parametrize("half", [(), (["9", [MINE]],)])
+def test_reclaim_tries_a_failed_page_again(
+    failures: tuple[Exception, ...], half: tuple[Any, ...]
+) -> None:
+    failed = [reply for error in failures for reply in (*half, error, None)]
+    replies = [["7", [MINE]], 1, *failed, ["0", [MINE]], 1]
+    commands, result = drive(reclaim(KEYS), *replies)
+    assert commands.count(Pause(BETWEEN)) == len(failures)
+    assert [command[1] for command in commands if isinstance(command, tuple) and "SCAN" in command][
+        1:
+    ] == ["7"] * (len(failures) + 1)
+    assert (result.scanned, result.removed, result.complete) == (2, 2, True)
+
+
+@pytest.mark.parametrize(
+    ("failures", "proceed"),
+    [
+        ([LATE, None] * (TRIES - 1) + [LATE], True),
+        ([LATE], False),
+        ([StoreRefused("NOPERM")], True),
+    ],
+)
+@pytest.mark.parametrize("replies", [[], [["7", [MINE]], 1]])
+def test_reclaim_that_fails_says_how_far_it_came(
+    replies: list[Any], failures: list[Any], proceed: bool
+) -> None:
+    turns = iter([True] * (len(replies) // 2))
+    _, result = drive(reclaim(KEYS, proceed=lambda: next(turns, proceed)), *replies, *failures)
+    assert result.failure is failures[-1]
+    assert (result.removed, result.cursor) == ((1, "7") if replies else (0, "0"))
+    assert not result.complete
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import contextlib
 import sys
 from typing import TYPE_CHECKING
 
-from tests.deploy.proof import deletion, environments, updates, ways, weights
+from tests.deploy.proof import deletion, environments, faults, topics, updates, ways, weights
 from tests.deploy.proof.proof import COLUMNS, Proof, Row
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ def invoke(proof: Proof) -> None:
     ways.by_alias(proof)
     ways.by_url(proof)
     ways.by_schedule(proof)
+    faults.full_database(proof)
     ways.failing_by_schedule(proof)
     ways.dead_letters(proof)
     ways.by_upload(proof)
+    topics.by_topic(proof)
     ways.failing_by_queue(proof)
 
 
@@ -58,6 +60,8 @@ def under_awss_runtime(proof: Proof) -> None:
             if name == "AskFunction":
                 environments.deadline(proof, deployed)
                 environments.timeout(proof, deployed)
+                faults.crash(proof, deployed)
+                faults.throttled(proof, deployed)
                 environments.several(proof, deployed)
                 environments.snapstart(proof, deployed)
             if name == "SummarizeFunction":

@@ -49,8 +49,11 @@ OF_A_FUNCTION = {
     ),
 }
 """Operation and what to read of each page, for what is listed function by function."""
-NAMELESS = ("AWS::S3::BucketPolicy", "AWS::SQS::QueuePolicy")
-"""What has a name in its stack alone; it is known by the bucket or the queue that has it."""
+NAMELESS = {
+    "AWS::S3::BucketPolicy": "AWS::S3::Bucket",
+    "AWS::SQS::QueuePolicy": "AWS::SQS::Queue",
+}
+"""What has a name in its stack alone, and what it is known by: each bucket and queue has one."""
 ACCOUNTS_OWN = {"AWS::IAM::ManagedPolicy": {"Scope": "Local"}}
 
 
@@ -79,8 +82,8 @@ def pretended(stack: Stack) -> list[str]:
             wrong.append(f"{logical}: the stack has no such {kind}")
         elif kind not in NAMELESS and _short(stack.physical(logical)) not in there.get(kind, set()):
             wrong.append(f"{logical}: no {kind} is called {stack.physical(logical)}")
-    for kind in NAMELESS:
-        asked, have = list(wanted.values()).count(kind), len(there.get(kind, ()))
+    for kind, owner in NAMELESS.items():
+        asked, have = list(wanted.values()).count(owner), len(there.get(kind, ()))
         if asked != have:
             wrong.append(f"{asked} of {kind} are due, and {have} are there")
     return wrong

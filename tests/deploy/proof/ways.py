@@ -158,7 +158,7 @@ def by_upload(proof: Proof) -> None:
 
 
 def failing_by_queue(proof: Proof) -> None:
-    """Send a message that always fails: it is put aside after one attempt."""
+    """Send a message that no retry mends: it costs one attempt."""
     stack, began, poison = proof.cloud.stack, time.time(), "names no document"
     summaries = Summaries(stack)
     with timed() as taken:
@@ -168,7 +168,7 @@ def failing_by_queue(proof: Proof) -> None:
     attempts = sum("not summarized" in line for line in lines)
     proof.tell(
         "a message that names no document",
-        f"after {attempts} attempts with the dead letters",
+        f"after {attempts} attempt with the dead letters",
         true=kept == [poison] and attempts == 1,
         expected="with the dead letters after 1 attempt",
         seconds=taken.seconds,
