@@ -1,4 +1,8 @@
-"""The ``sam`` of the checkout, on the terminal of whoever runs it."""
+"""The ``sam`` of the checkout, on the terminal of whoever runs it.
+
+Each stack has a build folder and a prefix in SAM's bucket of its own: two that are built at once do
+not mix, and deleting one leaves the uploads of the other.
+"""
 
 from __future__ import annotations
 
@@ -14,28 +18,32 @@ from local_cloud.tools import CHECKOUT, interpreter
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+BUILD = ".aws-sam/build"
+"""Where `sam build` and `sam deploy` work, if nothing else is said."""
 
-def build(environment: str, overrides: Mapping[str, str]) -> None:
+
+def folder(stack: str) -> str:
+    """Return the build folder of a stack."""
+    return f".aws-sam/stacks/{stack}"
+
+
+def build(environment: str, into: str, overrides: Mapping[str, str]) -> None:
     """Build the layer and the functions for the target that the parameters name."""
-    _run(["build", "--config-env", environment, *given(overrides)])
+    _run(["build", "--config-env", environment, "--build-dir", into, *given(overrides)])
 
 
-def deploy(
-    environment: str, stack: str, overrides: Mapping[str, str], *, guided: bool, confirm: bool
-) -> None:
-    """Deploy what was built; ``guided`` asks for each parameter, and keeps the answers."""
+def deploy(environment: str, stack: str, overrides: Mapping[str, str], *, confirm: bool) -> None:
+    """Deploy what was built for a stack; ``confirm`` asks where samconfig.toml says so."""
     arguments = ["deploy", "--config-env", environment, "--stack-name", stack]
-    if guided:
-        arguments.append("--guided")
-    elif not confirm:
-        arguments.append("--no-confirm-changeset")
+    arguments += ["--template-file", f"{folder(stack)}/template.yaml", "--s3-prefix", stack]
+    arguments += [] if confirm else ["--no-confirm-changeset"]
     _run(arguments + given(overrides))
 
 
-def delete(environment: str, stack: str, region: str, *, ask: bool) -> None:
+def delete(environment: str, stack: str, region: str) -> None:
     """Delete a stack and what was uploaded for it."""
     arguments = ["delete", "--config-env", environment, "--stack-name", stack, "--region", region]
-    _run(arguments + ([] if ask else ["--no-prompts"]))
+    _run([*arguments, "--no-prompts"])
 
 
 def _run(arguments: Sequence[str]) -> None:
