@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -60,12 +61,9 @@ def deploy(variables: Variables) -> None:
     secrets = _secrets(account, target.values(variables.declared, deployed, chosen))
     _tell_stored(secrets.store_missing())
     sam.build(variables.config, sam.folder(name), overrides)
-    try:
-        sam.deploy(variables.config, name, overrides, confirm=terminal.present())
-    except Failure as failure:
-        left = Stack.find(cloudformation, name)
-        reason = first_failure(cloudformation, name) if left else ""
-        raise Failure(f"{failure}; {state.after_failure(left, reason, variables.make)}") from None
+    remains = None if stack else Remains.of(account, name)
+    with remains.set_aside(account) if remains else contextlib.nullcontext():
+        _deploy(cloudformation, variables, overrides)
     print(_next(variables, Stack.read(cloudformation, name)))
 
 
@@ -145,6 +143,16 @@ def _updatable(cloudformation: Any, variables: Variables) -> Stack | None:
     reason = first_failure(cloudformation, stack.name)
     state.check_updatable(stack, reason, variables.make)
     return stack
+
+
+def _deploy(cloudformation: Any, variables: Variables, overrides: Mapping[str, str]) -> None:
+    name = variables.stack
+    try:
+        sam.deploy(variables.config, name, overrides, confirm=terminal.present())
+    except Failure as failure:
+        left = Stack.find(cloudformation, name)
+        reason = first_failure(cloudformation, name) if left else ""
+        raise Failure(f"{failure}; {state.after_failure(left, reason, variables.make)}") from None
 
 
 def _secrets(account: Account, values: Mapping[str, str]) -> Secrets:

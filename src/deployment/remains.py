@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from botocore.exceptions import ClientError
 
+from deployment.failure import Failure
 from deployment.stack import Stack
 
 if TYPE_CHECKING:
@@ -66,6 +68,24 @@ class Remains:
         for name in self.names:
             yield f"the SSM parameter {name}, from which other stacks read the layer's ARN"
 
+    @contextlib.contextmanager
+    def set_aside(self, account: Account) -> Iterator[None]:
+        """Remove the SSM parameters for a new stack, which creates none that is there.
+
+        They are put back when that fails; after Ctrl-C they are not, for CloudFormation goes on.
+        """
+        ssm = account.client("ssm")
+        values = {name: ssm.get_parameter(Name=name)["Parameter"]["Value"] for name in self.names}
+        for name in values:
+            ssm.delete_parameter(Name=name)
+        try:
+            yield
+        except Failure:
+            for name, value in values.items():
+                with contextlib.suppress(ssm.exceptions.ParameterAlreadyExists):
+                    ssm.put_parameter(Name=name, Value=value, Type="String")
+            raise
+
     def remove(self, account: Account) -> None:
         """Remove all of it, documents and summaries included."""
         for bucket in self.buckets:
@@ -73,8 +93,10 @@ class Remains:
             found.object_versions.delete()
             found.delete()
         for layer in self.layers:
-            arn, _, version = layer.rpartition(":")
-            account.client("lambda").delete_layer_version(LayerName=arn, VersionNumber=int(version))
+            *_, layer_name, version = layer.split(":")
+            account.client("lambda").delete_layer_version(
+                LayerName=layer_name, VersionNumber=int(version)
+            )
         for name in self.names:
             account.client("ssm").delete_parameter(Name=name)
 
@@ -85,7 +107,7 @@ def _deleted(cloudformation: Any, name: str) -> Iterator[tuple[str, Stack]]:
         StackStatusFilter=["DELETE_COMPLETE"]
     )
     found = [it for page in pages for it in page["StackSummaries"] if it["StackName"] == name]
-    for it in sorted(found, key=lambda it: it["DeletionTime"], reverse=True):
+    for it in sorted(found, key=lambda it: it["CreationTime"], reverse=True):
         stack = Stack.find(cloudformation, it["StackId"])
         if stack and stack.ours:
             yield it["StackId"], stack

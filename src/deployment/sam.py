@@ -11,6 +11,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
+from deployment.config import FILE
 from deployment.failure import Failure
 from local_cloud.sam import given
 from local_cloud.tools import CHECKOUT, interpreter
@@ -49,7 +50,8 @@ def delete(environment: str, stack: str, region: str) -> None:
 def _run(arguments: Sequence[str]) -> None:
     env = {**os.environ, "SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable}
     env.pop("PYTHONPATH", None)  # sam's Python has packages of its own
-    argv = [interpreter("sam"), "-m", "samcli", *arguments]
+    # sam looks for its settings beside the template, which is in the build folder.
+    argv = [interpreter("sam"), "-m", "samcli", *arguments, "--config-file", str(FILE)]
     done = subprocess.run(argv, cwd=CHECKOUT, env=env, check=False)
     if done.returncode:
         raise Failure(f"sam {arguments[0]} ended with status {done.returncode}")
