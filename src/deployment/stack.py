@@ -113,11 +113,12 @@ class Stack:
 
 def first_failure(cloudformation: Any, name: str) -> str:
     """Return which resource failed first in the last operation on a stack, and why, or nothing."""
-    events = cloudformation.describe_stack_events(StackName=name)["StackEvents"]
-    reason = ""
-    for event in events:  # the latest first
-        if "FAILED" in event["ResourceStatus"] and "cancelled" not in event["ResourceStatusReason"]:
-            reason = f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
-        if event.get("ResourceStatusReason") == "User Initiated":
+    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=name)
+    first = ""
+    for event in (event for page in pages for event in page["StackEvents"]):  # the latest first
+        reason = event.get("ResourceStatusReason", "")
+        if "FAILED" in event["ResourceStatus"] and reason and "cancelled" not in reason:
+            first = f"{event['LogicalResourceId']}: {reason}"
+        if reason == "User Initiated":
             break
-    return reason
+    return first

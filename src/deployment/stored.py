@@ -107,8 +107,12 @@ class Secrets:
             ping(url, token, WANTED[key][0])
 
     def _stored(self, key: str) -> str:
-        named = {"Name": self.parameters[key], "WithDecryption": True}
-        return str(self.ssm.get_parameter(**named)["Parameter"]["Value"])
+        name = self.parameters[key]
+        try:
+            found = self.ssm.get_parameter(Name=name, WithDecryption=True)
+        except self.ssm.exceptions.ParameterNotFound:
+            raise Failure(f"missing in SSM:\n{_line(key, name)}") from None
+        return str(found["Parameter"]["Value"])
 
     def _put(self, values: Mapping[str, str], *, overwrite: bool = False) -> list[str]:
         for name, value in values.items():
