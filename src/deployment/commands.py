@@ -169,8 +169,11 @@ def _after_interrupt(command: str, variables: Variables) -> str:
     """Return what Ctrl-C has not stopped: CloudFormation goes on by itself."""
     if command not in {"deploy", "delete"} or "AWS_REGION" not in os.environ:
         return "interrupted"
-    client = Account.open(variables.config).client("cloudformation")
-    return state.interrupted(Stack.find(client, variables.stack), variables.make(command))
+    try:
+        client = Account.open(variables.config).client("cloudformation")
+        return state.interrupted(Stack.find(client, variables.stack), variables.make(command))
+    except (Failure, *FORESEEN) as unknown:
+        return f"interrupted; whether something goes on in the cloud is not known: {unknown}"
 
 
 def _next(variables: Variables, stack: Stack) -> str:

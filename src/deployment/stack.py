@@ -97,7 +97,10 @@ class Stack:
     def output(self, name: str) -> str:
         """Return an output; raise Failure for a stack that has none."""
         if name not in self.outputs:
-            raise Failure(f"STACK={self.name} is {self.status} and has no output {name}")
+            raise Failure(
+                f"STACK={self.name} is {self.status} and has no output {name}; `make deploy` with"
+                " the same variables mends it, or says how"
+            )
         return self.outputs[name]
 
     def log_groups(self, cloudformation: Any) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from deployment.failure import Failure
+from deployment.stack import UNBORN
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +32,7 @@ def check_updatable(stack: Stack, reason: str, make: Callable[[str], str]) -> No
 
 def after_failure(stack: Stack | None, reason: str, make: Callable[[str], str]) -> str:
     """Return what a failed deployment has left, and what to do."""
-    if stack is None or stack.status == "REVIEW_IN_PROGRESS":
+    if stack is None or stack.status == UNBORN:
         return f"nothing was deployed; when the cause is mended: {make('deploy')}"
     why = f" ({reason})" if reason else ""
     advice = _advice(stack, make) or (
@@ -42,7 +43,7 @@ def after_failure(stack: Stack | None, reason: str, make: Callable[[str], str]) 
 
 def interrupted(stack: Stack | None, command: str) -> str:
     """Return what goes on in the cloud after Ctrl-C, and what the same command does then."""
-    if stack is None or stack.status == "REVIEW_IN_PROGRESS":
+    if stack is None or stack.status == UNBORN:
         return f"interrupted; nothing goes on in the cloud. To go on: {command}"
     if stack.moves:
         return (

@@ -1,5 +1,6 @@
 """What the commands do that need no build: on the session's stack, and on small ones beside it."""
 
+import contextlib
 import json
 import os
 import sys
@@ -8,12 +9,17 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+import boto3
 import pytest
 import yaml
 
 from deployment import account, terminal
+from deployment.account import Account
 from deployment.commands import main
+from deployment.failure import Failure
+from deployment.remains import Remains
 from deployment.stack import OURS
+from local_cloud.aws import REGION
 from local_cloud.children import wait_until
 from local_cloud.cloud import LocalCloud
 from local_cloud.sam import Tree
@@ -143,6 +149,28 @@ def test_failed_stack_is_told_deleted_and_what_it_leaves_removed(
     buckets = [it["Name"] for it in cloud.aws.client("s3").list_buckets()["Buckets"]]
     assert not [name for name in buckets if name.startswith("broken")]
     assert "bucket broken" not in run("delete", STACK="broken")[1]
+
+
+@pytest.mark.parametrize("ended", ["well", "badly"])
+def test_parameter_that_a_deleted_stack_left_gives_way_to_a_new_stack(
+    cloud: LocalCloud, made: Callable[..., str], ended: str
+) -> None:
+    name, ssm = f"again-{ended}", cloud.aws.client("ssm")
+    kept = {"Name": f"/{name}/layer-arn", "Type": "String", "Value": "arn"}
+    arn = {"Type": "AWS::SSM::Parameter", "Properties": kept, "DeletionPolicy": "Retain"}
+    assert made(name, {"Arn": arn}, OURS) == "CREATE_COMPLETE"
+    cloud.aws.client("cloudformation").delete_stack(StackName=name)
+    session = boto3.Session("test", "test", region_name=REGION)
+    with patch.dict(os.environ, {"AWS_ENDPOINT_URL": cloud.aws.endpoint_url}):
+        here = Account(REGION, session)
+        wait_until(lambda: bool(Remains.of(here, name)), seconds=60, what=name)
+        remains = Remains.of(here, name)
+        assert remains is not None
+        with contextlib.suppress(Failure), remains.set_aside(here):
+            assert ssm.get_parameters(Names=[kept["Name"]])["InvalidParameters"]
+            if ended == "badly":
+                raise Failure("the deployment failed")
+    assert bool(ssm.get_parameters(Names=[kept["Name"]])["Parameters"]) == (ended == "badly")
 
 
 def test_nobody_at_the_terminal_types_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
