@@ -15,7 +15,7 @@ from deployment.account import Account
 from deployment.failure import FORESEEN, Failure, told
 from deployment.logs import Logs
 from deployment.remains import Remains
-from deployment.stack import UNBORN, Stack, first_failure
+from deployment.stack import UNBORN, Stack, first_failure, waiting_change_sets
 from deployment.stored import Secrets
 from deployment.variables import Variables
 from local_cloud.progress import to_stderr
@@ -147,12 +147,16 @@ def _updatable(cloudformation: Any, variables: Variables) -> Stack | None:
 
 def _deploy(cloudformation: Any, variables: Variables, overrides: Mapping[str, str]) -> None:
     name = variables.stack
+    before = waiting_change_sets(cloudformation, name)
     try:
         sam.deploy(variables.config, name, overrides, confirm=terminal.present())
     except Failure as failure:
         left = Stack.find(cloudformation, name)
         reason = first_failure(cloudformation, name) if left else ""
         raise Failure(f"{failure}; {state.after_failure(left, reason, variables.make)}") from None
+    if waiting_change_sets(cloudformation, name) - before:
+        again = variables.make("deploy")
+        raise Failure(f"the change set was declined, so nothing was deployed; to go on: {again}")
 
 
 def _secrets(account: Account, values: Mapping[str, str]) -> Secrets:

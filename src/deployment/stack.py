@@ -114,6 +114,15 @@ class Stack:
         ]
 
 
+def waiting_change_sets(cloudformation: Any, name: str) -> set[str]:
+    """Return the change sets of a stack that nobody has executed, such as a declined one."""
+    if Stack.find(cloudformation, name) is None:
+        return set()
+    pages = cloudformation.get_paginator("list_change_sets").paginate(StackName=name)
+    found = [it for page in pages for it in page["Summaries"]]
+    return {it["ChangeSetId"] for it in found if it.get("ExecutionStatus") == "AVAILABLE"}
+
+
 def first_failure(cloudformation: Any, name: str) -> str:
     """Return which resource failed first in the last operation on a stack, and why, or nothing."""
     pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=name)

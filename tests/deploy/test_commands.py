@@ -180,6 +180,35 @@ def test_nobody_at_the_terminal_types_nothing(run: Run, monkeypatch: pytest.Monk
         assert run("delete")[2].endswith("nothing was typed, and nothing was done\n")
 
 
+def test_declined_change_set_is_no_deployment(
+    run: Run, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client = cloud.aws.client("cloudformation")
+    told = client.describe_stacks(StackName="llm-cache")["Stacks"][0]["Parameters"]
+    kept = [{"ParameterKey": it["ParameterKey"], "UsePreviousValue": True} for it in told]
+    other = {"ParameterKey": "LogRetentionDays", "ParameterValue": "1"}
+    of_stack = {"StackName": "llm-cache", "ChangeSetName": "declined"}
+
+    def declined(*_: Any, **__: Any) -> None:
+        parameters = [it for it in kept if it["ParameterKey"] != "LogRetentionDays"] + [other]
+        client.create_change_set(
+            **of_stack,
+            UsePreviousTemplate=True,
+            Parameters=parameters,
+            Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
+        )
+        client.get_waiter("change_set_create_complete").wait(**of_stack)
+
+    monkeypatch.setattr("deployment.sam.build", lambda *_: None)
+    monkeypatch.setattr("deployment.sam.deploy", declined)
+    try:
+        status, out, said = run("deploy")
+    finally:
+        client.delete_change_set(**of_stack)
+    assert (status, out) == (1, "")
+    assert "the change set was declined, so nothing was deployed" in said
+
+
 def test_interrupt_is_told_without_a_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt

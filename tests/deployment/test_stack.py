@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from tests.template.loader import load
 
 from deployment import stack as module
 from deployment.failure import Failure
@@ -71,6 +72,10 @@ def test_stack_that_cannot_be_updated_says_why_and_what_mends_it(status: str, to
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
 def test_stack_that_runs_can_be_updated(status: str) -> None:
     check_updatable(Stack("shop", KIT, {}, status), "", make)
+
+
+def test_stack_is_known_by_parameters_that_the_template_has() -> None:
+    assert load()["Parameters"].keys() >= OURS
 
 
 def test_stack_of_somebody_else_is_not_updated() -> None:
