@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from deployment import sam, terminal
 from deployment.failure import Failure
 from deployment.stack import UNBORN, Stack, first_failure
+from deployment.state import described
 from deployment.stored import Secrets
 from local_cloud.progress import to_stderr
 
@@ -34,7 +35,8 @@ def delete(account: Account, name: str, variables: Variables, *, yes: bool) -> N
     sam.delete(variables.config, name, account.region)
     if left := Stack.find(cloudformation, name):
         reason = first_failure(cloudformation, name)
-        raise Failure(f"STACK={name} is {left.status} ({reason}): {variables.make('delete')}")
+        again = variables.make("delete")
+        raise Failure(f"{described(left, reason)}. When the cause is mended: {again}")
 
 
 def tell(account: Account, name: str, remains: Remains | None) -> None:

@@ -26,19 +26,22 @@ def check_updatable(stack: Stack, reason: str, make: Callable[[str], str]) -> No
             " in it; choose another name: make deploy STACK=…"
         )
     if advice := _advice(stack, make):
-        why = f" ({reason})" if reason else ""
-        raise Failure(f"STACK={stack.name} is {stack.status}{why}. {advice}")
+        raise Failure(f"{described(stack, reason)}. {advice}")
 
 
 def after_failure(stack: Stack | None, reason: str, make: Callable[[str], str]) -> str:
     """Return what a failed deployment has left, and what to do."""
     if stack is None or stack.status == UNBORN:
         return f"nothing was deployed; when the cause is mended: {make('deploy')}"
-    why = f" ({reason})" if reason else ""
     advice = _advice(stack, make) or (
         f"What was deployed before still runs; when the cause is mended: {make('deploy')}"
     )
-    return f"STACK={stack.name} is {stack.status}{why}. {advice}"
+    return f"{described(stack, reason)}. {advice}"
+
+
+def described(stack: Stack, reason: str) -> str:
+    """Return how a stack is, and why if that is known."""
+    return f"STACK={stack.name} is {stack.status}" + (f" ({reason})" if reason else "")
 
 
 def interrupted(stack: Stack | None, command: str) -> str:
