@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run serve deploy-local test nightly bench faults check format lock setup build clean
-.PHONY: deploy ask flush logs delete
+.PHONY: deploy secrets ask flush logs delete
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,30 +37,34 @@ nightly: setup ## Run what takes minutes: a million answers, more poisons, order
 	@PROFILE=nightly $(VENV)/python -m pytest tests/nightly --ignore tests/nightly/test_lease_interleavings.py \
 	  tests/faults/test_killed.py tests/deploy
 
-build: .venv/.ready .tools/sam/.ready ## Build for AWS: sam build (PARAMETERS="Architecture=x86_64 …" for another target)
-	@PYTHON="$(CURDIR)/$(VENV)/python" SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam build \
-	  $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
+# Of a stack in AWS. CONFIG is an environment of samconfig.toml (local: the cloud of make serve), STACK another name
+# than it has there. All variables go by the environment, as they are typed: neither make nor the shell reads them.
+VARIABLES := CONFIG STACK PARAMETERS QUESTION TAG MINUTES FOLLOW YES LEFTOVERS
+$(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
+export $(VARIABLES)
+DEPLOYMENT := $(VENV)/python -m deployment
+SAM        := .venv/.ready .tools/sam/.ready
 
-# Of a deployed stack. CONFIG is an environment of samconfig.toml, STACK another name than it has there; what is
-# the user's own text goes by the environment, so that the shell reads nothing in it.
-CONFIG     ?= dev
-DEPLOYMENT  = $(VENV)/python -m deployment $@ --config "$(CONFIG)" --stack "$(STACK)"
-export PARAMETERS QUESTION TAG
+build: $(SAM) ## Build for AWS, and deploy nothing (PARAMETERS="Architecture=x86_64 …" for another target)
+	@$(DEPLOYMENT) $@
 
-deploy: .venv/.ready .tools/sam/.ready ## Build and deploy to AWS (CONFIG=dev or prod, STACK=name, PARAMETERS="Name=Value …")
-	@$(DEPLOYMENT) --parameters "$$PARAMETERS"
+deploy: $(SAM) ## Build and deploy to AWS (CONFIG=dev or prod, STACK=name, PARAMETERS="Name=Value …")
+	@$(DEPLOYMENT) $@
+
+secrets: .venv/.ready ## Replace the URL and the tokens of Upstash in SSM
+	@$(DEPLOYMENT) $@
 
 ask: .venv/.ready ## Ask the deployed function (QUESTION="…")
-	@$(DEPLOYMENT) "$$QUESTION"
+	@$(DEPLOYMENT) $@
 
 flush: .venv/.ready ## Clear the cache of the deployed stack (TAG=name: only the answers under it)
-	@$(DEPLOYMENT) --tag "$$TAG"
+	@$(DEPLOYMENT) $@
 
 logs: .venv/.ready ## Print what the deployed functions log (MINUTES=15, FOLLOW=1)
-	@$(DEPLOYMENT) --minutes "$(or $(MINUTES),15)" $(if $(FOLLOW),--follow)
+	@$(DEPLOYMENT) $@
 
-delete: .venv/.ready .tools/sam/.ready ## Delete the deployed stack (YES=1: do not ask)
-	@$(DEPLOYMENT) $(if $(YES),--yes)
+delete: $(SAM) ## Delete the deployed stack (YES=1: do not ask; LEFTOVERS=delete: also what it leaves)
+	@$(DEPLOYMENT) $@
 
 bench: setup ## Measure hit, miss, store, clear, cold imports and a cold hit beside the replaced class
 	@$(VENV)/python -m tests.benchmarks

@@ -8,7 +8,7 @@ import os
 import shlex
 import sys
 import time
-from typing import cast, get_args
+from typing import TYPE_CHECKING, cast, get_args
 from urllib.parse import urlsplit
 
 from local_cloud import scenario
@@ -16,8 +16,12 @@ from local_cloud.aws import KEY, REGION
 from local_cloud.children import PartFailed
 from local_cloud.cloud import LocalCloud
 from local_cloud.model import ModelName
+from local_cloud.sam import HERE
 from local_cloud.scenario import CAPITAL, Scenario
 from local_cloud.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def main() -> int:
@@ -52,8 +56,10 @@ def run() -> int:
 
 def serve() -> int:
     """Deploy, say how to ask, and stay up until Ctrl-C."""
-    with LocalCloud.start(model=_model()) as cloud:
+    with LocalCloud.start(model=_model()) as cloud, _served(cloud.aws.endpoint_url):
         print(f"\nThe stack is up. Ask it, once and once again:\n\n{_curl(cloud)}\n")
+        print("or from another terminal, as make flush and make logs too:\n")
+        print(f'make ask CONFIG=local QUESTION="{CAPITAL}"\n')
         print(f"Upstash  {cloud.upstash.url}  token {cloud.upstash.token}")
         print(f"AWS      {cloud.aws.endpoint_url}\n\nCtrl-C stops everything.", flush=True)
         with contextlib.suppress(KeyboardInterrupt):
@@ -61,6 +67,16 @@ def serve() -> int:
                 time.sleep(1)
                 cloud.check()
     return 0
+
+
+@contextlib.contextmanager
+def _served(address: str) -> Iterator[None]:
+    """Tell the commands that are run with CONFIG=local where AWS is."""
+    HERE.served.write_text(address)
+    try:
+        yield
+    finally:
+        HERE.served.unlink(missing_ok=True)
 
 
 def _curl(cloud: LocalCloud) -> str:

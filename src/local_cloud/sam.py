@@ -60,6 +60,11 @@ class Tree:
         """The file that holds the hash of the sources that were built last."""
         return self.build / "built"
 
+    @property
+    def served(self) -> Path:
+        """The file that holds the address of the local AWS while `make serve` is up."""
+        return self.build / "served"
+
     def copy(self, root: Path) -> Self:
         """Copy what is deployed, and no build of it, to a new folder."""
         for name in _DEPLOYED:

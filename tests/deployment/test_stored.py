@@ -1,4 +1,4 @@
-"""The secrets of a stack are stored where they are missing, and are seen nowhere."""
+"""The secrets of a stack are checked with Upstash, stored where they are missing, seen nowhere."""
 
 import base64
 from collections.abc import Iterator
@@ -9,8 +9,10 @@ import pytest
 from moto import mock_aws
 
 from deployment.failure import Failure
-from deployment.stored import store_what_is_missing
+from deployment.stored import Ask, Secrets
 from llm_cache.keyring import Keyring
+from local_cloud.children import free_port
+from local_cloud.upstash import UpstashEndpoint
 
 STACK = {
     "UpstashUrlParameter": "/shop/url",
@@ -19,10 +21,7 @@ STACK = {
     "SigningKeyParameter": "",
     "EncryptionKeyParameter": "",
 }
-ENVIRON = {
-    "UPSTASH_REDIS_REST_URL": "https://shop.upstash.io",
-    "UPSTASH_REDIS_REST_TOKEN": "s3cr3t",
-}
+URL, TOKEN = "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"
 
 
 @pytest.fixture
@@ -33,6 +32,11 @@ def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
         yield boto3.client("ssm", region_name="eu-west-1")
 
 
+@pytest.fixture
+def right(upstash: UpstashEndpoint) -> dict[str, str]:
+    return {URL: upstash.url, TOKEN: upstash.token}
+
+
 def value(ssm: Any, name: str) -> str:
     found = ssm.get_parameter(Name=name, WithDecryption=True)["Parameter"]
     assert found["Type"] == "SecureString"
@@ -40,61 +44,131 @@ def value(ssm: Any, name: str) -> str:
     return told
 
 
-def nobody(question: str) -> str:
-    raise Failure(question)
+def stored(ssm: Any) -> list[str]:
+    return sorted(it["Name"] for it in ssm.describe_parameters()["Parameters"])
 
 
-def test_values_come_from_the_environment(ssm: Any) -> None:
-    assert store_what_is_missing(ssm, STACK, ENVIRON, nobody) == ["/shop/url", "/shop/token"]
-    assert value(ssm, "/shop/url") == "https://shop.upstash.io"
-    assert value(ssm, "/shop/token") == "s3cr3t"
+def refusal(ssm: Any, environ: dict[str, str], ask: Ask | None = None) -> str:
+    with pytest.raises(Failure) as refused:
+        Secrets(ssm, STACK, environ, ask).store_missing()
+    assert stored(ssm) == []
+    return str(refused.value)
 
 
-def test_what_is_not_in_the_environment_is_asked_for_by_name(ssm: Any) -> None:
+def test_values_come_from_the_environment(ssm: Any, right: dict[str, str]) -> None:
+    assert Secrets(ssm, STACK, right, None).store_missing() == ["/shop/url", "/shop/token"]
+    assert value(ssm, "/shop/url") == right[URL]
+    assert value(ssm, "/shop/token") == right[TOKEN]
+
+
+def test_value_that_is_not_in_the_environment_is_asked_for_by_name(
+    ssm: Any, right: dict[str, str]
+) -> None:
     asked = list[str]()
 
     def ask(question: str) -> str:
-        asked.append(question.split(maxsplit=1)[0])
-        return " typed \n"
+        asked.append(question.partition(":")[0])
+        return f" {right[TOKEN]} \n"
 
-    assert store_what_is_missing(ssm, STACK, {}, ask) == ["/shop/url", "/shop/token"]
-    assert asked == ["/shop/url", "/shop/token"]
-    assert value(ssm, "/shop/token") == "typed"
+    Secrets(ssm, STACK, {URL: right[URL]}, ask).store_missing()
+    assert asked == ["/shop/token"]
+    assert value(ssm, "/shop/token") == right[TOKEN]
 
 
-def test_what_exists_is_left_and_not_asked_for(ssm: Any) -> None:
-    ssm.put_parameter(Name="/shop/url", Value="https://old", Type="SecureString")
-    ssm.put_parameter(Name="/shop/token", Value="old", Type="SecureString")
-    assert store_what_is_missing(ssm, STACK, ENVIRON, nobody) == []
+def test_existing_secret_is_left_and_not_asked_for(ssm: Any, right: dict[str, str]) -> None:
+    for name in ("/shop/url", "/shop/token"):
+        ssm.put_parameter(Name=name, Value="old", Type="SecureString")
+    assert Secrets(ssm, STACK, right, None).store_missing() == []
     assert value(ssm, "/shop/token") == "old"
+    assert Secrets(ssm, STACK, {}, None).existing() == ["/shop/token", "/shop/url"]
 
 
-def test_a_key_is_made_up_and_is_one(ssm: Any) -> None:
+def test_missing_secrets_are_named_at_once_with_their_variables(ssm: Any) -> None:
+    told = refusal(ssm, {})
+    assert "/shop/url: the REST URL of the Upstash database, in UPSTASH_REDIS_REST_URL" in told
+    assert "/shop/token: its REST token, in UPSTASH_REDIS_REST_TOKEN" in told
+    assert "/shop/token" in refusal(ssm, {}, lambda _: " ")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://shop.upstash.io", f"{URL} begins with http://; accepted is https://"),
+        ("rediss://default:s3cr3t@shop.upstash.io:6379", f"{URL} is not accepted: the REST URL"),
+        ("s3cr3t", f"{URL} is not accepted: the REST URL begins with https://"),
+        ('"https://shop.upstash.io"', f"{URL} is not accepted"),
+    ],
+)
+def test_address_that_is_not_https_is_refused_and_not_shown(ssm: Any, url: str, told: str) -> None:
+    said = refusal(ssm, {URL: url, TOKEN: "s3cr3t"})
+    assert told in said
+    assert "s3cr3t" not in said
+
+
+def test_address_where_nobody_answers_is_refused(ssm: Any, right: dict[str, str]) -> None:
+    nobody = f"http://127.0.0.1:{free_port()}"
+    said = refusal(ssm, {**right, URL: nobody})
+    assert f"{URL}: {nobody.removeprefix('http://')} cannot be reached" in said
+
+
+@pytest.mark.parametrize(
+    ("token", "told"), [("wr0ng", f"{TOKEN}: 127.0.0.1:"), ("a b", f"{TOKEN} is not accepted")]
+)
+def test_token_that_upstash_refuses_is_not_stored_and_not_shown(
+    ssm: Any, right: dict[str, str], token: str, told: str
+) -> None:
+    said = refusal(ssm, {**right, TOKEN: token})
+    assert told in said
+    assert token not in said
+
+
+def test_token_is_checked_with_the_address_that_is_stored(ssm: Any, right: dict[str, str]) -> None:
+    ssm.put_parameter(Name="/shop/url", Value=right[URL], Type="SecureString")
+    with pytest.raises(Failure, match="refuses this token"):
+        Secrets(ssm, STACK, {TOKEN: "wr0ng"}, None).store_missing()
+    assert Secrets(ssm, STACK, {TOKEN: right[TOKEN]}, None).store_missing() == ["/shop/token"]
+
+
+def test_address_without_a_token_is_not_stored(ssm: Any, right: dict[str, str]) -> None:
+    with pytest.raises(Failure, match=f"(?s)missing in SSM:.*/shop/token.*{TOKEN}"):
+        Secrets(ssm, STACK, {URL: right[URL]}, None).replace()
+    assert stored(ssm) == []
+
+
+def test_replacing_stores_what_is_given_and_leaves_the_rest(
+    ssm: Any, right: dict[str, str]
+) -> None:
+    secrets = Secrets(ssm, STACK, right, None)
+    secrets.store_missing()
+    ssm.put_parameter(Name="/shop/token", Value="old", Type="SecureString", Overwrite=True)
+    typed = iter(["", right[TOKEN]])
+    assert Secrets(ssm, STACK, {}, lambda _: next(typed)).replace() == ["/shop/token"]
+    assert value(ssm, "/shop/token") == right[TOKEN]
+    with pytest.raises(Failure, match=f"(?s)nothing to store:.*{URL}"):
+        Secrets(ssm, STACK, {}, None).replace()
+
+
+def test_key_is_made_up_and_is_one(ssm: Any, right: dict[str, str]) -> None:
     named = {**STACK, "EncryptionKeyParameter": "/shop/key", "SigningKeyParameter": "/shop/sign"}
-    store_what_is_missing(ssm, named, ENVIRON, nobody)
+    Secrets(ssm, named, right, None).store_missing()
     made = {value(ssm, "/shop/key"), value(ssm, "/shop/sign")}
     assert [len(base64.b64decode(key)) for key in made] == [32, 32]
     for key in made:
         Keyring.parse("key", key)  # raises for one that is none
 
 
-def test_a_secret_of_secrets_manager_is_not_looked_for(ssm: Any) -> None:
+def test_secret_of_secrets_manager_is_not_looked_for(ssm: Any, right: dict[str, str]) -> None:
     named = {**STACK, "SigningKeyParameter": "/aws/reference/secretsmanager/shop"}
-    assert store_what_is_missing(ssm, named, ENVIRON, nobody) == ["/shop/url", "/shop/token"]
+    assert Secrets(ssm, named, right, None).store_missing() == ["/shop/url", "/shop/token"]
 
 
-@pytest.mark.parametrize("typed", ["", "  "])
-def test_nothing_is_no_secret(ssm: Any, typed: str) -> None:
-    with pytest.raises(Failure, match="nothing was given for /shop/url"):
-        store_what_is_missing(ssm, STACK, {}, lambda _: typed)
-    assert ssm.describe_parameters()["Parameters"] == []
+def test_name_that_two_parameters_share_is_stored_once(ssm: Any, right: dict[str, str]) -> None:
+    named = {**STACK, "UpstashFlushTokenParameter": "/shop/token"}
+    assert Secrets(ssm, named, right, None).store_missing() == ["/shop/url", "/shop/token"]
 
 
-def test_where_nobody_can_be_asked_it_says_what_to_set(ssm: Any) -> None:
-    with pytest.raises(Failure, match=r"/shop/url is missing: .*UPSTASH_REDIS_REST_URL"):
-        store_what_is_missing(ssm, STACK, {}, nobody)
-
-
-def test_nothing_of_a_secret_is_printed(ssm: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    told = store_what_is_missing(ssm, STACK, ENVIRON, nobody)
-    assert "s3cr3t" not in "".join([*told, *capfd.readouterr()])
+def test_nothing_of_a_secret_is_printed(
+    ssm: Any, right: dict[str, str], capfd: pytest.CaptureFixture[str]
+) -> None:
+    told = Secrets(ssm, STACK, right, None).store_missing()
+    assert right[TOKEN] not in "".join([*told, *capfd.readouterr()])

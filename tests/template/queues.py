@@ -94,7 +94,8 @@ PUBLIC = ("BlockPublicAcls", "BlockPublicPolicy", "IgnorePublicAcls", "RestrictP
 def a_bucket_is_private_and_outlives_the_stack(template: Template) -> Iterator[str]:
     for bucket, resource in resources(template, "S3::Bucket").items():
         properties = resource["Properties"]
-        if {resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy")} != {"Retain"}:
+        kept = (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
+        if kept != ("RetainExceptOnCreate", "Retain"):
             yield f"{bucket} is deleted with the stack, and the documents in it"
         if properties.get("VersioningConfiguration") != {"Status": "Enabled"}:
             yield f"{bucket} keeps no versions"

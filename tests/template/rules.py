@@ -240,7 +240,7 @@ def a_new_layer_reaches_the_alias(template: Template) -> Iterator[str]:
     for layer, resource in resources(template, "LayerVersion").items():
         if resource["Properties"].get("PublishLambdaVersion") is not True:
             yield f"{layer} publishes no function version when it changes"
-        if resource["Properties"].get("RetentionPolicy") != "Retain":
+        if resource.get("DeletionPolicy") != "RetainExceptOnCreate":
             yield f"{layer} is deleted while older function versions still name it"
 
 

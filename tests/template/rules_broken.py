@@ -111,7 +111,7 @@ BREACHES: list[Breach] = [
     (rules.a_new_layer_reaches_the_alias, f"{ASK}/AutoPublishAliasAllProperties", ABSENT),
     (rules.a_new_layer_reaches_the_alias, f"{FLUSH}/AutoPublishAliasAllProperties", False),
     (rules.a_new_layer_reaches_the_alias, f"{LAYER}/Properties/PublishLambdaVersion", ABSENT),
-    (rules.a_new_layer_reaches_the_alias, f"{LAYER}/Properties/RetentionPolicy", "Delete"),
+    (rules.a_new_layer_reaches_the_alias, f"{LAYER}/DeletionPolicy", "Delete"),
     (rules.everything_is_built_for_one_target, f"{SHARED}/Runtime", "python3.13"),
     (rules.everything_is_built_for_one_target, f"{FLUSH}/Architectures", ["x86_64"]),
     (rules.everything_is_built_for_one_target, f"{LAYER}/Metadata/BuildArchitecture", ABSENT),
