@@ -46,7 +46,7 @@ def hishel(*, shared: bool) -> Cache:
             def send(method: str, path: str, **rest: Any) -> Reply:
                 found = client.request(method, path, **rest)
                 known = found.extensions["caching"]
-                served = known.from_cache and not known.revalidated
+                served = known["from_cache"] and not known["revalidated"]
                 return Reply(found.status_code, dict(found.headers), found.content, served)
 
             yield send

@@ -67,8 +67,16 @@ def test_supported_front_gets_a_reply_in_its_own_form(model: Bedrock) -> None:
     assert statuses == dict.fromkeys(sent, 200) | STATUS
 
 
+def problem(reply: Any) -> Any:
+    """Return the problem of a reply, which an HTTP front or an invocation gets."""
+    if "statusCode" not in reply:
+        return reply["error"]
+    assert 400 <= reply["statusCode"] < 500
+    return json.loads(reply["body"])["error"]
+
+
 def test_unsupported_front_gets_a_problem_that_names_it(model: Bedrock) -> None:
-    errors = {name: invoke(event(name))["error"] for name in names("unsupported")}
+    errors = {name: problem(invoke(event(name))) for name in names("unsupported")}
     assert {error["code"] for error in errors.values()} == {"unsupported_front"}
     assert [name for name, error in errors.items() if front_of(name) not in error["message"]] == []
     assert model.requests == []
@@ -81,9 +89,18 @@ def front_of(name: str) -> str:
 
 
 def test_event_of_another_service_gets_a_problem(model: Bedrock) -> None:
-    sent = names("services", "schedules", "sqs")
-    codes = {name: invoke(event(name))["error"]["code"] for name in sent}
-    assert set(codes.values()) <= {"invalid", "unsupported_front"}, codes
+    codes = {name: problem(invoke(event(name)))["code"] for name in names("services", "schedules")}
+    assert set(codes.values()) == {"invalid", "unsupported_front"}, codes
+    assert model.requests == []
+
+
+def test_queue_keeps_its_messages(model: Bedrock) -> None:
+    for name in names("sqs"):
+        sent = event(name)
+        reply = invoke(sent)
+        assert problem(reply)["code"] == "unsupported_front", name
+        kept = [failure["itemIdentifier"] for failure in reply["batchItemFailures"]]
+        assert kept == [record["messageId"] for record in sent["Records"]], name
     assert model.requests == []
 
 

@@ -4,6 +4,7 @@ import json
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import which
 from typing import Any
 
 import http_sf
@@ -74,16 +75,16 @@ def test_description_is_fetched_once_or_revalidated(send: Send) -> None:
 
 def test_conditional_request_gets_304_with_the_headers_of_the_200(url: str) -> None:
     with httpx.Client(base_url=url) as client:
-        for method, path, body in (("GET", "/openapi.json", None), ("POST", "/ask", QUESTION)):
-            client.request(method, path, json=body)  # in the cache from here
-            full = client.request(method, path, json=body)
-            tag = {"If-None-Match": f'"other", {full.headers["etag"]}'}
-            known = client.request(method, path, json=body, headers=tag)
-            assert (known.status_code, known.content) == (304, b"")
-            for name in ("cache-control", "etag", "vary"):  # RFC 9110, section 15.4.5
-                assert known.headers.get(name) == full.headers.get(name)
-            other = client.request(method, path, json=body, headers={"If-None-Match": '"other"'})
-            assert (other.status_code, other.content != b"") == (200, True)
+
+        def ask(tag: str) -> httpx.Response:
+            return client.post("/ask", json=QUESTION, headers={"If-None-Match": tag})
+
+        ask('"none"')
+        full = ask('"none"')
+        known = ask(f'"none", {full.headers["etag"]}')
+    assert (full.status_code, known.status_code, known.content) == (200, 304, b"")
+    for name in ("cache-control", "etag", "vary"):  # RFC 9110, section 15.4.5
+        assert known.headers.get(name) == full.headers.get(name)
 
 
 def test_strong_etag_names_one_body(url: str) -> None:
@@ -105,28 +106,19 @@ def curl(url: str, tag: Path, *options: str) -> tuple[int, str]:
     return int(status), body
 
 
-@pytest.mark.parametrize(
-    ("path", "options"),
-    [
-        ("/openapi.json", []),
-        ("/ask", ["-H", "content-type: application/json", "-d", json.dumps(QUESTION)]),
-    ],
-)
-def test_curl_fetches_a_body_once(url: str, tmp_path: Path, path: str, options: list[str]) -> None:
-    tag = tmp_path / "etag"
-    tag.touch()
-    status, body = curl(url + path, tag, *options)
-    assert status == 200
-    assert body != ""
-    assert curl(url + path, tag, *options) == (304, "")
+ASKS = ("-H", "content-type: application/json", "-d", json.dumps(QUESTION))
 
 
-def test_curl_fetches_an_answer_again_that_changed(url: str, tmp_path: Path) -> None:
+@pytest.mark.skipif(which("curl") is None, reason="curl is not installed; httpx does the same")
+def test_curl_fetches_an_answer_once_and_again_when_it_has_changed(
+    url: str, tmp_path: Path
+) -> None:
     tag = tmp_path / "etag"
     tag.touch()
-    asks = ["-H", "content-type: application/json", "-d", json.dumps(QUESTION)]
-    assert curl(f"{url}/ask", tag, *asks)[0] == 200
-    status, body = curl(f"{url}/ask", tag, *asks, "-H", "cache-control: no-cache")
+    status, body = curl(f"{url}/ask", tag, *ASKS)
+    assert (status, json.loads(body)["answer"]) == (200, "Answer 1.")
+    assert curl(f"{url}/ask", tag, *ASKS) == (304, "")
+    status, body = curl(f"{url}/ask", tag, *ASKS, "-H", "cache-control: no-cache")
     assert (status, json.loads(body)["answer"]) == (200, "Answer 2.")
 
 
@@ -156,7 +148,7 @@ def well_formed(reply: httpx.Response) -> tuple[str, dict[str, Any]]:
     """Parse ``Cache-Status`` (RFC 9211) and ``Age``; return the cache's name and what it says."""
     members: Any = http_sf.parse(reply.headers["cache-status"].encode(), tltype="list")
     ((name, told),) = members
-    assert ("hit" in told) != ("fwd" in told)
+    assert not {"hit", "fwd"} <= told.keys()
     assert told.get("hit", True) is True
     assert str(told.get("fwd", "miss")) in FORWARDED
     assert all(type(told[name]) is int for name in ("ttl", "fwd-status") if name in told)
