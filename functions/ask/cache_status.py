@@ -1,29 +1,32 @@
-"""How an answer's history in the cache is told to an HTTP caller."""
+"""What the cache did for a request, as its caller is told: in headers and in the body."""
 
 from __future__ import annotations
 
-from typing import Any, TypeGuard
+from typing import Any
 
 from llm_cache import CachePolicy, Mode, Outcome, Reason, Report, Status
 
 NAME = "llm-cache"
+SERVED = (Status.HIT, Status.STALE)
 
-# RFC 9211, section 2.2: why a request went to the model.
+# RFC 9211, section 2.2: why the cache had the model called. Other misses are "uri-miss".
 FORWARDED = {
-    Mode.USE: "uri-miss",
-    Mode.READ_ONLY: "uri-miss",
-    Mode.REFRESH: "request",
-    Mode.BYPASS: "bypass",
+    Reason.EXPIRED: "stale",
+    Reason.TOO_OLD: "request",
+    Reason.NOT_TAGGED: "request",
+    Reason.NOT_READ: "request",
 }
 
 
 def body(report: Report, policy: CachePolicy) -> dict[str, Any]:
     """Return the reply's ``cache`` field.
 
-    The status; age and TTL in whole seconds; the key; whether the answer is stored, or why not.
+    The status; whether the answer is stored; why it is not, else why it was a miss; age and TTL in
+    whole seconds; the key.
     """
     last = report.last
-    told = {"status": _status(report, policy), **_stored(report)}
+    stored = bool(report.stored or _served(report))
+    told = {"status": _status(report, policy), "stored": stored, "why": _why(report, stored=stored)}
     if last is None:
         return {**told, "age": None, "ttl": None, "key": None}
     age = int(last.age) if last.status in SERVED else None
@@ -31,44 +34,45 @@ def body(report: Report, policy: CachePolicy) -> dict[str, Any]:
     return {**told, "age": age, "ttl": ttl, "key": last.key}
 
 
-SERVED = (Status.HIT, Status.STALE)
-
-
-def _stored(report: Report) -> dict[str, Any]:
-    """Tell if the answer is in the cache, and if not, why."""
-    stored = any(outcome.status in (*SERVED, Status.STORED) for outcome in report.outcomes)
-    unstored = (Status.SKIPPED, Status.ERROR)
-    whys = [outcome.why for outcome in report.outcomes if outcome.status in unstored]
-    return {"stored": stored, "why": whys[-1] if whys and not stored else None}
-
-
 def headers(report: Report, policy: CachePolicy) -> dict[str, str]:
-    """Return ``Cache-Status`` (RFC 9211) and, for a hit, ``Age`` (RFC 9111, section 5.1)."""
-    last = report.last
-    if _collapsed(last):  # section 2.7
-        return {"Cache-Status": f'{NAME}; fwd=uri-miss; collapsed; key="{_hash(last.key)}"'}
-    if last is not None and (report.hits or last.status is Status.STALE):
-        told = f'{NAME}; hit; ttl={int(last.ttl or 0)}; key="{_hash(last.key)}"'
-        if not report.hits:  # RFC 9211, section 2.4: its ttl is negative
-            told += "; detail=stale-if-error"
-        return {"Cache-Status": told, "Age": str(int(last.age))}
-    why = "miss" if report.errors else FORWARDED[policy.effective_mode]
-    if any(outcome.why is Reason.TOO_OLD for outcome in report.having(Status.MISS)):
-        why = "request"
-    stored = f"; stored; ttl={int(last.ttl or 0)}" if last is not None and report.stored else ""
-    key = f'; key="{_hash(last.key)}"' if last is not None else ""
-    detail = "; detail=cache-unavailable" if report.errors else ""
-    return {"Cache-Status": f"{NAME}; fwd={why}{stored}{key}{detail}"}
+    """Return ``Cache-Status`` (RFC 9211) and, for a stored answer, ``Age`` (RFC 9111, 5.1)."""
+    served = _served(report)
+    if served is None:
+        return {"Cache-Status": "; ".join([NAME, *_forwarded(report, policy)])}
+    key = f'key="{_hash(served.key)}"'
+    if served.why is Reason.COLLAPSED:  # RFC 9211, section 2.7
+        return {"Cache-Status": f"{NAME}; fwd=uri-miss; collapsed; {key}"}
+    told = [NAME, "hit", f"ttl={int(served.ttl or 0)}", key]  # an expired answer's is negative
+    detail = "stale-if-error" if not report.hits and _missed(report) else served.why
+    told += [f"detail={detail}"] if detail else []
+    return {"Cache-Status": "; ".join(told), "Age": str(int(served.age))}
+
+
+def _forwarded(report: Report, policy: CachePolicy) -> list[str]:
+    """Return the parameters of an answer of the model, or of no answer."""
+    last, missed, mode = report.last, _missed(report), policy.effective_mode
+    why = missed.why if missed else None
+    told = [] if mode is Mode.ONLY_IF_CACHED else [f"fwd={_forward(missed, mode)}"]
+    if last is not None and report.stored:
+        told += ["stored", f"ttl={int(last.ttl or 0)}"]
+    if last is not None and last.key:
+        told.append(f'key="{_hash(last.key)}"')
+    return [*told, f"detail={why}"] if why else told
+
+
+def _forward(missed: Outcome | None, mode: Mode) -> str:
+    if mode is Mode.BYPASS:
+        return "bypass"
+    if missed is None or missed.status is Status.ERROR:
+        return "miss"  # the cache does not know what is stored
+    assert missed.why is not None  # noqa: S101  a miss has a reason
+    return FORWARDED.get(missed.why, "uri-miss")
 
 
 def _status(report: Report, policy: CachePolicy) -> str:
-    last = report.last
-    if _collapsed(last):
-        return "collapsed"
-    if last is not None and last.status is Status.STALE:
-        return "stale"
-    if report.hits:
-        return "hit"
+    served = _served(report)
+    if served is not None:
+        return "collapsed" if served.why is Reason.COLLAPSED else str(served.status)
     if report.errors:
         return "error"
     if policy.effective_mode in (Mode.REFRESH, Mode.BYPASS):
@@ -76,9 +80,23 @@ def _status(report: Report, policy: CachePolicy) -> str:
     return "miss"
 
 
-def _collapsed(last: Outcome | None) -> TypeGuard[Outcome]:
-    """Whether the answer is one that another request was waiting for the model for."""
-    return last is not None and last.why is Reason.COLLAPSED
+def _served(report: Report) -> Outcome | None:
+    """Return the outcome of the stored answer that the caller gets, if it gets one."""
+    last = report.last
+    return last if last is not None and last.status in SERVED else None
+
+
+def _missed(report: Report) -> Outcome | None:
+    """Return the lookup that had the model called: a miss, or a failure of the cache."""
+    return next((one for one in report.outcomes if one.status in (Status.MISS, Status.ERROR)), None)
+
+
+def _why(report: Report, *, stored: bool) -> Reason | None:
+    unstored = [one for one in report.outcomes if one.status in (Status.SKIPPED, Status.ERROR)]
+    if unstored and not stored:
+        return unstored[-1].why
+    missed = _missed(report)
+    return missed.why if missed else None
 
 
 def _hash(key: str) -> str:

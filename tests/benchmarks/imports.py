@@ -59,7 +59,7 @@ def statements(built: Artifacts, replaced: Path) -> dict[str, tuple[list[Path], 
         "clear and reclaim": (layer, "from llm_cache import CacheNamespace"),
         ASK: (layer, of_ask),
         "ask, the function, for a hit": (ask, "import ask"),
-        "ask, the function with its model": (ask, "import ask, asking"),
+        "ask, the function with its model": (ask, "import ask, prompt"),
         FLUSH: (flush, "import flush_cache"),
     }
 

@@ -14,11 +14,10 @@ from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context, function_url
 from tests.waits import waiting
 
-import answering
+import answer
 import ask
-import defaults
-import routes
-import tenant
+import identity
+import web
 from bedrock import model
 from local_cloud.children import wait_until
 
@@ -44,9 +43,9 @@ def cold() -> None:
     """Forget what a warm environment keeps."""
     model.model.cache_clear()
     model.answers.cache_clear()
-    tenant.sharing.cache_clear()
-    answering.responses.cache_clear()
-    defaults.defaults.cache_clear()
+    for setting in (identity.sharing, answer.defaults, web.prefix, web.origins, answer.responses):
+        setting.cache_clear()
+    web.app.middleware_stack = None
 
 
 def call(
@@ -87,7 +86,7 @@ async def at_once(model: Bedrock, events: Sequence[dict[str, Any]], calls: int) 
 
 async def _post(event: dict[str, Any]) -> httpx.Response:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await routes.app({**scope, "aws.event": event}, receive, send)
+        await web.app({**scope, "aws.event": event}, receive, send)
 
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://ask") as client:

@@ -6,14 +6,14 @@ from contextlib import contextmanager
 
 import uvicorn
 
-import routes
+import web
 from local_cloud.children import wait_until
 
 
 @contextmanager
 def served() -> Iterator[int]:
     """Serve it; yield the port."""
-    config = uvicorn.Config(routes.app, port=0, lifespan="off", log_config=None)
+    config = uvicorn.Config(web.app, port=0, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)
     thread.start()

@@ -11,7 +11,7 @@ from tests.functions.asking import QUESTION, Reply, call
 from tests.functions.bedrock import Bedrock
 from tests.functions.serving import served
 
-import service
+import description
 from local_cloud.children import wait_until
 
 
@@ -135,4 +135,4 @@ def test_every_header_that_is_taken_is_read(model: Bedrock) -> None:
 
 
 def test_the_description_is_json(model: Bedrock) -> None:
-    assert json.loads(json.dumps(service.description())) == service.description()
+    assert json.loads(json.dumps(description.description(""))) == description.description("")

@@ -4,6 +4,7 @@ import json
 from copy import deepcopy
 from typing import Any, cast
 
+import direct
 import pytest
 from tests.functions.asking import QUESTION, cold, handle
 from tests.functions.bedrock import Bedrock
@@ -12,7 +13,6 @@ from tests.functions.fronts import ALL, HTTP, NOT_HTTP, front
 from upstash_redis import Redis
 
 import ask
-import direct
 import flush_cache
 from llm_cache import InvalidPolicy
 

@@ -7,7 +7,7 @@ import pytest
 from tests.functions.asking import QUESTION, call, cold
 from tests.functions.bedrock import Bedrock
 
-import defaults
+import answer
 from llm_cache import InvalidSettings
 
 MODEL = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 100, "stop": ["END"]}
@@ -99,9 +99,9 @@ def test_a_wrong_setting_of_stale_answers_fails_at_the_start(
 ) -> None:
     for wrong in ("soon", "-1", "nan"):
         monkeypatch.setenv("STALE_IF_ERROR", wrong)
-        defaults.defaults.cache_clear()
+        answer.defaults.cache_clear()
         with pytest.raises(InvalidSettings, match=f"STALE_IF_ERROR='{wrong}' is not accepted"):
-            defaults.defaults()
+            answer.defaults()
 
 
 def test_the_description_is_whole_and_of_what_is_checked(model: Bedrock) -> None:

@@ -12,7 +12,7 @@ from tests.functions.events import function_url, signed_by
 from tests.functions.serving import served
 from upstash_redis import Redis
 
-import tenant
+import identity
 from llm_cache import InvalidSettings
 from llm_cache.keys import tag_hash
 
@@ -84,7 +84,7 @@ def test_a_wrong_setting_is_refused_by_its_name_at_the_start(shared: Any, value:
     with pytest.raises(
         InvalidSettings, match=r"SHARE_ANSWERS=.* one of nobody, role, account, all"
     ):
-        tenant.sharing()
+        identity.sharing()
 
 
 def test_the_functions_own_account_is_not_the_callers(shared: Any) -> None:

@@ -11,7 +11,7 @@ from tests.functions.bedrock import USAGE, Bedrock
 from tests.functions.events import function_url
 from upstash_redis import Redis
 
-import answering
+import answer
 from llm_cache import Reason
 from llm_cache.bounds import MAX_COUNT
 
@@ -211,8 +211,8 @@ def test_planted_response_of_another_shape_is_a_miss(
 
 @pytest.mark.parametrize("response", [RIGHT, *PLANTED.values()])
 def test_response_of_another_shape_is_not_stored(model: Bedrock, response: Any) -> None:
-    with answering.responses().policy() as report:
-        answering.responses().update({"question": "?"}, response)
+    with answer.responses().policy() as report:
+        answer.responses().update({"question": "?"}, response)
     assert report.stored == (response == RIGHT)
 
 

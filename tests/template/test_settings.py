@@ -8,8 +8,8 @@ from tests.template import loader
 import document
 import lifetimes
 import naming
+from identity import VARIABLE, Sharing
 from llm_cache import CacheMetrics, Settings
-from tenant import VARIABLE, Sharing
 
 FUNCTIONS = loader.functions(loader.load())
 

@@ -1,46 +1,53 @@
-"""What the function says of itself: that it runs, and what it takes and returns."""
+"""The OpenAPI description of the function."""
 
 from __future__ import annotations
 
 from functools import cache
 from typing import Any
 
-from starlette.requests import Request
-from starlette.responses import JSONResponse
-
 import llm_cache
 from question import question
 
 REF = "#/components/schemas/"
-
-
-async def health(_: Request) -> JSONResponse:
-    """Say that the function runs; touches neither the cache nor the model."""
-    return JSONResponse({"status": "ok"})
-
-
-async def openapi(_: Request) -> JSONResponse:
-    """Return the OpenAPI description of the function."""
-    return JSONResponse(description())
+# As AWS describes it: the caller signs each request with SigV4.
+SIGV4 = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "Authorization",
+    "x-amazon-apigateway-authtype": "awsSigv4",
+}
 
 
 @cache
-def description() -> dict[str, Any]:
-    """Describe the requests by what checks them."""
-    from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415  nobody else needs it
-
-    asked = GenerateJsonSchema().generate(question())
-    schemas = {"Question": asked, "Answer": ANSWER, "Problem": PROBLEM}
+def description(prefix: str) -> dict[str, Any]:
+    """Describe the requests by what checks them; ``prefix`` is what precedes each path."""
+    schemas = {"Question": _question(), "Answer": ANSWER, "Problem": PROBLEM}
     return {
         "openapi": "3.1.0",
         "info": {"title": "ask", "version": llm_cache.__version__},
+        "servers": [{"url": prefix or "/"}],
+        "security": [{"sigv4": []}],
         "paths": {
             "/ask": {"post": _ask()},
-            "/health": {"get": {"responses": {"200": _json("It runs.", {"type": "object"})}}},
-            "/openapi.json": {"get": {"responses": {"200": _json("This.", {"type": "object"})}}},
+            "/health": {"get": _get("health", "Tell that the function runs.")},
+            "/openapi.json": {"get": _get("openapi", "Return this description.")},
         },
-        "components": {"schemas": schemas},
+        "components": {"schemas": schemas, "securitySchemes": {"sigv4": SIGV4}},
     }
+
+
+def _question() -> dict[str, Any]:
+    from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415  nothing else needs it
+
+    described = GenerateJsonSchema().generate(question())
+    (turns,) = (one for one in described["properties"]["messages"]["anyOf"] if "items" in one)
+    turns["prefixItems"] = [{"properties": {"role": {"const": "user"}}}]  # the user begins
+    return described
+
+
+def _get(operation: str, summary: str) -> dict[str, Any]:
+    responses = {"200": _json(summary, {"type": "object"})}
+    return {"operationId": operation, "summary": summary, "responses": responses}
 
 
 def _ask() -> dict[str, Any]:
@@ -53,9 +60,9 @@ def _ask() -> dict[str, Any]:
             "content": {"application/json": {"schema": {"$ref": f"{REF}Answer"}}},
         },
         "304": {"description": "The caller has this answer: If-None-Match names its ETag."},
-        "400": {"description": "Of the front, not the function: no HTTP that can be read."},
     }
     return {
+        "operationId": "ask",
         "summary": "Ask a question.",
         "parameters": [
             {"name": name, "in": "header", "required": False, **_text(what)}
@@ -84,14 +91,16 @@ TAKEN = {
 TOLD = {
     "Cache-Status": "What the cache did (RFC 9211).",
     "Age": "Seconds since the answer was computed.",
-    "ETag": "Names this answer.",
+    "ETag": "Names this answer; it is weak, because the other fields change.",
 }
 WHY = {
-    403: "Who asks is not known: AWS names nobody in the request.",
+    400: "The request cannot be read: its path, method or body.",
+    403: "The caller is not known: AWS names nobody in the request.",
     413: "The body is too large.",
-    422: "The body, or a header, is not as described.",
-    500: "Something unexpected.",
-    502: "The model failed, refused the request, or returned no text.",
+    415: "The body is compressed, or not UTF-8.",
+    422: "The body, or a header, is not as described; or the model refused the parameters.",
+    500: "The function cannot call its model as the operator has set it.",
+    502: "The model returned no text, or the function failed.",
     503: "The model takes no more requests now; Retry-After says when, if it said so.",
     504: "The model was too slow, or only-if-cached found nothing.",
 }
@@ -110,7 +119,7 @@ ANSWER = {
             "properties": {
                 "status": {"type": "string"},
                 "stored": {"type": "boolean", "description": "The answer is in the cache."},
-                "why": {**TEXT, "description": "Why it is not."},
+                "why": {**TEXT, "description": "Why it is not, else why it was a miss."},
                 "age": KNOWN,
                 "ttl": KNOWN,
                 "key": TEXT,

@@ -1,9 +1,10 @@
-"""What the model is asked for a request. Imports LangChain: only who asks the model does."""
+"""What a request asks of the model. Imports LangChain, so only a miss imports this module."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
@@ -14,7 +15,7 @@ from langchain_core.messages import (
 from bedrock.failures import Cause, Failure
 from bedrock.model import model, stop_reason, text, usage
 from llm_cache import CacheMiss, Uncached, uncacheable
-from problems import Problem
+from problem import Problem
 
 ROLES = {"user": HumanMessage, "assistant": AIMessage}
 STATUS = {
@@ -27,19 +28,35 @@ STATUS = {
 
 def ask_the_model(request: dict[str, Any]) -> dict[str, Any] | Uncached:
     """Return ``{"answer", "stop_reason", "usage"}``; raise a ``Problem`` without an answer."""
+    parameters = request.get("parameters", {})
     try:
-        message: AIMessage = model().invoke(prompt(request), **request.get("parameters", {}))
+        message = chosen(parameters).invoke(prompt(request), **parameters)
     except CacheMiss:  # the model was not called: the caller accepts a stored answer only
         raise
     except Exception as error:
         failure = Failure.of(error)
         if failure is None:
             raise
-        status, wait = STATUS[failure.cause], failure.retry_after
-        if failure.cause is Cause.REFUSED and not request.get("parameters"):
-            status = 500  # what the operator has set was refused, and nothing of the caller's
-        raise Problem(status, failure.cause, failure.message, retry_after=wait) from error
+        raise _unanswered(failure, by_the_caller=bool(parameters)) from error
     return _answered(message)
+
+
+def chosen(parameters: dict[str, Any]) -> BaseChatModel:
+    """Return the model; without its default temperature beside a caller's ``top_p``.
+
+    Some models refuse the two together.
+    """
+    if "top_p" in parameters and "temperature" not in parameters:
+        return model().model_copy(update={"temperature": None})
+    return model()
+
+
+def _unanswered(failure: Failure, *, by_the_caller: bool) -> Problem:
+    status = STATUS[failure.cause]
+    if failure.cause is Cause.REFUSED and not by_the_caller:
+        status = 500  # the model refused what the operator has set
+    headers = {"Retry-After": failure.retry_after} if failure.retry_after else None
+    return Problem(status, failure.cause, failure.message, headers=headers)
 
 
 def _answered(message: AIMessage) -> dict[str, Any] | Uncached:
