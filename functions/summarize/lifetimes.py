@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+from faults import Permanent
 from llm_cache import InvalidPolicy
 from llm_cache.settings import seconds_of
 from llm_cache.ttl import seconds
-from refusals import NotSummarized
 
 ATTRIBUTE = "cache-ttl"
 IMMUTABLE, MUTABLE = "SUMMARY_TTL_IMMUTABLE", "SUMMARY_TTL_MUTABLE"
@@ -45,11 +45,11 @@ def lifetimes() -> Lifetimes:
 def asked_for(attributes: Mapping[str, Any]) -> float | None:
     """Return the seconds that the attribute ``cache-ttl`` asks for, if there is one.
 
-    0: the summary is not kept in the cache. Raises ``NotSummarized`` for what is no number.
+    0: the summary is not kept in the cache. Raises ``Permanent`` for anything else.
     """
     if ATTRIBUTE not in attributes:
         return None
     try:
         return seconds(ATTRIBUTE, float(attributes[ATTRIBUTE]["stringValue"]))
     except (TypeError, ValueError, KeyError, InvalidPolicy):
-        raise NotSummarized(f"the attribute {ATTRIBUTE} is no number of seconds") from None
+        raise Permanent(f"the attribute {ATTRIBUTE} is not a number of seconds") from None

@@ -5,38 +5,29 @@ from __future__ import annotations
 from typing import Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.utilities import batch
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 
+from attempt import attempted
 from document import max_bytes
-from lifetimes import asked_for, lifetimes
+from lifetimes import lifetimes
 from llm_cache import traced
-from naming import named
-from refusals import why
-from summary import counted, summarize
-from visibility import come_again
+from message import Message, records
+from summary import counted
 
 logger = Logger()
 lifetimes(), max_bytes()  # a wrong setting fails here, at the start, and not a message
 
 
-def one(record: SQSRecord) -> None:
-    """Summarize what a message names; raise, and it comes again, in the end to the dead letters."""
-    logger.set_correlation_id(record.message_id)
-    try:
-        for document in named(record.body):
-            done = summarize(document, asked_for(record.message_attributes))
-            logger.info("summarized", extra={"document": document.hashed, "done": done})
-    except Exception as error:
-        logger.warning("not summarized", extra={"why": why(error)})
-        come_again(record, error)
-        raise
+def done(record: dict[str, Any]) -> bool:
+    """Summarize what a record names; return whether SQS may delete its message."""
+    logger.set_correlation_id(record["messageId"])
+    tried = [attempted(message) for message in Message.of(record).split()]
+    return all(tried)
 
 
 @traced
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], context: Any) -> Any:
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """Summarize what each message of a batch names, and tell SQS which ones failed."""
-    processor = batch.BatchProcessor(batch.EventType.SQS, raise_on_entire_batch_failure=False)
     with counted(context):
-        return batch.process_partial_response(event, one, processor)
+        failed = [record["messageId"] for record in records(event) if not done(record)]
+    return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}

@@ -6,25 +6,28 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from contextvars import copy_context
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
-import beside
+import summary_file
 from bedrock.chosen import max_tokens, model_id
 from bedrock.usage import is_usage
+from bill import Bill
 from document import Document, fetch
+from faults import OutOfTime, Permanent, worst
 from lifetimes import lifetimes
 from llm_cache import CacheMetrics, CachePolicy, ResponseCache, uncacheable
 from llm_cache.scope import time_left
-from naming import Name
+from object_name import Name
 from pieces import split
-from refusals import NotSummarized, OutOfTime
 
 CODE = 1  # enters the keys: raise it when the model is asked another thing for the same text
 TAG = "summaries"  # to clear them by, and leave other answers
 NEEDED = 20.0  # seconds without which no document is begun, and the model not asked
 RESERVE = 5.0  # seconds kept to write the summary, and to tell which messages failed
 AT_ONCE = 4  # pieces of a document
+
+Ask = Callable[[dict[str, Any]], dict[str, Any]]
 metrics = CacheMetrics.from_env()
 
 
@@ -57,60 +60,71 @@ def counted(context: Any) -> Iterator[None]:
             metrics.write(report)
 
 
-def summarize(name: Name, asked: float | None = None) -> str:
-    """Write the summary of a document beside it, unless it is there; say what was done.
+def summarize(name: Name, asked: float | None, bill: Bill) -> str:
+    """Write the summary of a document beside it, unless it is there; return what was done.
 
-    ``asked``: the seconds for which the cache shall keep it. Raises ``NotSummarized``.
+    ``asked``: the seconds that the message wants it kept in the cache. ``bill`` counts the calls of
+    the model. Raise ``NotSummarized``.
     """
     enough_time()
-    document = fetch(name)
-    return beside.write(document, made_by(), lambda: summary_of(document, asked))
+    match fetch(name):
+        case Document() as document:
+            made = partial(summary_of, document, asked, bill)
+            return summary_file.write(document, made_by(), made)
+        case done:
+            return done
 
 
-def summary_of(document: Document, asked: float | None) -> str:
+def summary_of(document: Document, asked: float | None, bill: Bill) -> str:
     """Return the summary, kept by what the text says, whatever the document is called."""
     ttl = lifetimes().of(immutable=document.immutable, asked=asked)
     policy = CachePolicy(tenant=document.name.bucket, tags=[TAG], ttl=ttl)
-    with responses().policy(policy):
-        return reduced(document.text, responses().cached(by_the_model))
+    with responses().policy(policy) as report:
+        try:
+            return reduced(document.text, responses().cached(partial(by_the_model, bill)), bill)
+        finally:
+            bill.stored = report.stored
 
 
-def reduced(text: str, ask: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
+def reduced(text: str, ask: Ask, bill: Bill) -> str:
     """Return the summary of a text; of a long one, that of its pieces' summaries."""
-    summaries = each([{"text": piece} for piece in split(text)], ask)
+    pieces = split(text)
+    bill.needed += len(pieces)
+    summaries = each([{"text": piece} for piece in pieces], ask)
     if len(summaries) == 1:
         return summaries[0]
     together = "\n\n".join(summaries)
     if len(together) > len(text) / 2:
-        raise NotSummarized("the summaries of its pieces are not shorter")
-    return reduced(together, ask)
+        raise Permanent("the summaries of its pieces are not shorter")
+    return reduced(together, ask, bill)
 
 
-def each(
-    requests: list[dict[str, str]], ask: Callable[[dict[str, Any]], dict[str, Any]]
-) -> list[str]:
+def each(requests: list[dict[str, str]], ask: Ask) -> list[str]:
     """Ask for each, a few at once; after a failure for no more of them, and for none too late."""
     pool = ThreadPoolExecutor(AT_ONCE)
     asked = [pool.submit(copy_context().run, ask, request) for request in requests]
     wait(asked, spendable(), FIRST_EXCEPTION)
     pool.shutdown(wait=False, cancel_futures=True)
     wait([one for one in asked if not one.cancelled()], spendable())  # what is paid for is kept
-    answers = [one.result() for one in asked if _settled(one)]
-    if len(answers) < len(asked):
+    settled = [one for one in asked if _settled(one)]
+    if errors := [error for one in settled if (error := one.exception())]:
+        raise worst(errors)
+    if len(settled) < len(asked):
         raise OutOfTime
-    return [answer["summary"] for answer in answers]
+    return [one.result()["summary"] for one in settled]
 
 
 def _settled(one: Future[Any]) -> bool:
     return one.done() and not one.cancelled()
 
 
-def by_the_model(request: dict[str, Any]) -> dict[str, Any]:
+def by_the_model(bill: Bill, request: dict[str, Any]) -> dict[str, Any]:
     """Ask the model, if there is the time to wait for it."""
     enough_time()
-    from summarizing import ask_the_model  # noqa: PLC0415  here, since a hit does without
+    from model_call import ask_the_model  # noqa: PLC0415  here, since a hit does without
 
-    return ask_the_model(request)
+    with bill.call():
+        return ask_the_model(request)
 
 
 def enough_time() -> None:

@@ -28,7 +28,7 @@ from local_cloud.invocation import Invocation
 from local_cloud.lambda_runtime import Deployed, Environment
 from local_cloud.model import Fault
 from local_cloud.summaries import REPORT, Summaries
-from summarizing import TASK
+from model_call import TASK
 
 CALLERS = ("alice", "bob", "carol")
 COUNTRIES = """

@@ -1,7 +1,7 @@
 """Documents in a bucket, and messages that name them, for the function that summarizes."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, cast
@@ -12,11 +12,11 @@ from moto import mock_aws
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context
 
-import document
 import lifetimes
+import queues
+import storage
 import summarize
 import summary
-import visibility
 from bedrock import model
 from local_cloud import events
 
@@ -31,8 +31,8 @@ def cold() -> None:
     model.answers.cache_clear()
     summary.responses.cache_clear()
     lifetimes.lifetimes.cache_clear()
-    document.s3.cache_clear()
-    visibility.sqs.cache_clear()
+    storage.s3.cache_clear()
+    queues.sqs.cache_clear()
 
 
 @dataclass
@@ -79,12 +79,12 @@ def bucket(
         s3.create_bucket(Bucket=name)
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         documents = Documents(s3, name)
-        document.s3().meta.events.register(
+        storage.s3().meta.events.register(
             "before-call.s3", lambda model, **_: documents.calls.append(model.name)
         )
         yield documents
         s3.close()
-        document.s3().close()
+        storage.s3().close()
     cold()
 
 
@@ -106,7 +106,20 @@ def message(told: object, number: int = 1, ttl: str | None = None) -> dict[str, 
     return {**record, "messageId": f"message-{number}"}
 
 
-def deliver(*messages: dict[str, Any], seconds: float = 300) -> list[str]:
-    """Hand a batch over; return the ids of the messages that failed."""
-    reply = summarize.handler({"Records": list(messages)}, cast(Any, Context(seconds)))
+class Countdown(Context):
+    """A context whose remaining seconds a test computes."""
+
+    def __init__(self, left: Callable[[], float]) -> None:
+        self.left = left
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(self.left() * 1000)
+
+
+def deliver(*messages: dict[str, Any], left: Callable[[], float] = lambda: 300) -> list[str]:
+    """Hand a batch over; return the ids of the messages that failed.
+
+    ``left``: the seconds that the invocation has left.
+    """
+    reply = summarize.handler({"Records": list(messages)}, cast(Any, Countdown(left)))
     return [failure["itemIdentifier"] for failure in reply["batchItemFailures"]]

@@ -13,8 +13,8 @@ from tests.functions.documents import Documents
 from tests.functions.events import Context, signed_by
 
 import ask
-import document
 import flush_cache
+import storage
 import summarize
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
@@ -256,7 +256,7 @@ def test_what_is_asked_of_s3(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", model.url)  # over HTTP; it refuses what is no POST
     documents.cold()
     delivered(heard, documents.body(KEY, of=BUCKET))
-    document.s3().close()
+    storage.s3().close()
     documents.cold()
     assert "S3 does not give the document: 501" in heard.text
     nothing_is_told(heard)

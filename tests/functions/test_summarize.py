@@ -8,7 +8,6 @@ from contextvars import ContextVar, copy_context
 from typing import Any
 
 import pytest
-from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from tests.functions.bedrock import Bedrock
 from tests.functions.documents import (
     BUCKET,
@@ -25,6 +24,7 @@ from upstash_redis import Redis
 
 import document
 import lifetimes
+import storage
 import summarize
 import summary
 from bedrock import chosen
@@ -111,7 +111,7 @@ def test_one_text_a_hundred_times_by_ten_environments_costs_one_call(
         _own.set(made())
         with summary.counted(Context(300)):
             for name in names:
-                summarize.one(SQSRecord(message(body(name))))
+                assert summarize.done(message(body(name)))
 
     model.hold = threading.Event()
     with monkeypatch.context() as patch, ThreadPoolExecutor(10) as pool:
@@ -283,7 +283,7 @@ def test_a_batch_that_fails_as_a_whole_is_reported_and_not_raised(documents: Doc
 
 def test_what_there_is_no_time_for_fails_at_once(model: Bedrock, documents: Documents) -> None:
     documents.put(KEY, TEXT)
-    assert deliver(message(body(KEY)), seconds=19) == ["message-1"]
+    assert deliver(message(body(KEY)), left=lambda: 19) == ["message-1"]
     assert documents.calls == []
     assert model.requests == []
 
@@ -523,7 +523,7 @@ def test_a_model_that_is_not_named_is_said_to_be_missing(
 
 
 def test_the_client_of_s3_is_bounded(documents: Documents) -> None:
-    config = document.s3().meta.config
+    config = storage.s3().meta.config
     assert (config.connect_timeout, config.read_timeout) == (3, 10)
 
 

@@ -7,7 +7,7 @@ from tests.template import loader
 
 import document
 import lifetimes
-import naming
+import object_name
 from identity import VARIABLE, Sharing
 from llm_cache import CacheMetrics, Settings
 
@@ -78,4 +78,4 @@ def test_the_function_that_summarizes_is_told_what_it_reads() -> None:
 def test_summaries_lie_where_the_function_may_write() -> None:
     statements = FUNCTIONS["SummarizeFunction"]["Policies"][2]["Statement"]
     (written,) = [it["Resource"] for it in statements if "s3:PutObject" in it.get("Action", ())]
-    assert written == {"Fn::Sub": f"${{Documents.Arn}}/{naming.SUMMARIES}*"}
+    assert written == {"Fn::Sub": f"${{Documents.Arn}}/{object_name.SUMMARIES}*"}

@@ -1,8 +1,8 @@
-"""The summary beside a document: in the same bucket, under a name that follows from its own.
+"""The summary of a document as an object in the same bucket, under a key made from the document's.
 
-It is written on a condition (If-None-Match, If-Match), so of those who summarize at once one writes
-it, a message that comes twice changes nothing, and an older content never takes the place of a
-newer one: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+It is written on a condition (If-None-Match, If-Match). So one of several concurrent writers
+succeeds, a message received twice changes nothing, and an older content never replaces a newer
+one: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 
-from document import Document, code_of, is_current, s3
-from refusals import NotSummarized
+from document import OUTDATED, Document, is_current
+from faults import NotNow
+from storage import ABSENT, code_of, failures, s3
 
-WRITTEN, THERE, OUTDATED = "written", "there already", "outdated by a newer document"
+WRITTEN, THERE = "written", "there already"
 TRIES = 3
-# 403 is also what is not there. What is lost to another: 412, 409, and 404 where it was deleted.
-ABSENT = {"NoSuchKey", "AccessDenied", "404", "403"}
+# Another writer was faster: 412, 409, and 404 where the summary was deleted.
 LOST = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}
 
 
@@ -35,24 +35,23 @@ class Found:
 
 
 def write(document: Document, made_by: list[Any], summary: Callable[[], str]) -> str:
-    """Write what ``summary`` returns, called only where it is wanted; say what was done.
+    """Write what ``summary`` returns, and call it only if it is needed; return what was done.
 
-    Two requests, or three where the summary of another content is there.
+    Two requests, or three if the summary of another content is there.
     """
     made = None
-    try:
-        for _ in range(TRIES):
+    for _ in range(TRIES):
+        with failures():
             found = _read(document)
             if found and found.source == document.source and found.made_by == made_by:
                 return THERE
             if found and found.source != document.source and not is_current(document):
                 return OUTDATED
-            made = made or summary()
+        made = made or summary()
+        with failures():
             if _put(document, {"summary": made, "made_by": made_by}, found):
                 return WRITTEN
-    except (ClientError, BotoCoreError) as error:
-        raise NotSummarized(f"S3 does not take the summary: {code_of(error)}") from None
-    raise NotSummarized("others wrote the summary in between, again and again")
+    raise NotNow("others wrote the summary in between, again and again")
 
 
 def _read(document: Document) -> Found | None:

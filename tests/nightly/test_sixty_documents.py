@@ -1,0 +1,50 @@
+"""Sixty documents of 1 MB, a model that takes ten seconds a call, and twenty hours of throttling."""
+
+from collections.abc import Iterator
+
+import pytest
+from tests.clock import Clock
+from tests.functions.bedrock import Bedrock
+from tests.functions.conftest import _model, loop, model  # noqa: F401
+from tests.functions.documents import Documents, bucket
+from tests.functions.simulation import CRASH, HOUR, Simulation, calls_needed, document
+from tests.functions.sqs import Sqs
+
+SIZE = 999_000  # bytes, within the limit with a poisonous sentence, too
+POISONOUS, CRASHING = 60, 61
+
+
+@pytest.fixture
+def documents(
+    model: Bedrock,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Documents]:
+    with bucket(model, monkeypatch) as made:
+        yield made
+
+
+def test_sixty_large_documents_survive_a_daily_quota_and_poison_among_them(
+    documents: Documents, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    texts = {
+        number: document(number, SIZE, poison=number == POISONOUS) for number in range(CRASHING + 1)
+    }
+    with Simulation(Sqs(clock), documents).connected(monkeypatch) as simulation:
+        for number, text in texts.items():
+            simulation.upload(CRASH if number == CRASHING else str(number), text)
+        simulation.throttled = (HOUR / 2, 20.5 * HOUR)
+        simulation.run()
+    healthy = range(POISONOUS)
+    needed = {number: calls_needed(text) for number, text in texts.items()}
+    print("model calls for each document:", dict(sorted(simulation.calls.items())))
+    assert all(documents.summary(f"documents/{number}.txt") for number in healthy)
+    assert {number: simulation.calls[number] for number in healthy} == {
+        number: needed[number] for number in healthy
+    }
+    assert simulation.calls[POISONOUS] <= needed[POISONOUS]
+    assert simulation.calls[CRASHING] <= needed[CRASHING]
+    assert simulation.sqs.messages.expired == []
+    assert sorted(sent.text("reason") for sent in simulation.sqs.dead.messages) == [
+        "the last attempt crashed or timed out",
+        "the model's answer is no summary: truncated",
+    ]
