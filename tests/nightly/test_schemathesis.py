@@ -40,7 +40,7 @@ def url(upstash: UpstashEndpoint, checkout: Path, tmp_path: Path) -> Iterator[st
             "LLM_CACHE_TTL_CEILING": "3600",
             "SHARE_ANSWERS": "all",  # no front of AWS is there to name the caller
         }
-        command = [sys.executable, "-m", "uvicorn", "routes:app", "--port", str(port)]
+        command = [sys.executable, "-m", "uvicorn", "web:app", "--port", str(port)]
         log = tmp_path / "ask.log"
         with Child.start("ask", command, env=environment, log=log) as child:
             wait_until(lambda: listens(port), seconds=60, what="the app", child=child)
@@ -52,17 +52,19 @@ def listens(port: int) -> bool:
         return True
 
 
-def test_no_check_of_schemathesis_fails(url: str, tmp_path: Path) -> None:
+def test_no_check_of_schemathesis_fails(url: str, tmp_path: Path, checkout: Path) -> None:
     command = [
-        *(Path(sys.executable).parent / "schemathesis", "run", f"{url}/openapi.json"),
-        *("--checks", "all", "--max-examples", str(EXAMPLES), "--seed", "1"),
+        *(Path(sys.executable).parent / "schemathesis",),
+        *("--config-file", checkout / "tests/nightly/schemathesis.toml"),
         *(
-            "--request-timeout",
-            "60",
-            "--continue-on-failure",
-            "--no-color",
-            "--generation-database",
-            "none",
+            "run",
+            f"{url}/openapi.json",
+            "--checks",
+            "all",
+            "--max-examples",
+            str(EXAMPLES),
+            "--seed",
+            "1",
         ),
     ]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
