@@ -37,7 +37,7 @@ def attempted(message: Message) -> bool:
         extra = {"why": why(error), "then": sent or "failed", "calls": bill.total}
         logger.warning("not summarized", extra=extra)
         return bool(sent)
-    logger.info("summarized", extra=told | {"calls": bill.total})
+    logger.info("message done", extra=told | {"calls": bill.total})
     return True
 
 

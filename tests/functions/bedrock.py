@@ -93,3 +93,8 @@ def bedrock() -> Iterator[Bedrock]:
             model.hold.set()
         server.shutdown()
         server.server_close()
+
+
+def throttle(model: Bedrock) -> None:
+    """Let the model refuse whatever it is asked."""
+    model.status, model.error = 429, "ThrottlingException"

@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Iterator
 from functools import cache
+from types import SimpleNamespace
 from unittest.mock import patch
 
 import botocore.session
 import pytest
+from tests.clock import Clock
 from tests.functions.bedrock import Bedrock, bedrock
 
 from local_cloud.upstash import UpstashEndpoint
@@ -14,6 +16,10 @@ from local_cloud.upstash import UpstashEndpoint
 asyncio.set_event_loop(asyncio.new_event_loop())  # now: Mangum looks for it when it is made
 
 from tests.functions.asking import cold  # noqa: E402
+from tests.functions.documents import KEY, TEXT, Documents, bucket  # noqa: E402
+from tests.functions.sqs import Sqs  # noqa: E402
+
+import attempt  # noqa: E402
 
 asyncio.get_event_loop().close()
 
@@ -71,3 +77,20 @@ def model(
     yield _model
     loop.run_until_complete(loop.shutdown_asyncgens())  # it ends, and with it its connections
     cold()
+
+
+@pytest.fixture
+def documents(model: Bedrock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Documents]:
+    """A bucket in process that the function summarizes the documents of."""
+    with bucket(model, monkeypatch) as made:
+        yield made
+
+
+@pytest.fixture
+def sqs(documents: Documents, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Sqs]:
+    """Its queues, by an injected clock, and one document; no client waits before it tries again."""
+    documents.put(KEY, TEXT)
+    monkeypatch.setattr(attempt, "clock", clock)
+    monkeypatch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
+    with Sqs(clock).connected(monkeypatch.setenv) as connected:
+        yield connected

@@ -11,6 +11,7 @@ import pytest
 from moto import mock_aws
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context
+from upstash_redis import Redis
 
 import lifetimes
 import queues
@@ -21,6 +22,8 @@ from bedrock import model
 from local_cloud import events
 
 BUCKET = "documents-of-one-account"
+KEY = "documents/report.txt"
+TEXT = "The harvest was good.\n\nThe winter will be long."
 SETTINGS = {"SUMMARY_TTL_IMMUTABLE": "1800", "SUMMARY_TTL_MUTABLE": "60"}
 """Both within the floor and the ceiling that the tests of functions have."""
 
@@ -62,6 +65,17 @@ class Documents:
         self.s3.put_bucket_versioning(
             Bucket=self.name, VersioningConfiguration={"Status": "Suspended"}
         )
+
+
+def stored(redis: Redis) -> list[str]:
+    """The keys of the answers in the cache."""
+    found: list[str] = redis.keys("test:entry:*")
+    return found
+
+
+def asked(bedrock: Bedrock) -> list[str]:
+    """The texts that the model was asked to summarize."""
+    return [request["messages"][0]["content"][0]["text"] for request in bedrock.requests]
 
 
 @contextmanager

@@ -65,7 +65,7 @@ class Simulation:
     """From when until when the model throttles, in seconds from the start."""
     calls: Counter[int] = field(default_factory=Counter)
     """The answers that the model gave for each document: what is paid for."""
-    before_each: Callable[[], None] = lambda: None
+    before_each: Callable[[], object] = lambda: None
     start: float = field(init=False)
     _began: float = 0.0
     _waves: Counter[bool] = field(default_factory=Counter)

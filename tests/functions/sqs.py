@@ -15,6 +15,7 @@ from typing import Any
 
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from tests.clock import Clock
+from tests.functions.documents import deliver
 
 import queues
 
@@ -71,6 +72,12 @@ class Sent:
     def text(self, attribute: str) -> str:
         return str(self.attributes[attribute]["StringValue"])
 
+    @property
+    def retry(self) -> dict[str, int]:
+        """The history that the function wrote."""
+        told: dict[str, int] = json.loads(self.text("retry"))
+        return told
+
 
 @dataclass
 class Queue:
@@ -108,6 +115,11 @@ class Queue:
             found.append(sent)
         return found
 
+    @property
+    def only(self) -> Sent:
+        (sent,) = self.messages
+        return sent
+
     def delete(self, sent: Sent) -> None:
         self.messages.remove(sent)
 
@@ -134,6 +146,15 @@ class Sqs:
             return reply(400, {"message": "no"}, "com.amazonaws.sqs#InvalidParameterValue")
         queue[asked["QueueUrl"]].send(asked["MessageBody"], attributes, delay)
         return reply(200, {"MessageId": "1", "MD5OfMessageBody": ""})
+
+    def deliver(self, left: Callable[[], float] = lambda: 300) -> list[str]:
+        """Deliver one message, as soon as it is visible; return its id if it failed."""
+        self.clock.now = max(self.clock.now, min(it.visible for it in self.messages.messages))
+        (sent,) = self.messages.receive()
+        failed = deliver(sent.record, left=left)
+        if not failed:
+            self.messages.delete(sent)
+        return failed
 
     @contextmanager
     def connected(self, setenv: Callable[[str, str], None]) -> Iterator["Sqs"]:

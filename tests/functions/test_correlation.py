@@ -87,4 +87,4 @@ def test_each_message_has_its_own(model: Bedrock, monkeypatch: pytest.MonkeyPatc
         documents.put("documents/one.txt", "A report.")
         deliver(message(body("documents/one.txt"), 1), message("?", 2))
     told = {line["message"]: line["correlation_id"] for line in lines}
-    assert told == {"summarized": "message-1", "not summarized": "message-2"}
+    assert told == {"message done": "message-1", "not summarized": "message-2"}

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from tests.clock import Clock
-from tests.functions.bedrock import Bedrock
-from tests.functions.documents import Documents, bucket
+from tests.functions.documents import Documents
 from tests.functions.simulation import CRASH, HOUR, Simulation, calls_needed, document
 from tests.functions.sqs import Sqs
 from upstash_redis import Redis
@@ -15,12 +14,6 @@ from attempt import ATTEMPTS
 from bill import MOST
 
 LARGE = 120_000  # bytes: more pieces than one invocation of 40 seconds has the time for
-
-
-@pytest.fixture
-def documents(model: Bedrock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Documents]:
-    with bucket(model, monkeypatch) as made:
-        yield made
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def test_a_trace_says_what_the_cache_did_and_nothing_of_the_answer(
     [
         ("flush_cache", [{}], False),
         ("flush_cache", [{"tag": [SECRET]}], True),
-        ("summarize", [{"Records": []}], True),
+        ("summarize", [{}], True),
     ],
 )
 def test_the_other_functions_are_traced_alike(

@@ -1,12 +1,9 @@
-"""Sixty documents of 1 MB, a model that takes ten seconds a call, and twenty hours of throttling."""
-
-from collections.abc import Iterator
+"""Sixty documents of 1 MB, ten seconds a model call, and twenty hours of throttling."""
 
 import pytest
 from tests.clock import Clock
-from tests.functions.bedrock import Bedrock
-from tests.functions.conftest import _model, loop, model  # noqa: F401
-from tests.functions.documents import Documents, bucket
+from tests.functions.conftest import _model, documents, loop, model  # noqa: F401
+from tests.functions.documents import Documents
 from tests.functions.simulation import CRASH, HOUR, Simulation, calls_needed, document
 from tests.functions.sqs import Sqs
 
@@ -14,17 +11,10 @@ SIZE = 999_000  # bytes, within the limit with a poisonous sentence, too
 POISONOUS, CRASHING = 60, 61
 
 
-@pytest.fixture
-def documents(
-    model: Bedrock,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-) -> Iterator[Documents]:
-    with bucket(model, monkeypatch) as made:
-        yield made
-
-
 def test_sixty_large_documents_survive_a_daily_quota_and_poison_among_them(
-    documents: Documents, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    documents: Documents,  # noqa: F811
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     texts = {
         number: document(number, SIZE, poison=number == POISONOUS) for number in range(CRASHING + 1)
