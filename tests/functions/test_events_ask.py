@@ -106,11 +106,11 @@ def test_queue_keeps_its_messages(model: Bedrock) -> None:
 
 # --- what a client can put into a request ---------------------------------------------------------
 
-FORMS = ["function_url_iam", "http_api_jwt_payload_1", "rest_api_iam", "alb", "alb_multi_value"]
+FORMS = ["function_url_iam", "rest_api_iam", "alb", "alb_multi_value"]
 HEADERS = [
-    *("host", "x-forwarded-port", "x-forwarded-proto", "x-forwarded-for", "x-forwarded-host"),
+    *("host", "x-forwarded-port", "x-forwarded-proto", "x-forwarded-for"),
     *("content-type", "content-length", "content-encoding", "transfer-encoding", "cookie"),
-    *("cache-control", "if-none-match", "authorization", "x-amzn-trace-id", "origin", ""),
+    *("cache-control", "if-none-match", "x-amzn-trace-id", "origin", ""),
 ]
 VALUES: list[Any] = [
     *(None, 7, -1.5, True, [], ["a"], [None], {}),

@@ -53,19 +53,11 @@ def listens(port: int) -> bool:
 
 
 def test_no_check_of_schemathesis_fails(url: str, tmp_path: Path, checkout: Path) -> None:
-    command = [
-        *(Path(sys.executable).parent / "schemathesis",),
-        *("--config-file", checkout / "tests/nightly/schemathesis.toml"),
-        *(
-            "run",
-            f"{url}/openapi.json",
-            "--checks",
-            "all",
-            "--max-examples",
-            str(EXAMPLES),
-            "--seed",
-            "1",
-        ),
-    ]
+    program, config = (
+        Path(sys.executable).with_name("schemathesis"),
+        "tests/nightly/schemathesis.toml",
+    )
+    command = [str(program), "--config-file", str(checkout / config), "run", f"{url}/openapi.json"]
+    command += ["--checks", "all", "--max-examples", str(EXAMPLES), "--seed", "1"]
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-10_000:]
