@@ -53,7 +53,10 @@ class Message:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
         """Return the message of a record of Lambda's event."""
-        system, attributes = record.get("attributes", {}), dict(record.get("messageAttributes", {}))
+        system, attributes = (
+            record.get("attributes") or {},
+            {**(record.get("messageAttributes") or {})},
+        )
         retry = Retry.of(
             attributes.pop(RETRY, {}).get("stringValue"), int(system.get("SentTimestamp", 0))
         )

@@ -73,7 +73,7 @@ def _charset(content: bytes, content_type: str) -> str:
             return charset
     header = Message()
     header["Content-Type"] = content_type
-    return header.get_content_charset("utf-8")
+    return header.get_content_charset() or "utf-8"
 
 
 def _decoded(content: bytes, charset: str) -> str:
@@ -81,5 +81,5 @@ def _decoded(content: bytes, charset: str) -> str:
         return content.decode("unknown" if NO_CHARSETS.fullmatch(charset) else charset)
     except LookupError:  # also of a codec that does not make text
         raise Permanent("the document's charset is unknown") from None
-    except UnicodeError:
+    except ValueError:
         raise Permanent("the document is not text in UTF-8 or in the charset it names") from None

@@ -1,5 +1,6 @@
 """Documents of several pieces: each piece is asked for, and then what joins their summaries."""
 
+import threading
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from tests.functions.documents import (
 from upstash_redis import Redis
 
 import summary
+from faults import NotNow, OutOfTime, Permanent
 from pieces import split
 
 
@@ -130,3 +132,25 @@ def test_summary_of_summaries_that_is_cut_short_fails_the_message_and_is_not_sto
     assert deliver(message(body(KEY))) == ["message-1"]
     assert documents.summary(KEY) is None
     assert (len(model.requests), len(stored(redis))) == (pieces + 1, pieces)
+
+
+@pytest.mark.parametrize(
+    ("errors", "decides"),
+    [
+        ([OutOfTime(), NotNow("busy"), ZeroDivisionError(), Permanent("truncated")], Permanent),
+        ([OutOfTime(), NotNow("busy"), ZeroDivisionError()], ZeroDivisionError),
+        ([OutOfTime(), NotNow("busy")], NotNow),
+    ],
+)
+def test_error_that_costs_the_most_decides_if_several_pieces_fail(
+    errors: list[Exception], decides: type[Exception]
+) -> None:
+    begun = threading.Barrier(len(errors))
+
+    def ask(request: dict[str, Any]) -> dict[str, Any]:
+        begun.wait(60)
+        raise errors[int(request["text"])]
+
+    with pytest.raises(decides) as raised:
+        summary.each([{"text": str(number)} for number in range(len(errors))], ask)
+    assert type(raised.value) is decides

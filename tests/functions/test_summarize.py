@@ -24,6 +24,7 @@ from tests.functions.documents import (
     uploaded,
 )
 from tests.functions.events import Context
+from tests.functions.sqs import Sqs
 from upstash_redis import Redis
 
 import document
@@ -73,11 +74,11 @@ class Uncounted:
         pass
 
 
-def test_one_text_a_hundred_times_by_ten_environments_costs_one_call(
+def test_one_text_under_five_names_in_five_environments_costs_one_call(
     model: Bedrock, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Of one name, the summary that is there would answer, and not the cache: these are ten.
-    names = [f"documents/copy {number}.txt" for number in range(10)]
+    # Under one name, the summary that is there would answer, and not the cache.
+    names = [f"documents/copy {number}.txt" for number in range(5)]
     for name in names:
         documents.put(name, TEXT)
     made = summary.responses.__wrapped__
@@ -89,10 +90,10 @@ def test_one_text_a_hundred_times_by_ten_environments_costs_one_call(
                 assert summarize.done(message(body(name)))
 
     model.hold = threading.Event()
-    with monkeypatch.context() as patch, ThreadPoolExecutor(10) as pool:
+    with monkeypatch.context() as patch, ThreadPoolExecutor(5) as pool:
         patch.setattr(summary, "responses", _own.get)
         patch.setattr(summary, "metrics", Uncounted())
-        running = [pool.submit(copy_context().run, environment) for _ in range(10)]
+        running = [pool.submit(copy_context().run, environment) for _ in range(5)]
         wait_until(lambda: bool(model.requests), seconds=60, what="the model call")
         model.hold.set()
         for one in running:
@@ -219,15 +220,15 @@ def test_what_there_is_no_time_for_fails_at_once(model: Bedrock, documents: Docu
     assert model.requests == []
 
 
-def test_a_model_that_hangs_is_given_up_on_in_time_and_its_late_answer_kept(
-    model: Bedrock, documents: Documents, redis: Redis, monkeypatch: pytest.MonkeyPatch
+def test_call_that_hangs_spends_an_attempt_in_time_and_its_late_answer_is_stored(
+    model: Bedrock, documents: Documents, sqs: Sqs, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(summary, "NEEDED", 1.0)
     monkeypatch.setattr(summary, "RESERVE", 1.5)
-    documents.put(KEY, TEXT)
     model.hold = threading.Event()
-    assert deliver(message(body(KEY)), left=lambda: 4) == ["message-1"]
-    assert len(model.requests) == 1
+    sqs.messages.send(body(KEY))
+    assert sqs.deliver(lambda: 4) == []
+    assert sqs.messages.only.retry["attempts"] == len(model.requests) == 1
     assert documents.summary(KEY) is None
     model.hold.set()
     wait_until(lambda: bool(stored(redis)), seconds=60, what="the late answer")

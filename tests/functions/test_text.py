@@ -64,6 +64,11 @@ def test_gzip_is_decompressed(encoding: str) -> None:
     assert read(content + gzip.compress(b""), PLAIN, encoding) == WORDS
 
 
+@pytest.mark.parametrize("content_type", ["", "text/plain; charset=", "application/json", "?;;="])
+def test_text_is_utf_8_if_its_content_type_names_no_charset(content_type: str) -> None:
+    assert read(WORDS.encode(), content_type) == WORDS
+
+
 @pytest.mark.parametrize("encoding", ["", "identity", "aws-chunked"])
 def test_other_names_of_no_encoding_are_understood(encoding: str) -> None:
     assert read(WORDS.encode(), PLAIN, encoding) == WORDS
