@@ -24,14 +24,17 @@ def body(report: Report, policy: CachePolicy) -> dict[str, Any]:
     The status; whether the answer is stored; why it is not, else why it was a miss; age and TTL in
     whole seconds; the key.
     """
-    last = report.last
-    stored = bool(report.stored or _served(report))
-    told = {"status": _status(report, policy), "stored": stored, "why": _why(report, stored=stored)}
-    if last is None:
-        return {**told, "age": None, "ttl": None, "key": None}
-    age = int(last.age) if last.status in SERVED else None
-    ttl = None if last.ttl is None else int(last.ttl)
-    return {**told, "age": age, "ttl": ttl, "key": last.key}
+    last, served = report.last, _served(report)
+    looked_up = served or _missed(report)
+    stored = bool(report.stored or served)
+    return {
+        "status": _status(report, policy),
+        "stored": stored,
+        "why": _why(report, stored=stored),
+        "age": int(served.age) if served else None,
+        "ttl": int(last.ttl) if last and last.ttl is not None else None,
+        "key": (looked_up.key or None) if looked_up else None,
+    }
 
 
 def headers(report: Report, policy: CachePolicy) -> dict[str, str]:
@@ -55,8 +58,8 @@ def _forwarded(report: Report, policy: CachePolicy) -> list[str]:
     told = [] if mode is Mode.ONLY_IF_CACHED else [f"fwd={_forward(missed, mode)}"]
     if last is not None and report.stored:
         told += ["stored", f"ttl={int(last.ttl or 0)}"]
-    if last is not None and last.key:
-        told.append(f'key="{_hash(last.key)}"')
+    if missed and missed.key:
+        told.append(f'key="{_hash(missed.key)}"')
     return [*told, f"detail={why}"] if why else told
 
 

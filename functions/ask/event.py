@@ -32,7 +32,7 @@ def readable(event: Any) -> Any:
     else:
         context["identity"] = _mapping(context.get("identity"))
         query = event.get("multiValueQueryStringParameters") or event.get("queryStringParameters")
-        read["multiValueQueryStringParameters"] = _lists(query)
+        read |= {"queryStringParameters": None, "multiValueQueryStringParameters": _lists(query)}
         read |= {"path": _text(event, "path"), "httpMethod": _text(event, "httpMethod")}
         read |= {"version": "1.0"} if "version" in event else {"resource": event.get("resource")}
     return {**read, **_headers(event)}

@@ -130,13 +130,10 @@ class Question:
     def policy(self, cache_control: str) -> CachePolicy:
         """Return what the body's ``cache`` and the ``Cache-Control`` header both allow."""
         try:
-            return CachePolicy.from_event(self.cache) & CachePolicy.from_cache_control(
-                cache_control
-            )
-        except InvalidPolicy as error:
-            header = error.name.startswith("Cache-Control")
-            field = error.name if header or error.name == "cache" else f"cache.{error.name}"
-            raise invalid(field, f"accepted: {error.accepted}") from None  # it knows what it sent
+            accepted = CachePolicy.from_cache_control(cache_control)
+        except InvalidPolicy as error:  # of the header: the body's fields are checked
+            raise invalid(error.name, f"accepted: {error.accepted}") from None
+        return CachePolicy.from_event(self.cache) & accepted
 
 
 def not_readable(why: str) -> Problem:

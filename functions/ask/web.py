@@ -105,6 +105,12 @@ async def http_error(_: Request, error: Exception) -> JSONResponse:
     return Problem(error.status_code, "http", error.detail, headers=headers).response()
 
 
+async def unexpected(_: Request, __: Exception) -> JSONResponse:
+    """Tell nothing of the inside. On Lambda ``front`` raises the error, and this is not sent."""
+    headers = {"Cache-Control": NO_STORE}
+    return Problem(500, "internal", "the request failed", headers=headers).response()
+
+
 # --- what holds for every route -------------------------------------------------------------------
 
 PREFIX, ORIGINS = "PATH_PREFIX", "CORS_ORIGINS"
@@ -152,18 +158,15 @@ class Edge:
         """Serve one request."""
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
-        app = self._app if _by_function_url(scope) else self._cors
 
         async def sent(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.setdefault("Cache-Control", NO_STORE)
-                if app is not self._app and "vary" not in headers and origins() != ["*"]:
-                    headers["Vary"] = "Origin"
+                MutableHeaders(scope=message).setdefault("Cache-Control", NO_STORE)
             elif scope["method"] == "HEAD":  # RFC 9110, section 9.3.2
                 message = {**message, "body": b""}
             await send(message)
 
+        app = self._app if _by_function_url(scope) else self._cors
         return await app({**scope, "path": route(scope["path"])}, receive, sent)
 
 
@@ -197,6 +200,6 @@ ROUTES = [
     Route("/openapi.json", openapi),
     # your own routes go here
 ]
-HANDLERS: dict[Any, Any] = {HTTPException: http_error}
+HANDLERS: dict[Any, Any] = {HTTPException: http_error, Exception: unexpected}
 app = Starlette(routes=ROUTES, middleware=[Middleware(Edge)], exception_handlers=HANDLERS)
 app.router.redirect_slashes = False  # it would redirect to whatever the Host header says

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,6 +24,8 @@ class CacheMetrics:
     """Adds what a report says to ``metrics``, or writes it by itself.
 
     - ``CacheHits``, ``CacheMisses``, ``CacheStored``, ``CacheErrors``: how many
+    - ``CacheMissesUnknown``, ``CacheMissesExpired`` and so on: how many misses had this ``Reason``.
+      Only reasons that occurred are written; CloudWatch charges for each as a custom metric.
     - ``CacheForged``: entries that were altered in Redis; each was a miss
     - ``CacheMilliseconds``: what lookups and updates took in all
     - ``HitMilliseconds`` or ``MissMilliseconds``: what the block took, the model included, where
@@ -73,7 +76,7 @@ class CacheMetrics:
             "TokensSaved": report.tokens_saved,
         }
         annotate(counts)
-        for name, value in counts.items():
+        for name, value in {**counts, **_reasons(report)}.items():
             self.metrics.add_metric(name, "Count", value)
         self.metrics.add_metric("CacheMilliseconds", "Milliseconds", report.milliseconds)
         asked_the_model = report.misses + report.errors > 0
@@ -84,3 +87,9 @@ class CacheMetrics:
             saved = report.saved
             dollars = saved.input * self.input_price + saved.output * self.output_price
             self.metrics.add_metric("DollarsSaved", "None", dollars / 1_000_000)
+
+
+def _reasons(report: Report) -> Counter[str]:
+    """Return how many misses had each reason: ``not_tagged`` is ``CacheMissesNotTagged``."""
+    whys = [miss.why.title().replace("_", "") for miss in report.having(Status.MISS) if miss.why]
+    return Counter(f"CacheMisses{why}" for why in whys)

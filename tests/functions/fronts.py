@@ -8,6 +8,7 @@ FOLDER = Path(__file__).parent / "fronts"
 ALL = sorted(path.stem for path in FOLDER.glob("*.json"))
 NOT_HTTP = ["direct", "step_functions"]
 HTTP = [name for name in ALL if name not in NOT_HTTP]
+UNNAMED = ["alb", "alb_multi_value", "function_url_none", "http_api_lambda", "rest_api_none"]
 
 
 def front(name: str) -> Any:

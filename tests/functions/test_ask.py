@@ -34,9 +34,11 @@ def test_a_question_is_answered_by_the_model_and_then_from_the_cache(model: Bedr
 def test_headers_tell_what_the_cache_did(model: Bedrock) -> None:
     first, again = call(QUESTION), call(QUESTION)
     key = first.body["cache"]["key"].rpartition(":")[2]
-    assert first.headers["cache-status"] == f'llm-cache; fwd=uri-miss; stored; ttl=600; key="{key}"'
+    missed = f'llm-cache; fwd=uri-miss; stored; ttl=600; key="{key}"; detail=unknown'
+    assert first.headers["cache-status"] == missed
     assert "age" not in first.headers
     assert again.headers["cache-status"].startswith("llm-cache; hit; ttl=")
+    assert again.headers["cache-status"].endswith(f'; key="{key}"')
     assert 0 <= int(again.headers["age"]) < 60
 
 
@@ -181,6 +183,10 @@ def test_system_text_and_earlier_turns_are_part_of_the_question(model: Bedrock) 
         ("\udcff", "body"),
         ({}, "question"),
         ({"question": ""}, "question"),
+        ({"question": " \n\u00a0\x1c"}, "question"),
+        ({**QUESTION, "system": "\t"}, "system"),
+        ({**QUESTION, "messages": [{"role": "user", "content": " "}]}, "messages.0.content"),
+        ({**QUESTION, "messages": [{"role": "assistant", "content": "x"}]}, "messages.0.role"),
         ({"question": 7}, "question"),
         ({"question": "x" * 20_001}, "question"),
         ({**QUESTION, "system": []}, "system"),
@@ -254,16 +260,17 @@ def test_a_model_that_hangs_is_504_before_lambda_gives_up_and_its_late_answer_is
     )
 
 
-def test_a_failure_of_our_own_shows_nothing_of_the_inside(
-    model: Bedrock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("broken", ["cache_status.body", "answer.by_the_model", "web.Question"])
+def test_unexpected_error_leaves_the_handler_so_that_lambda_counts_it(
+    model: Bedrock,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    broken: str,
 ) -> None:
-    monkeypatch.setattr("cache_status.body", lambda *_: 1 / 0)
-    reply = call(QUESTION)
-    assert (reply.status, reply.body) == (
-        500,
-        {"error": {"code": "internal", "message": "the request failed"}},
-    )
-    assert "ZeroDivisionError" in caplog.text
+    monkeypatch.setattr(broken, None)
+    with pytest.raises((TypeError, AttributeError)):
+        call(QUESTION)
+    assert caplog.text.count("Traceback") == 1
 
 
 def unreachable(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
@@ -281,7 +288,10 @@ def test_without_upstash_the_model_still_answers(
         "Answer 1.",
         "error",
     )
-    assert "detail=cache-unavailable" in reply.headers["cache-status"]
+    key = reply.body["cache"]["key"].rpartition(":")[2]
+    assert reply.headers["cache-status"] == (
+        f'llm-cache; fwd=miss; key="{key}"; detail=unavailable'
+    )
 
 
 @pytest.mark.timed
@@ -332,6 +342,12 @@ def test_other_routes_and_methods_are_told_in_json(
     assert ("allow" in reply.headers) == (status == 405)
 
 
+def counted(capsys: pytest.CaptureFixture[str], *names: str) -> list[list[float | None]]:
+    """Return the values of these metrics in each line that was written; None where it has none."""
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
+    return [[line.get(name, [None])[0] for name in names] for line in lines]
+
+
 def test_each_question_writes_one_line_of_metrics_an_unanswered_one_too(
     model: Bedrock, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -339,6 +355,40 @@ def test_each_question_writes_one_line_of_metrics_an_unanswered_one_too(
     model.status, model.error = 400, "ValidationException"
     assert call({"question": "Another?"}).status == 500
     call(method="GET", path="/health")
-    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines() if "_aws" in line]
-    told = [(line["CacheHits"], line["CacheMisses"], line["TokensSaved"]) for line in lines]
-    assert told == [([0], [1], [0]), ([1], [0], [14]), ([0], [1], [0])]
+    names = ("CacheHits", "CacheMisses", "CacheMissesUnknown", "TokensSaved")
+    assert counted(capsys, *names) == [[0, 1, 1, 0], [1, 0, None, 14], [0, 1, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "parameters", "errors", "misconfigured"),
+    [
+        (429, "ThrottlingException", {}, 1, None),
+        (408, "ModelTimeoutException", {}, 1, None),
+        (400, "ValidationException", {}, None, 1),
+        (403, "AccessDeniedException", {}, None, 1),
+        (400, "ValidationException", {"top_p": 0.5}, None, None),
+        (200, "", {}, None, None),
+    ],
+)
+def test_failures_of_the_model_are_counted_by_whose_they_are(
+    model: Bedrock,
+    capsys: pytest.CaptureFixture[str],
+    status: int,
+    error: str,
+    parameters: dict[str, float],
+    errors: int | None,
+    misconfigured: int | None,
+) -> None:
+    model.status, model.error = status, error
+    call({**QUESTION, "parameters": parameters})
+    told = counted(capsys, "ModelErrors", "ModelMisconfigured")
+    assert told == [[errors, misconfigured]]
+
+
+def test_answer_without_text_counts_as_an_error_of_the_model_and_only_if_cached_does_not(
+    model: Bedrock, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model.content = []
+    assert call(QUESTION).status == 502
+    assert call(QUESTION, cache_control="only-if-cached").status == 504
+    assert counted(capsys, "ModelErrors") == [[1], [None]]

@@ -48,13 +48,7 @@ def test_a_cold_hit_imports_neither_langchain_nor_the_models_client(
     assert body["cache"]["status"] == "hit"  # type: ignore[index]
     assert not loaded & HEAVY
     assert len(model.requests) == 1
-
-
-def test_a_cold_miss_does(model: Bedrock, checkout: Path) -> None:
-    status, _, loaded = cold(QUESTION, checkout)
-    assert status == 200
-    assert loaded >= HEAVY - {"langsmith"}
-    assert len(model.requests) == 1
+    assert set(sys.modules) >= HEAVY  # of this process, where the miss was
 
 
 def test_without_its_line_the_models_own_cache_answers(

@@ -1,18 +1,18 @@
 """``GET /openapi.json`` says what the function does: each status, header and field of it is met."""
 
-import http.client
 import json
 import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.functions.asking import QUESTION, Reply, call
+from tests.functions.asking import QUESTION, Reply, call, cold, handle
 from tests.functions.bedrock import Bedrock
-from tests.functions.serving import served
+from tests.functions.events import function_url
 
 import description
 from local_cloud.children import wait_until
+from question import MAX_BYTES, MAX_TURNS
 
 
 def documented() -> dict[str, Any]:
@@ -20,9 +20,11 @@ def documented() -> dict[str, Any]:
     return told
 
 
-def failing(model: Bedrock, status: int, error: str, **headers: str) -> Reply:
-    model.status, model.error, model.headers = status, error, headers
-    return call(QUESTION)
+def failing(
+    model: Bedrock, status: int, error: str, parameters: dict[str, Any] | None = None
+) -> Reply:
+    model.status, model.error, model.headers = status, error, {"Retry-After": "7"}
+    return call({**QUESTION, "parameters": parameters})
 
 
 def silent(model: Bedrock) -> Reply:
@@ -38,12 +40,6 @@ def known(_: Bedrock) -> Reply:
     return call(QUESTION, if_none_match=call(QUESTION).headers["etag"])
 
 
-def broken(_: Bedrock) -> Reply:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("cache_status.body", lambda *_: 1 / 0)
-        return call(QUESTION)
-
-
 def slow(model: Bedrock) -> Reply:
     model.hold = threading.Event()
     reply = call(QUESTION, seconds=1.5)
@@ -52,30 +48,25 @@ def slow(model: Bedrock) -> Reply:
     return reply
 
 
-def no_http(_: Bedrock) -> Reply:
-    with served() as port:
-        client = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        client.putrequest("POST", "/ask", skip_host=True)
-        client.endheaders(b"\x00")
-        response = client.getresponse()
-        told = Reply(response.status, None, dict(response.headers))
-        client.close()
-    return told
+def unreadable(_: Bedrock) -> Reply:
+    return handle({**function_url("POST", "/ask"), "body": "not base64!"})
 
 
 REACHED: dict[str, list[Callable[[Bedrock], Reply]]] = {
     "200": [lambda _: call(QUESTION), cut],
     "304": [known],
-    "400": [no_http],
+    "400": [unreadable],
     "403": [lambda _: call(QUESTION, iam={})],
-    "413": [lambda _: call(" " * 2_000_001)],
+    "413": [lambda _: call(" " * (MAX_BYTES + 1))],
+    "415": [lambda _: call(QUESTION, content_encoding="gzip")],
     "422": [
         lambda _: call({}),
+        lambda model: failing(model, 400, "ValidationException", {"top_p": 1}),
         lambda _: call(QUESTION, cache_control="max-age=soon"),
     ],
-    "500": [broken, lambda model: failing(model, 400, "ValidationException")],
+    "500": [lambda model: failing(model, 400, "ValidationException")],
     "502": [silent],
-    "503": [lambda model: failing(model, 429, "ThrottlingException", **{"Retry-After": "7"})],
+    "503": [lambda model: failing(model, 429, "ThrottlingException")],
     "504": [slow, lambda _: call(QUESTION, cache_control="only-if-cached")],
 }
 
@@ -127,7 +118,7 @@ def test_every_header_that_is_told_is_sent(model: Bedrock) -> None:
 
 
 def test_every_header_that_is_taken_is_read(model: Bedrock) -> None:
-    wrong = {"Cache-Control": "max-age=soon", "If-None-Match": "*"}
+    wrong = {"Cache-Control": "max-age=soon", "If-None-Match": call(QUESTION).headers["etag"]}
     taken = {one["name"] for one in documented()["paths"]["/ask"]["post"]["parameters"]}
     assert taken == set(wrong)
     for name, value in wrong.items():
@@ -136,3 +127,32 @@ def test_every_header_that_is_taken_is_read(model: Bedrock) -> None:
 
 def test_the_description_is_json(model: Bedrock) -> None:
     assert json.loads(json.dumps(description.description(""))) == description.description("")
+
+
+def test_description_has_what_client_generators_need(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = documented()
+    operations = [one for path in told["paths"].values() for one in path.values()]
+    assert [one["operationId"] for one in operations] == ["ask", "health", "openapi"]
+    (scheme,) = told["security"][0]
+    described = told["components"]["securitySchemes"][scheme]
+    assert described["x-amazon-apigateway-authtype"] == "awsSigv4"
+    assert told["servers"] == [{"url": "/"}]
+    monkeypatch.setenv("PATH_PREFIX", "/prod")
+    cold()
+    assert documented()["servers"] == [{"url": "/prod"}]
+
+
+def test_description_of_a_question_has_every_limit_that_is_checked(model: Bedrock) -> None:
+    asked = documented()["components"]["schemas"]["Question"]["properties"]
+    (turns,) = (one for one in asked["messages"]["anyOf"] if one["type"] == "array")
+    assert turns["maxItems"] == MAX_TURNS
+    assert turns["prefixItems"] == [{"properties": {"role": {"const": "user"}}}]
+    assert "pattern" in asked["question"]  # no blank text
+    (policy,) = (one for one in asked["cache"]["anyOf"] if one["type"] == "object")
+    assert policy["additionalProperties"] is False
+    assert set(policy["properties"]) == {
+        *("ttl", "max_age", "min_fresh", "max_stale", "stale_if_error"),
+        *("mode", "coalesce", "tags", "salt"),
+    }

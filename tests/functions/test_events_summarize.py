@@ -97,6 +97,11 @@ def blocked(model: Bedrock) -> float:
     return 300
 
 
+def unreadable(model: Bedrock) -> float:
+    model.content = [{"unknown": 1}]  # an error that no code expects
+    return 300
+
+
 def late(_: Bedrock) -> float:
     return 1
 
@@ -118,7 +123,7 @@ def test_message_that_is_put_back_ends_when_the_fault_has_ended(
         world.forget()
 
 
-@pytest.mark.parametrize("fault", [refused, blocked])
+@pytest.mark.parametrize("fault", [refused, blocked, unreadable])
 def test_message_whose_fault_lasts_becomes_a_dead_letter(
     world: World, model: Bedrock, fault: Callable[[Bedrock], float]
 ) -> None:

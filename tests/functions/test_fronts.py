@@ -4,19 +4,19 @@ import json
 from copy import deepcopy
 from typing import Any, cast
 
-import direct
 import pytest
-from tests.functions.asking import QUESTION, cold, handle
+from tests.functions.asking import QUESTION, Reply, cold, handle
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context
-from tests.functions.fronts import ALL, HTTP, NOT_HTTP, front
+from tests.functions.fronts import ALL, HTTP, NOT_HTTP, UNNAMED, front
 from upstash_redis import Redis
 
 import ask
 import flush_cache
-from llm_cache import InvalidPolicy
+import web
+from llm_cache import InvalidPolicy, InvalidSettings
+from question import MAX_BYTES
 
-UNNAMED = ["alb", "alb_multi_value", "function_url_none", "http_api_lambda", "rest_api_none"]
 NAMED = [name for name in HTTP if name not in UNNAMED]
 SAME = {  # AWS names one caller in both
     "rest_api_iam": "function_url_iam",
@@ -243,8 +243,144 @@ def test_a_lambda_authoriser_cannot_name_an_iam_caller(model: Bedrock) -> None:
 
 
 def test_the_path_that_counts_is_the_one_of_the_front(model: Bedrock) -> None:
-    assert handle({**front("rest_api_iam"), "path": "/prod/ask"}).status == 404
+    assert handle({**front("rest_api_iam"), "path": "/other/ask"}).status == 404
     assert handle({**front("alb"), "path": "/health", "httpMethod": "GET"}).status == 200
+
+
+def with_path(name: str, path: str, method: str = "POST") -> Any:
+    event = front(name)
+    at = event["requestContext"].get("http", event)
+    at |= {"path": path, "httpMethod" if at is event else "method": method}
+    return event
+
+
+@pytest.mark.parametrize(
+    ("prefix", "path", "status"),
+    [
+        ("", "/ask/", 200),
+        ("", "/ask//", 404),
+        ("", "//ask", 404),
+        ("", "/prod/ask", 404),
+        ("/prod", "/prod/ask", 200),
+        ("/prod", "/prod/ask/", 200),
+        ("/prod", "/ask", 200),
+        ("/prod", "/production/ask", 404),
+        ("/prod", "/prodask", 404),
+        ("/prod", "/prod/prod/ask", 404),
+        ("/prod", "/prod", 404),
+        ("/v1/chat", "/v1/chat/ask", 200),
+        ("/v1/chat", "/v1/ask", 404),
+        ("/ask", "/ask/ask", 200),
+    ],
+)
+def test_prefix_of_the_front_is_no_part_of_the_path(
+    monkeypatch: pytest.MonkeyPatch, prefix: str, path: str, status: int
+) -> None:
+    monkeypatch.setenv("PATH_PREFIX", prefix)
+    cold()
+    for name in ("function_url_iam", "http_api_jwt_payload_1", "rest_api_iam"):
+        assert handle(with_path(name, path)).status == status, name
+
+
+@pytest.mark.parametrize("value", ["prod", "/prod/", "/", "//", "/a b", "/é", "/a?b", "/a//b"])
+def test_a_wrong_prefix_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("PATH_PREFIX", value)
+    web.prefix.cache_clear()
+    with pytest.raises(InvalidSettings, match="PATH_PREFIX="):
+        web.prefix()
+
+
+# --- browsers -------------------------------------------------------------------------------------
+
+ORIGIN = "https://app.example"
+
+
+def from_a_page(name: str, method: str = "POST", path: str = "/ask", origin: str = ORIGIN) -> Reply:
+    event = with_path(name, path, method)
+    asks = {"access-control-request-method": "POST"}
+    headers = {"origin": origin, **(asks if method == "OPTIONS" else {})}
+    event.setdefault("headers", {}).update(headers)
+    return handle(event)
+
+
+def allowed(reply: Reply) -> str | None:
+    return reply.headers.get("access-control-allow-origin")
+
+
+@pytest.mark.parametrize(
+    ("origins", "allows"),
+    [
+        ("", None),
+        ("*", "*"),
+        (ORIGIN, ORIGIN),
+        (f"https://b.example, {ORIGIN}", ORIGIN),
+        ("https://b.example", None),
+    ],
+)
+def test_pages_of_the_origins_that_are_set_may_call(
+    monkeypatch: pytest.MonkeyPatch, origins: str, allows: str | None
+) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", origins)
+    cold()
+    for name in ("http_api_jwt", "rest_api_iam"):
+        reply = from_a_page(name)
+        assert (reply.status, allowed(reply)) == (200, allows)
+        assert reply.headers.get("vary") == ("Origin" if origins else None)
+        refused = from_a_page(name, path="/nowhere")
+        assert (refused.status, allowed(refused)) == (404, allows)
+        if allows:
+            assert "ETag" in reply.headers["access-control-expose-headers"]
+
+
+def test_preflight_is_answered_without_an_identity(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert from_a_page("alb", "OPTIONS").status == 405
+    monkeypatch.setenv("CORS_ORIGINS", ORIGIN)
+    cold()
+    reply = from_a_page("alb", "OPTIONS")
+    assert (reply.status, allowed(reply)) == (200, ORIGIN)
+    assert {"POST", "GET"} <= set(reply.headers["access-control-allow-methods"].split(", "))
+    assert "authorization" in reply.headers["access-control-allow-headers"].lower()
+    assert from_a_page("rest_api_iam", "OPTIONS", origin="https://evil.example").status == 400
+    assert model.requests == []
+
+
+def test_function_url_answers_browsers_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", ORIGIN)
+    cold()
+    reply = from_a_page("function_url_iam")
+    assert (reply.status, allowed(reply), reply.headers.get("vary")) == (200, None, None)
+
+
+@pytest.mark.parametrize(
+    "value", ["app.example", "https://a/", "*, https://a", "https://a b", "null"]
+)
+def test_wrong_origins_are_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, value: str
+) -> None:
+    monkeypatch.setenv("CORS_ORIGINS", value)
+    web.origins.cache_clear()
+    with pytest.raises(InvalidSettings, match="CORS_ORIGINS="):
+        web.origins()
+
+
+# --- caches between -------------------------------------------------------------------------------
+
+
+def test_no_cache_between_keeps_a_response(model: Bedrock) -> None:
+    told = [
+        (method, path) for method in ("GET", "POST", "HEAD") for path in ("/ask", "/health", "/x")
+    ]
+    for method, path in told:
+        reply = handle(with_path("function_url_iam", path, method))
+        assert reply.headers["cache-control"] == "no-store", (method, path)
+        assert (reply.body is None) == (method == "HEAD")
+    assert handle(front("function_url_none")).headers["cache-control"] == "no-store"
+    described = handle(with_path("function_url_iam", "/openapi.json", "GET"))
+    assert described.headers["cache-control"] == "max-age=300"
 
 
 # --- invoked without HTTP -------------------------------------------------------------------------
@@ -261,46 +397,46 @@ def test_the_event_is_the_question_and_the_result_the_answer(name: str, model: B
 
 
 @pytest.mark.parametrize(
-    ("status", "error", "name"),
+    ("status", "error", "code"),
     [
-        (429, "ThrottlingException", "ModelBusy"),
-        (408, "ModelTimeoutException", "ModelTimeout"),
-        (400, "ValidationException", "ModelRefused"),
+        (429, "ThrottlingException", "model_busy"),
+        (408, "ModelTimeoutException", "model_timeout"),
+        (400, "ValidationException", "model_refused"),
+        (403, "AccessDeniedException", "model_misconfigured"),
     ],
 )
-def test_a_model_that_fails_is_an_error_that_a_state_machine_can_name(
-    model: Bedrock, status: int, error: str, name: str
+def test_direct_invocation_without_an_answer_returns_the_problem(
+    model: Bedrock, status: int, error: str, code: str
 ) -> None:
     model.status, model.error = status, error
-    with pytest.raises(direct.Unanswered) as raised:
-        invoke(QUESTION)
-    assert type(raised.value).__name__ == name
-    assert "do not show" not in str(raised.value)
+    reply = invoke(QUESTION)
+    assert reply["error"]["code"] == code
+    assert "do not show" not in str(reply)
 
 
-def test_an_answer_without_text_is_an_error_that_a_state_machine_can_name(model: Bedrock) -> None:
+def test_direct_invocation_tells_that_the_answer_has_no_text(model: Bedrock) -> None:
     model.content, model.stops = [], "guardrail_intervened"
-    with pytest.raises(direct.NoAnswer, match="withheld"):
-        invoke(QUESTION)
+    error = invoke(QUESTION)["error"]
+    assert (error["code"], error["stop_reason"]) == ("no_answer", "guardrail_intervened")
 
 
-def test_only_if_cached_is_one_too(model: Bedrock) -> None:
-    with pytest.raises(direct.NotCached):
-        invoke({**QUESTION, "cache": {"mode": "only_if_cached"}})
-    assert model.requests == []
+def test_direct_invocation_with_only_if_cached_returns_the_problem(model: Bedrock) -> None:
+    reply = invoke({**QUESTION, "cache": {"mode": "only_if_cached"}})
+    assert (reply["error"]["code"], model.requests) == ("not_cached", [])
 
 
 def test_time_that_runs_out_is_told_before_lambda_ends_the_function(model: Bedrock) -> None:
-    with pytest.raises(direct.ModelTimeout):
-        ask.handler(cast(Any, QUESTION), cast(Any, Context(seconds=1.001)))
+    reply = ask.handler(QUESTION, Context(seconds=1.001))
+    assert reply["error"]["code"] == "model_timeout"
 
 
-def test_a_failure_of_our_own_has_no_other_name_and_shows_nothing(
-    model: Bedrock, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("name", ALL)
+def test_unexpected_error_leaves_the_handler_behind_every_front(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    monkeypatch.setattr("cache_status.body", lambda *_: 1 / 0)
-    with pytest.raises(direct.Unanswered, match=r"^the request failed$"):
-        invoke(QUESTION)
+    monkeypatch.setattr("web.tenant_of", lambda _: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        invoke(front(name))
 
 
 @pytest.mark.parametrize(
@@ -308,6 +444,8 @@ def test_a_failure_of_our_own_has_no_other_name_and_shows_nothing(
     [
         ({}, "question"),
         ({"question": 7}, "question"),
+        ({"question": " "}, "question"),
+        ({"question": "\ud800"}, "body"),
         ([QUESTION], "body"),
         ("What?", "body"),
         (None, "body"),
@@ -317,29 +455,70 @@ def test_a_failure_of_our_own_has_no_other_name_and_shows_nothing(
         ({**QUESTION, "cache": {"ttl": "soon"}}, "cache.ttl"),
         ({**QUESTION, "httpMethod": "POST", "body": json.dumps(QUESTION)}, "httpMethod"),
         ({**QUESTION, "headers": {"x-tenant": "alice"}}, "headers"),
-        ({"Records": [{"body": json.dumps(QUESTION)}]}, "question"),
-        ({"Records": [{"cf": {"request": {"uri": "/ask"}}}]}, "question"),
-        ({"version": "0", "detail-type": "Scheduled Event", "detail": QUESTION}, "question"),
     ],
 )
 def test_an_event_that_is_no_question_says_so(event: object, field: str, model: Bedrock) -> None:
-    with pytest.raises(direct.NotValid, match=rf"^{field}: "):
-        invoke(event)
-    assert model.requests == []
+    error = invoke(event)["error"]
+    assert (error["code"], error["field"], model.requests) == ("invalid", field, [])
 
 
 def test_a_question_too_large_says_so(model: Bedrock) -> None:
-    with pytest.raises(direct.NotValid, match="at most 2000000 bytes"):
-        invoke({"question": "x" * 2_000_000})
+    assert invoke({"question": "x" * MAX_BYTES})["error"]["code"] == "too_large"
 
 
 def test_a_question_beside_a_request_context_is_not_asked(model: Bedrock) -> None:
-    contexts: list[object] = [{}, ALICE, {"elb": {}}, None]
+    contexts: list[object] = [{}, ALICE, {"elb": {}}, {"http": {}}, {"http": None}, None, "x"]
     for context in contexts:
-        with pytest.raises((RuntimeError, KeyError, TypeError)):
-            invoke({**QUESTION, "requestContext": context})
+        assert handle({**QUESTION, "requestContext": context}).status == 400
     both = handle({**front("function_url_iam"), **QUESTION, "body": "{}"})
     assert (both.status, model.requests) == (422, [])
+
+
+# --- fronts that are not supported ----------------------------------------------------------------
+
+SQS = [{"messageId": one, "eventSource": "aws:sqs", "body": "{}"} for one in ("1", "2")]
+LATTICE = {"serviceNetworkArn": "arn:…", "serviceArn": "arn:…", "targetGroupArn": "arn:…"}
+AUTHORIZED = {"type": "REQUEST", "requestContext": {"http": {"method": "POST", "path": "/ask"}}}
+WITH_STATUS: dict[str, tuple[dict[str, Any], str]] = {
+    "Lattice 1": ({"raw_path": "/ask", "method": "POST", "headers": {}}, "VPC Lattice"),
+    "Lattice 2": ({"version": "2.0", "requestContext": LATTICE, "path": "/ask"}, "VPC Lattice"),
+    "WebSocket": ({"requestContext": {"connectionId": "1", "routeKey": "$default"}}, "WebSocket"),
+    "authorizer of an HTTP API": ({"version": "2.0", "routeArn": "a", **AUTHORIZED}, "authorizer"),
+    "authorizer of a REST API": ({**front("rest_api_iam"), "methodArn": "arn:…"}, "authorizer"),
+    "unknown": ({"requestContext": {"of": "the future"}}, "unknown"),
+}
+OTHERS: dict[str, tuple[dict[str, Any], str]] = {
+    "authorizer of tokens": ({"type": "TOKEN", "methodArn": "a"}, "authorizer"),
+    "SQS": ({"Records": SQS}, "SQS"),
+    "SNS": ({"Records": [{"EventSource": "aws:sns", "Sns": {"Message": "{}"}}]}, "SNS"),
+    "S3": ({"Records": [{"eventSource": "aws:s3", "s3": {}}]}, "S3"),
+    "Kinesis": ({"Records": [{"eventSource": "aws:kinesis", "kinesis": {}}]}, "aws:kinesis"),
+    "CloudFront": ({"Records": [{"cf": {"request": {"uri": "/ask"}}}]}, "Lambda@Edge"),
+    "records": ({"Records": [{"body": json.dumps(QUESTION)}]}, "unknown queue"),
+    "no records": ({"Records": None, **QUESTION}, "unknown queue"),
+    "EventBridge": ({"detail-type": "x", "source": "y", "detail": QUESTION}, "EventBridge"),
+}
+
+
+@pytest.mark.parametrize("name", [*WITH_STATUS, *OTHERS])
+def test_front_that_is_not_supported_gets_one_error_that_names_it(
+    name: str, model: Bedrock, redis: Redis
+) -> None:
+    event, named = (WITH_STATUS | OTHERS)[name]
+    reply = invoke(event)
+    problem = json.loads(reply["body"]) if name in WITH_STATUS else reply
+    assert reply.get("statusCode") == (400 if name in WITH_STATUS else None)
+    assert problem["error"]["code"] == "unsupported_front"
+    assert named in problem["error"]["message"].partition(";")[0]
+    assert (model.requests, redis.keys("*")) == ([], [])
+
+
+def test_messages_that_ask_does_not_take_stay_in_their_queue() -> None:
+    failed = invoke({"Records": SQS})["batchItemFailures"]
+    assert failed == [{"itemIdentifier": "1"}, {"itemIdentifier": "2"}]
+
+
+# --- who invokes directly -------------------------------------------------------------------------
 
 
 def test_who_invokes_directly_shares_with_everybody_only_where_all_share(

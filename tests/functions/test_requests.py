@@ -13,6 +13,24 @@ from llm_cache import InvalidSettings
 MODEL = {"temperature": 0.5, "top_p": 0.9, "max_tokens": 100, "stop": ["END"]}
 
 
+@pytest.mark.parametrize(
+    ("parameters", "sent"),
+    [
+        ({}, {"temperature": 0.0}),
+        ({"top_p": 0.9}, {"topP": 0.9}),
+        ({"temperature": 0.5}, {"temperature": 0.5}),
+        ({"temperature": None, "top_p": 0.9}, {"topP": 0.9}),
+        ({"temperature": 0, "top_p": 0.9}, {"temperature": 0.0, "topP": 0.9}),
+        ({"max_tokens": 9}, {"temperature": 0.0, "maxTokens": 9}),
+    ],
+)
+def test_model_is_sent_what_the_caller_chose_and_its_default_temperature_only_without_top_p(
+    model: Bedrock, parameters: dict[str, Any], sent: dict[str, Any]
+) -> None:
+    assert call({**QUESTION, "parameters": parameters}).cache == "miss"
+    assert model.requests[0]["inferenceConfig"] == {"maxTokens": 512, **sent}
+
+
 def test_parameters_reach_the_model_and_enter_the_key(model: Bedrock) -> None:
     first, other = call({**QUESTION, "parameters": MODEL}), call(QUESTION)
     assert (first.cache, other.cache) == ("miss", "miss")
@@ -49,9 +67,11 @@ def test_a_parameter_that_is_not_allowed_is_named(
     assert model.requests == []
 
 
-@pytest.mark.parametrize("known", ["{}", "W/{}", '"other", {}', "*"])
+@pytest.mark.parametrize("known", ["{}", '"other, with a comma", {}', 'W/"other",{}, *'])
 def test_who_has_an_answer_is_not_sent_it_again(model: Bedrock, known: str) -> None:
     tag = call(QUESTION).headers["etag"]
+    assert tag.startswith('W/"')  # the fields about the cache differ in each reply
+    assert call(QUESTION, if_none_match=tag.removeprefix("W/")).status == 304
     again = call(QUESTION, if_none_match=known.format(tag))
     assert (again.status, again.body) == (304, None)
     assert again.headers["etag"] == tag
@@ -64,6 +84,21 @@ def test_who_has_another_answer_is_sent_this_one(model: Bedrock) -> None:
     other = call({"question": "Another?"}, if_none_match=tag)
     assert (other.status, other.body["answer"]) == (200, "Answer 2.")
     assert other.headers["etag"] != tag
+
+
+@pytest.mark.parametrize("known", ["*", " * ", "", "x", 'W/"x"', '"', "W/"])
+def test_answer_that_no_entity_tag_names_is_sent_to_who_paid_for_it(
+    model: Bedrock, known: str
+) -> None:
+    for cache in ("miss", "hit"):
+        reply = call(QUESTION, if_none_match=known)
+        assert (reply.status, reply.body["answer"], reply.cache) == (200, "Answer 1.", cache)
+
+
+def test_entity_tag_names_the_answer_to_its_question(model: Bedrock) -> None:
+    model.content = [{"text": "Yes."}]
+    tags = [call({"question": text}).headers["etag"] for text in ("Is it?", "Is it not?")]
+    assert tags[0] != tags[1]
 
 
 def throttled(model: Bedrock) -> None:
@@ -84,8 +119,30 @@ def test_an_expired_answer_stands_in_for_a_model_that_throttles(
     assert stale.body["usage"] == {"input_tokens": 0, "output_tokens": 0, "saved_tokens": 0}
     assert "; hit; ttl=" in stale.headers["cache-status"]
     assert stale.headers["cache-status"].endswith("; detail=stale-if-error")
+    model.status, model.error = 200, ""
+    renewed = call({**QUESTION, "cache": {"ttl": 60}})
+    assert renewed.headers["cache-status"].startswith("llm-cache; fwd=stale; stored; ttl=60; ")
+    assert renewed.headers["cache-status"].endswith("; detail=expired")
+    assert renewed.body["cache"]["why"] == "expired"
+    throttled(model)
     assert int(stale.headers["age"]) >= 1
     assert call({"question": "Another?"}).status == 503
+
+
+def test_reply_without_an_answer_tells_what_the_cache_did(model: Bedrock) -> None:
+    refused = call(QUESTION, cache_control="only-if-cached")
+    key = refused.headers["cache-status"].partition("key=")[2]
+    assert refused.headers["cache-status"] == f"llm-cache; key={key}"
+    assert key.endswith("; detail=unknown")
+    throttled(model)
+    busy = call(QUESTION)
+    assert (refused.status, busy.status) == (504, 503)
+    assert busy.headers["cache-status"] == f"llm-cache; fwd=uri-miss; key={key}"
+    model.status, model.error, model.content = 200, "", []
+    assert call(QUESTION).headers["cache-status"] == f"llm-cache; fwd=uri-miss; key={key}"
+    bypassed = call(QUESTION, cache_control="no-cache, no-store")
+    assert (bypassed.status, bypassed.headers["cache-status"]) == (502, "llm-cache; fwd=bypass")
+    assert "cache-status" not in call({}).headers
 
 
 def until_expired(question: object) -> Any:

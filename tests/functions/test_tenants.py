@@ -283,6 +283,12 @@ def test_a_cognito_identity_is_no_users_id(mark: str) -> None:
     assert (ask(cognito("one")), ask(forged)) == ("miss", "miss")
 
 
+def test_identity_of_any_length_has_answers_of_its_own() -> None:
+    long = "x" * 5_000
+    asked = [ask(signed_by(f"{long}{end}")) for end in ("a", "b", "a")]
+    assert asked == ["miss", "miss", "hit"]
+
+
 def test_neither_an_account_nor_a_caller_may_be_empty() -> None:
     nobody = [signed_by("123", ""), signed_by("", "123")]
     assert [call(QUESTION, iam=iam).status for iam in nobody] == [403, 403]

@@ -27,6 +27,8 @@ REPORT = Report(
 COUNTS = {
     "CacheHits": [2],
     "CacheMisses": [2],
+    "CacheMissesForged": [1],
+    "CacheMissesUnknown": [1],
     "CacheStored": [1],
     "CacheErrors": [1],
     "CacheForged": [1],
@@ -67,7 +69,20 @@ def test_what_was_saved_is_priced_by_what_is_read_and_what_is_written(
 
 
 def test_a_cache_that_had_no_part_and_is_well_counts_nothing(written: Callable[..., Any]) -> None:
-    assert values(written(Report())) == {name: [0] for name in [*COUNTS, "CacheMilliseconds"]}
+    always = {name for name in COUNTS if not name.startswith("CacheMisses")}
+    zeros = [*always, "CacheMisses", "CacheMilliseconds"]
+    assert values(written(Report())) == {name: [0] for name in zeros}
+
+
+def test_misses_are_counted_by_reason(written: Callable[..., Any]) -> None:
+    whys = [Reason.EXPIRED, Reason.NOT_TAGGED, Reason.EXPIRED, None]
+    hit = Outcome(status=Status.HIT, key="a", why=Reason.MEMORY)
+    misses = [Outcome(status=Status.MISS, key="a", why=why) for why in whys]
+    told = values(written(Report([*misses, hit])))
+    assert told["CacheMisses"] == [4]
+    named = {name: count for name, count in told.items() if name.startswith("CacheMisses")}
+    assert named.keys() - {"CacheMisses"} == {"CacheMissesExpired", "CacheMissesNotTagged"}
+    assert (named["CacheMissesExpired"], named["CacheMissesNotTagged"]) == ([2], [1])
 
 
 HIT = Outcome(status=Status.HIT, key="a")
