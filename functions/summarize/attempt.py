@@ -60,10 +60,18 @@ def _settled(message: Message, error: Exception, bill: Bill) -> str:
             return ""
         metrics.metrics.add_metric("DocumentsFailed", "Count", 1)
         return "dead letter"
-    soon, delays = free and isinstance(error, OutOfTime), message.retry.delays
-    delay = SOON if soon else BACKOFF[min(delays, len(BACKOFF) - 1)]
-    retry = Retry(message.retry.since, attempts, delays + (not soon), bill.total)
+    delay, delays = _delay(error, message.retry.delays, free=free)
+    retry = Retry(message.retry.since, attempts, delays, bill.total)
     if not put_back(message, retry, delay):
         return ""
     metrics.metrics.add_metric("DocumentAge", "Seconds", age)
     return "put back"
+
+
+def _delay(error: Exception, delays: int, *, free: bool) -> tuple[int, int]:
+    """Return the seconds until the next try, and how many tries were delayed by then."""
+    if not free:
+        return BACKOFF[-1], delays  # an attempt is spent, so what is wrong gets the time to end
+    if isinstance(error, OutOfTime):
+        return SOON, delays
+    return BACKOFF[min(delays, len(BACKOFF) - 1)], delays + 1

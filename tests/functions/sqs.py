@@ -130,6 +130,7 @@ class Sqs:
 
     clock: Clock
     refuses: bool = False
+    delivered: int = 0
     dead: Queue = field(init=False)
     messages: Queue = field(init=False)
 
@@ -151,6 +152,8 @@ class Sqs:
         """Deliver one message, as soon as it is visible; return its id if it failed."""
         self.clock.now = max(self.clock.now, min(it.visible for it in self.messages.messages))
         (sent,) = self.messages.receive()
+        self.delivered += 1
+        assert self.delivered < 100, "a message goes round and round"
         failed = deliver(sent.record, left=left)
         if not failed:
             self.messages.delete(sent)
