@@ -1,6 +1,7 @@
 """`ask` replies to every event that AWS sends, in the form that its front understands."""
 
 import json
+from copy import deepcopy
 from typing import Any, cast
 
 import pytest
@@ -8,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context, event, names
-from tests.functions.fronts import front
+from tests.functions.fronts import ALL, front
 
 import ask
 
@@ -172,7 +173,7 @@ SCALARS = (
     st.none()
     | st.booleans()
     | st.integers()
-    | st.floats()
+    | st.floats(allow_nan=False, allow_infinity=False)
     | st.text()
     | st.sampled_from(
         ["2.0", "1.0", "TOKEN", "REQUEST", "POST", "/ask", "aws:s3", "aws:sns", "\ud800"]
@@ -188,10 +189,28 @@ JSON = st.recursive(
 )
 
 
+EVENTS = [*map(event, names()), *map(front, ALL)]
+
+
+@st.composite
+def changed(draw: st.DrawFn) -> Any:
+    """Return an event of AWS in which something, at any depth, is another."""
+    return _changed(deepcopy(draw(st.sampled_from(EVENTS))), draw)
+
+
+def _changed(value: Any, draw: st.DrawFn) -> Any:
+    if not isinstance(value, dict | list) or not value or draw(st.integers(0, 3)) == 0:
+        return draw(JSON)
+    keys: Any = value if isinstance(value, dict) else range(len(value))
+    at = draw(st.sampled_from(sorted(keys)))
+    value[at] = _changed(value[at], draw)
+    return value
+
+
 @settings(
-    max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+    max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
-@given(sent=JSON)
+@given(sent=JSON | changed())
 def test_no_invocation_ends_in_an_exception(model: Bedrock, sent: object) -> None:
     reply = invoke(sent)
     assert "error" in reply or "answer" in reply or reply["statusCode"] < 500
