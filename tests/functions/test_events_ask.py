@@ -1,13 +1,12 @@
 """`ask` replies to every event that AWS sends, in the form that its front understands."""
 
 import json
-from copy import deepcopy
 from typing import Any, cast
 
 import pytest
 from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from tests.functions.bedrock import Bedrock
+from tests.functions.changes import JSON, changed
 from tests.functions.events import Context, event, names
 from tests.functions.fronts import ALL, front
 
@@ -163,54 +162,13 @@ def test_no_part_of_a_request_ends_in_an_exception(name: str, model: Bedrock) ->
 
 # --- what whoever may invoke the function can send ------------------------------------------------
 
-FIELDS = [
-    *("requestContext", "headers", "multiValueHeaders", "version", "httpMethod", "path", "rawPath"),
-    *("routeKey", "resource", "type", "methodArn", "body", "isBase64Encoded", "Records", "method"),
-    *("question", "messages", "cache", "parameters", "detail-type", "source", "authorizer", "elb"),
-    *("http", "eventType", "connectionId", "stage", "identity", "raw_path", "Sns", "s3", "cf"),
-]
-SCALARS = (
-    st.none()
-    | st.booleans()
-    | st.integers()
-    | st.floats(allow_nan=False, allow_infinity=False)
-    | st.text()
-    | st.sampled_from(
-        ["2.0", "1.0", "TOKEN", "REQUEST", "POST", "/ask", "aws:s3", "aws:sns", "\ud800"]
-    )
-)
-JSON = st.recursive(
-    SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=3)
-        | st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=3), inner, max_size=5)
-    ),
-    max_leaves=20,
-)
-
-
 EVENTS = [*map(event, names()), *map(front, ALL)]
-
-
-@st.composite
-def changed(draw: st.DrawFn) -> Any:
-    """Return an event of AWS in which something, at any depth, is another."""
-    return _changed(deepcopy(draw(st.sampled_from(EVENTS))), draw)
-
-
-def _changed(value: Any, draw: st.DrawFn) -> Any:
-    if not isinstance(value, dict | list) or not value or draw(st.integers(0, 3)) == 0:
-        return draw(JSON)
-    keys: Any = value if isinstance(value, dict) else range(len(value))
-    at = draw(st.sampled_from(sorted(keys)))
-    value[at] = _changed(value[at], draw)
-    return value
 
 
 @settings(
     max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
-@given(sent=JSON | changed())
+@given(sent=JSON | changed(EVENTS))
 def test_no_invocation_ends_in_an_exception(model: Bedrock, sent: object) -> None:
     reply = invoke(sent)
     assert "error" in reply or "answer" in reply or reply["statusCode"] < 500

@@ -1,11 +1,14 @@
 """`summarize` loses no message of a queue, repeats none for ever, and refuses other events."""
 
+import json
 from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
+from hypothesis import HealthCheck, given, settings
 from tests.clock import Clock
 from tests.functions.bedrock import Bedrock
+from tests.functions.changes import JSON, changed
 from tests.functions.deliveries import BACK, DEAD, DONE, FAILED, REPORT, SECOND, UNICODE, World
 from tests.functions.documents import bucket
 from tests.functions.events import Context, event, names
@@ -141,6 +144,19 @@ def test_message_that_cannot_be_sent_is_left_to_the_retries_of_sqs(world: World)
         ends, summarized = OUTCOMES[name]
         ended = world.deliver(event(f"sqs/{name}")["Records"], seconds=1)
         assert ended.count(FAILED) >= len(summarized) + ends.count(DEAD), (name, ended)
+
+
+RECORDS = [record for name in SQS for record in event(f"sqs/{name}")["Records"]]
+BODIES = [json.loads(record["body"]) for record in RECORDS if record["body"].startswith("{")]
+
+
+@settings(
+    max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
+)
+@given(body=JSON | changed(BODIES))
+def test_message_with_any_body_ends_in_one_way(world: World, body: object) -> None:
+    ended = world.deliver([{**RECORDS[0], "body": json.dumps(body)}])
+    assert not {BACK, FAILED} & set(ended)
 
 
 def test_event_of_no_queue_is_an_error_that_says_so(world: World, model: Bedrock) -> None:
