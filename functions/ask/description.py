@@ -6,6 +6,7 @@ from functools import cache
 from typing import Any
 
 import llm_cache
+from identity import Sharing, sharing
 from question import question
 
 REF = "#/components/schemas/"
@@ -17,6 +18,9 @@ SIGV4 = {
     "x-amazon-apigateway-authtype": "awsSigv4",
 }
 
+SIGNED: dict[str, Any] = {"sigv4": []}
+UNSIGNED: dict[str, Any] = {}  # where the front lets anybody through, and the function does
+
 
 @cache
 def description(prefix: str) -> dict[str, Any]:
@@ -26,7 +30,7 @@ def description(prefix: str) -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {"title": "ask", "version": llm_cache.__version__},
         "servers": [{"url": prefix or "/"}],
-        "security": [{"sigv4": []}],
+        "security": [SIGNED] if sharing() is not Sharing.ALL else [SIGNED, UNSIGNED],
         "paths": {
             "/ask": {"post": _ask()},
             "/health": {"get": _get("health", "Tell that the function runs.")},
@@ -41,13 +45,20 @@ def _question() -> dict[str, Any]:
 
     described = GenerateJsonSchema().generate(question())
     (turns,) = (one for one in described["properties"]["messages"]["anyOf"] if "items" in one)
-    turns["prefixItems"] = [{"properties": {"role": {"const": "user"}}}]  # the user begins
+    fields = {**turns["items"]["properties"], "role": {"const": "user"}}
+    turns["prefixItems"] = [{**turns["items"], "properties": fields}]  # the user begins
     return described
 
 
 def _get(operation: str, summary: str) -> dict[str, Any]:
     responses = {"200": _json(summary, {"type": "object"})}
-    return {"operationId": operation, "summary": summary, "responses": responses}
+    security = [SIGNED, UNSIGNED]
+    return {
+        "operationId": operation,
+        "summary": summary,
+        "security": security,
+        "responses": responses,
+    }
 
 
 def _ask() -> dict[str, Any]:

@@ -56,6 +56,14 @@ def _fields(*required: str, **fields: schema.CoreSchema) -> schema.TypedDictSche
     )
 
 
+def _whole(number: schema.CoreSchema) -> schema.CoreSchema:
+    """Take a number like 5.0, too, which is an integer to JSON Schema."""
+    return schema.no_info_before_validator_function(
+        lambda value: int(value) if isinstance(value, float) and value.is_integer() else value,
+        number,
+    )
+
+
 TURN = _fields("role", "content", role=schema.literal_schema(["user", "assistant"]), content=TEXT)
 CACHE = _fields(
     ttl=SECONDS,
@@ -76,7 +84,7 @@ def question() -> schema.CoreSchema:
     parameters = _fields(
         temperature=SHARE,
         top_p=SHARE,
-        max_tokens=schema.int_schema(ge=1, le=max_tokens()),
+        max_tokens=_whole(schema.int_schema(ge=1, le=max_tokens())),
         stop=schema.list_schema(STOP, min_length=1, max_length=MAX_STOPS),
     )
     return _fields(

@@ -148,7 +148,9 @@ def test_description_of_a_question_has_every_limit_that_is_checked(model: Bedroc
     asked = documented()["components"]["schemas"]["Question"]["properties"]
     (turns,) = (one for one in asked["messages"]["anyOf"] if one["type"] == "array")
     assert turns["maxItems"] == MAX_TURNS
-    assert turns["prefixItems"] == [{"properties": {"role": {"const": "user"}}}]
+    (first,) = turns["prefixItems"]
+    role = {"role": {"const": "user"}}
+    assert first == turns["items"] | {"properties": turns["items"]["properties"] | role}
     assert "pattern" in asked["question"]  # no blank text
     (policy,) = (one for one in asked["cache"]["anyOf"] if one["type"] == "object")
     assert policy["additionalProperties"] is False
