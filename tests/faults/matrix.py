@@ -5,6 +5,7 @@
 
 import asyncio
 import base64
+import math
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,7 @@ from tests.faults.breaks import FAULTS
 from tests.faults.line import Line
 
 from llm_cache import (
+    Breaker,
     CacheNamespace,
     CachePolicy,
     Encryption,
@@ -67,10 +69,14 @@ class Bench:
         self.store = store = UpstashStore(lambda: line.at)
         self.line = line
         self.blocking = blocking
-        self.cache = UpstashRedisCache(store, namespace="n", timeout=TIMEOUT, lease=5)
+        # test_quota.py has what an open circuit does; here every command is to meet the fault.
+        never = Breaker(failures=math.inf)
+        self.cache = UpstashRedisCache(
+            store, namespace="n", timeout=TIMEOUT, lease=5, breaker=never
+        )
         self.namespace = CacheNamespace(store, "n")
         self.sealing = UpstashRedisCache(
-            store, namespace="n", timeout=TIMEOUT, seal=Encryption(KEY)
+            store, namespace="n", timeout=TIMEOUT, seal=Encryption(KEY), breaker=never
         )
 
     def allow(self, seconds: float) -> None:
