@@ -20,6 +20,7 @@ ACCEPTED = {
 }
 # What EventBridge sends for a schedule that has no input of its own, as that of the template.
 SCHEDULED = "Scheduled Event"
+SOURCES = {"aws.scheduler", "aws.events"}
 ENVELOPE = {
     *("version", "id", "detail-type", "source", "account"),
     *("time", "region", "resources", "detail"),
@@ -41,7 +42,7 @@ class Flush:
         """Read an event; raise ``InvalidPolicy`` naming what is wrong: no guess clears too much."""
         if not isinstance(event, dict):
             raise InvalidPolicy("event", event, "an object", withheld=True)
-        envelope = ENVELOPE if event.get("detail-type") == SCHEDULED else ()
+        envelope = ENVELOPE if is_scheduled(event) else ()
         fields = {name: value for name, value in event.items() if name not in envelope}
         if {"tag", "tenant"} <= fields.keys():
             raise InvalidPolicy("tenant", fields["tenant"], ACCEPTED["tenant"], withheld=True)
@@ -100,6 +101,11 @@ class Flush:
         metrics.add_metric("EntriesReclaimed", "Count", reclaimed.removed)
         metrics.add_metric("ReclaimFailed", "Count", int(reclaimed.failure is not None))
         metrics.flush_metrics()
+
+
+def is_scheduled(event: dict[Any, Any]) -> bool:
+    """Whether an event is of EventBridge Scheduler, or of a rule with a schedule."""
+    return event.get("detail-type") == SCHEDULED and event.get("source") in SOURCES
 
 
 def _checked(name: str, value: Any) -> Any:
