@@ -21,7 +21,7 @@ def handler(event: object, context: Any) -> dict[str, Any]:
     """Clear the namespace, then free the memory of what was cleared, while there is time.
 
     Raises if nothing was done. A clear whose reclaim fails is done: result, log and metric tell.
-    The fields of the event are described in the README; the schedule sends none.
+    ``docs/functions.md`` describes the fields of the event; the schedule sends none.
     """
     asked = Flush.from_event(event)
     namespace = CacheNamespace.from_env(namespace=asked.namespace)

@@ -1,4 +1,4 @@
-"""The users that the README has one make can do what the cache does, and nothing else."""
+"""The documented Redis users can do what the cache does, and nothing else."""
 
 import re
 from collections.abc import Callable
@@ -19,15 +19,15 @@ from local_cloud.upstash import UpstashEndpoint
 
 NAMESPACE = "shop"
 SETUSER = re.compile(r"^ACL SETUSER (\S+) on >TOKEN (.+)$", re.MULTILINE)
-README = Path(__file__).parents[2] / "README.md"
-USERS = {user: rules.split() for user, rules in SETUSER.findall(README.read_text())}
+PAGE = Path(__file__).parents[2] / "docs/security.md"
+USERS = {user: rules.split() for user, rules in SETUSER.findall(PAGE.read_text())}
 EACH_RULE = [(user, rule) for user, rules in USERS.items() for rule in rules]
 ANSWER = [Generation(text="an answer")]
 Work = Callable[[UpstashStore, Redis], None]
 
 
 def store_of(upstash: UpstashEndpoint, redis: Redis, user: str, rules: list[str]) -> UpstashStore:
-    """Make a user by these rules, as the README does, and return a store that has its token."""
+    """Make a user by these rules, as the page does, and return a store that has its token."""
     redis.execute(["ACL", "SETUSER", user, "reset", "on", ">password", *rules])
     token = str(redis.execute(["ACL", "RESTTOKEN", user, "password"]))
     redis.execute(["ACL", "LOG", "RESET"])

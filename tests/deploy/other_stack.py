@@ -1,4 +1,4 @@
-"""The kit's layer alone as a stack, and stacks of others that use it as the README says."""
+"""The kit's layer alone as a stack, and stacks of others that use it as the documentation shows."""
 
 import json
 import re
@@ -15,12 +15,11 @@ from local_cloud.sam import BUCKET, target
 from local_cloud.stack import Stack
 from local_cloud.tools import interpreter
 
-README = (ROOT / "README.md").read_text()
-SECTION = "### The layer in another stack\n"
+PAGE = "docs/other-stacks.md"
 KIT = "llm-cache-dev"
 SOON = {"Delay": 1, "MaxAttempts": 60}
 LAYER = ("LlmCacheLayer", "LayerArnParameter")
-# What the README uses of AWS's command line, by the client that this Python has.
+# What the documentation uses of AWS's command line, by the client that this Python has.
 AWS = f"""#!{sys.executable}
 import sys, boto3, jmespath
 from botocore import xform_name
@@ -41,16 +40,17 @@ for row in found if isinstance(found, list) else [found]:
 CLEAR = "from news import cache\n\n\ndef handler(event, context):\n    cache.clear()\n"
 
 
-def shown(language: str, section: str = SECTION) -> str:
-    """Return the first block of a language in a section of the README; "": on its first screen."""
-    text = README.partition(section)[2] if section else README
+def shown(language: str, page: str = PAGE, section: str = "") -> str:
+    """Return the first block of a language on a page, or in a section of the page."""
+    text = (ROOT / page).read_text()
+    text = text.partition(f"## {section}\n")[2] if section else text
     found = re.search(rf"^```{language}\n(.*?)^```$", text, re.DOTALL | re.MULTILINE)
     assert found
     return found[1]
 
 
 def for_this_host(text: str) -> str:
-    """Return what the README shows for AWS's default target, for the Python that runs here."""
+    """Return what the page shows for AWS's default target, for the Python that runs here."""
     host = target()
     text = text.replace("python3.13", host["Runtime"]).replace("arm64", host["Architecture"])
     return text.replace("3.13", host["Runtime"].removeprefix("python"))
@@ -96,13 +96,13 @@ def delete(cloud: LocalCloud, stack: str) -> None:
 
 
 def write_news(cloud: LocalCloud, folder: Path) -> Path:
-    """Write the README's function and template, and a second function that clears its cache.
+    """Write the documented function and template, and a second function that clears its cache.
 
     Its packages are those that `ask` brings besides the layer; its own build is a nightly test.
     """
     code = folder / "news"
     shutil.copytree(cloud.tree.built.parent / "AskFunction", code)
-    (code / "news.py").write_text(shown("python", ""))
+    (code / "news.py").write_text(shown("python", "README.md"))
     (code / "clearing.py").write_text(CLEAR)
     text = for_this_host(shown("yaml"))
     news = text[text.index("  NewsFunction:") :]
@@ -115,7 +115,7 @@ def write_news(cloud: LocalCloud, folder: Path) -> Path:
 
 
 def as_cdk_synthesizes(template: Path, bucket: str, key: str) -> dict[str, Any]:
-    """Return the template of the same function as CDK makes it of the README's two lines.
+    """Return the template of the same function as CDK makes it of the two documented lines.
 
     ``value_for_string_parameter`` becomes a parameter of the template, whose default is the name.
     """
@@ -164,8 +164,8 @@ def memory(stack: Stack) -> int:
 
 
 def delete_parameter_as_told(cloud: LocalCloud) -> None:
-    """Do what the README says has to precede a deployment of the kit under its old name."""
-    (name,) = re.findall(r"`aws ssm delete-parameter --name (\S+)`", README)
+    """Do what the page says has to precede a deployment of the kit under its old name."""
+    (name,) = re.findall(r"`aws ssm delete-parameter --name (\S+)`", (ROOT / PAGE).read_text())
     cloud.aws.client("ssm").delete_parameter(Name=name)
 
 

@@ -1,4 +1,4 @@
-"""The README's passages on other stacks, and on rolling back, carried out on the deployed kit."""
+"""What the documentation says on other stacks and on rolling back, run on the deployed kit."""
 
 import json
 import os
@@ -22,7 +22,7 @@ from local_cloud.stack import ALIAS, Stack
 
 @pytest.fixture(scope="module")
 def kit(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder from which the kit was deployed under the name that the README has."""
+    """The folder from which the kit was deployed under the name that the documentation has."""
     folder = tmp_path_factory.mktemp("kit")
     assert other_stack.deploy_kit(cloud, folder) == ""
     return folder
@@ -32,7 +32,7 @@ def kit(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def by_sam(
     cloud: LocalCloud, kit: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[Stack, Path]]:
-    """A stack with the README's function, and its template."""
+    """A stack with the documented function, and its template."""
     template = other_stack.write_news(cloud, tmp_path_factory.mktemp("yours"))
     assert other_stack.sam_deploy(cloud, "by-sam", template) == ""
     yield Stack.read(cloud.aws, "by-sam"), template
@@ -110,7 +110,7 @@ def test_kit_is_deployed_again_once_its_parameter_is_deleted_as_documented(
 
 
 def bash(command: str, folder: Path, *path: Path, **environ: str) -> str:
-    """Run what the README has one type; return what it printed."""
+    """Run the commands that the documentation shows; return what it printed."""
     found = os.pathsep.join([*map(str, path), os.environ["PATH"]])
     env = {key: it for key, it in os.environ.items() if key != "PYTHONPATH"} | environ
     env |= {"PATH": found, "SAM_CLI_TELEMETRY": "0"}
@@ -132,7 +132,7 @@ def test_package_as_documented_has_nothing_that_the_layer_has(
     (tmp_path / "lambda-llm-cache").symlink_to(ROOT)
     yours = tmp_path / "yours"
     (yours / "news").mkdir(parents=True)
-    (yours / "news/news.py").write_text(shown("python", ""))
+    (yours / "news/news.py").write_text(shown("python", "README.md"))
     (yours / "news/requirements.in").write_text("langchain-aws")
     (yours / "template.yaml").write_text(for_this_host(shown("yaml")))
 
@@ -165,7 +165,9 @@ def test_roll_back_as_documented_moves_the_alias_to_the_earlier_version_and_its_
         cloud.deploy(template=upgraded)
         assert client.get_alias(**named)["FunctionVersion"] != earlier
         assert ask(stack, question).status == "hit"
-        command = shown("sh", "### Upgrade and roll back\n").replace(other_stack.KIT, stack.name)
+        command = shown("sh", "docs/deploying.md", "Upgrade and roll back").replace(
+            other_stack.KIT, stack.name
+        )
         command = command.replace("--function-version 3", f"--function-version {earlier}")
         aws = other_stack.command_line(tmp_path)
         listed = [

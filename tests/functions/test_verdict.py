@@ -218,9 +218,9 @@ def test_response_of_another_shape_is_not_stored(model: Bedrock, response: Any) 
 
 
 def documented(checkout: Path) -> Any:
-    """Return the function that the README shows, behind the cache of the environment."""
-    section = (checkout / "README.md").read_text().partition("### What a function returns\n")[2]
-    code = section.partition("```python\n")[2].partition("```\n")[0]
+    """Return the documented function, behind the cache of the environment."""
+    page = (checkout / "docs/response-cache.md").read_text()
+    code = page.partition("```python\n")[2].partition("```\n")[0]
     names: dict[str, Any] = {}
     exec(code, names)
     return names["answer"]

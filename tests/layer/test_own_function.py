@@ -1,4 +1,4 @@
-"""The function that the README has a user write, built from that very text, does what it says."""
+"""The documented function of a user's own, built from the page's text, does what the page says."""
 
 import json
 import re
@@ -18,7 +18,7 @@ from upstash_redis import Redis
 
 from local_cloud.upstash import UpstashEndpoint
 
-SECTION = "### A function of your own"
+SECTION = "## A function of your own"
 FUNCTION = "NewsFunction"
 HOUR = 3600
 INVOKE = """
@@ -39,15 +39,16 @@ VALUES = {  # of the variables that the template gives the function, those that 
 
 
 def block(language: str) -> str:
-    """Return what the README shows of a language in its section on a function of one's own."""
-    section = (ROOT / "README.md").read_text().partition(f"{SECTION}\n")[2].partition("\n## ")[0]
+    """Return the block of a language in the section on a function of the user's own."""
+    page = (ROOT / "docs/functions.md").read_text()
+    section = page.partition(f"{SECTION}\n")[2].partition("\n## ")[0]
     (found,) = re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
     return str(found)
 
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what is built, with what the README shows put in as it says."""
+    """A copy of what is built, with the documented blocks put in as the page says."""
     copy: Path = tmp_path_factory.mktemp("project")
     ignored = shutil.ignore_patterns("__pycache__")
     for name in BUILT_FROM:

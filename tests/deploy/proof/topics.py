@@ -38,7 +38,7 @@ def by_topic(proof: Proof) -> None:
 
 @contextlib.contextmanager
 def _through_sns(stack: Stack, bucket: str) -> Iterator[None]:
-    """Have S3 tell a topic, and no queue, of uploads; subscribe the queue as the README says."""
+    """Have S3 tell a topic, and no queue, of uploads; subscribe the queue as documented."""
     s3, sns = stack.aws.client("s3"), stack.aws.client("sns")
     direct = s3.get_bucket_notification_configuration(Bucket=bucket)
     direct.pop("ResponseMetadata")
