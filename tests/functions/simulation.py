@@ -18,7 +18,7 @@ from types import SimpleNamespace
 import pytest
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
 from tests.functions.bedrock import USAGE
-from tests.functions.documents import Documents, deliver, uploaded
+from tests.functions.documents import Documents, cold, deliver, uploaded
 from tests.functions.sqs import Sent, Sqs, reply
 
 import attempt
@@ -77,6 +77,9 @@ class Simulation:
     @contextmanager
     def connected(self, patch: pytest.MonkeyPatch) -> Iterator["Simulation"]:
         """Let the function run by this clock, and ask this model."""
+        for variable in ("SUMMARY_TTL_IMMUTABLE", "LLM_CACHE_TTL_CEILING"):
+            patch.setenv(variable, str(30 * 86_400))  # Redis's clock is real: nothing expires
+        cold()
         patch.setattr(attempt, "clock", self.sqs.clock)
         patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
         model().client.meta.events.register_first("before-send.bedrock-runtime", self._answer)
