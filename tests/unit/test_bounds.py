@@ -189,7 +189,7 @@ USAGE = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
 UNDONE = {"name": "f", "args": '{"a":' + "!" * 100, "id": "1", "index": 0}
 FUNCTION = {"id": "1", "function": {"name": "f", "arguments": "{}"}}
 ECHOES = {"tool_calls": [FUNCTION] * 20_000}
-LONG = 60_000
+LONG = 20_000
 
 # Each took seconds, or tens of megabytes, for a small entry; all but the last are refused.
 PLANTED: dict[str, Callable[[], list[Any]]] = {
