@@ -99,7 +99,7 @@ def once(proxy: Proxy, misbehave: Misbehaviour) -> Misbehaviour:
     return act
 
 
-refused = replying("400 Bad Request", {"error": "ERR max daily request limit exceeded"})
+refused = replying("400 Bad Request", {"error": "ERR max request size exceeded"})
 
 
 def leases(redis: Redis) -> int:
