@@ -35,7 +35,7 @@ test: setup ## Run the tests, and report what of the library they did not reach
 nightly: setup ## Run what takes minutes: a million answers, more poisons, orders of events and examples, deployments
 	@PROFILE=nightly $(VENV)/python -m pytest -n auto --maxprocesses 4 tests/properties tests/poison tests/nightly/test_lease_interleavings.py
 	@PROFILE=nightly $(VENV)/python -m pytest tests/nightly --ignore tests/nightly/test_lease_interleavings.py \
-	  tests/faults/test_killed.py tests/deploy
+	  tests/faults/test_killed.py tests/layer/test_own_function.py tests/deploy
 
 # Of a stack in AWS. CONFIG is an environment of samconfig.toml (local: the cloud of make serve), STACK another name
 # than it has there. All variables go by the environment, as they are typed: neither make nor the shell reads them.

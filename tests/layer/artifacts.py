@@ -6,9 +6,12 @@ import os
 import platform
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from local_cloud import sam as local_sam
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".tools/sam/bin/sam"
@@ -73,8 +76,11 @@ class Artifacts:
 def build(target: Target) -> Artifacts:
     """Build with the real sam, unless what lies in `.build` was built from the same sources.
 
-    For another machine than this one only the layer is built: the functions add no native library.
+    The local cloud's build is for this machine, and is shared with it. For another machine only the
+    layer is built: the functions add no native library.
     """
+    if target == HOST and sys.platform == "linux":
+        return Artifacts(target, local_cloud())
     home = ROOT / ".build" / str(target)
     artifacts = Artifacts(target, home / "build")
     stamp = home / "sources.sha256"
@@ -87,6 +93,15 @@ def build(target: Target) -> Artifacts:
             sam_build(target, artifacts.folder)
             stamp.write_text(digest)
     return artifacts
+
+
+def local_cloud() -> Path:
+    """Return the folder that the local cloud deploys from."""
+    with tempfile.TemporaryDirectory() as folder, local_sam.alone():
+        if building := local_sam.start_build(Path(folder)):
+            building.wait()
+            local_sam.built()
+    return local_sam.HERE.built.parent
 
 
 def sam_build(target: Target, folder: Path) -> None:
