@@ -41,7 +41,8 @@ def a_message_that_always_fails_is_kept_aside(template: Template) -> Iterator[st
         aside = next(references(redrive.get("deadLetterTargetArn")), "")
         if not _queue(template, aside) or aside == queue:
             yield f"{name}: what always fails goes round in {queue} until it is forgotten"
-        if not 5 <= redrive.get("maxReceiveCount", 0) <= 10:
+        # One more than the function's ATTEMPTS: it then sends the dead letter, with a reason.
+        if not 6 <= redrive.get("maxReceiveCount", 0) <= 10:
             yield f"{name}: what fails is given up on too soon, or too late"
         kept = [_queue(template, one).get("MessageRetentionPeriod", 0) for one in (queue, aside)]
         if kept[0] >= kept[1]:  # the age is counted from when the message was first sent

@@ -34,7 +34,7 @@ BREACHES: list[Breach] = [
     (
         queues.a_message_that_always_fails_is_kept_aside,
         f"{MESSAGES}/RedrivePolicy/maxReceiveCount",
-        1,
+        5,
     ),
     (
         queues.a_message_that_always_fails_is_kept_aside,

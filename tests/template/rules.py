@@ -61,7 +61,7 @@ CALLS = {
     "FlushCacheFunction": {"ssm:GetParameters", "kms:Decrypt"},
     "SummarizeFunction": {
         *("ssm:GetParameters", "kms:Decrypt", "bedrock:InvokeModel"),
-        *("s3:GetObject", "s3:GetObjectVersion", "s3:PutObject", "s3:ListBucket"),
+        *("s3:GetObject", "s3:PutObject", "s3:ListBucket"),
         *("sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes", "sqs:SendMessage"),
     },
 }
@@ -189,7 +189,7 @@ def _by_one_profile(statement: dict[str, Any]) -> bool:
 
 
 OBJECTS = re.compile(r"\$\{(\w+)\.Arn\}/[\w-]+/\*")
-OF_OBJECTS = {"s3:GetObject", "s3:GetObjectVersion", "s3:PutObject"}
+OF_OBJECTS = {"s3:GetObject", "s3:PutObject"}
 
 
 def _objects(template: Template, resource: str, statement: dict[str, Any]) -> bool:

@@ -6,6 +6,7 @@ import pytest
 from tests.template import loader
 
 import object_name
+import queues
 from identity import VARIABLE, Sharing
 from llm_cache import CacheMetrics, Settings
 
@@ -78,6 +79,12 @@ def test_every_other_variable_of_a_function_is_named_in_its_code(function: str) 
     own = loader.environment(FUNCTIONS[function])
     unread = [it for it in own if f'"{it}"' not in code and not it.startswith(OTHERS)]
     assert unread == []
+
+
+def test_summarize_has_the_queues_that_it_sends_to() -> None:
+    environment = loader.environment(FUNCTIONS["SummarizeFunction"])
+    assert environment[queues.MESSAGES] == {"Ref": "DocumentMessages"}
+    assert environment[queues.FAILURES] == {"Ref": "DocumentFailures"}
 
 
 def test_summaries_lie_where_the_function_may_write() -> None:
