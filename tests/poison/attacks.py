@@ -87,7 +87,7 @@ class Reader:
                 assert policy.mode == "only_if_cached"
             if found is not None:
                 _called(random, cache.update, cache.aupdate, PROMPT, SETTINGS, found)
-        assert events == []
+        assert events == [], events
         assert report.errors == 0  # a decoder that fails in another way would have been told as one
         for answer in (found, report.spare and report.spare[1]):
             if answer is not None:
@@ -108,7 +108,7 @@ class Reader:
                 _called(random, cache.update, cache.aupdate, PROMPT, SETTINGS, corpus.PROSE)
         finally:
             self.store.reply = NOTHING
-        assert events == []
+        assert events == [], events
         if found is not None:
             only_listed(found)
         return _told(report)
@@ -209,7 +209,7 @@ def _questions(reader: Reader) -> Attack:
         changed[place] = which(random, changed[place])
         with watched() as events:
             asked = reader.caches[None]._question(*changed)
-        assert events == []
+        assert events == [], events
         if isinstance(asked.fault, Uncacheable):
             return "uncacheable"
         assert asked.fault is None

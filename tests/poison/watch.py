@@ -1,6 +1,7 @@
 """What the interpreter itself says that a block of code did: ``sys.addaudithook``."""
 
 import functools
+import gc
 import sys
 import threading
 from collections.abc import Iterator
@@ -14,14 +15,21 @@ _watching: list[tuple[int, list[str]]] = []
 
 @contextmanager
 def watched() -> Iterator[list[str]]:
-    """Note files, sockets, processes, imports and compiled text of a block, in this thread."""
+    """Note files, sockets, processes, imports and compiled text of a block, in this thread.
+
+    No garbage is collected meanwhile: what other tests left may touch files as it goes.
+    """
     _install()
     events: list[str] = []
     _watching.append((threading.get_ident(), events))
+    collects = gc.isenabled()
+    gc.disable()
     try:
         yield events
     finally:
         _watching.pop()
+        if collects:
+            gc.enable()
 
 
 @functools.cache
