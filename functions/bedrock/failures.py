@@ -20,6 +20,8 @@ THROTTLED = {
 TRANSIENT = {"InternalServerException", "ModelErrorException", "ServiceUnavailableException"}
 SLOW = {"ModelTimeoutException"}
 REFUSED = {"ValidationException"}
+TIMEOUTS = (botocore.ConnectTimeoutError, botocore.ReadTimeoutError, TimeoutError)
+CONNECTIONS = (botocore.ConnectionError, botocore.HTTPClientError)
 _CODE = re.compile("[A-Za-z]{1,60}Exception")
 
 
@@ -67,13 +69,9 @@ class Failure(NamedTuple):
         """
         if isinstance(error, botocore.ClientError):
             return cls._of_bedrock(error)
-        if isinstance(
-            error, botocore.ConnectTimeoutError | botocore.ReadTimeoutError | TimeoutError
-        ):
+        if isinstance(error, TIMEOUTS):
             return cls(Cause.TIMEOUT, type(error).__name__)
-        if isinstance(
-            error, botocore.ConnectionError | botocore.HTTPClientError
-        ):  # no connection, or it broke
+        if isinstance(error, CONNECTIONS):
             return cls(Cause.BUSY, type(error).__name__)
         if isinstance(error, botocore.BotoCoreError):  # no credentials, no region
             return cls(Cause.MISCONFIGURED, type(error).__name__)

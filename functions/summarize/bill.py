@@ -38,7 +38,7 @@ class Bill:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Count a call of the model; one that fails for want of the model is not billed."""
+        """Count a call of the model. A call that raises ``NotNow`` is not billed, so not counted."""
         self._calls.append(None)
         try:
             yield

@@ -53,13 +53,10 @@ class Message:
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self:
         """Return the message of a record of Lambda's event."""
-        system, attributes = (
-            record.get("attributes") or {},
-            {**(record.get("messageAttributes") or {})},
-        )
-        retry = Retry.of(
-            attributes.pop(RETRY, {}).get("stringValue"), int(system.get("SentTimestamp", 0))
-        )
+        system = record.get("attributes") or {}
+        attributes = {**(record.get("messageAttributes") or {})}
+        history, sent = attributes.pop(RETRY, {}), int(system.get("SentTimestamp", 0))
+        retry = Retry.of(history.get("stringValue"), sent)
         attributes.pop(REASON, None)
         received = int(system.get("ApproximateReceiveCount", 1))
         return cls(record["body"], attributes, received, retry)

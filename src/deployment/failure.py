@@ -21,7 +21,7 @@ class Failure(Exception):
 
 
 def told(error: Exception, region: str | None) -> str:
-    """Return what a foreseen error means to whoever ran the command, and what mends it."""
+    """Return what a foreseen error means, and the command or variable that mends it."""
     match error:
         case aws.NoCredentialsError() | aws.PartialCredentialsError():
             return f"AWS credentials are missing: {_SIGN_IN}"

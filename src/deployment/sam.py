@@ -1,4 +1,4 @@
-"""The ``sam`` of the checkout, on the terminal of whoever runs it.
+"""Run the ``sam`` of the checkout; its output goes to the terminal.
 
 Each stack has a build folder and a prefix in SAM's bucket of its own: two that are built at once do
 not mix, and deleting one leaves the uploads of the other.

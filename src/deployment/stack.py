@@ -77,7 +77,7 @@ class Stack:
         try:
             pages = cloudformation.get_paginator("describe_stacks").paginate()
             stacks = [cls._of(it) for page in pages for it in page["Stacks"]]
-        except ClientError:  # whoever may not list them learns no more
+        except ClientError:  # without the permission to list stacks, the error names none
             return where
         names = sorted(it.name for it in stacks if it.ours and it.status != UNBORN)
         if not names:

@@ -160,7 +160,7 @@ def test_no_part_of_a_request_ends_in_an_exception(name: str, model: Bedrock) ->
             assert status == 200 or 400 <= status < 500, (field, value)
 
 
-# --- what whoever may invoke the function can send ------------------------------------------------
+# --- direct invocations ---------------------------------------------------------------------------
 
 EVENTS = [*map(event, names()), *map(front, ALL)]
 
