@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from local_cloud.template import defaults
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -20,9 +22,8 @@ def values(
     declared: Declared, deployed: Mapping[str, str], chosen: Mapping[str, str]
 ) -> dict[str, str]:
     """Return every parameter as it will be: as chosen, else as deployed, else the default."""
-    defaults = {name: str(rules["Default"]) for name, rules in declared.items()}
     kept = {name: value for name, value in deployed.items() if name in declared}
-    return {**defaults, **kept, **chosen}
+    return {**defaults(declared), **kept, **chosen}
 
 
 def overrides(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from local_cloud.aws import without_account
 from local_cloud.children import Child, PartFailed
-from local_cloud.template import parameters
+from local_cloud.template import defaults, parameters
 from local_cloud.tools import CHECKOUT, interpreter
 
 if TYPE_CHECKING:
@@ -147,9 +147,7 @@ def start_deploy(aws: Aws, choices: Mapping[str, str], folder: Path, template: P
     arguments = ["--template", str(template), "--stack-name", STACK, "--s3-bucket", BUCKET]
     arguments += ["--capabilities", "CAPABILITY_IAM", "--no-confirm-changeset"]
     arguments += ["--no-fail-on-empty-changeset", "--no-progressbar"]
-    declared = parameters(template).items()
-    defaults = {name: str(told["Default"]) for name, told in declared if "Default" in told}
-    arguments += given(defaults | target() | WITHOUT | dict(choices))
+    arguments += given(defaults(parameters(template)) | target() | WITHOUT | dict(choices))
     return _start("deploy", arguments, aws.environment(), folder)
 
 

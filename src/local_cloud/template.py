@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
 
@@ -22,3 +23,8 @@ def parameters(template: Path) -> dict[str, dict[str, Any]]:
     with template.open() as text:
         found: dict[str, dict[str, Any]] = yaml.load(text, _Loader)["Parameters"]  # noqa: S506
         return found
+
+
+def defaults(declared: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Return the defaults of the parameters that have one, as text."""
+    return {name: str(rules["Default"]) for name, rules in declared.items() if "Default" in rules}
