@@ -10,6 +10,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from zlib import crc32
 
+from local_cloud.upstash import UpstashEndpoint
+
 USAGE = {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}
 
 
@@ -98,3 +100,21 @@ def bedrock() -> Iterator[Bedrock]:
 def throttle(model: Bedrock) -> None:
     """Let the model refuse whatever it is asked."""
     model.status, model.error = 429, "ThrottlingException"
+
+
+def environment(model: Bedrock, upstash: UpstashEndpoint) -> dict[str, str]:
+    """Return the variables of a function that calls this model, with its cache in this database."""
+    return {
+        "MODEL_ID": "amazon.nova-2-lite-v1:0",
+        "MODEL_MAX_TOKENS": "512",
+        "AWS_REGION": "us-east-1",
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+        "AWS_ENDPOINT_URL": model.url,
+        "UPSTASH_REDIS_REST_URL": upstash.url,
+        "UPSTASH_REDIS_REST_TOKEN": upstash.token,
+        "LLM_CACHE_NAMESPACE": "test",
+        "LLM_CACHE_TTL": "600",
+        "LLM_CACHE_TTL_FLOOR": "10",
+        "LLM_CACHE_TTL_CEILING": "3600",
+    }

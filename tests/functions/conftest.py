@@ -9,7 +9,7 @@ from unittest.mock import patch
 import botocore.session
 import pytest
 from tests.clock import Clock
-from tests.functions.bedrock import Bedrock, bedrock
+from tests.functions.bedrock import Bedrock, bedrock, environment
 
 from local_cloud.upstash import UpstashEndpoint
 
@@ -53,23 +53,9 @@ def model(
     monkeypatch: pytest.MonkeyPatch,
     loop: asyncio.AbstractEventLoop,
 ) -> Iterator[Bedrock]:
-    environment = {
-        "MODEL_ID": "amazon.nova-2-lite-v1:0",
-        "MODEL_MAX_TOKENS": "512",
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-        "AWS_ENDPOINT_URL": _model.url,
-        "UPSTASH_REDIS_REST_URL": upstash.url,
-        "UPSTASH_REDIS_REST_TOKEN": upstash.token,
-        "LLM_CACHE_NAMESPACE": "test",
-        "LLM_CACHE_TTL": "600",
-        "LLM_CACHE_TTL_FLOOR": "10",
-        "LLM_CACHE_TTL_CEILING": "3600",
-        "LLM_CACHE_TIMEOUT": "10",  # what is about time says so
-    }
-    for name, value in environment.items():
+    for name, value in environment(_model, upstash).items():
         monkeypatch.setenv(name, value)
+    monkeypatch.setenv("LLM_CACHE_TIMEOUT", "10")  # what is about time says so
     _model.requests.clear()
     _model.status, _model.error, _model.headers, _model.hold = 200, "", {}, None
     _model.stops, _model.content = "end_turn", None

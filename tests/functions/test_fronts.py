@@ -282,16 +282,6 @@ def test_prefix_of_the_front_is_no_part_of_the_path(
         assert handle(with_path(name, path)).status == status, name
 
 
-@pytest.mark.parametrize("value", ["prod", "/prod/", "/", "//", "/a b", "/é", "/a?b", "/a//b"])
-def test_a_wrong_prefix_is_refused_at_the_start(
-    monkeypatch: pytest.MonkeyPatch, value: str
-) -> None:
-    monkeypatch.setenv("PATH_PREFIX", value)
-    web.prefix.cache_clear()
-    with pytest.raises(InvalidSettings, match="PATH_PREFIX="):
-        web.prefix()
-
-
 # --- browsers -------------------------------------------------------------------------------------
 
 ORIGIN = "https://app.example"
@@ -355,16 +345,22 @@ def test_function_url_answers_browsers_by_itself(monkeypatch: pytest.MonkeyPatch
     assert (reply.status, allowed(reply), reply.headers.get("vary")) == (200, None, None)
 
 
+PREFIXES = ("prod", "/prod/", "/", "//", "/a b", "/é", "/a?b", "/a//b")
+ORIGINS = ("app.example", "https://a/", "*, https://a", "https://a b", "null")
+
+
 @pytest.mark.parametrize(
-    "value", ["app.example", "https://a/", "*, https://a", "https://a b", "null"]
+    ("variable", "value"),
+    [(web.PREFIX, value) for value in PREFIXES] + [(web.ORIGINS, value) for value in ORIGINS],
 )
-def test_wrong_origins_are_refused_at_the_start(
-    monkeypatch: pytest.MonkeyPatch, value: str
+def test_wrong_prefix_or_origin_is_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
-    monkeypatch.setenv("CORS_ORIGINS", value)
-    web.origins.cache_clear()
-    with pytest.raises(InvalidSettings, match="CORS_ORIGINS="):
-        web.origins()
+    monkeypatch.setenv(variable, value)
+    read = web.prefix if variable == web.PREFIX else web.origins
+    read.cache_clear()
+    with pytest.raises(InvalidSettings, match=f"{variable}="):
+        read()
 
 
 # --- caches between -------------------------------------------------------------------------------

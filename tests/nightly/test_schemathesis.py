@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.functions.bedrock import bedrock
+from tests.functions.bedrock import bedrock, environment
 
 from local_cloud.children import Child, free_port, wait_until
 from local_cloud.upstash import UpstashEndpoint
@@ -21,28 +21,16 @@ def url(upstash: UpstashEndpoint, checkout: Path, tmp_path: Path) -> Iterator[st
     """The function's app under an ASGI server, with a cache and a model on loopback."""
     port = free_port()
     with bedrock() as model:
-        environment = {
+        path = os.pathsep.join(str(checkout / part) for part in ("functions/ask", "src"))
+        env = {
             **os.environ,
-            "PYTHONPATH": os.pathsep.join(
-                str(checkout / part) for part in ("functions/ask", "src")
-            ),
-            "MODEL_ID": "amazon.nova-2-lite-v1:0",
-            "MODEL_MAX_TOKENS": "512",
-            "AWS_REGION": "us-east-1",
-            "AWS_ACCESS_KEY_ID": "test",
-            "AWS_SECRET_ACCESS_KEY": "test",
-            "AWS_ENDPOINT_URL": model.url,
-            "UPSTASH_REDIS_REST_URL": upstash.url,
-            "UPSTASH_REDIS_REST_TOKEN": upstash.token,
-            "LLM_CACHE_NAMESPACE": "test",
-            "LLM_CACHE_TTL": "600",
-            "LLM_CACHE_TTL_FLOOR": "10",
-            "LLM_CACHE_TTL_CEILING": "3600",
+            **environment(model, upstash),
+            "PYTHONPATH": path,
             "SHARE_ANSWERS": "all",  # no front of AWS is there to name the caller
         }
         command = [sys.executable, "-m", "uvicorn", "web:app", "--port", str(port)]
         log = tmp_path / "ask.log"
-        with Child.start("ask", command, env=environment, log=log) as child:
+        with Child.start("ask", command, env=env, log=log) as child:
             wait_until(lambda: listens(port), seconds=60, what="the app", child=child)
             yield f"http://127.0.0.1:{port}"
 
