@@ -38,7 +38,7 @@ class Bill:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Count a call of the model. A call that raises ``NotNow`` is not billed, so not counted."""
+        """Count a call of the model; do not count it if it raises ``NotNow``, which is not billed."""
         self._calls.append(None)
         try:
             yield
