@@ -86,28 +86,6 @@ class Summaries:
         return [message["Body"] for message in found]
 
     @contextlib.contextmanager
-    def told_by_sns(self) -> Iterator[None]:
-        """Have S3 tell a topic of SNS of uploads, which tells the queue, instead of the queue."""
-        s3, sns = self.stack.aws.client("s3"), self.stack.aws.client("sns")
-        before = s3.get_bucket_notification_configuration(Bucket=self.bucket)
-        told = {name: before[name] for name in before if name.endswith("Configurations")}
-        (direct,) = told["QueueConfigurations"]
-        topic = sns.create_topic(Name="documents")["TopicArn"]
-        sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=direct["QueueArn"])
-        by_sns = {"TopicArn": topic, "Events": direct["Events"], "Filter": direct["Filter"]}
-        self._notify({"TopicConfigurations": [by_sns]})
-        try:
-            yield
-        finally:
-            self._notify(told)
-            sns.delete_topic(TopicArn=topic)
-
-    def _notify(self, told: dict[str, Any]) -> None:
-        self.stack.aws.client("s3").put_bucket_notification_configuration(
-            Bucket=self.bucket, NotificationConfiguration=told
-        )
-
-    @contextlib.contextmanager
     def impatient(self, seconds: int = 1) -> Iterator[None]:
         """Have a message that failed come again so soon, and not after half an hour."""
         client, queue = self.stack.aws.client("sqs"), self.stack.outputs["DocumentMessagesUrl"]

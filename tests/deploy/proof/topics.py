@@ -23,7 +23,7 @@ TEXT = "The bridge was opened by the mayor."
 def by_topic(proof: Proof) -> None:
     """Upload a document while S3 sends its notifications through SNS."""
     summaries, before = Summaries(proof.cloud.stack), proof.cloud.model.calls
-    with _through_sns(proof.cloud.stack, summaries.bucket), timed() as taken:
+    with through_sns(proof.cloud.stack, summaries.bucket), timed() as taken:
         written = summaries.of("topic.txt", summaries.upload("topic.txt", TEXT))
     calls = proof.cloud.model.calls - before
     proof.tell(
@@ -37,11 +37,12 @@ def by_topic(proof: Proof) -> None:
 
 
 @contextlib.contextmanager
-def _through_sns(stack: Stack, bucket: str) -> Iterator[None]:
+def through_sns(stack: Stack, bucket: str) -> Iterator[None]:
     """Have S3 tell a topic, and no queue, of uploads; subscribe the queue as documented."""
     s3, sns = stack.aws.client("s3"), stack.aws.client("sns")
-    direct = s3.get_bucket_notification_configuration(Bucket=bucket)
-    direct.pop("ResponseMetadata")
+    before = s3.get_bucket_notification_configuration(Bucket=bucket)
+    before.pop("ResponseMetadata")
+    (direct,) = before["QueueConfigurations"]
     topic = sns.create_topic(Name="uploads")["TopicArn"]
     may_publish = {
         "Effect": "Allow",
@@ -51,28 +52,17 @@ def _through_sns(stack: Stack, bucket: str) -> Iterator[None]:
     }
     policy = json.dumps({"Version": "2012-10-17", "Statement": [may_publish]})
     sns.set_topic_attributes(TopicArn=topic, AttributeName="Policy", AttributeValue=policy)
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=_arn(stack))
-    told = [{"TopicArn": topic, "Events": ["s3:ObjectCreated:*"], "Filter": _filter(direct)}]
-    _tell(stack, bucket, {"TopicConfigurations": told})
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=direct["QueueArn"])
+    by_sns = {"TopicArn": topic, "Events": direct["Events"], "Filter": direct["Filter"]}
+    _notify(stack, bucket, {"TopicConfigurations": [by_sns]})
     try:
         yield
     finally:
-        _tell(stack, bucket, direct)
+        _notify(stack, bucket, before)
         sns.delete_topic(TopicArn=topic)
 
 
-def _filter(direct: dict[str, list[dict[str, object]]]) -> object:
-    (configuration,) = direct["QueueConfigurations"]
-    return configuration["Filter"]
-
-
-def _tell(stack: Stack, bucket: str, configuration: object) -> None:
+def _notify(stack: Stack, bucket: str, configuration: object) -> None:
     stack.aws.client("s3").put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration=configuration
     )
-
-
-def _arn(stack: Stack) -> str:
-    queue = stack.outputs["DocumentMessagesUrl"]
-    told = stack.aws.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])
-    return str(told["Attributes"]["QueueArn"])

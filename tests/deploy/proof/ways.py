@@ -9,6 +9,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 from tests.deploy.proof.proof import timed
+from tests.deploy.proof.topics import through_sns
 
 from local_cloud.asking import ask, url
 from local_cloud.children import wait_until
@@ -138,10 +139,11 @@ def dead_letters(proof: Proof) -> None:
 def by_upload(proof: Proof) -> None:
     """Upload a document, of which S3 tells the queue, a copy of it, and one of which SNS tells."""
     summaries, text = Summaries(proof.cloud.stack), f"{REPORT}\n\nThis is known at the market, too."
+    by_sns = through_sns(proof.cloud.stack, summaries.bucket)
     for what, name, due, told in (
         ("a document is uploaded", "market.txt", 1, nullcontext()),
         ("a copy of it is uploaded", "market copy.txt", 0, nullcontext()),
-        ("a copy is uploaded, and S3 tells SNS", "market by SNS.txt", 0, summaries.told_by_sns()),
+        ("a copy is uploaded, and S3 tells SNS", "market by SNS.txt", 0, by_sns),
     ):
         before = proof.cloud.model.calls
         with told, timed() as taken:
