@@ -38,7 +38,7 @@ class Bill:
 
     @contextmanager
     def call(self) -> Iterator[None]:
-        """Count a call of the model; do not count it if it raises ``NotNow``, which is not billed."""
+        """Count a call of the model, unless it raises ``NotNow``: such a call is not billed."""
         self._calls.append(None)
         try:
             yield
