@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +21,8 @@ from llm_cache.errors import InvalidSettings, LlmCacheError, StoreUnavailable
 from llm_cache.keyring import Keyring
 from llm_cache.settings import TOKEN, URL, Settings
 from llm_cache.unlogged import unlogged
+from llm_cache.upstash.aws import boto3_is_needed
+from llm_cache.upstash.parameters import get_parameters
 
 AGAIN = 30.0  # seconds from one refresh to the next: a token that is really wrong is no flood
 
@@ -75,6 +78,15 @@ def _told(variable: str, parameter: str | None, otherwise: str) -> str:
 
 
 def _from_ssm(names: list[str]) -> dict[str, str]:
+    """Return the parameters' values; on Lambda without boto3, which costs a cold start 300 ms."""
+    if boto3_is_needed(os.environ):
+        return _by_boto3(names)
+    from llm_cache.upstash.blocking import fetch as send
+
+    return get_parameters(names, os.environ, send)
+
+
+def _by_boto3(names: list[str]) -> dict[str, str]:
     try:
         from aws_lambda_powertools.utilities.parameters import SSMProvider
         from botocore.config import Config
