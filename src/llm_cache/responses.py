@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar, Unpack, cast, overload
 
-from llm_cache import scope
 from llm_cache.bounds import is_count, sound
 from llm_cache.checks import function, instance
 from llm_cache.configuration import Bounds, configured
@@ -18,11 +17,11 @@ from llm_cache.drivers import arun, on_a_loop, run
 from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
 from llm_cache.policy import CachePolicy, Mode
-from llm_cache.question import Question
+from llm_cache.question import Question, Sealing
 from llm_cache.reason import Reason
 from llm_cache.report import NO_TOKENS, Outcome, Report, Tokens
 from llm_cache.settings import Settings
-from llm_cache.steps import Pause, Request
+from llm_cache.steps import Command, Pause
 
 Response = dict[str, Any]
 
@@ -48,7 +47,7 @@ class Ask:
     """The step that the cached function itself does."""
 
 
-Answered = Generator[Request | Pause | Ask, Any, Response]
+Answered = Generator[Command | Pause | Ask, Any, Response]
 
 
 class ResponseCache(Cache[Response]):
@@ -124,20 +123,22 @@ class ResponseCache(Cache[Response]):
 
             @functools.wraps(answer)
             async def aanswered(request: Any) -> Response:
-                async def execute(step: Request | Ask) -> Any:
+                async def execute(step: Command | Ask) -> Any:
                     if isinstance(step, Ask):
                         with self.policy(COMPUTING):
                             return await answer(request)
                     return await self._aexecute(step)
 
                 with self.policy() as report:
-                    return await arun(self._answered(request, report, may_wait=True), execute)
+                    sealing = await self._asealing(needed=not self._question(request).bypasses)
+                    answering = self._answered(request, report, sealing, may_wait=True)
+                    return await arun(answering, execute)
 
             return aanswered
 
         @functools.wraps(answer)
         def answered(request: Any) -> Response:
-            def execute(step: Request | Ask) -> Any:
+            def execute(step: Command | Ask) -> Any:
                 if isinstance(step, Ask):
                     with self.policy(COMPUTING):
                         return answer(request)
@@ -145,15 +146,19 @@ class ResponseCache(Cache[Response]):
 
             with self.policy() as report:
                 may_wait = not on_a_loop()
-                return run(self._answered(request, report, may_wait=may_wait), execute)
+                answering = self._answered(request, report, self._sealing, may_wait=may_wait)
+                return run(answering, execute)
 
         return answered
 
-    def _answered(self, request: Any, report: Report, *, may_wait: bool) -> Answered:
+    def _answered(
+        self, request: Any, report: Report, sealing: Sealing, *, may_wait: bool
+    ) -> Answered:
         """Answer one request. ``report`` is its own: what another left to spare is not for it."""
-        if scope.current().policy.effective_mode is Mode.BYPASS:
+        question = self._question(request)
+        if question.bypasses:
             return _plain((yield Ask()))
-        found = yield from self._answers.lookup(self._question(request), may_wait=may_wait)
+        found = yield from self._answers.lookup(question, sealing, may_wait=may_wait)
         if found is not None:
             return found
         try:
@@ -162,7 +167,7 @@ class ResponseCache(Cache[Response]):
             if (spare := report.stand_in()) is None:
                 raise
             return cast("Response", spare[1])
-        yield from self._answers.update(self._question(request), response)
+        yield from self._answers.update(self._question(request), response, sealing)
         return _plain(response)
 
     def _question(self, request: object) -> Question:

@@ -13,7 +13,8 @@ import os
 import re
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, cast
 
 import httpx
@@ -22,7 +23,7 @@ from upstash_redis.asyncio import Redis as AsyncRedis
 from upstash_redis.errors import UpstashError
 
 from llm_cache import connections, network
-from llm_cache.credentials import Credentials, RefreshableCredentials
+from llm_cache.credentials import Credentials, RefreshableCredentials, Within
 from llm_cache.drivers import apause, pause
 from llm_cache.errors import (
     InvalidSettings,
@@ -34,8 +35,7 @@ from llm_cache.errors import (
     StoreTimeout,
     StoreUnavailable,
 )
-from llm_cache.seal import PendingSeal
-from llm_cache.steps import Command, Pause, Request
+from llm_cache.steps import Command, Pause
 
 _WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # as Upstash says it now, and said it before
 _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
@@ -44,6 +44,13 @@ _DROPPED = (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError)
 _httpx_log = logging.getLogger("httpx")
 if _httpx_log.level == logging.NOTSET:
     _httpx_log.setLevel(logging.WARNING)
+
+Guard = Callable[[float], AbstractContextManager[None]]
+"""Returns what each request of at most so many seconds runs inside."""
+
+
+def _unguarded(_: float) -> AbstractContextManager[None]:
+    return nullcontext()
 
 
 class UpstashStore:
@@ -75,58 +82,48 @@ class UpstashStore:
         credentials = Credentials(redis_._url, token, names=names)
         return cls(lambda: credentials)
 
-    def execute(self, step: Request, seconds: float) -> Any:
+    def execute(self, command: Command, seconds: float, guard: Guard = _unguarded) -> Any:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``.
 
         The first call also finds out where Upstash is, which has a bound of its own. One whose
         token is wrong is sent again, once, if another token is found in what is left of the time.
         """
-        if isinstance(step, PendingSeal):
-            return step.fetch()
-        network.expect_reply()
-        try:
+        with _translated():
             client = self._connected()
             network.allow(seconds)
-            try:
-                return _sent(client, step)
-            except UpstashError as error:
-                if not str(error).startswith(_WRONG_TOKEN):
-                    raise
-                pause(Pause(network.left(TimeoutError), self._credentials.refresh()))
-                if (renewed := self._connected()) is client:
-                    raise
-                return _sent(renewed, step)
-        except LlmCacheError:
-            raise
-        except UpstashError as error:
-            raise _refused(error) from None
-        except Exception as error:
-            raise _as_store_error(error) from error
-
-    async def aexecute(self, step: Request, seconds: float) -> Any:
-        """Run a command in one request of at most ``seconds``; raise ``StoreError``."""
-        if isinstance(step, PendingSeal):
-            return await asyncio.to_thread(step.fetch)
-        network.expect_reply()
         try:
+            with guard(seconds), _translated():
+                return _sent(client, command)
+        except StoreRefused as error:
+            if not str(error).startswith(_WRONG_TOKEN):
+                raise
+            with _translated():
+                pause(Pause(network.left(TimeoutError), self._credentials.refresh()))
+                renewed, left = self._connected(), network.left(TimeoutError)
+            if renewed is client:
+                raise
+            with guard(left), _translated():
+                return _sent(renewed, command)
+
+    async def aexecute(self, command: Command, seconds: float, guard: Guard = _unguarded) -> Any:
+        """Run a command in one request of at most ``seconds``; raise ``StoreError``."""
+        now = asyncio.get_running_loop().time
+        with _translated():
             client = await self._aconnected()
-            until = asyncio.get_running_loop().time() + seconds
-            try:
-                return await _asent(client, step, until)
-            except UpstashError as error:
-                if not str(error).startswith(_WRONG_TOKEN):
-                    raise
-                left = until - asyncio.get_running_loop().time()
-                await apause(Pause(left, self._credentials.refresh()))
-                if (renewed := await self._aconnected()) is client:
-                    raise
-                return await _asent(renewed, step, until)
-        except LlmCacheError:
-            raise
-        except UpstashError as error:
-            raise _refused(error) from None
-        except Exception as error:
-            raise _as_store_error(error) from error
+        until = now() + seconds
+        try:
+            with guard(seconds), _translated():
+                return await _asent(client, command, until)
+        except StoreRefused as error:
+            if not str(error).startswith(_WRONG_TOKEN):
+                raise
+            await apause(Pause(until - now(), self._credentials.refresh()))
+            with _translated():
+                renewed = await self._aconnected()
+            if renewed is client:
+                raise
+            with guard(until - now()), _translated():
+                return await _asent(renewed, command, until)
 
     def disconnect(self) -> None:
         """Connect anew at the next command, and look up anew where to.
@@ -140,13 +137,13 @@ class UpstashStore:
         self._client: Redis | None = None
         self._async_client: AsyncRedis | None = None
 
-    @property
-    def seal(self) -> PendingSeal:
-        """The seal whose keys are fetched together with where Upstash is."""
-        return PendingSeal(
-            known=lambda: self._credentials.known and self._credentials.known.seal,
-            fetch=lambda: self._credentials.get().seal,
-        )
+    def secrets(self, within: Within = float) -> Credentials:
+        """Return where Upstash is, and the seal; see ``RefreshableCredentials.get``."""
+        return self._credentials.get(within)
+
+    async def asecrets(self, within: Within = float) -> Credentials:
+        """Return the same without blocking the event loop."""
+        return await self._credentials.aget(within)
 
     def _connected(self) -> Redis:
         with self._lock:
@@ -233,6 +230,20 @@ _MAX_ERROR = 200  # characters of Redis's own words
 _QUOTA = re.compile(
     r"(?![^.]*\bsize\b)[^.]*\b(requests?|commands?|connections?|bandwidth)\b[^.]*\bexceeded\b"
 )
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Raise what the client raises as a ``StoreError``."""
+    network.expect_reply()
+    try:
+        yield
+    except LlmCacheError:
+        raise
+    except UpstashError as error:
+        raise _refused(error) from None
+    except Exception as error:
+        raise _as_store_error(error) from error
 
 
 def _refused(error: UpstashError) -> StoreRefused:

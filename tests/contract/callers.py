@@ -122,13 +122,16 @@ class Caller:
         ttl = never if self.ends is Ends.NOT_STORED else None
         with scope.entered(CachePolicy(coalesce="fleet", ttl=ttl), None):
             asked = self.process.cache._question("p", "model")
-            found = yield from self.process.answers.lookup(asked, may_wait=True)
+            found = yield from self.process.answers.lookup(asked, self._sealing, may_wait=True)
             if found is not None:
                 self.world.served(self, found)
                 return
-            yield from self._compute(asked)
+            yield from self._compute(asked.known(self._sealing))
         while self.process.left:
             yield from self.process.left.pop()
+
+    def _sealing(self) -> None:
+        """Return no seal."""
 
     def _compute(self, asked: Question) -> Generator[Any, Any, None]:
         seen = scope._shard(asked.identity)[asked.identity]
@@ -139,7 +142,7 @@ class Caller:
         yield MODEL
         if self.ends is not Ends.FAILED:
             answer = [Generation(text=str(began))]
-            yield from self.process.answers.update(asked, answer)
+            yield from self.process.answers.update(asked, answer, self._sealing)
         self.computing = False
 
 
@@ -158,7 +161,7 @@ class World:
     state: Any = None
 
     def __post_init__(self) -> None:
-        hashed = Process().cache._question("p", "model").hashed
+        hashed = Process().cache._question("p", "model").identified().hashed
         self.lease_key = KEYS.lease(hashed)
         self.all = ("MGET", self.lease_key, KEYS.epoch, KEYS.entry(hashed))
         self.run(("FLUSHDB",))

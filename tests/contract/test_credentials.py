@@ -19,6 +19,7 @@ from llm_cache import (
     StoreUnavailable,
     UpstashRedisCache,
     clearing,
+    credentials,
 )
 from llm_cache.cli import main
 from llm_cache.credentials import Credentials, fetch
@@ -78,8 +79,9 @@ def test_without_the_parameters_every_lookup_is_a_miss_that_says_why(ssm: None) 
 
 
 def test_parameters_put_later_are_found_by_the_next_call(
-    ssm: None, upstash: UpstashEndpoint
+    ssm: None, upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(credentials, "FIRST_AGAIN", 0.0)
     cache = UpstashRedisCache.from_env(NAMES)
     assert cache.lookup("p", "model") is None
     put(upstash.url, upstash.token)

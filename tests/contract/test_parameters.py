@@ -112,7 +112,8 @@ def test_passing_failure_is_tried_once_more(ssm: Ssm, failure: tuple[int, object
 def test_second_failure_is_the_last(ssm: Ssm, failure: tuple[int, object] | None) -> None:
     ssm.failures = [failure] * 4
     assert refusal(lambda: read(ssm)).startswith("SSM did not give /cache/url, /cache/token: ")
-    assert ssm.failures == ssm.asked == []
+    assert not ssm.failures
+    assert not ssm.asked
 
 
 @pytest.mark.parametrize(
