@@ -391,8 +391,9 @@ def test_a_reclaim_in_many_short_turns_reaches_everything(
 
 
 def open_loops(cache: UpstashRedisCache) -> int:
-    client: Any = cache._store._async_client
-    return len(client._http._client.loops)
+    client = cache._store._client
+    assert client
+    return len(client._asynchronous._pools)
 
 
 def test_one_event_loop_per_invocation_leaves_nothing_open(

@@ -2,6 +2,7 @@
 
 import asyncio
 import sys
+import threading
 from collections.abc import Callable, Iterator
 
 import boto3
@@ -191,12 +192,6 @@ def test_ssm_without_boto3_names_the_package_to_install(monkeypatch: pytest.Monk
         cache.clear()
 
 
-def closed(store: UpstashStore) -> None:
-    store.execute(("PING",), 5)
-    assert store._client is not None
-    store._client._http._client.close()
-
-
 def unlocatable() -> Credentials:
     raise KeyError("mark")
 
@@ -223,9 +218,14 @@ def test_command_that_cannot_be_sent_is_no_answer_of_upstash(
         assert MARK not in str(raised.value)
 
 
-def test_closed_client_is_no_answer_of_upstash(upstash: UpstashEndpoint) -> None:
+def test_thread_that_cannot_be_started_is_no_answer_of_upstash(
+    upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
     store = UpstashStore(lambda: Credentials(upstash.url, upstash.token))
-    closed(store)
+    monkeypatch.setattr("threading.Thread.start", refused)
     with pytest.raises(StoreError, match=r"shutting down.*\(RuntimeError\)") as raised:
         store.execute(("PING",), 5)
     assert raised.value.reason is Reason.INTERNAL

@@ -17,6 +17,7 @@ from llm_cache.credentials import fetch
 from llm_cache.errors import StoreTimeout
 from llm_cache.upstash import parameters
 from llm_cache.upstash.blocking import fetch as send
+from llm_cache.upstash.exchange import Reply
 from llm_cache.upstash.parameters import get_parameters
 
 VALUES = {"/cache/url": "https://x.upstash.io", "/cache/token": "mark-token"}
@@ -54,11 +55,10 @@ def test_values_of_several_parameters_come_in_one_signed_request(ssm: Ssm) -> No
 def test_verifier_of_these_tests_refuses_what_was_altered(ssm: Ssm) -> None:
     sent: list[tuple[dict[str, str], bytes]] = []
 
-    def noted(url: str, **request: object) -> object:
-        headers, body = request["headers"], request["body"]
-        lower = {name.lower(): value for name, value in headers.items()}  # type: ignore[attr-defined]
-        sent.append(({**lower, "host": url.partition("//")[2]}, body))  # type: ignore[arg-type]
-        return send(url, **request)  # type: ignore[arg-type]
+    def noted(url: str, *, headers: dict[str, str], body: bytes, until: float) -> Reply:
+        lower = {name.lower(): value for name, value in headers.items()}
+        sent.append(({**lower, "host": url.partition("//")[2]}, body))
+        return send(url, headers=headers, body=body, until=until)
 
     get_parameters(NAMES, ssm.on_lambda, noted)
     ((headers, body),) = sent
@@ -156,7 +156,7 @@ def test_refused_container_endpoint_is_named(ssm: Ssm) -> None:
 def test_all_attempts_share_one_deadline(monkeypatch: pytest.MonkeyPatch, ssm: Ssm) -> None:
     now, untils = [0.0], []
 
-    def silent(url: str, *, until: float, **request: object) -> object:
+    def silent(url: str, *, until: float, **request: object) -> Reply:
         untils.append(until)
         now[0] = until
         raise StoreTimeout("mark-late")

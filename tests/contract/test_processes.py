@@ -13,8 +13,8 @@ from llm_cache.credentials import Credentials
 from llm_cache.store import UpstashStore
 
 def peer(store):
-    (connection,) = store._client._http._client._transport._pool.connections
-    return connection._connection._network_stream.get_extra_info("client_addr")
+    ((connection, _),) = store._client._blocking._idle
+    return connection.getsockname()
 
 store = UpstashStore(lambda: Credentials(*sys.argv[1:]))
 store.execute(("PING",), 5)

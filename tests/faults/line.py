@@ -15,8 +15,8 @@ from tests.faults.certificates import Authority
 from tests.faults.proxy import Greeting, Proxy, proxying
 from upstash_redis import Redis
 
-from llm_cache import connections
 from llm_cache.credentials import Credentials
+from llm_cache.upstash import asynchronous, blocking
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
 
@@ -91,7 +91,8 @@ def stations(count: int) -> Iterator[list[Station]]:
     with ExitStack() as stack:
         authority = Authority.made(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         trusting = ssl.create_default_context(cafile=str(authority.file))
-        stack.enter_context(patch.object(connections, "_tls", lambda: trusting))
+        for module in (blocking, asynchronous):
+            stack.enter_context(patch.object(module, "trusted", lambda: trusting))
         names = Names()
         stack.enter_context(names.answering())
         made = []

@@ -2,21 +2,20 @@
 
 import asyncio
 import socket
-import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpcore
 import pytest
 from tests.faults import servers
 
-from llm_cache import StoreTimeout, StoreUnavailable, network
+from llm_cache import StoreTimeout, StoreUnavailable
 from llm_cache.credentials import Credentials
-from llm_cache.sockets import Backend
 from llm_cache.store import UpstashStore
+from llm_cache.upstash import blocking
+from llm_cache.upstash.dialling import Origin
 from local_cloud.upstash import UpstashEndpoint
 
 SECONDS = 0.3
@@ -102,12 +101,17 @@ def test_a_handshake_that_is_given_up_leaves_no_socket_open(
 
 
 def test_a_connection_made_at_the_last_moment_is_closed_before_its_handshake(
-    silent_to_tls: tuple[str, threading.Event],
+    silent_to_tls: tuple[str, threading.Event], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url, left = silent_to_tls
-    network.allow(60)
-    stream = Backend().connect_tcp("127.0.0.1", urlsplit(url).port or 0)
-    network.allow(0)
-    with pytest.raises(httpcore.ConnectTimeout):
-        stream.start_tls(ssl.create_default_context())
+    times = iter([60.0])  # to connect; then none is left
+
+    def until(_: float) -> float:
+        for seconds in times:
+            return seconds
+        raise StoreTimeout("no answer from Upstash in time")
+
+    monkeypatch.setattr(blocking, "left", until)
+    with pytest.raises(StoreTimeout):
+        blocking.opened(Origin.of(url), time.monotonic() + 60)
     assert left.wait(60)

@@ -1,6 +1,7 @@
 """Whatever Upstash does, a lookup is a miss, an update returns, both in time; a clear tells."""
 
 import asyncio
+import socket
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -156,10 +157,9 @@ def test_a_pooled_connection_that_died_is_replaced_without_a_miss(
 ) -> None:
     cache = cache_at(upstash.url, upstash.token)
     call_sync(cache)
-    pool = cache._store._client._http._client._transport._pool  # type: ignore[union-attr]
-    for connection in pool.connections:
-        stream = connection._connection._network_stream
-        stream.get_extra_info("socket").shutdown(2)
+    assert cache._store._client
+    for connection, _ in cache._store._client._blocking._idle:
+        connection.shutdown(socket.SHUT_RDWR)
     with cache.policy() as report:
         assert cache.lookup("p", "model") == ANSWER
     assert report.errors == 0

@@ -11,8 +11,9 @@ import llm_cache
 
 PACKAGE = Path(llm_cache.__file__).parent
 EDGES = {
-    "connections": {"httpx"},
-    "store": {"httpx", "snapshot_restore_py", "upstash_redis"},
+    "client": {"upstash_redis"},
+    "store": {"snapshot_restore_py"},
+    "trust": {"certifi"},
     "credentials": {"aws_lambda_powertools", "botocore"},
     "cache": {"langchain_core"},
     "calls": {"langchain_core"},
@@ -23,8 +24,6 @@ EDGES = {
     "schemas": {"pydantic"},
     "seal": {"cryptography"},
     "parsed": {"langchain_core", "pydantic"},
-    "network": {"httpx"},
-    "sockets": {"httpcore"},
     "streaming": {"langchain_core"},
     "telemetry": {"aws_lambda_powertools"},
     "tracing": {"aws_lambda_powertools"},

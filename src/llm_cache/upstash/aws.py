@@ -10,10 +10,11 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from llm_cache.errors import StoreError
+from llm_cache.upstash.exchange import Reply
 from llm_cache.upstash.sigv4 import AccessKey
 
 CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"  # SnapStart sets it instead of an access key
@@ -96,10 +97,14 @@ def _is_on(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").lower() == "true"
 
 
-def ask(fetch: Callable[..., Any], what: str, url: str, **request: Any) -> dict[str, Any]:
+Fetch: TypeAlias = Callable[..., Reply]
+"""``blocking.fetch``."""
+
+
+def ask(fetch: Fetch, what: str, url: str, **request: Any) -> dict[str, Any]:
     """Send one request and return the object of JSON in its reply; raise ``Failed``.
 
-    ``fetch`` is ``blocking.fetch``. The error names ``what`` and AWS's error code, if there is one,
+    The error names ``what`` and AWS's error code, if there is one,
     and shows nothing else of the reply.
     """
     try:
@@ -116,15 +121,15 @@ def ask(fetch: Callable[..., Any], what: str, url: str, **request: Any) -> dict[
     raise Failed(f"{what}: {code[1] if kind and code else f'HTTP {reply.status}'}", again=again)
 
 
-def _object(reply: Any) -> dict[str, Any]:
+def _object(reply: Reply) -> dict[str, Any]:
     """Return the object in a reply's body; empty: there is none."""
-    with suppress(StoreError, ValueError):
+    with suppress(StoreError):
         told = reply.json()
         return told if isinstance(told, dict) else {}
     return {}
 
 
-def access_key(environ: Mapping[str, str], fetch: Callable[..., Any], until: float) -> AccessKey:
+def access_key(environ: Mapping[str, str], fetch: Fetch, until: float) -> AccessKey:
     """Return the access key, from the environment or, under SnapStart, from the container endpoint.
 
     The endpoint costs one request. Raises ``Failed``, which shows no part of a key.

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from llm_cache.errors import StoreUnavailable
-from llm_cache.upstash.aws import Failed, access_key, ask, region_of, ssm_url
+from llm_cache.upstash.aws import Failed, Fetch, access_key, ask, region_of, ssm_url
 from llm_cache.upstash.sigv4 import signed
 
 ATTEMPTS = 2
@@ -22,7 +22,7 @@ _HEADERS = {
 
 
 def get_parameters(
-    names: Sequence[str], environ: Mapping[str, str], fetch: Callable[..., Any]
+    names: Sequence[str], environ: Mapping[str, str], fetch: Fetch
 ) -> dict[str, str]:
     """Return the decrypted values of at most 10 parameters, by their names.
 
@@ -47,7 +47,7 @@ def get_parameters(
 
 
 def _attempt(
-    names: Sequence[str], environ: Mapping[str, str], fetch: Callable[..., Any], until: float
+    names: Sequence[str], environ: Mapping[str, str], fetch: Fetch, until: float
 ) -> dict[str, str]:
     key, url, region = access_key(environ, fetch, until), ssm_url(environ), region_of(environ)
     body = json.dumps({"Names": list(dict.fromkeys(names)), "WithDecryption": True}).encode()

@@ -1,0 +1,129 @@
+"""Connections for callers that block: opened when needed, kept open, shared by threads."""
+
+from __future__ import annotations
+
+import select
+import socket
+import time
+import weakref
+from collections import deque
+from collections.abc import Mapping
+
+from llm_cache.errors import StoreTimeout, StoreUnavailable
+from llm_cache.upstash.dialling import Origin, close_late, dialled
+from llm_cache.upstash.exchange import Dropped, Reply, Request, begun
+from llm_cache.upstash.trust import trusted
+from llm_cache.upstash.wire import exchanged, left
+
+KEEPALIVE = 60.0  # seconds that an idle connection is kept; a warm function is often idle for some
+MOST_IDLE = 100  # connections
+
+
+def fetch(
+    url: str,
+    *,
+    method: str = "POST",
+    headers: Mapping[str, str],
+    body: bytes = b"",
+    until: float,
+    direct: bool = False,
+) -> Reply:
+    """Send one request on a connection of its own and return the reply.
+
+    ``until``: the deadline of the whole, in seconds of ``time.monotonic``. ``direct``: without a
+    proxy. Raises ``StoreTimeout``, ``StoreUnavailable`` or ``StoreGarbled``.
+    """
+    origin = Origin.of(url)
+    request = Request(method, origin.target, origin.authority, headers).over(body)
+    with opened(origin, until, direct=direct) as connection:
+        return exchanged(connection, request, begun(), until)
+
+
+class Connections:
+    """Open connections to one server. Threads may share it; it closes them when collected."""
+
+    def __init__(self, origin: Origin) -> None:
+        self._origin = origin
+        self._idle: deque[tuple[socket.socket, float]] = deque()
+        weakref.finalize(self, _close, self._idle)
+
+    def send(self, request: bytes, until: float) -> Reply:
+        """Send a request and return its reply.
+
+        Raises ``StoreTimeout``, ``StoreGarbled``, or ``StoreUnavailable``. The last is ``Dropped``
+        when the connection broke; then all idle connections are closed, since they may be dead too.
+        """
+        connection = self._taken() or opened(self._origin, until)
+        try:
+            reply = exchanged(connection, request, begun(), until)
+        except BaseException as error:
+            connection.close()
+            if isinstance(error, Dropped):
+                _close(self._idle)
+            raise
+        self._keep(connection, reply)
+        return reply
+
+    def _taken(self) -> socket.socket | None:
+        """Return an idle connection on which nothing has come, the latest used first."""
+        while self._idle:
+            try:
+                connection, since = self._idle.pop()
+            except IndexError:  # another thread was faster
+                break
+            if time.monotonic() - since < KEEPALIVE and not _readable(connection):
+                return connection
+            connection.close()
+        return None
+
+    def _keep(self, connection: socket.socket, reply: Reply) -> None:
+        if not reply.reusable:
+            connection.close()
+            return
+        now = time.monotonic()
+        self._idle.append((connection, now))
+        while len(self._idle) > MOST_IDLE or now - self._idle[0][1] > KEEPALIVE:
+            self._idle.popleft()[0].close()
+
+
+def opened(origin: Origin, until: float, *, direct: bool = False) -> socket.socket:
+    """Return a new connection, secured if the origin is; raise ``StoreError``."""
+    dialling = dialled(origin, until, direct=direct)
+    try:
+        connection = dialling.result(left(until))
+        return _secured(connection, origin.host, until) if origin.secure else connection
+    except BaseException as error:
+        close_late(dialling)
+        if isinstance(error, TimeoutError):
+            raise StoreTimeout("no connection to Upstash in time") from None
+        if isinstance(error, OSError):
+            kind = type(error).__name__
+            raise StoreUnavailable(f"no connection to Upstash ({kind})") from error
+        raise
+
+
+def _secured(connection: socket.socket, host: str, until: float) -> socket.socket:
+    """Complete a TLS handshake that verifies the server."""
+    secured = trusted().wrap_socket(connection, server_hostname=host, do_handshake_on_connect=False)
+    try:
+        secured.settimeout(left(until))
+        secured.do_handshake()
+    except BaseException:
+        secured.close()
+        raise
+    return secured
+
+
+def _readable(connection: socket.socket) -> bool:
+    """Whether the server has closed, or sent what nobody asked for."""
+    waiting = select.poll()
+    waiting.register(connection, select.POLLIN)
+    return bool(waiting.poll(0))
+
+
+def _close(idle: deque[tuple[socket.socket, float]]) -> None:
+    while idle:
+        try:
+            idle.popleft()[0].close()
+        except IndexError:  # another thread was faster
+            break
