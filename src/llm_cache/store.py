@@ -15,7 +15,7 @@ from llm_cache.drivers import apause, pause
 from llm_cache.errors import StoreRefused
 from llm_cache.seal import PendingSeal
 from llm_cache.steps import Pause, Request
-from llm_cache.upstash.client import Client, as_store_error, credentials_of
+from llm_cache.upstash.client import Client, credentials_of, raise_as_store_error
 from llm_cache.upstash.wire import left
 
 _WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # as Upstash says it now, and said it before
@@ -61,8 +61,8 @@ class UpstashStore:
                 if (renewed := self._connected()) is client:
                     raise
                 return renewed.execute(step, until)
-        except Exception as error:
-            raise as_store_error(error) from error
+        except Exception as error:  # noqa: BLE001  each is raised as what it means
+            raise_as_store_error(error)
 
     async def aexecute(self, step: Request, seconds: float) -> Any:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``."""
@@ -81,8 +81,8 @@ class UpstashStore:
                     if (renewed := await self._aconnected()) is client:
                         raise
                     return await renewed.aexecute(step, until)
-        except Exception as error:
-            raise as_store_error(error) from error
+        except Exception as error:  # noqa: BLE001  each is raised as what it means
+            raise_as_store_error(error)
 
     def disconnect(self) -> None:
         """Connect anew at the next command, and look up anew where to.
