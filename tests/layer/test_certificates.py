@@ -90,11 +90,11 @@ def test_known_certificates_have_their_known_names(tmp_path: Path) -> None:
 
 
 def test_layer_has_the_certificates_of_certifi(artifacts: Artifacts) -> None:
-    bundle = (artifacts.layer / "certifi/cacert.pem").read_bytes()
-    expected = {each.serial_number for each in x509.load_pem_x509_certificates(bundle)}
+    bundle = (artifacts.layer / "certifi/cacert.pem").read_text()
     files = (artifacts.layer / "llm_cache/upstash/certificates").iterdir()
-    found = {x509.load_pem_x509_certificate(file.read_bytes()).serial_number for file in files}
-    assert found == expected
+    found = [file.read_text() for file in files]
+    assert all(certificate in bundle for certificate in found)
+    assert len(set(found)) == len(found) == bundle.count("BEGIN CERTIFICATE")
 
 
 def test_layer_reads_a_certificate_when_a_server_needs_it(host: Artifacts) -> None:
