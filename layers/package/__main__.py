@@ -9,6 +9,7 @@ from pathlib import Path
 from . import __doc__ as description
 from .budgets import UNZIPPED, ZIPPED, weigh
 from .bytecode import compile_for
+from .certificates import rehash
 from .lean import slim
 from .locks import entries, subtract
 from .wheels import GLIBC, MACHINES, install
@@ -26,6 +27,7 @@ def options() -> argparse.Namespace:
     parser.add_argument("--layer", type=Path, help="hashed lock of what the layer brings already")
     parser.add_argument("--without", nargs="*", default=[], help="packages no import reaches")
     parser.add_argument("--services", nargs="*", default=[], help="AWS services to keep models of")
+    parser.add_argument("--certificates", help="where to put certifi's, as a hashed folder")
     parser.add_argument("--budget", action="store_true", help="print the layer's beside its sizes")
     return parser.parse_args()
 
@@ -40,6 +42,8 @@ def main() -> None:
         install(chosen, wanted.into, wanted.architecture, wanted.python)
         slim(wanted.into, set(wanted.services))
     copy(wanted.sources, wanted.into)
+    if wanted.certificates:
+        rehash(wanted.into / "certifi/cacert.pem", wanted.into / wanted.certificates)
     compiled = compile_for(wanted.python, wanted.into, wanted.mounted)
     permit(wanted.into)
     # On stdout, because SAM shows that and hides the stderr of a build that succeeds.

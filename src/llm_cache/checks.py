@@ -56,8 +56,7 @@ def function(name: str, value: T, returns: str) -> T:
 def rest_url(name: str, text: object) -> str:
     """Return the address of a database, less a user and a password in it, and spaces around it.
 
-    Raises ``InvalidSettings``, which does not show it. httpx would log the user and the password,
-    and send them in the place of the token.
+    Raises ``InvalidSettings``, which does not show it.
     """
     found = _URL.fullmatch(_USER.sub(r"\1", text.strip())) if isinstance(text, str) else None
     if found is None or int(found["port"] or 0) > MAX_PORT:

@@ -15,7 +15,7 @@ from llm_cache.credentials import Credentials, RefreshableCredentials, Within
 from llm_cache.drivers import apause, pause
 from llm_cache.errors import StoreRefused
 from llm_cache.steps import Command, Pause
-from llm_cache.upstash.client import Client, as_store_error, credentials_of
+from llm_cache.upstash.client import Client, credentials_of, raise_as_store_error
 from llm_cache.upstash.wire import left
 
 _WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # as Upstash says it now, and said it before
@@ -70,8 +70,8 @@ class UpstashStore:
                     raise
                 with guard(left(until)):
                     return renewed.execute(command, until)
-        except Exception as error:
-            raise as_store_error(error) from error
+        except Exception as error:  # noqa: BLE001  each is raised as what it means
+            raise_as_store_error(error)
 
     async def aexecute(self, command: Command, seconds: float, guard: Guard = unguarded) -> Any:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``."""
@@ -91,8 +91,8 @@ class UpstashStore:
                 with guard(left(until)):
                     async with asyncio.timeout(left(until)):
                         return await renewed.aexecute(command, until)
-        except Exception as error:
-            raise as_store_error(error) from error
+        except Exception as error:  # noqa: BLE001  each is raised as what it means
+            raise_as_store_error(error)
 
     def secrets(self, within: Within = float) -> Credentials:
         """Return where Upstash is, and the seal; see ``RefreshableCredentials.get``."""

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 DAY = dt.timedelta(days=1)
+NAME = "an authority of the tests"
 
 
 @dataclass(frozen=True)
@@ -19,24 +20,25 @@ class Authority:
     """Signs certificates; whoever has its ``file`` in SSL_CERT_FILE trusts them."""
 
     directory: Path
+    name: x509.Name
     key: ec.EllipticCurvePrivateKey
     file: Path
 
     @classmethod
-    def made(cls, directory: Path) -> "Authority":
+    def made(cls, directory: Path, name: x509.Name | None = None) -> "Authority":
         """Make one that nobody knows yet."""
-        key, name = ec.generate_private_key(ec.SECP256R1()), _named("an authority of the tests")
+        key, name = ec.generate_private_key(ec.SECP256R1()), name or _named(NAME)
         builder = _builder(name, name, key.public_key(), DAY)
         basic = x509.BasicConstraints(ca=True, path_length=0)
         certificate = builder.add_extension(basic, critical=True).sign(key, hashes.SHA256())
         file = directory / "authority.pem"
         file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        return cls(directory, key, file)
+        return cls(directory, name, key, file)
 
     def serving(self, host: str, *, expires: dt.timedelta = DAY) -> ssl.SSLContext:
         """Return what a server of a certificate for ``host`` wraps its connections with."""
-        key, issuer = ec.generate_private_key(ec.SECP256R1()), _named("an authority of the tests")
-        builder = _builder(issuer, _named(host), key.public_key(), expires)
+        key = ec.generate_private_key(ec.SECP256R1())
+        builder = _builder(self.name, _named(host), key.public_key(), expires)
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
         certificate = builder.add_extension(names, critical=False).sign(self.key, hashes.SHA256())
         pem, plain = serialization.Encoding.PEM, serialization.NoEncryption()

@@ -9,9 +9,8 @@ This is the only module that imports it.
 from __future__ import annotations
 
 import json
-import logging
 import re
-from typing import Any
+from typing import Any, NoReturn
 
 from upstash_redis import Redis
 from upstash_redis.errors import UpstashError
@@ -38,11 +37,6 @@ from llm_cache.upstash.trust import trusted
 
 _THROTTLED = 429  # RFC 6585
 _SYNC = "Upstash-Sync-Token"
-
-# One INFO line a request, with the database's address in it, is nothing for a function's log.
-_httpx_log = logging.getLogger("httpx")
-if _httpx_log.level == logging.NOTSET:
-    _httpx_log.setLevel(logging.WARNING)
 
 
 def credentials_of(redis_: object) -> Credentials:
@@ -144,15 +138,15 @@ def _refused(told: str, reply: Reply) -> StoreRefused:
     return StoreRefused(said)
 
 
-def as_store_error(error: Exception) -> LlmCacheError:
-    """Return the library's error for what a command raised; it holds no address and no value."""
+def raise_as_store_error(error: Exception) -> NoReturn:
+    """Raise the library's error for what a command raised; it holds no address and no value."""
     match error:
         case Dropped():
-            return StoreUnavailable(str(error))
+            raise StoreUnavailable(str(error)) from error
         case LlmCacheError():
-            return error
+            raise error
         case TimeoutError():
-            return StoreTimeout("no answer from Upstash in time")
+            raise StoreTimeout("no answer from Upstash in time") from error
         case UnicodeEncodeError():
             why = "the text of the command holds lone surrogates; replace them"
         case TypeError():
@@ -161,4 +155,5 @@ def as_store_error(error: Exception) -> LlmCacheError:
             why = "the event loop or the interpreter is shutting down; ask before it does"
         case _:
             why = "no fault of Upstash; see the cause, and report a bug"
-    return StoreError(f"the request failed in this process: {why} ({type(error).__name__})")
+    told = f"the request failed in this process: {why} ({type(error).__name__})"
+    raise StoreError(told) from error
