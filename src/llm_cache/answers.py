@@ -17,7 +17,7 @@ from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.memory import MemoryTier
 from llm_cache.operations import Hit, Unseen, Wanted
 from llm_cache.policy import Coalesce
-from llm_cache.question import Question, Sealing
+from llm_cache.question import Question
 from llm_cache.reason import Reason
 from llm_cache.report import Outcome, Status, Tokens
 from llm_cache.scope import Seen
@@ -72,13 +72,13 @@ class Answers(Generic[A]):
     keep: Callable[[Flight, Callable[[], Operation[bool]]], None]
     flights: Flights = field(default_factory=Flights)
 
-    def lookup(self, asked: Question, sealing: Sealing, *, may_wait: bool) -> Operation[A | None]:
+    def lookup(self, asked: Question, *, may_wait: bool) -> Operation[A | None]:
         """Return the stored answer, or None: the caller then asks the model."""
         if asked.bypasses:
             return None
         try:
             asked = asked.identified()
-            asked = asked.sealed(sealing())
+            asked = asked.sealed()
             found = yield from self._find(asked, may_wait=may_wait)
         except Uncacheable as error:
             asked.report.add(asked.missed(error.reason, str(error)))
@@ -97,7 +97,7 @@ class Answers(Generic[A]):
         asked.allow_a_model_call(found.missed.why)
         return None
 
-    def update(self, asked: Question, answer: Any, sealing: Sealing) -> Operation[None]:
+    def update(self, asked: Question, answer: Any) -> Operation[None]:
         """Store what the model said, if the policy and the answer itself allow it."""
         mode, seen = asked.policy.effective_mode, Seen()
         if not mode.stores:
@@ -107,7 +107,7 @@ class Answers(Generic[A]):
             asked = asked.identified()
             seen = scope.recall(asked.identity)
             if seen.epochs is not Unseen.LOOKUP_FAILED:
-                asked = asked.sealed(sealing())
+                asked = asked.sealed()
             outcome = yield from self._keep(asked, answer, seen)
         except GeneratorExit:  # cancelled; the store may have run, and have released the lease
             self._release(asked, seen.claim)
@@ -115,9 +115,10 @@ class Answers(Generic[A]):
         except Uncacheable as error:
             outcome = asked.skipped(error.reason, str(error))
         except Exception as error:  # noqa: BLE001  the answer is paid for: it goes to its caller
-            lookup_failed = scope.recall(asked.identity).epochs is Unseen.LOOKUP_FAILED
-            skipped = asked.skipped(Reason.LOOKUP_FAILED) if lookup_failed else None
-            outcome = skipped or asked.failed("update", error)
+            if scope.recall(asked.identity).epochs is Unseen.LOOKUP_FAILED:  # as it failed now
+                outcome = asked.skipped(Reason.LOOKUP_FAILED)
+            else:
+                outcome = asked.failed("update", error)
         asked.report.add(outcome)
         if seen.claim and seen.claim.flight.flying:
             yield from self._disclaim(asked, seen.claim)

@@ -11,9 +11,9 @@ import secrets
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Any, Generic, NoReturn, TypeVar, Unpack
+from typing import Any, Generic, TypeVar, Unpack
 
 from llm_cache import clearing, scope
 from llm_cache.answers import RESERVE, Answers, Kind
@@ -26,7 +26,7 @@ from llm_cache.heartbeat import Heartbeat
 from llm_cache.keys import Keyspace
 from llm_cache.memory import MemoryTier
 from llm_cache.policy import CachePolicy, PolicyFields, chosen
-from llm_cache.question import Asked, Question, Sealing
+from llm_cache.question import Asked, Question
 from llm_cache.report import Report
 from llm_cache.scope import LambdaContext
 from llm_cache.seal import Seal, checked
@@ -148,7 +148,7 @@ class Cache(Generic[A]):
         or a tenant that no answer can have raises ``InvalidPolicy``, and so do both together.
         """
         _refuse(unknown)
-        run(self._clear(asynchronous, tag, tenant, self._sealing), self._execute_clear)
+        run(self._clear(asynchronous, tag, tenant), self._execute_clear)
 
     async def aclear(
         self,
@@ -160,35 +160,31 @@ class Cache(Generic[A]):
     ) -> None:
         """Make every answer, or those of a tag or a tenant, a miss, as ``clear`` does."""
         _refuse(unknown)
-        clear = self._clear(asynchronous, tag, tenant, await self._asealing())
-        await arun(clear, self._aexecute_clear)
+        await self._store.asecrets(_left)
+        await arun(self._clear(asynchronous, tag, tenant), self._aexecute_clear)
 
     def _lookup(self, asked: Question) -> A | None:
-        may_wait = not on_a_loop()
-        return run(self._answers.lookup(asked, self._sealing, may_wait=may_wait), self._execute)
+        return run(self._answers.lookup(asked, may_wait=not on_a_loop()), self._execute)
 
     async def _alookup(self, asked: Question) -> A | None:
-        sealing = await self._asealing(needed=not asked.bypasses)
-        return await arun(self._answers.lookup(asked, sealing, may_wait=True), self._aexecute)
+        await self._prefetch(asked)
+        return await arun(self._answers.lookup(asked, may_wait=True), self._aexecute)
 
     def _update(self, asked: Question, answer: Any) -> None:
-        run(self._answers.update(asked, answer, self._sealing), self._execute)
+        run(self._answers.update(asked, answer), self._execute)
 
     async def _aupdate(self, asked: Question, answer: Any) -> None:
-        sealing = await self._asealing(needed=not asked.bypasses)
-        update = self._answers.update(asked, answer, sealing)
-        await arun(update, self._aexecute)
+        await self._prefetch(asked)
+        await arun(self._answers.update(asked, answer), self._aexecute)
 
     def _delete(self, asked: Question) -> bool:
-        return run(self._deletion(asked, self._sealing), self._execute_clear)
+        return run(self._deletion(asked), self._execute_clear)
 
     async def _adelete(self, asked: Question) -> bool:
-        deletion = self._deletion(asked, await self._asealing())
-        return await arun(deletion, self._aexecute_clear)
+        await self._store.asecrets(_left)
+        return await arun(self._deletion(asked), self._aexecute_clear)
 
-    def _clear(
-        self, asynchronous: bool, tag: str | None, tenant: str | None, sealing: Sealing
-    ) -> Operation[None]:
+    def _clear(self, asynchronous: bool, tag: str | None, tenant: str | None) -> Operation[None]:
         token, now = secrets.token_hex(8), self._answers.clock()
         named = tag is not None or tenant is not None
         self._asked = True
@@ -197,15 +193,15 @@ class Cache(Generic[A]):
                 flush = clearing.flush_database
                 yield from flush(self._keys, token=token, now=now, asynchronous=asynchronous)
             else:
-                seal = sealing() if named else None
+                seal = self._sealing() if named else None
                 keys = self._keys.under(seal.names) if seal else self._keys
                 yield from clearing.clear(keys, token=token, now=now, tag=tag, tenant=tenant)
         finally:  # after the command, so that no entry read before it comes back
             if self._memory:
                 self._memory.clear()
 
-    def _deletion(self, asked: Question, sealing: Sealing) -> Operation[bool]:
-        asked = asked.known(sealing)
+    def _deletion(self, asked: Question) -> Operation[bool]:
+        asked = asked.identified().sealed()
         try:
             return (yield from clearing.delete(asked.keys, asked.hashed))
         finally:
@@ -229,25 +225,22 @@ class Cache(Generic[A]):
 
     def _about(self, asked: Asked) -> Question:
         self._asked = True
-        return Question((self._number, "", ()), self._keys, asked)
+        return Question((self._number, "", ()), self._keys, asked, self._sealing)
 
     def _sealing(self) -> Seal | None:
         """Return the seal; the secrets are fetched if they are not known."""
         secrets = self._store.secrets(_left)
         return self._seal or secrets.seal
 
-    async def _asealing(self, *, needed: bool = True) -> Sealing:
-        """Fetch the secrets off the event loop if need be; return what returns the seal, or raises.
+    async def _prefetch(self, asked: Question) -> None:
+        """Fetch the secrets off the event loop, if they are not known and not left alone.
 
-        What is not ``needed`` is not fetched.
+        What fails is raised again where ``_sealing`` is called: a failed fetch is not repeated
+        for ``credentials.FIRST_AGAIN`` seconds.
         """
-        if not needed:
-            return self._sealing
-        try:
-            secrets = await self._store.asecrets(_left)
-        except Exception as error:  # noqa: BLE001  the operation knows what a failure means
-            return partial(_fail, error)
-        return lambda: self._seal or secrets.seal
+        if not asked.bypasses:
+            with suppress(Exception):
+                await self._store.asecrets(_left)
 
     def _guard(self, seconds: float) -> AbstractContextManager[None]:
         """Return the breaker's guard of a request that may take so many seconds."""
@@ -264,10 +257,6 @@ class Cache(Generic[A]):
 
     async def _aexecute_clear(self, command: Command) -> Any:
         return await self._store.aexecute(command, CLEAR_TIMEOUT)
-
-
-def _fail(error: Exception) -> NoReturn:
-    raise error
 
 
 def _left(seconds: float) -> float:

@@ -140,7 +140,8 @@ class RefreshableCredentials:
         self._max_age = max_age
         self._clock = clock
         self._lock = threading.Lock()
-        self._fetched = self._next = -math.inf  # when they were fetched; when they may be again
+        self._began = self._fetched = -math.inf  # when the last fetch began, and succeeded
+        self._next = -math.inf  # when another may begin
         self._wait = FIRST_AGAIN
         self._fetching: Future[None] = Future()
         self._fetching.set_result(None)
@@ -175,7 +176,8 @@ class RefreshableCredentials:
             elif self.known is None:
                 if (seconds := within(LONGEST)) > 0:
                     self._begin(self._fetch_first)
-                return Pause(max(seconds, 0.0), self._fetching)
+                left = self._began + LONGEST - self._clock()
+                return Pause(max(min(seconds, left), 0.0), self._fetching)
             elif self._max_age is not None and self._clock() - self._fetched >= self._max_age:
                 self._begin(self._fetch_again)
         return None
@@ -190,7 +192,7 @@ class RefreshableCredentials:
 
     def _begin(self, work: Callable[[], None]) -> None:
         if self._fetching.done() and self._clock() >= self._next:
-            self._fetching = beside(work)
+            self._began, self._fetching = self._clock(), beside(work)
 
     def _fetch_first(self) -> None:
         try:

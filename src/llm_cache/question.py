@@ -35,13 +35,14 @@ Sealing = Callable[[], Seal | None]
 class Question:
     """One call of a cache: what is asked, within the policy and the report around the call.
 
-    ``known`` hashes what is asked; before that, ``key`` and ``hashed`` are empty. ``identity`` is
-    what a lookup's memory for its update goes by, in this process alone.
+    ``identified`` hashes what is asked, then ``sealed`` makes its key; both are empty before that.
+    ``identity`` is what a lookup's memory for its update goes by, in this process alone.
     """
 
     identity: scope.Lookup
     keys: Keyspace
     asked: Asked
+    sealing: Sealing
     within: Scope = field(default_factory=scope.current)
     began: float = field(default_factory=time.perf_counter)
     hashed: str = ""
@@ -58,15 +59,15 @@ class Question:
         identity = (self.identity[0], keys.entry(hashed), tuple(sorted(policy.tags or ())))
         return replace(self, identity=identity, keys=keys, hashed=hashed)
 
-    def sealed(self, seal: Seal | None) -> Question:
-        """Return the question with its key, and its names keyed if there is a seal."""
+    def sealed(self) -> Question:
+        """Return the question with its key, and its names keyed if there is a seal.
+
+        Raises what ``sealing`` does. Blocks if the secrets are not known.
+        """
+        seal = self.sealing()
         keys = self.keys.under(seal.names) if seal else self.keys
         hashed = keyed(self.hashed, seal.names) if seal else self.hashed
         return replace(self, keys=keys, hashed=hashed, key=keys.entry(hashed), seal=seal)
-
-    def known(self, sealing: Sealing) -> Question:
-        """Return the question with its key; raise what ``asked`` and ``sealing`` do."""
-        return self.identified().sealed(sealing())
 
     @property
     def policy(self) -> CachePolicy:

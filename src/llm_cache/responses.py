@@ -17,7 +17,7 @@ from llm_cache.drivers import arun, on_a_loop, run
 from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
 from llm_cache.policy import CachePolicy, Mode
-from llm_cache.question import Question, Sealing
+from llm_cache.question import Question
 from llm_cache.reason import Reason
 from llm_cache.report import NO_TOKENS, Outcome, Report, Tokens
 from llm_cache.settings import Settings
@@ -130,9 +130,8 @@ class ResponseCache(Cache[Response]):
                     return await self._aexecute(step)
 
                 with self.policy() as report:
-                    sealing = await self._asealing(needed=not self._question(request).bypasses)
-                    answering = self._answered(request, report, sealing, may_wait=True)
-                    return await arun(answering, execute)
+                    await self._prefetch(self._question(request))
+                    return await arun(self._answered(request, report, may_wait=True), execute)
 
             return aanswered
 
@@ -146,19 +145,16 @@ class ResponseCache(Cache[Response]):
 
             with self.policy() as report:
                 may_wait = not on_a_loop()
-                answering = self._answered(request, report, self._sealing, may_wait=may_wait)
-                return run(answering, execute)
+                return run(self._answered(request, report, may_wait=may_wait), execute)
 
         return answered
 
-    def _answered(
-        self, request: Any, report: Report, sealing: Sealing, *, may_wait: bool
-    ) -> Answered:
+    def _answered(self, request: Any, report: Report, *, may_wait: bool) -> Answered:
         """Answer one request. ``report`` is its own: what another left to spare is not for it."""
-        question = self._question(request)
-        if question.bypasses:
+        asked = self._question(request)
+        if asked.bypasses:
             return _plain((yield Ask()))
-        found = yield from self._answers.lookup(question, sealing, may_wait=may_wait)
+        found = yield from self._answers.lookup(asked, may_wait=may_wait)
         if found is not None:
             return found
         try:
@@ -167,7 +163,7 @@ class ResponseCache(Cache[Response]):
             if (spare := report.stand_in()) is None:
                 raise
             return cast("Response", spare[1])
-        yield from self._answers.update(self._question(request), response, sealing)
+        yield from self._answers.update(self._question(request), response)
         return _plain(response)
 
     def _question(self, request: object) -> Question:

@@ -122,16 +122,13 @@ class Caller:
         ttl = never if self.ends is Ends.NOT_STORED else None
         with scope.entered(CachePolicy(coalesce="fleet", ttl=ttl), None):
             asked = self.process.cache._question("p", "model")
-            found = yield from self.process.answers.lookup(asked, self._sealing, may_wait=True)
+            found = yield from self.process.answers.lookup(asked, may_wait=True)
             if found is not None:
                 self.world.served(self, found)
                 return
-            yield from self._compute(asked.known(self._sealing))
+            yield from self._compute(asked.identified().sealed())
         while self.process.left:
             yield from self.process.left.pop()
-
-    def _sealing(self) -> None:
-        """Return no seal."""
 
     def _compute(self, asked: Question) -> Generator[Any, Any, None]:
         seen = scope._shard(asked.identity)[asked.identity]
@@ -142,7 +139,7 @@ class Caller:
         yield MODEL
         if self.ends is not Ends.FAILED:
             answer = [Generation(text=str(began))]
-            yield from self.process.answers.update(asked, answer, self._sealing)
+            yield from self.process.answers.update(asked, answer)
         self.computing = False
 
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any
 
+import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
+
+from llm_cache.upstash.aws import NEEDS_BOTO3
 
 REGION, SECRET, SESSION = "eu-west-1", "mark-secret-key", "mark-session"
 KEY = {
@@ -28,12 +32,14 @@ class Ssm:
     """What the server has, and what it was asked.
 
     ``failures`` are replied before anything else: each is a status and a body, or None to hang up.
+    ``working`` is called before each reply.
     """
 
     def __init__(self) -> None:
         self.values: dict[str, str] = {}
         self.failures: list[tuple[int, Any] | None] = []
         self.asked: list[dict[str, Any]] = []
+        self.working: Callable[[], object] = lambda: None
         self.url = ""
 
     @property
@@ -79,6 +85,16 @@ def is_signed(method: str, path: str, headers: dict[str, str], body: bytes) -> b
     return bool(auth.signature(text, request) == found[2])
 
 
+def use(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make this process one that runs in an environment, whatever variables it was started with."""
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name in NEEDS_BOTO3:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+
+
 @contextmanager
 def serving() -> Iterator[Ssm]:
     """Serve until the end of the block."""
@@ -102,6 +118,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         headers = {name.lower(): value for name, value in self.headers.items()}
+        self.ssm.working()
         if self.ssm.failures:
             self._fail()
         elif not is_signed("POST", self.path, headers, body):

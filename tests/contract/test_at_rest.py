@@ -246,7 +246,7 @@ def guesses(keys: UpstashRedisCache, policy: CachePolicy) -> set[str]:
     """Return the hashes by which the prompt and the tags would be known without a key."""
     plain = UpstashRedisCache(Redis("https://x", "token"), namespace="shop")
     with plain.policy(policy):
-        hashed = plain._question("p", "model").known(plain._sealing).hashed
+        hashed = plain._question("p", "model").identified().sealed().hashed
     return {hashed, tag_hash("invoices"), digest("tag", "invoices")} | {
         hashlib.sha256(text.encode()).hexdigest() for text in ("p", "acme", "invoices")
     }
@@ -588,7 +588,7 @@ def test_no_key_is_in_a_report_a_log_or_a_repr(
         cache.update("p", "model", ANSWER)
         redis.set(report.outcomes[-1].key, "rubbish")
         cache.lookup("p", "model")
-    question = cache._question("p", "model").known(cache._sealing)
+    question = cache._question("p", "model").identified().sealed()
     seen = f"{report!r} {caplog.text} {question!r} {cache!r} {vars(cache)!r} {question.seal!r}"
     raw = [repr(bytes([number]) * 4)[2:-1] for number in (1, 2)]
     names = repr(question.keys.secret)[2:10]

@@ -75,7 +75,7 @@ class Reader:
     def key(self, seal: Seal) -> str:
         """Return the key of the one question that is asked."""
         cache = self.caches[seal]
-        return cache._question(PROMPT, SETTINGS).known(cache._sealing).key
+        return cache._question(PROMPT, SETTINGS).identified().sealed().key
 
     def read(self, random: Random, seal: Seal | None, text: Any, policy: CachePolicy) -> str:
         """Look an entry up, and store again what it was; no promise may be broken by it."""

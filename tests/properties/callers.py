@@ -15,7 +15,7 @@ from llm_cache import CacheMiss, scope
 from llm_cache.answers import Answers
 from llm_cache.coalescing import GIVE_BACK, TAKE
 from llm_cache.errors import StoreError
-from llm_cache.question import Question, Sealing
+from llm_cache.question import Question
 from llm_cache.steps import Operation, Pause
 
 MODEL = "model"
@@ -99,12 +99,12 @@ class Caller:
     def look(self, at: int) -> None:
         """Begin a lookup."""
         self.sight, self.turn, self.result = Sight(at), None, None
-        self._start(self._answers.lookup(self.question(), self._sealing, may_wait=self.may_wait))
+        self._start(self._answers.lookup(self.question(), may_wait=self.may_wait))
 
     def store(self, answer: Answer) -> None:
         """Begin an update."""
         self.answer = answer
-        self._start(self._answers.update(self.question(), answer.generations, self._sealing))
+        self._start(self._answers.update(self.question(), answer.generations))
 
     def is_waited_for_by(self, other: "Caller") -> bool:
         claim = self.context.run(scope.claim_on, self.question().identified().identity)
@@ -118,10 +118,6 @@ class Caller:
     @property
     def _answers(self) -> Answers[list[Generation]]:
         return self.process.cache._answers
-
-    @property
-    def _sealing(self) -> Sealing:
-        return self.process.cache._sealing
 
     def question(self) -> Question:
         return self.context.run(self.process.cache._question, self.prompt, MODEL)
