@@ -1,0 +1,63 @@
+"""Two hundred thousand lookups through one cache: memory, sockets and threads stay as they were."""
+
+import asyncio
+import gc
+import resource
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from langchain_core.outputs import Generation
+from upstash_redis import Redis
+
+from llm_cache import UpstashRedisCache
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
+
+EACH = 100_000
+AT_ONCE = 50
+ANSWER = [Generation(text="an answer " * 50)]
+MORE = 4_000_000  # bytes that a process may keep for reasons of its own
+
+
+def usage() -> tuple[int, int, int]:
+    """Return resident bytes, open files and threads."""
+    gc.collect()
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    files = len(list(Path("/proc/self/fd").iterdir()))
+    return pages * resource.getpagesize(), files, threading.active_count()
+
+
+def blocking(cache: UpstashRedisCache, count: int) -> None:
+    for number in range(count):
+        with cache.policy(ttl=600, tags=[f"tag {number % 5}"]):
+            found = cache.lookup(f"question {number % 100}", "model")
+            if found is None:
+                cache.update(f"question {number % 100}", "model", ANSWER)
+
+
+def asynchronous(cache: UpstashRedisCache, count: int) -> None:
+    async def ask(number: int) -> None:
+        with cache.policy(ttl=600):
+            if await cache.alookup(f"other {number % 100}", "model") is None:
+                await cache.aupdate(f"other {number % 100}", "model", ANSWER)
+
+    async def work() -> None:
+        for start in range(0, count, AT_ONCE):
+            await asyncio.gather(*(ask(start + each) for each in range(AT_ONCE)))
+
+    asyncio.run(work())
+
+
+@pytest.mark.parametrize("ask", [blocking, asynchronous])
+def test_nothing_grows(redis: Redis, ask: object) -> None:
+    assert callable(ask)
+    cache = UpstashRedisCache(redis, namespace="many", timeout=60)
+    ask(cache, 5_000)
+    memory, files, threads = usage()
+    ask(cache, EACH)
+    after = usage()
+    assert after[0] - memory < MORE
+    assert after[1] <= files
+    assert after[2] <= threads
