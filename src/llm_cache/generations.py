@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar
@@ -104,12 +104,16 @@ def _text(dumped: dict[str, Any]) -> str:
     no other object is taken for bytes.
     """
     found: list[bytes] = []
-    text = json.dumps(dumped, default=lambda value: found.append(_bytes(value)))
+    text = _json(dumped, lambda value: found.append(_bytes(value)))
     if not found:
         return text
     name = next(name for number in count() if (name := f"bytes {number}") not in text)
     tagged = {**dumped, BYTES: name}
-    return json.dumps(tagged, default=lambda value: {name: b64encode(value).decode()})
+    return _json(tagged, lambda value: {name: b64encode(value).decode()})
+
+
+def _json(dumped: dict[str, Any], default: Callable[[Any], Any]) -> str:
+    return json.dumps(dumped, default=default, separators=(",", ":"))
 
 
 def _bytes(value: object) -> bytes:

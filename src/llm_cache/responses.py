@@ -193,7 +193,7 @@ class Responses:
     def serialize(self, answer: Any) -> tuple[str, ...] | None:
         """Return it as text, or None when it would come back as something else."""
         try:
-            text = json.dumps(answer)
+            text = json.dumps(answer, separators=(",", ":"))
             same = self._valid(answer) and json.loads(text) == answer
         except (TypeError, ValueError, RecursionError):
             return None
