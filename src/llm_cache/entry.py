@@ -9,13 +9,13 @@ dictionary (see ``dictionary``).
 from __future__ import annotations
 
 import binascii
-import json
 import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from llm_cache.bounds import parsed
 from llm_cache.dictionary import DICTIONARY
 from llm_cache.errors import UnreadableEntry
 from llm_cache.keys import MAX_EPOCHS
@@ -133,7 +133,7 @@ def _parsed(text: str, values: int) -> Any:
     if _values(text) > min(values, MAX_VALUES):
         raise UnreadableEntry("too many values")
     try:
-        return json.loads(text)
+        return parsed(text)
     except (ValueError, RecursionError) as error:
         raise UnreadableEntry("not JSON") from error
 

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-from llm_cache.bounds import checked
+from llm_cache.bounds import checked, parsed
 from llm_cache.entry import Entry, readable
 from llm_cache.errors import UnreadableEntry
 from llm_cache.hits import marked, unmarked
@@ -41,7 +41,7 @@ def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
     answer = [unparsed(unmarked(generation)) for generation in generations]
     try:
         texts = tuple(_text(_dumped(generation)) for generation in answer)
-        revived = _all_revived([json.loads(text) for text in texts])
+        revived = _all_revived([parsed(text) for text in texts])
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
     return texts if texts and revived == answer and readable(texts) else None
