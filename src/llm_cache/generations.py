@@ -26,7 +26,9 @@ from llm_cache.report import Outcome, Tokens
 from llm_cache.verdict import reasons
 
 PLAIN = {kind.__name__: kind for kind in (Generation, GenerationChunk)}
-CHAT = {kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)}
+CHAT: dict[str, Callable[..., ChatGeneration]] = {
+    kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)
+}
 MESSAGES = {kind.__name__: kind for kind in (AIMessage, AIMessageChunk)}
 BYTES = "bytes"
 """The field of a stored generation that holds the name of the objects which stand for bytes."""
@@ -146,9 +148,9 @@ def _revived(value: Any) -> Generation:
             return PLAIN[kind](text=text, generation_info=info)
         case {"kind": kind, "info": info, "message": told, **rest} if kind in CHAT and not rest:
             message = _message(**told)
-            return CHAT[kind].model_validate({"message": message, "generation_info": info})
+            return CHAT[kind](message=message, generation_info=info)
     raise ValueError("not a generation")
 
 
 def _message(kind: str, fields: dict[str, Any]) -> AIMessage:
-    return MESSAGES[kind].model_validate(fields)
+    return MESSAGES[kind](**fields)
