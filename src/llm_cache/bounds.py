@@ -72,23 +72,24 @@ def _copied(value: Any) -> Iterator[dict[str, Any] | list[Any]]:
         if isinstance(blocks, list):
             yield blocks
             yield from _objects(block for block in blocks if not isinstance(block, str))
-    calls = {name: list(_objects(fields.get(name) or ())) for name in _CALLS}
+    calls = {name: list(_objects(fields[name] or ())) for name in _CALLS if name in fields}
     echoes = list(_objects(extras.get("tool_calls") or ()))  # OpenAI's form of the same
     for name, made in calls.items():
         yield from made
         yield from (_arguments(call, name) for call in made)
     yield from (*echoes, *(_object(echo, "function") for echo in echoes))
     if value["message"].get("kind") == "AIMessageChunk":  # only of these are they completed
-        _whole(call["args"] for call in calls["tool_call_chunks"])
+        _whole(call["args"] for call in calls.get("tool_call_chunks", ()))
         _whole(_object(echo, "function").get("arguments") for echo in echoes)
     yield from _usage(_object(fields, "usage_metadata"))
 
 
 def _object(holder: Any, name: str) -> dict[str, Any]:
-    _require(isinstance(holder, dict), "no object")
-    found = holder.get(name)
-    _require(found is None or isinstance(found, dict), f"{name} is no object")
-    return found or {}
+    if isinstance(holder, dict):
+        found = holder.get(name)
+        if found is None or isinstance(found, dict):
+            return found or {}
+    raise ValueError(f"{name} is no object")
 
 
 def _objects(items: Any) -> Iterator[dict[str, Any]]:
@@ -101,7 +102,7 @@ def _arguments(call: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the arguments of a call that is whole; of another they are text."""
     texts = [call.get(each) for each in ("name", "id", "error")]
     texts += [] if name == "tool_calls" else [call["args"]]
-    _require(all(isinstance(text, str | None) for text in texts), "no text")
+    _require(all(text is None or isinstance(text, str) for text in texts), "no text")
     return _object(call, "args") if name == "tool_calls" else {}
 
 

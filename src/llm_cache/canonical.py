@@ -141,7 +141,7 @@ def _content(content: Any, *, answer: bool) -> Any:
     if not isinstance(content, list):
         return content
     blocks = unmarked_blocks(content)
-    for block in _dicts([blocks]):
+    for block in _dicts(blocks):
         _drop_numbers(block, answer=answer)
     match blocks:
         case [{"type": "text", "text": str(text), **others}] if not others:
@@ -161,12 +161,13 @@ def _drop_numbers(block: dict[str, Any], *, answer: bool) -> None:
 
 def _number_calls(fields: dict[str, Any], ordinals: dict[str, str]) -> None:
     """Put ordinals, by first appearance, for the ids of tool calls: in a fixed order of fields."""
-    echoed = fields.get("additional_kwargs")  # OpenAI's form of the same calls
-    calls = [fields.get(name) for name in _CALL_LISTS]
-    calls.append(echoed.get("tool_calls") if isinstance(echoed, dict) else None)
-    for call in _dicts(calls):
-        _number(call, ("id",), ordinals)
-    for block in _dicts([fields["content"]]):
+    calls = [fields[name] for name in _CALL_LISTS if name in fields]
+    if isinstance(echoed := fields.get("additional_kwargs"), dict):
+        calls.append(echoed.get("tool_calls"))  # OpenAI's form of the same calls
+    for each in calls:
+        for call in _dicts(each):
+            _number(call, ("id",), ordinals)
+    for block in _dicts(fields["content"]):
         _number_block(block, ordinals)
     _number(fields, ("tool_call_id",), ordinals)
 
@@ -186,6 +187,5 @@ def _number(holder: dict[str, Any], names: tuple[str, ...], ordinals: dict[str, 
             holder[name] = ordinals.setdefault(value, str(len(ordinals)))
 
 
-def _dicts(lists: list[Any]) -> list[dict[str, Any]]:
-    found = (item for items in lists if isinstance(items, list) for item in items)
-    return [item for item in found if isinstance(item, dict)]
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []
