@@ -16,7 +16,7 @@ from llm_cache.errors import Uncacheable, UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
 from llm_cache.memory import MemoryTier
 from llm_cache.operations import Hit, Unseen, Wanted
-from llm_cache.policy import Coalesce, Mode
+from llm_cache.policy import Coalesce
 from llm_cache.question import Question
 from llm_cache.reason import Reason
 from llm_cache.report import Outcome, Status, Tokens
@@ -74,32 +74,40 @@ class Answers(Generic[A]):
 
     def lookup(self, asked: Question, *, may_wait: bool) -> Operation[A | None]:
         """Return the stored answer, or None: the caller then asks the model."""
-        if asked.policy.effective_mode is Mode.BYPASS:
+        if asked.bypasses:
             return None
         try:
-            asked = yield from asked.unlocked()
+            asked = asked.identified()
+            asked = asked.sealed()
             found = yield from self._find(asked, may_wait=may_wait)
         except Uncacheable as error:
             asked.report.add(asked.missed(error.reason, str(error)))
             asked.allow_a_model_call(error)
             return None
         except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
-            scope.remember(asked.identity, Seen(Unseen.LOOKUP_FAILED))
+            _remember(asked, Seen(Unseen.LOOKUP_FAILED))
             asked.report.add(asked.failed("lookup", error))
             asked.allow_a_model_call("the cache failed")
             return None
         if not isinstance(found, Write):
             return found
         missed = found.missed
-        scope.remember(asked.identity, Seen(missed.epochs, missed.there, found.claim))
+        _remember(asked, Seen(missed.epochs, missed.there, found.claim))
         self._tell(asked, found)
         asked.allow_a_model_call(found.missed.why)
         return None
 
     def update(self, asked: Question, answer: Any) -> Operation[None]:
         """Store what the model said, if the policy and the answer itself allow it."""
-        seen = scope.recall(asked.identity)
+        mode, seen = asked.policy.effective_mode, Seen()
+        if not mode.stores:
+            asked.report.add(asked.skipped(Reason.MODE, mode))
+            return
         try:
+            asked = asked.identified()
+            seen = scope.recall(asked.identity)
+            if seen.epochs is not Unseen.LOOKUP_FAILED:
+                asked = asked.sealed()
             outcome = yield from self._keep(asked, answer, seen)
         except GeneratorExit:  # cancelled; the store may have run, and have released the lease
             self._release(asked, seen.claim)
@@ -107,7 +115,10 @@ class Answers(Generic[A]):
         except Uncacheable as error:
             outcome = asked.skipped(error.reason, str(error))
         except Exception as error:  # noqa: BLE001  the answer is paid for: it goes to its caller
-            outcome = asked.failed("update", error)
+            if scope.recall(asked.identity).epochs is Unseen.LOOKUP_FAILED:  # as it failed now
+                outcome = asked.skipped(Reason.LOOKUP_FAILED)
+            else:
+                outcome = asked.failed("update", error)
         asked.report.add(outcome)
         if seen.claim and seen.claim.flight.flying:
             yield from self._disclaim(asked, seen.claim)
@@ -176,12 +187,8 @@ class Answers(Generic[A]):
         return Turn(self.flights, lease, token, lambda: until - time.monotonic(), self.finish, mine)
 
     def _keep(self, asked: Question, answer: Any, seen: Seen) -> Operation[Outcome]:
-        mode = asked.policy.effective_mode
-        if not mode.stores:
-            return asked.skipped(Reason.MODE, mode)
         if seen.epochs is Unseen.LOOKUP_FAILED:
             return asked.skipped(Reason.LOOKUP_FAILED)
-        asked = yield from asked.unlocked()
         storable = self._storable(asked, answer, self.clock())
         if isinstance(storable, Outcome):
             return storable
@@ -248,3 +255,9 @@ class Answers(Generic[A]):
         self, asked: Question, status: Status, found: Hit[A], why: Reason | None = None
     ) -> Outcome:
         return asked.served(status, found, self.kind.tokens(found.answer), why)
+
+
+def _remember(asked: Question, seen: Seen) -> None:
+    """Note what a lookup saw, if an update may follow it."""
+    if asked.policy.effective_mode.stores:
+        scope.remember(asked.identity, seen)

@@ -34,6 +34,8 @@ class Circuit(StrEnum):
 class Breaker:
     """Opens for ``seconds`` after ``failures`` in a row, then tries a single command.
 
+    - Failures in a row come one after another. Commands that overlap fail for one reason, so they
+      count once: a failure counts if its command began after the last counted failure ended.
     - A command that took longer than ``slow`` seconds counts as a failure.
     - A refused command does not: Upstash answers, and answers fast.
     - A command that exceeds a quota opens it at once, for the reply's ``Retry-After`` (at most
@@ -63,6 +65,7 @@ class Breaker:
         """Forget what was learnt; in a process that was forked, the lock of the parent too."""
         self._lock = threading.Lock()
         self._failures = 0
+        self._counted = -math.inf  # when the last failure that counts ended
         self._until = 0.0
         self._state = Circuit.CLOSED
 
@@ -77,10 +80,10 @@ class Breaker:
     def guard(self, *, fair: bool = True) -> Iterator[None]:
         """Run one command, and learn from it; raise ``CircuitOpen`` if it is not to be run.
 
-        Nothing is learnt from the failure of one that had not a ``fair`` time to succeed in.
+        Everything inside the block counts as the command's time: fetch secrets and build clients
+        before. Nothing is learnt from the failure of a command that had no ``fair`` time.
         """
-        self._admit()
-        began = self._clock()
+        probe, began = self._admit(), self._clock()
         try:
             yield
         except QuotaExceeded as error:
@@ -91,26 +94,27 @@ class Breaker:
             self._succeeded()
             raise
         except Exception:
-            self._failed(fair=fair)
+            self._failed(began, fair=fair, probe=probe)
             raise
         except BaseException:  # cancelled
-            self._failed(fair=False)
+            self._failed(began, fair=False, probe=probe)
             raise
         if self._clock() - began > self._slow:
-            self._failed(fair=True)
+            self._failed(began, fair=True, probe=probe)
         else:
             self._succeeded()
 
     def _due(self) -> bool:
         return self._clock() >= self._until
 
-    def _admit(self) -> None:
+    def _admit(self) -> bool:
+        """Return whether the command is a probe; raise ``CircuitOpen`` if it must not run."""
         with self._lock:
             if self._state is Circuit.CLOSED:
-                return
+                return False
             if self._state is Circuit.OPEN and self._due():
                 self._state = Circuit.HALF_OPEN
-                return
+                return True
         raise CircuitOpen("Upstash is left alone for a while, after failures")
 
     def _succeeded(self) -> None:
@@ -120,19 +124,23 @@ class Breaker:
         if closes:
             logger.warning("cache circuit closed: Upstash answers again")
 
-    def _failed(self, *, fair: bool) -> None:
-        with self._lock:
-            self._failures += fair
-            closed, half_open = self._state is Circuit.CLOSED, self._state is Circuit.HALF_OPEN
-            if half_open and not fair:
-                self._state = Circuit.OPEN  # and due: another command is the probe
-        if (closed and self._failures >= self._most) or (half_open and fair):
-            self._open(self._seconds)
+    def _failed(self, began: float, *, fair: bool, probe: bool) -> None:
+        self._open(self._seconds, lambda: self._is_too_much(began, fair=fair, probe=probe))
 
-    def _open(self, seconds: float) -> None:
-        if self._most == math.inf:
-            return
+    def _is_too_much(self, began: float, *, fair: bool, probe: bool) -> bool:
+        """Count a failure; return whether it opens the circuit."""
+        if probe and not fair:
+            self._state = Circuit.OPEN  # and due: another command is the probe
+        if not fair or began < self._counted:
+            return False
+        self._failures, self._counted = self._failures + 1, self._clock()
+        return probe or (self._state is Circuit.CLOSED and self._failures >= self._most)
+
+    def _open(self, seconds: float, decides: Callable[[], bool] = lambda: True) -> None:
+        """Open for ``seconds`` if ``decides``, which is called with the lock held."""
         with self._lock:
+            if not decides() or self._most == math.inf:
+                return
             opens, self._state = self._state is Circuit.CLOSED, Circuit.OPEN
             self._until = self._clock() + seconds
         if opens:

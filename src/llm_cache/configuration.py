@@ -8,7 +8,7 @@ from typing import TypedDict
 from llm_cache.breaker import Breaker
 from llm_cache.credentials import fetch
 from llm_cache.memory import MemoryTier
-from llm_cache.seal import PendingSeal, Seal, sealing
+from llm_cache.seal import Seal, sealing
 from llm_cache.settings import Settings
 from llm_cache.store import UpstashStore
 from llm_cache.ttl import Ttl
@@ -27,7 +27,7 @@ class Bounds(TypedDict, total=False):
     lease: float
     memory: MemoryTier | None
     breaker: Breaker | None
-    seal: Seal | PendingSeal | None
+    seal: Seal | None
     clock: Callable[[], float]
 
 
@@ -48,5 +48,4 @@ def configured(settings: Settings) -> tuple[UpstashStore, Bounds]:
         max_bytes=settings.max_bytes,
         lease=settings.lease,
         memory=MemoryTier(seconds=settings.memory) if settings.memory else None,
-        seal=store.seal if settings.seals else None,
     )

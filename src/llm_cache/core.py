@@ -11,7 +11,7 @@ import secrets
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from functools import partial
 from typing import Any, Generic, TypeVar, Unpack
 
@@ -29,9 +29,9 @@ from llm_cache.policy import CachePolicy, PolicyFields, chosen
 from llm_cache.question import Asked, Question
 from llm_cache.report import Report
 from llm_cache.scope import LambdaContext
-from llm_cache.seal import PendingSeal, Seal, checked
+from llm_cache.seal import Seal, checked
 from llm_cache.settings import DEFAULT_LEASE, DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT, positive_bytes
-from llm_cache.steps import Operation, Request, unlocked
+from llm_cache.steps import Command, Operation
 from llm_cache.store import UpstashStore
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds, positive
 
@@ -84,7 +84,7 @@ class Cache(Generic[A]):
         lease: float = DEFAULT_LEASE,
         memory: MemoryTier | None = None,
         breaker: Breaker | None = None,
-        seal: Seal | PendingSeal | None = None,
+        seal: Seal | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
@@ -160,24 +160,28 @@ class Cache(Generic[A]):
     ) -> None:
         """Make every answer, or those of a tag or a tenant, a miss, as ``clear`` does."""
         _refuse(unknown)
+        await self._store.asecrets(_left)
         await arun(self._clear(asynchronous, tag, tenant), self._aexecute_clear)
 
     def _lookup(self, asked: Question) -> A | None:
         return run(self._answers.lookup(asked, may_wait=not on_a_loop()), self._execute)
 
     async def _alookup(self, asked: Question) -> A | None:
+        await self._prefetch(asked)
         return await arun(self._answers.lookup(asked, may_wait=True), self._aexecute)
 
     def _update(self, asked: Question, answer: Any) -> None:
         run(self._answers.update(asked, answer), self._execute)
 
     async def _aupdate(self, asked: Question, answer: Any) -> None:
+        await self._prefetch(asked)
         await arun(self._answers.update(asked, answer), self._aexecute)
 
     def _delete(self, asked: Question) -> bool:
         return run(self._deletion(asked), self._execute_clear)
 
     async def _adelete(self, asked: Question) -> bool:
+        await self._store.asecrets(_left)
         return await arun(self._deletion(asked), self._aexecute_clear)
 
     def _clear(self, asynchronous: bool, tag: str | None, tenant: str | None) -> Operation[None]:
@@ -189,7 +193,7 @@ class Cache(Generic[A]):
                 flush = clearing.flush_database
                 yield from flush(self._keys, token=token, now=now, asynchronous=asynchronous)
             else:
-                seal = yield from unlocked(self._seal if named else None)
+                seal = self._sealing() if named else None
                 keys = self._keys.under(seal.names) if seal else self._keys
                 yield from clearing.clear(keys, token=token, now=now, tag=tag, tenant=tenant)
         finally:  # after the command, so that no entry read before it comes back
@@ -197,7 +201,7 @@ class Cache(Generic[A]):
                 self._memory.clear()
 
     def _deletion(self, asked: Question) -> Operation[bool]:
-        asked = yield from asked.unlocked()
+        asked = asked.identified().sealed()
         try:
             return (yield from clearing.delete(asked.keys, asked.hashed))
         finally:
@@ -221,29 +225,49 @@ class Cache(Generic[A]):
 
     def _about(self, asked: Asked) -> Question:
         self._asked = True
-        return Question.of(self._number, self._keys, self._seal, asked)
+        return Question((self._number, "", ()), self._keys, asked, self._sealing)
 
-    def _execute(self, step: Request) -> Any:
-        seconds = _allowed(self._timeout)
-        with self._breaker.guard(fair=seconds >= self._timeout):
-            return self._store.execute(step, seconds)
+    def _sealing(self) -> Seal | None:
+        """Return the seal; the secrets are fetched if they are not known."""
+        secrets = self._store.secrets(_left)
+        return self._seal or secrets.seal
 
-    async def _aexecute(self, step: Request) -> Any:
-        seconds = _allowed(self._timeout)
-        with self._breaker.guard(fair=seconds >= self._timeout):
-            return await self._store.aexecute(step, seconds)
+    async def _prefetch(self, asked: Question) -> None:
+        """Fetch the secrets off the event loop, if they are not known and not left alone.
 
-    def _execute_clear(self, step: Request) -> Any:
-        return self._store.execute(step, CLEAR_TIMEOUT)
+        What fails is raised again where ``_sealing`` is called: a failed fetch is not repeated
+        for ``credentials.FIRST_AGAIN`` seconds.
+        """
+        if not asked.bypasses:
+            with suppress(Exception):
+                await self._store.asecrets(_left)
 
-    async def _aexecute_clear(self, step: Request) -> Any:
-        return await self._store.aexecute(step, CLEAR_TIMEOUT)
+    def _guard(self, seconds: float) -> AbstractContextManager[None]:
+        """Return the breaker's guard of a request that may take so many seconds."""
+        return self._breaker.guard(fair=seconds >= self._timeout)
+
+    def _execute(self, command: Command) -> Any:
+        return self._store.execute(command, _allowed(self._timeout), self._guard)
+
+    async def _aexecute(self, command: Command) -> Any:
+        return await self._store.aexecute(command, _allowed(self._timeout), self._guard)
+
+    def _execute_clear(self, command: Command) -> Any:
+        return self._store.execute(command, CLEAR_TIMEOUT)
+
+    async def _aexecute_clear(self, command: Command) -> Any:
+        return await self._store.aexecute(command, CLEAR_TIMEOUT)
+
+
+def _left(seconds: float) -> float:
+    """Return the seconds that something may take within the invocation; 0 or less: none."""
+    left = scope.time_left()
+    return seconds if left is None else min(seconds, left - RESERVE)
 
 
 def _allowed(timeout: float) -> float:
     """Return the seconds a command may take; raise ``StoreTimeout`` when none are left."""
-    left = scope.time_left()
-    seconds = timeout if left is None else min(timeout, left - RESERVE)
+    seconds = _left(timeout)
     if seconds <= 0:
         raise StoreTimeout("the invocation has no time left for the cache")
     return seconds

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -15,13 +16,23 @@ from concurrent.futures import Future
 from dataclasses import InitVar, dataclass, field
 from typing import Any
 
+from llm_cache.beside import beside
 from llm_cache.checks import rest_token, rest_url
-from llm_cache.errors import InvalidSettings, LlmCacheError, StoreUnavailable
+from llm_cache.drivers import apause, pause
+from llm_cache.errors import InvalidSettings, LlmCacheError, StoreTimeout, StoreUnavailable
 from llm_cache.keyring import Keyring
 from llm_cache.settings import TOKEN, URL, Settings
+from llm_cache.steps import Pause
 from llm_cache.unlogged import unlogged
+from llm_cache.upstash.aws import boto3_is_needed
+from llm_cache.upstash.parameters import get_parameters
 
 AGAIN = 30.0  # seconds from one refresh to the next: a token that is really wrong is no flood
+FIRST_AGAIN = 1.0  # seconds from a failed first fetch to the next; doubled each time, to AGAIN
+LONGEST = 15.0  # seconds that a caller waits for the first fetch: two attempts, boto3's import
+
+Within = Callable[[float], float]
+"""Returns how many of so many seconds the caller has; 0 or less: none."""
 
 logger = logging.getLogger(__name__)
 
@@ -75,6 +86,15 @@ def _told(variable: str, parameter: str | None, otherwise: str) -> str:
 
 
 def _from_ssm(names: list[str]) -> dict[str, str]:
+    """Return the parameters' values; on Lambda without boto3, which costs a cold start 300 ms."""
+    if boto3_is_needed(os.environ):
+        return _by_boto3(names)
+    from llm_cache.upstash.blocking import fetch as send
+
+    return get_parameters(names, os.environ, send)
+
+
+def _by_boto3(names: list[str]) -> dict[str, str]:
     try:
         from aws_lambda_powertools.utilities.parameters import SSMProvider
         from botocore.config import Config
@@ -99,10 +119,14 @@ def _from_ssm(names: list[str]) -> dict[str, str]:
 class RefreshableCredentials:
     """Credentials that are fetched when first needed, and again when they may have changed.
 
-    ``max_age``: the seconds after which they are fetched again, while those known serve on; None:
-    they never change. A refresh happens beside whoever needs them, and at most one in ``AGAIN``
-    seconds. Those that it brings replace all that was known, the keys of a seal too; one that fails
-    is logged, and replaces nothing. Threads may share it.
+    ``max_age``: seconds after which they are fetched again, while the known ones serve on; None:
+    they never change, and ``fetch`` is quick. Threads and event loops may share them.
+
+    - Every fetch runs in a thread of its own, one at a time; callers wait for the first one only.
+    - A first fetch that failed is tried again after ``FIRST_AGAIN`` seconds, then after twice as
+      many, and so on to ``AGAIN``. Until then callers get its error at once.
+    - A refresh happens at most once in ``AGAIN`` seconds. It replaces all that was known, the keys
+      of a seal too. A refresh that fails is logged and replaces nothing.
     """
 
     def __init__(
@@ -116,43 +140,75 @@ class RefreshableCredentials:
         self._max_age = max_age
         self._clock = clock
         self._lock = threading.Lock()
-        self._fetched = self._tried = -math.inf
-        self._refresh: Future[None] = Future()
-        self._refresh.set_result(None)
+        self._began = self._fetched = -math.inf  # when the last fetch began, and succeeded
+        self._next = -math.inf  # when another may begin
+        self._wait = FIRST_AGAIN
+        self._fetching: Future[None] = Future()
+        self._fetching.set_result(None)
 
-    def get(self) -> Credentials:
-        """Return them. Blocks until they were fetched once; raises what ``fetch`` does."""
-        with self._lock:
-            if self.known is None:
-                return self._know(self._fetch())
-            if self._max_age is not None and self._clock() - self._fetched >= self._max_age:
-                self._begin()
-            return self.known
+    def get(self, within: Within = float) -> Credentials:
+        """Return them; wait for the first fetch for ``within(LONGEST)`` seconds at most.
+
+        Raises what ``fetch`` does, or ``StoreTimeout``.
+        """
+        if waiting := self._first_fetch(within):
+            pause(waiting)
+        return self._result(waiting)
+
+    async def aget(self, within: Within = float) -> Credentials:
+        """Return them, as ``get`` does, without blocking the event loop."""
+        if waiting := self._first_fetch(within):
+            await apause(waiting)
+        return self._result(waiting)
 
     def refresh(self) -> Future[None]:
         """Fetch them again, unless that was done a moment ago; return what is done afterwards."""
         with self._lock:
             if self._max_age is not None:
-                self._begin()
-            return self._refresh
+                self._begin(self._fetch_again)
+            return self._fetching
 
-    def _begin(self) -> None:
-        from llm_cache.beside import beside
+    def _first_fetch(self, within: Within) -> Pause | None:
+        """Return the wait for the first fetch, begun if need be; None: it has succeeded."""
+        with self._lock:
+            if self.known is None and self._max_age is None:
+                self._know(self._fetch())
+            elif self.known is None:
+                if (seconds := within(LONGEST)) > 0:
+                    self._begin(self._fetch_first)
+                left = self._began + LONGEST - self._clock()
+                return Pause(max(min(seconds, left), 0.0), self._fetching)
+            elif self._max_age is not None and self._clock() - self._fetched >= self._max_age:
+                self._begin(self._fetch_again)
+        return None
 
-        if self._clock() - self._tried >= AGAIN:
-            self._tried = self._clock()
-            self._refresh = beside(self._fetch_again)
+    def _result(self, waited: Pause | None) -> Credentials:
+        fetching = waited and waited.until
+        if fetching and fetching.done() and (error := fetching.exception()):
+            raise error.with_traceback(None)  # of each caller its own: they share the error
+        if self.known is None:
+            raise StoreTimeout("the secrets were not read in the time allowed")
+        return self.known
+
+    def _begin(self, work: Callable[[], None]) -> None:
+        if self._fetching.done() and self._clock() >= self._next:
+            self._began, self._fetching = self._clock(), beside(work)
+
+    def _fetch_first(self) -> None:
+        try:
+            self._know(self._fetch())
+        except Exception:
+            self._next = self._clock() + self._wait
+            self._wait = min(2 * self._wait, AGAIN)
+            raise
 
     def _fetch_again(self) -> None:
+        self._next = self._clock() + AGAIN
         try:
-            found = self._fetch()
+            self._know(self._fetch())
         except Exception as error:  # noqa: BLE001  those that are known may serve on
             why = error if isinstance(error, LlmCacheError) else type(error).__name__
             logger.warning("the secrets were not read anew: %s", why)
-            return
-        with self._lock:
-            self._know(found)
 
-    def _know(self, found: Credentials) -> Credentials:
-        self.known, self._fetched = found, self._clock()
-        return found
+    def _know(self, found: Credentials) -> None:
+        self._fetched, self.known = self._clock(), found

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from llm_cache.beside import beside
-from llm_cache.steps import Operation, Pause, Request
+from llm_cache.steps import Command, Operation, Pause
 
 T = TypeVar("T")
 
@@ -66,7 +66,7 @@ def on_a_loop() -> bool:
 
 
 def finish(
-    operation: Operation[None], execute: Callable[[Request], Any], *, aside: bool = False
+    operation: Operation[None], execute: Callable[[Command], Any], *, aside: bool = False
 ) -> None:
     """Run best-effort cleanup: on an event loop in its executor, ``aside`` in a thread."""
 

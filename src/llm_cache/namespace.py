@@ -13,9 +13,9 @@ from llm_cache.clearing import BETWEEN, Reclaimed
 from llm_cache.credentials import fetch
 from llm_cache.drivers import run
 from llm_cache.keys import Keyspace
-from llm_cache.seal import Names, PendingSeal, checked
+from llm_cache.seal import Names, checked
 from llm_cache.settings import Settings
-from llm_cache.steps import Request, unlocked
+from llm_cache.steps import Command
 from llm_cache.store import UpstashStore
 
 COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here
@@ -34,7 +34,7 @@ class CacheNamespace:
         store: UpstashStore,
         namespace: str,
         *,
-        seal: Names | PendingSeal | None = None,
+        seal: Names | None = None,
     ) -> None:
         self._store = instance("store", store, UpstashStore, "an UpstashStore; see from_env()")
         self._keys = Keyspace(namespace)
@@ -52,7 +52,7 @@ class CacheNamespace:
         store = UpstashStore(
             lambda: fetch(settings, lambda keyring: keyring), max_age=settings.max_age
         )
-        return cls(store, settings.namespace, seal=store.seal if settings.seals else None)
+        return cls(store, settings.namespace)
 
     @property
     def name(self) -> str:
@@ -98,11 +98,11 @@ class CacheNamespace:
 
     def _knowing(self, *names: str | None) -> Keyspace:
         """Return keys that know the names; without one, no secret is needed."""
-        seal = run(unlocked(self._seal), self._execute) if any(names) else None
+        seal = self._seal or self._store.secrets().seal if any(names) else None
         return self._keys.under(seal.names) if seal else self._keys
 
-    def _execute(self, step: Request) -> Any:
-        return self._store.execute(step, COMMAND_TIMEOUT)
+    def _execute(self, command: Command) -> Any:
+        return self._store.execute(command, COMMAND_TIMEOUT)
 
 
 def _for(seconds: float) -> Callable[[], bool]:

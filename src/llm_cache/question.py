@@ -9,20 +9,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from llm_cache import entry, scope
-from llm_cache.errors import (
-    CacheMiss,
-    CircuitOpen,
-    LlmCacheError,
-    StoreUnavailable,
-)
+from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError
 from llm_cache.keys import KEY_VERSION, Keyspace, digest, keyed
 from llm_cache.operations import Hit
 from llm_cache.policy import CachePolicy, Mode
 from llm_cache.reason import Reason
 from llm_cache.report import Outcome, Report, Status, Tokens
 from llm_cache.scope import Scope
-from llm_cache.seal import PendingSeal, Seal
-from llm_cache.steps import Operation, unlocked
+from llm_cache.seal import Seal
 
 logger = logging.getLogger(__name__)
 
@@ -33,61 +27,47 @@ Raises ``Uncacheable`` for one that cannot be told apart.
 """
 
 
+Sealing = Callable[[], Seal | None]
+"""Returns the seal of the cache, if it has one; raises ``StoreError`` or ``InvalidSettings``."""
+
+
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is asked, hashed, within the policy and the report around the call.
+    """One call of a cache: what is asked, within the policy and the report around the call.
 
-    ``identity`` is what a lookup's memory for its update goes by, in this process alone. While it
-    is ``locked``, for want of the keys of its seal, its own key in Redis is not known; nor is that
-    of one that could not be hashed, whose ``fault`` is raised when its key is first needed: by then
-    whoever asks is guarded.
+    ``identified`` hashes what is asked, then ``sealed`` makes its key; both are empty before that.
+    ``identity`` is what a lookup's memory for its update goes by, in this process alone.
     """
 
     identity: scope.Lookup
     keys: Keyspace
-    hashed: str
-    within: Scope
-    seal: Seal | None = None
-    locked: PendingSeal | None = None
-    fault: Exception | None = None
+    asked: Asked
+    sealing: Sealing
+    within: Scope = field(default_factory=scope.current)
     began: float = field(default_factory=time.perf_counter)
+    hashed: str = ""
+    key: str = ""
+    seal: Seal | None = None
 
-    @classmethod
-    def of(
-        cls,
-        cache: int,
-        keys: Keyspace,
-        seal: Seal | PendingSeal | None,
-        asked: Asked,
-    ) -> Question:
-        """Read what holds around the call. Never raises: what fails is the question's ``fault``."""
-        within = scope.current()
-        policy = within.policy
-        try:
-            rules, *parts = asked(policy)
-            whose = policy.tenant or "", policy.salt or ""
-            hashed = digest(f"version {KEY_VERSION}", rules, *whose, *parts)
-            keys = keys if policy.namespace is None else Keyspace(policy.namespace)
-            identity = (cache, keys.entry(hashed), tuple(sorted(policy.tags or ())))
-            return cls(identity, keys, hashed, within).under(seal)
-        except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
-            return cls((cache, "", ()), keys, "", within, fault=error)
+    def identified(self) -> Question:
+        """Return the question with what is asked hashed; raise what ``asked`` does."""
+        policy = self.policy
+        rules, *parts = self.asked(policy)
+        whose = policy.tenant or "", policy.salt or ""
+        hashed = digest(f"version {KEY_VERSION}", rules, *whose, *parts)
+        keys = self.keys if policy.namespace is None else Keyspace(policy.namespace)
+        identity = (self.identity[0], keys.entry(hashed), tuple(sorted(policy.tags or ())))
+        return replace(self, identity=identity, keys=keys, hashed=hashed)
 
-    def under(self, seal: Seal | PendingSeal | None) -> Question:
-        """Return the question with its names keyed, or locked, if there is a seal."""
-        if isinstance(seal, PendingSeal):
-            known = seal.known()
-            return self.under(known) if known else replace(self, locked=seal)
-        if seal is None:
-            return self
-        keys, hashed = self.keys.under(seal.names), keyed(self.hashed, seal.names)
-        return replace(self, keys=keys, hashed=hashed, seal=seal, locked=None)
+    def sealed(self) -> Question:
+        """Return the question with its key, and its names keyed if there is a seal.
 
-    def unlocked(self) -> Operation[Question]:
-        """Return the question with its names known; raise its ``fault``."""
-        if self.fault:
-            raise self.fault
-        return self.under((yield from unlocked(self.locked))) if self.locked else self
+        Raises what ``sealing`` does. Blocks if the secrets are not known.
+        """
+        seal = self.sealing()
+        keys = self.keys.under(seal.names) if seal else self.keys
+        hashed = keyed(self.hashed, seal.names) if seal else self.hashed
+        return replace(self, keys=keys, hashed=hashed, key=keys.entry(hashed), seal=seal)
 
     @property
     def policy(self) -> CachePolicy:
@@ -95,14 +75,14 @@ class Question:
         return self.within.policy
 
     @property
+    def bypasses(self) -> bool:
+        """Whether the policy wants the cache left alone."""
+        return self.policy.effective_mode is Mode.BYPASS
+
+    @property
     def report(self) -> Report:
         """Where what becomes of the call is told."""
         return self.within.report
-
-    @property
-    def key(self) -> str:
-        """The key of the answer in Redis; empty while it is not known."""
-        return "" if self.locked or self.fault else self.keys.entry(self.hashed)
 
     @property
     def tags(self) -> tuple[str, ...]:
@@ -111,8 +91,6 @@ class Question:
 
     def body(self, head: str, answer: Sequence[str]) -> str:
         """Return the text of an entry after its epochs, sealed if it is to be."""
-        if self.locked:  # what is to be sealed is never stored in clear
-            raise StoreUnavailable("the keys of the seal are not known")
         if self.seal:
             return self.seal.body(self.key, head, answer)
         return entry.body(head, answer, self.hashed)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar, Unpack, cast, overload
 
-from llm_cache import scope
 from llm_cache.bounds import is_count, parsed
 from llm_cache.checks import function, instance
 from llm_cache.configuration import Bounds, configured
@@ -22,7 +21,7 @@ from llm_cache.question import Question
 from llm_cache.reason import Reason
 from llm_cache.report import NO_TOKENS, Outcome, Report, Tokens
 from llm_cache.settings import Settings
-from llm_cache.steps import Pause, Request
+from llm_cache.steps import Command, Pause
 
 Response = dict[str, Any]
 
@@ -48,7 +47,7 @@ class Ask:
     """The step that the cached function itself does."""
 
 
-Answered = Generator[Request | Pause | Ask, Any, Response]
+Answered = Generator[Command | Pause | Ask, Any, Response]
 
 
 class ResponseCache(Cache[Response]):
@@ -124,20 +123,21 @@ class ResponseCache(Cache[Response]):
 
             @functools.wraps(answer)
             async def aanswered(request: Any) -> Response:
-                async def execute(step: Request | Ask) -> Any:
+                async def execute(step: Command | Ask) -> Any:
                     if isinstance(step, Ask):
                         with self.policy(COMPUTING):
                             return await answer(request)
                     return await self._aexecute(step)
 
                 with self.policy() as report:
+                    await self._prefetch(self._question(request))
                     return await arun(self._answered(request, report, may_wait=True), execute)
 
             return aanswered
 
         @functools.wraps(answer)
         def answered(request: Any) -> Response:
-            def execute(step: Request | Ask) -> Any:
+            def execute(step: Command | Ask) -> Any:
                 if isinstance(step, Ask):
                     with self.policy(COMPUTING):
                         return answer(request)
@@ -151,9 +151,10 @@ class ResponseCache(Cache[Response]):
 
     def _answered(self, request: Any, report: Report, *, may_wait: bool) -> Answered:
         """Answer one request. ``report`` is its own: what another left to spare is not for it."""
-        if scope.current().policy.effective_mode is Mode.BYPASS:
+        asked = self._question(request)
+        if asked.bypasses:
             return _plain((yield Ask()))
-        found = yield from self._answers.lookup(self._question(request), may_wait=may_wait)
+        found = yield from self._answers.lookup(asked, may_wait=may_wait)
         if found is not None:
             return found
         try:

@@ -15,7 +15,6 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from llm_cache import entry as entries
@@ -111,22 +110,10 @@ class Encryption:
         return entries.decode(f'{epochs}{head},"answer":{entries.inflated(plain)}}}')
 
 
-@dataclass(frozen=True, slots=True)
-class PendingSeal:
-    """A seal whose keys are fetched when first needed.
-
-    ``known`` returns it if they were; ``fetch`` may block, and raise ``StoreUnavailable`` or
-    ``InvalidSettings``.
-    """
-
-    known: Callable[[], Any]
-    fetch: Callable[[], Any]
-
-
 def checked(seal: S) -> S:
     """Return ``seal`` if it is one, or None; raise ``InvalidSettings``, which shows no key."""
     accepted = "Signing(keys), Encryption(keys), or None"
-    return instance("seal", seal, Signing | Encryption | PendingSeal | None, accepted, secret=True)
+    return instance("seal", seal, Signing | Encryption | None, accepted, secret=True)
 
 
 def sealing(*, encrypts: bool) -> Callable[[Keyring], Seal]:

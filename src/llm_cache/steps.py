@@ -1,4 +1,4 @@
-"""What an operation may ask of its driver: a command of Redis, a pause, the keys of a seal.
+"""What an operation may ask of its driver: a command of Redis, or a pause.
 
 Apart from what a lookup and a store do, so that a clear is imported without it.
 """
@@ -9,8 +9,6 @@ from collections.abc import Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
-
-from llm_cache.seal import Names, PendingSeal
 
 T = TypeVar("T")
 Command: TypeAlias = tuple[str | int, ...]
@@ -24,11 +22,4 @@ class Pause:
     until: Future[Any] | None = None
 
 
-Request: TypeAlias = Command | PendingSeal
-"""What a store is asked to do."""
-Operation: TypeAlias = Generator[Request | Pause, Any, T]
-
-
-def unlocked(seal: Names | PendingSeal | None) -> Operation[Any]:
-    """Return the seal, its keys fetched if they were not. No command."""
-    return (yield seal) if isinstance(seal, PendingSeal) else seal
+Operation: TypeAlias = Generator[Command | Pause, Any, T]

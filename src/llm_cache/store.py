@@ -8,17 +8,25 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
-from llm_cache.credentials import Credentials, RefreshableCredentials
+from llm_cache.credentials import Credentials, RefreshableCredentials, Within
 from llm_cache.drivers import apause, pause
 from llm_cache.errors import StoreRefused
-from llm_cache.seal import PendingSeal
-from llm_cache.steps import Pause, Request
+from llm_cache.steps import Command, Pause
 from llm_cache.upstash.client import Client, credentials_of, raise_as_store_error
 from llm_cache.upstash.wire import left
 
 _WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # as Upstash says it now, and said it before
+
+Guard = Callable[[float], AbstractContextManager[None]]
+"""Returns what each request of at most so many seconds runs inside."""
+
+
+def unguarded(_: float) -> AbstractContextManager[None]:
+    """Return a block that does nothing."""
+    return nullcontext()
 
 
 class UpstashStore:
@@ -41,48 +49,58 @@ class UpstashStore:
         credentials = credentials_of(redis_)
         return cls(lambda: credentials)
 
-    def execute(self, step: Request, seconds: float) -> Any:
+    def execute(self, command: Command, seconds: float, guard: Guard = unguarded) -> Any:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``.
 
-        The first call also finds out where Upstash is, which has a bound of its own. One whose
-        token is wrong is sent again, once, if another token is found in what is left of the time.
+        The first call also reads the secrets, which has a bound of its own. A command whose token
+        is wrong is sent again, once, if another token is found in what is left of the time. Each
+        request runs inside a ``guard``, which includes no other work.
         """
-        if isinstance(step, PendingSeal):
-            return step.fetch()
         try:
-            client = self._connected()
+            client = self._client_at(self._credentials.get())
             until = time.monotonic() + seconds
             try:
-                return client.execute(step, until)
+                with guard(seconds):
+                    return client.execute(command, until)
             except StoreRefused as error:
                 if not str(error).startswith(_WRONG_TOKEN):
                     raise
                 pause(Pause(left(until), self._credentials.refresh()))
-                if (renewed := self._connected()) is client:
+                if (renewed := self._client_at(self._credentials.get())) is client:
                     raise
-                return renewed.execute(step, until)
+                with guard(left(until)):
+                    return renewed.execute(command, until)
         except Exception as error:  # noqa: BLE001  each is raised as what it means
             raise_as_store_error(error)
 
-    async def aexecute(self, step: Request, seconds: float) -> Any:
+    async def aexecute(self, command: Command, seconds: float, guard: Guard = unguarded) -> Any:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``."""
-        if isinstance(step, PendingSeal):
-            return await asyncio.to_thread(step.fetch)
         try:
-            client = await self._aconnected()
+            client = self._client_at(await self._credentials.aget())
             until = time.monotonic() + seconds
-            async with asyncio.timeout(seconds):
-                try:
-                    return await client.aexecute(step, until)
-                except StoreRefused as error:
-                    if not str(error).startswith(_WRONG_TOKEN):
-                        raise
-                    await apause(Pause(left(until), self._credentials.refresh()))
-                    if (renewed := await self._aconnected()) is client:
-                        raise
-                    return await renewed.aexecute(step, until)
+            try:
+                with guard(seconds):
+                    async with asyncio.timeout(seconds):
+                        return await client.aexecute(command, until)
+            except StoreRefused as error:
+                if not str(error).startswith(_WRONG_TOKEN):
+                    raise
+                await apause(Pause(left(until), self._credentials.refresh()))
+                if (renewed := self._client_at(await self._credentials.aget())) is client:
+                    raise
+                with guard(left(until)):
+                    async with asyncio.timeout(left(until)):
+                        return await renewed.aexecute(command, until)
         except Exception as error:  # noqa: BLE001  each is raised as what it means
             raise_as_store_error(error)
+
+    def secrets(self, within: Within = float) -> Credentials:
+        """Return where Upstash is, and the seal; see ``RefreshableCredentials.get``."""
+        return self._credentials.get(within)
+
+    async def asecrets(self, within: Within = float) -> Credentials:
+        """Return the same without blocking the event loop."""
+        return await self._credentials.aget(within)
 
     def disconnect(self) -> None:
         """Connect anew at the next command, and look up anew where to.
@@ -95,26 +113,12 @@ class UpstashStore:
         self._at: Credentials | None = None  # where the clients lead to
         self._client: Client | None = None
 
-    @property
-    def seal(self) -> PendingSeal:
-        """The seal whose keys are fetched together with where Upstash is."""
-        return PendingSeal(
-            known=lambda: self._credentials.known and self._credentials.known.seal,
-            fetch=lambda: self._credentials.get().seal,
-        )
-
-    def _connected(self) -> Client:
-        """Return the client for where Upstash is now."""
+    def _client_at(self, at: Credentials) -> Client:
+        """Return the one client for where Upstash is now."""
         with self._lock:
-            at = self._credentials.get()
             if self._client is None or at != self._at:
                 self._at, self._client = at, Client(at)
             return self._client
-
-    async def _aconnected(self) -> Client:
-        if self._credentials.known is None:
-            return await asyncio.to_thread(self._connected)
-        return self._connected()
 
 
 _stores: weakref.WeakSet[UpstashStore] = weakref.WeakSet()

@@ -126,7 +126,7 @@ class Caller:
             if found is not None:
                 self.world.served(self, found)
                 return
-            yield from self._compute(asked)
+            yield from self._compute(asked.identified().sealed())
         while self.process.left:
             yield from self.process.left.pop()
 
@@ -158,7 +158,7 @@ class World:
     state: Any = None
 
     def __post_init__(self) -> None:
-        hashed = Process().cache._question("p", "model").hashed
+        hashed = Process().cache._question("p", "model").identified().hashed
         self.lease_key = KEYS.lease(hashed)
         self.all = ("MGET", self.lease_key, KEYS.epoch, KEYS.entry(hashed))
         self.run(("FLUSHDB",))

@@ -34,6 +34,7 @@ def among_many(
     for each in (cache, UpstashRedisCache(redis, namespace="other")):
         each.update("p", "model", ANSWER)
     connection = Connection(server)
-    fill(connection, "shop", cache._question("p", "model").key, count - 1)
+    key = cache._question("p", "model").identified().sealed().key
+    fill(connection, "shop", key, count - 1)
     yield cache, connection
     connection.close()

@@ -81,7 +81,7 @@ def ask(fleet: Fleet, started: Callable[[], object]) -> None:
     store = UpstashStore(lambda: Credentials(fleet.url, fleet.token))
     cache = UpstashRedisCache(store, namespace="fleet", lease=fleet.lease, timeout=PATIENT)
     model = Slow(cache=cache, fleet=fleet)
-    store._connected()  # builds a client, which takes longer than to ask: it connects on first use
+    store._client_at(store.secrets())  # builds a client, which takes longer than to ask
     started()
     answer = NONE
     with cache.policy(CachePolicy(coalesce="fleet")) as report, suppress(RuntimeError):

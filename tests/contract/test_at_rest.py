@@ -27,15 +27,13 @@ from llm_cache import (
     MemoryTier,
     Settings,
     Signing,
-    StoreUnavailable,
     UpstashRedisCache,
     credentials,
 )
 from llm_cache.cli import main
-from llm_cache.entry import head
 from llm_cache.keys import digest, tag_hash
 from llm_cache.seal import Seal
-from llm_cache.steps import Request
+from llm_cache.steps import Command
 from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
 
@@ -248,7 +246,7 @@ def guesses(keys: UpstashRedisCache, policy: CachePolicy) -> set[str]:
     """Return the hashes by which the prompt and the tags would be known without a key."""
     plain = UpstashRedisCache(Redis("https://x", "token"), namespace="shop")
     with plain.policy(policy):
-        hashed = plain._question("p", "model").hashed
+        hashed = plain._question("p", "model").identified().sealed().hashed
     return {hashed, tag_hash("invoices"), digest("tag", "invoices")} | {
         hashlib.sha256(text.encode()).hexdigest() for text in ("p", "acme", "invoices")
     }
@@ -403,12 +401,6 @@ async def test_an_answer_stored_before_any_lookup_is_sealed_too(
     assert cache.lookup("p", "model") == cache.lookup("q", "model") == ANSWER
 
 
-def test_a_locked_question_has_no_text_to_store(upstash: UpstashEndpoint) -> None:
-    cache = UpstashRedisCache.from_env(plainly(upstash, LLM_CACHE_SIGNING_KEY=NEW))
-    with pytest.raises(StoreUnavailable, match="keys of the seal"):
-        cache._question("p", "model").body(head(1.0, 60, "langchain"), ['"hi"'])
-
-
 @kinds
 async def test_keys_come_from_ssm_on_first_use(
     kind: Callable[[str], Seal], ssm: None, redis: Redis
@@ -462,8 +454,9 @@ def test_ssm_is_asked_once_for_url_token_and_key(
 
 
 def test_without_its_key_nothing_is_served_and_nothing_stored_in_clear(
-    ssm: None, redis: Redis, caplog: pytest.LogCaptureFixture
+    ssm: None, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(credentials, "FIRST_AGAIN", 0.0)
     cache = UpstashRedisCache.from_env({**NAMED, "LLM_CACHE_ENCRYPTION_KEY_PARAMETER": "/none"})
     with cache.policy() as report:
         assert cache.lookup("p", "model") is None
@@ -582,7 +575,7 @@ def test_after_a_fork_or_a_restore_the_keys_are_fetched_anew(
     cache = UpstashRedisCache.from_env(plainly(upstash, LLM_CACHE_SIGNING_KEY=NEW))
     keep(cache)
     cache._store.disconnect()
-    assert cache._store.seal.known() is None
+    assert cache._store._credentials.known is None
     assert told(cache) == "hit"
 
 
@@ -595,7 +588,7 @@ def test_no_key_is_in_a_report_a_log_or_a_repr(
         cache.update("p", "model", ANSWER)
         redis.set(report.outcomes[-1].key, "rubbish")
         cache.lookup("p", "model")
-    question = cache._question("p", "model")
+    question = cache._question("p", "model").identified().sealed()
     seen = f"{report!r} {caplog.text} {question!r} {cache!r} {vars(cache)!r} {question.seal!r}"
     raw = [repr(bytes([number]) * 4)[2:-1] for number in (1, 2)]
     names = repr(question.keys.secret)[2:10]
@@ -605,15 +598,14 @@ def test_no_key_is_in_a_report_a_log_or_a_repr(
 def test_a_seal_is_asked_for_nothing_where_there_is_none(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    steps: list[Request] = []
+    commands: list[Command] = []
     cache = UpstashRedisCache(redis, namespace="shop")
     execute = UpstashStore.execute
 
-    def watched(store: UpstashStore, step: Request, seconds: float) -> Any:
-        steps.append(step)
-        return execute(store, step, seconds)
+    def watched(store: UpstashStore, command: Command, *within: Any) -> Any:
+        commands.append(command)
+        return execute(store, command, *within)
 
     monkeypatch.setattr(UpstashStore, "execute", watched)
     assert told(cache) == "unknown"
-    assert [step[0] for step in steps if isinstance(step, tuple)] == ["MGET"]
-    assert len(steps) == 1
+    assert [command[0] for command in commands] == ["MGET"]

@@ -24,7 +24,6 @@ from llm_cache import (
     UpstashRedisCache,
 )
 from llm_cache.keys import MAX_NAMESPACE, MAX_TAGS
-from llm_cache.seal import PendingSeal
 from llm_cache.steps import Command
 from llm_cache.store import UpstashStore
 from local_cloud.upstash import UpstashEndpoint
@@ -241,9 +240,9 @@ def test_the_largest_answer_by_default_is_within_upstashs_smaller_limit(
     tags = [f"tag {number}" for number in range(MAX_TAGS)]
     execute = UpstashStore.execute
 
-    def watched(store: UpstashStore, command: Command, seconds: float) -> Any:
+    def watched(store: UpstashStore, command: Command, *within: Any) -> Any:
         sent.append(len(json.dumps(command, ensure_ascii=False).encode()))
-        return execute(store, command, seconds)
+        return execute(store, command, *within)
 
     monkeypatch.setattr(UpstashStore, "execute", watched)
     with cache.policy(CachePolicy(tags=tags)) as report:
@@ -488,7 +487,8 @@ def unasked(
         case "the key":
             monkeypatch.setattr("llm_cache.question.digest", broken)
         case "the seal":
-            monkeypatch.setattr(cache, "_seal", PendingSeal(known=broken, fetch=broken))
+            monkeypatch.setattr(cache._store._credentials, "get", broken)
+            monkeypatch.setattr(cache._store._credentials, "aget", broken)
         case _:
             return 7
     return "p"

@@ -453,10 +453,10 @@ def test_a_lease_is_renewed_in_spite_of_failures(
     failing = iter([True, False] * 99)
     execute = first._execute
 
-    def unsteady(step: Any) -> Any:
-        if coalescing.RENEW in step and next(failing):
+    def unsteady(command: Any) -> Any:
+        if coalescing.RENEW in command and next(failing):
             raise StoreUnavailable("not now")
-        return execute(step)
+        return execute(command)
 
     first._execute = unsteady  # type: ignore[method-assign]
     with ThreadPoolExecutor(1) as pool:

@@ -18,7 +18,7 @@ from llm_cache.drivers import run
 from llm_cache.entry import Entry, body, head
 from llm_cache.keys import Keyspace
 from llm_cache.operations import Hit, Miss, Wanted, lookup, store
-from llm_cache.steps import Operation, Request
+from llm_cache.steps import Command, Operation
 from local_cloud.redis_server import RedisServer
 
 KEYS = Keyspace("race")
@@ -51,7 +51,7 @@ class World:
         """Run an operation to its end."""
         return run(operation, self.ask)
 
-    def ask(self, step: Request) -> Any:
+    def ask(self, step: Command) -> Any:
         assert isinstance(step, tuple)
         return self.server.call(*step)
 

@@ -13,7 +13,7 @@ from llm_cache import CacheNamespace, UpstashRedisCache
 from llm_cache.clearing import PAGE, reclaim
 from llm_cache.drivers import run
 from llm_cache.keys import Keyspace
-from llm_cache.steps import Request
+from llm_cache.steps import Command
 from llm_cache.store import UpstashStore
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
@@ -78,7 +78,7 @@ def test_a_reclaim_that_is_killed_is_gone_on_with_from_the_start(
     cache.clear()
     left = commands
 
-    def execute(command: Request) -> object:
+    def execute(command: Command) -> object:
         nonlocal left
         left -= 1
         if left < 0:

@@ -235,7 +235,7 @@ def test_keys_of_a_seal_that_were_rotated_reach_a_warm_environment(database: Dat
 def told_by(cache: UpstashRedisCache) -> list[str]:
     """Return the names of the keys that a cache seals with."""
     cache.lookup("p", "model")
-    return list(cache._store.seal.known()._keys)
+    return list(cache._store.secrets().seal._keys)
 
 
 def test_secrets_given_as_values_are_never_read_anew(

@@ -103,7 +103,7 @@ def cleared_by_tag(caller: Caller, server: Connection) -> None:
 
 
 def key_of(caller: Caller) -> str:
-    return caller.cache._question(QUESTION, MODEL).key
+    return caller.cache._question(QUESTION, MODEL).identified().sealed().key
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ import boto3
 import pytest
 from langchain_core.outputs import Generation
 from moto import mock_aws
+from tests.contract.ssm import Ssm
+from tests.contract.ssm import serving as serving_ssm
+from tests.contract.ssm import use as use_environment
 from tests.faults import servers
 from tests.faults.proxy import misbehaving
 from tests.faults.test_upstash_fails import FAULTS
@@ -211,6 +214,28 @@ def test_nothing_is_said_while_ssm_is_read(
         assert heard.leaks(MARK) == []
         boto3.client("ssm").get_parameters(Names=["/cache/token"], WithDecryption=True)
         assert TOKEN in heard.text  # what the user's own calls log is the user's
+
+
+SNAPSTART, DENIED = Ssm.under_snapstart, (400, {"__type": "Denied", "message": "mark-message"})
+
+
+@pytest.mark.parametrize("environment", [Ssm.on_lambda, SNAPSTART])
+@pytest.mark.parametrize("failure", [None, DENIED, (200, b"mark-page"), (500, {"mark-": "mark-"})])
+def test_nothing_is_said_while_ssm_is_read_on_lambda(
+    heard: Witness,
+    endpoint: UpstashEndpoint,
+    environment: property,
+    failure: tuple[int, object] | None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with serving_ssm() as ssm:
+        ssm.values = {"/cache/url": with_user(endpoint.url), "/cache/token": TOKEN}
+        use_environment(environment.__get__(ssm), monkeypatch)
+        ssm.failures = [failure] * 9 if failure else []
+        use(heard, UpstashRedisCache.from_env(NAMES))
+        flush(heard, CacheNamespace.from_env(NAMES))
+    assert ("SSM did not give" in heard.text) is bool(failure)
+    assert heard.leaks(MARK) == []
 
 
 def test_nothing_is_said_when_ssm_has_nothing(heard: Witness, ssm: Callable[..., None]) -> None:

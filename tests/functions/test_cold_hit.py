@@ -1,11 +1,14 @@
 """A question asked before is answered by a cold environment that imports no LangChain."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from tests.contract import ssm
+from tests.contract.ssm import Ssm
 from tests.functions.asking import QUESTION, call
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import function_url
@@ -49,6 +52,23 @@ def test_a_cold_hit_imports_neither_langchain_nor_the_models_client(
     assert not loaded & HEAVY
     assert len(model.requests) == 1
     assert set(sys.modules) >= HEAVY  # of this process, where the miss was
+
+
+@pytest.mark.parametrize("environment", [Ssm.on_lambda, Ssm.under_snapstart])
+def test_a_cold_hit_with_its_secrets_in_ssm_imports_no_boto3_either(
+    model: Bedrock, checkout: Path, environment: property, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = call(QUESTION)
+    with ssm.serving() as parameters:
+        ssm.use(environment.__get__(parameters), monkeypatch)
+        for name in ("URL", "TOKEN"):
+            parameters.values[name] = os.environ[f"UPSTASH_REDIS_REST_{name}"]
+            monkeypatch.delenv(f"UPSTASH_REDIS_REST_{name}")
+            monkeypatch.setenv(f"LLM_CACHE_{name}_PARAMETER", name)
+        _, body, loaded = cold(QUESTION, checkout)
+    assert (body["answer"], body["cache"]["status"]) == (first.body["answer"], "hit")  # type: ignore[index]
+    assert len(parameters.asked) == 1
+    assert not loaded & HEAVY
 
 
 def test_without_its_line_the_models_own_cache_answers(

@@ -19,18 +19,18 @@ class Canned(UpstashStore):
         self.reply: Any = NOTHING
         self.stored: list[str] = []
 
-    def execute(self, step: Any, seconds: float) -> Any:
+    def execute(self, command: Any, *_: Any) -> Any:
         if self.reply is not NOTHING:
             return self.reply
-        match step:
+        match command:
             case ("MGET", *keys):
                 return [self.text if ":entry:" in key else EPOCH for key in keys]
             case ("EVAL", script, int() as count, *words) if script == STORE:
                 self.stored.append(_text(words[count:]))
         return 1
 
-    async def aexecute(self, step: Any, seconds: float) -> Any:
-        return self.execute(step, seconds)
+    async def aexecute(self, command: Any, *_: Any) -> Any:
+        return self.execute(command)
 
 
 def _text(words: list[Any]) -> str:

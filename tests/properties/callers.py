@@ -107,7 +107,7 @@ class Caller:
         self._start(self._answers.update(self.question(), answer.generations))
 
     def is_waited_for_by(self, other: "Caller") -> bool:
-        claim = self.context.run(scope.claim_on, self.question().identity)
+        claim = self.context.run(scope.claim_on, self.question().identified().identity)
         waits = other.running and isinstance(other.wants, Pause) and other.wants.until
         return bool(claim and waits is claim.flight.landed)
 

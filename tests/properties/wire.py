@@ -12,7 +12,7 @@ from llm_cache.credentials import Credentials
 from llm_cache.errors import StoreRefused, StoreTimeout, StoreUnavailable
 from llm_cache.operations import STORE
 from llm_cache.steps import Command
-from llm_cache.store import UpstashStore
+from llm_cache.store import Guard, UpstashStore, unguarded
 from local_cloud.redis_server import RedisServer
 from local_cloud.resp import Failure, Parser, pack
 
@@ -103,8 +103,12 @@ class Wire(UpstashStore):
         self.down = False
         self._garbage = 0
 
-    def execute(self, command: Any, seconds: float) -> Any:
+    def execute(self, command: Any, seconds: float, guard: Guard = unguarded) -> Any:
         assert seconds > 0
+        with guard(seconds):
+            return self._replied(command)
+
+    def _replied(self, command: Any) -> Any:
         fault = self.faults.popleft() if self.faults else ""
         if self.down:
             raise StoreUnavailable("down")

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import math
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -75,6 +76,47 @@ def test_who_refuses_is_there(breaker: Breaker) -> None:
 def test_one_that_had_no_fair_time_teaches_nothing(breaker: Breaker) -> None:
     for _ in range(9):
         fail(breaker, fair=False)
+    assert state_of(breaker) == Circuit.CLOSED
+
+
+def overlapping(breaker: Breaker, clock: Clock, ends: list[BaseException | None]) -> None:
+    """Begin commands together; end each a second after the one before it."""
+    guards = [breaker.guard() for _ in ends]
+    for guard in guards:
+        guard.__enter__()
+    for guard, error in zip(guards, ends, strict=True):
+        clock.now += 1
+        with suppress(StoreTimeout):
+            guard.__exit__(type(error) if error else None, error, None)
+
+
+LATE = StoreTimeout("late")
+
+
+def test_failures_that_overlap_count_once(breaker: Breaker, clock: Clock) -> None:
+    for _ in range(2):
+        overlapping(breaker, clock, [LATE] * 6)
+        assert state_of(breaker) == Circuit.CLOSED
+    overlapping(breaker, clock, [LATE])
+    assert state_of(breaker) == Circuit.OPEN
+
+
+def test_slow_answers_that_overlap_count_once(breaker: Breaker, clock: Clock) -> None:
+    overlapping(breaker, clock, [None] * 6)
+    assert state_of(breaker) == Circuit.CLOSED
+
+
+def test_failure_that_began_before_the_circuit_opened_does_not_fail_its_probe(
+    breaker: Breaker, clock: Clock
+) -> None:
+    late = breaker.guard()
+    late.__enter__()
+    clock.now += 1
+    opened(breaker)
+    clock.now += 30
+    with breaker.guard():
+        late.__exit__(StoreTimeout, LATE, None)
+        assert state_of(breaker) == Circuit.HALF_OPEN
     assert state_of(breaker) == Circuit.CLOSED
 
 

@@ -78,11 +78,11 @@ def test_every_key_changes_with_the_version(monkeypatch: pytest.MonkeyPatch) -> 
     responses = ResponseCache(store, version="1")
 
     def keys() -> list[str]:
-        named = CachePolicy(key="k")
-        found = [cache._question("p", "model").key for cache in caches]
-        with caches[0].policy(named), responses.policy(named):
-            found += [caches[0]._question("p", "model").key, responses._question("q").key]
-        return [*found, responses._question("q").key]
+        asked = [cache._question("p", "model") for cache in caches]
+        with caches[0].policy(CachePolicy(key="k")):
+            asked += [caches[0]._question("p", "model"), responses._question("q")]
+        asked += [responses._question("q")]
+        return [question.identified().sealed().key for question in asked]
 
     before = keys()
     assert len({*before}) == 5

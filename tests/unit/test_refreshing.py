@@ -1,13 +1,15 @@
 """When secrets are read again."""
 
+import asyncio
 import logging
+import threading
 from collections.abc import Callable
 
 import pytest
 from tests.clock import Clock
 
-from llm_cache import StoreUnavailable
-from llm_cache.credentials import AGAIN, Credentials, RefreshableCredentials
+from llm_cache import StoreTimeout, StoreUnavailable
+from llm_cache.credentials import AGAIN, FIRST_AGAIN, Credentials, RefreshableCredentials
 
 
 class Kept:
@@ -16,9 +18,12 @@ class Kept:
     def __init__(self) -> None:
         self.read = 0
         self.fails: Exception | None = None
+        self.held = threading.Event()
+        self.held.set()
 
     def __call__(self) -> Credentials:
         self.read += 1
+        assert self.held.wait(60)
         if self.fails:
             raise self.fails
         return Credentials("https://x.upstash.io", f"token-{self.read}")
@@ -47,13 +52,62 @@ def test_they_are_read_when_first_needed_and_then_known(kept: Kept, clock: Clock
     assert kept.read == 1
 
 
-def test_a_first_read_that_fails_is_tried_again_by_the_next(kept: Kept, clock: Clock) -> None:
-    credentials, kept.fails = made(kept, clock), StoreUnavailable()
-    for _ in range(2):
-        with pytest.raises(StoreUnavailable):
-            credentials.get()
+def failure(credentials: RefreshableCredentials) -> str:
+    with pytest.raises(StoreUnavailable) as raised:
+        credentials.get()
+    return str(raised.value)
+
+
+def test_failed_first_read_is_tried_again_after_ever_longer_waits(kept: Kept, clock: Clock) -> None:
+    credentials, kept.fails = made(kept, clock), StoreUnavailable("down")
+    for read, wait in enumerate([FIRST_AGAIN, 2.0, 4.0, 8.0, 16.0, AGAIN, AGAIN], 1):
+        assert [failure(credentials) for _ in range(3)] == ["down"] * 3
+        assert kept.read == read
+        clock.now += wait - 0.1
+        assert (failure(credentials), kept.read) == ("down", read)
+        clock.now += 0.1
     kept.fails = None
-    assert credentials.get().token == "token-3"
+    assert credentials.get().token == "token-8"
+
+
+def test_error_that_callers_share_keeps_no_traceback_of_another(kept: Kept, clock: Clock) -> None:
+    credentials, kept.fails = made(kept, clock), StoreUnavailable("down")
+    depths = set()
+    for _ in range(9):
+        with pytest.raises(StoreUnavailable) as raised:
+            credentials.get()
+        depths.add(len(raised.traceback))
+    assert len(depths) == 1
+
+
+def test_callers_wait_for_one_first_read_no_longer_than_they_may(kept: Kept, clock: Clock) -> None:
+    kept.held.clear()
+    credentials = made(kept, clock)
+    for _ in range(3):
+        with pytest.raises(StoreTimeout, match="secrets were not read"):
+            credentials.get(lambda _: 0.01)
+    kept.held.set()
+    assert credentials.get().token == "token-1"
+    assert kept.read == 1
+
+
+def test_caller_without_time_begins_no_read(kept: Kept, clock: Clock) -> None:
+    credentials = made(kept, clock)
+    with pytest.raises(StoreTimeout):
+        credentials.get(lambda _: 0.0)
+    assert kept.read == 0
+    credentials.get()
+    assert credentials.get(lambda _: 0.0).token == "token-1"
+
+
+async def test_first_read_does_not_block_the_event_loop(kept: Kept, clock: Clock) -> None:
+    kept.held.clear()
+    credentials = made(kept, clock)
+    reading = [asyncio.ensure_future(credentials.aget()) for _ in range(6)]
+    await asyncio.sleep(0)
+    asyncio.get_running_loop().call_soon(kept.held.set)
+    assert {found.token for found in await asyncio.gather(*reading)} == {"token-1"}
+    assert kept.read == 1
 
 
 def test_a_refresh_is_one_in_its_interval(kept: Kept, clock: Clock) -> None:

@@ -18,12 +18,12 @@ class Timed(UpstashStore):
         super().__init__(lambda: Credentials("http://127.0.0.1:9", "token"))
         self.seconds: list[float] = []
 
-    def execute(self, step: Any, seconds: float) -> Any:
+    def execute(self, command: Any, seconds: float, *_: Any) -> Any:
         self.seconds.append(seconds)
         raise StoreTimeout("silent")
 
-    async def aexecute(self, step: Any, seconds: float) -> Any:
-        return self.execute(step, seconds)
+    async def aexecute(self, command: Any, seconds: float, *_: Any) -> Any:
+        return self.execute(command, seconds)
 
 
 @dataclass
