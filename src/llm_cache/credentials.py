@@ -143,6 +143,7 @@ class RefreshableCredentials:
         self._began = self._fetched = -math.inf  # when the last fetch began, and succeeded
         self._next = -math.inf  # when another may begin
         self._wait = FIRST_AGAIN
+        self._failure: Exception | None = None  # of the last first fetch
         self._fetching: Future[None] = Future()
         self._fetching.set_result(None)
 
@@ -153,13 +154,13 @@ class RefreshableCredentials:
         """
         if waiting := self._first_fetch(within):
             pause(waiting)
-        return self._result(waiting)
+        return self._result()
 
     async def aget(self, within: Within = float) -> Credentials:
         """Return them, as ``get`` does, without blocking the event loop."""
         if waiting := self._first_fetch(within):
             await apause(waiting)
-        return self._result(waiting)
+        return self._result()
 
     def refresh(self) -> Future[None]:
         """Fetch them again, unless that was done a moment ago; return what is done afterwards."""
@@ -182,13 +183,12 @@ class RefreshableCredentials:
                 self._begin(self._fetch_again)
         return None
 
-    def _result(self, waited: Pause | None) -> Credentials:
-        fetching = waited and waited.until
-        if fetching and fetching.done() and (error := fetching.exception()):
-            raise error.with_traceback(None)  # of each caller its own: they share the error
-        if self.known is None:
-            raise StoreTimeout("the secrets were not read in the time allowed")
-        return self.known
+    def _result(self) -> Credentials:
+        if self.known is not None:
+            return self.known
+        if self._failure and self._fetching.done():
+            raise self._failure.with_traceback(None)  # callers share it: each has its own frames
+        raise StoreTimeout("the secrets were not read in the time allowed")
 
     def _begin(self, work: Callable[[], None]) -> None:
         if self._fetching.done() and self._clock() >= self._next:
@@ -197,10 +197,10 @@ class RefreshableCredentials:
     def _fetch_first(self) -> None:
         try:
             self._know(self._fetch())
-        except Exception:
+        except Exception as error:  # noqa: BLE001  it is raised where the callers wait
+            self._failure = error
             self._next = self._clock() + self._wait
             self._wait = min(2 * self._wait, AGAIN)
-            raise
 
     def _fetch_again(self) -> None:
         self._next = self._clock() + AGAIN

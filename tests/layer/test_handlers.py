@@ -8,6 +8,7 @@ from threading import Thread
 from typing import ClassVar
 
 import pytest
+from tests.contract import ssm
 from tests.layer.artifacts import Artifacts
 
 from local_cloud.events import messages
@@ -112,6 +113,22 @@ def test_built_ask_never_imports_numpy(host: Artifacts, bedrock: str) -> None:
     reply = last_line(host.run("AskFunction", script, **environment(bedrock)))
     assert reply["statusCode"] == 200
     assert "numpy" not in str(reply["loaded"])
+
+
+READ = """
+from llm_cache import Settings
+from llm_cache.credentials import fetch
+from llm_cache.seal import Signing
+names = {f"LLM_CACHE_{name}_PARAMETER": name for name in ("URL", "TOKEN")}
+found = fetch(Settings.from_env(names, namespace="it"), Signing)
+print(found.url, sorted({"boto3", "botocore", "aws_lambda_powertools"} & set(sys.modules)))
+"""
+
+
+def test_built_layer_reads_secrets_on_lambda_without_boto3(host: Artifacts) -> None:
+    with ssm.serving() as parameters:
+        parameters.values = {"URL": "https://x.upstash.io", "TOKEN": "token"}
+        assert host.run(None, READ, **parameters.on_lambda) == "https://x.upstash.io []"
 
 
 def test_built_flush_loads_without_langchain(host: Artifacts, bedrock: str) -> None:

@@ -104,8 +104,7 @@ Fetch: TypeAlias = Callable[..., Reply]
 def ask(fetch: Fetch, what: str, url: str, **request: Any) -> dict[str, Any]:
     """Send one request and return the object of JSON in its reply; raise ``Failed``.
 
-    The error names ``what`` and AWS's error code, if there is one,
-    and shows nothing else of the reply.
+    The error names ``what`` and AWS's error code, and shows nothing else of the reply.
     """
     try:
         reply = fetch(url, **request)
