@@ -92,10 +92,10 @@ def succeeded(result: Invocation) -> bool:
     return not failed and reply.get("statusCode", 200) == 200
 
 
-def starts(account: Account, *, file_too: dict[str, str]) -> list[Start]:
+def starts(account: Account) -> list[Start]:
     """Return each function, with a hit and a miss where it asks a model."""
     built, layer = account.built.folder, account.built.folder / "LlmCacheLayer"
-    ours = account.variables(ssm=True, ours=True) | file_too
+    ours = account.variables(ssm=True, ours=True)
     theirs = account.variables(ssm=True, ours=False)
     empty = account.trust.directory.parent / "no-layer"
     empty.mkdir(exist_ok=True)
@@ -140,9 +140,9 @@ def other_tag(_: int) -> object:
     return {"tag": "another"}
 
 
-def run(account: Account, rounds: int, file_too: dict[str, str]) -> list[Start]:
+def run(account: Account, rounds: int) -> list[Start]:
     """Start each in turns. The answer to the question is stored already, that document's is not."""
-    every = starts(account, file_too=file_too)
+    every = starts(account)
     replace(every[4], init=[], cpu=[], wall=[], peaks=[]).take(0)
     before = account.aws.calls
     for number in range(rounds):

@@ -96,7 +96,6 @@ def run(account: Account, rounds: int) -> list[tuple[Side, Side]]:
     every = [side for pair in pairs for side in pair]
     for side in every:
         side.ask()
-    trust_for_boto3(account, pairs[1][1])
     answers, asked = [side.answer for side in every], account.aws.calls
     for _ in range(rounds):
         for side in every:
@@ -104,14 +103,3 @@ def run(account: Account, rounds: int) -> list[tuple[Side, Side]]:
     assert account.aws.calls == asked, "a repeated question reached the model"
     assert [side.answer for side in every] == answers
     return pairs
-
-
-def trust_for_boto3(account: Account, side: Side) -> None:
-    """Where the layer reads SSM by boto3, give it the file: botocore reads no directory."""
-    before = account.aws.calls
-    side.ask()
-    if account.aws.calls > before:  # SSM was not trusted, so there was no cache
-        side.environ["AWS_CA_BUNDLE"] = str(account.trust.file)
-        side.ask()
-    for times in (side.cpu, side.wall, side.peaks):
-        del times[1:]

@@ -6,15 +6,11 @@ of the authority it needs. (Python 3.11 with OpenSSL 3.0: 42 ms for the file, 0.
 directory.)
 """
 
-import re
-import shutil
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
 import certifi
-
-CERTIFICATE = re.compile(r"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----\n", re.DOTALL)
+from layers.package.certificates import rehash
 
 
 @dataclass(frozen=True)
@@ -26,16 +22,10 @@ class Trust:
 
     @classmethod
     def made(cls, folder: Path, authority: Path) -> "Trust":
-        """Write both. Needs the ``openssl`` program, which names the files by their hashes."""
+        """Write both; the directory as the layer's build does."""
         file, directory = folder / "bundle.pem", folder / "hashed"
-        bundle = certifi.contents() + authority.read_text()
-        file.write_text(bundle)
-        directory.mkdir()
-        for number, certificate in enumerate(CERTIFICATE.findall(bundle)):
-            (directory / f"{number}.pem").write_text(certificate)
-        if not (program := shutil.which("openssl")):
-            raise SystemExit("openssl is not on the PATH: `openssl rehash` makes the directory")
-        subprocess.run([program, "rehash", str(directory)], check=True, capture_output=True)
+        file.write_text(certifi.contents() + authority.read_text())
+        rehash(file, directory)
         return cls(file, directory)
 
     def of_a_file(self) -> dict[str, str]:
