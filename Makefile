@@ -66,7 +66,7 @@ logs: .venv/.ready ## Print what the deployed functions log (MINUTES=15, FOLLOW=
 delete: $(SAM) ## Delete the deployed stack (YES=1: do not ask; LEFTOVERS=delete: also what it leaves)
 	@$(DEPLOYMENT) $@
 
-bench: setup ## Measure hit, miss, store, clear, cold imports and a cold hit beside the replaced class
+bench: setup .tools/peers/.ready ## Measure beside other caches, and write docs/performance.md (ONLY="hits cold", SHORT=1)
 	@$(VENV)/python -m tests.benchmarks
 
 faults: setup ## Run each operation into each fault, and write what came of it to tests/faults/README.md
@@ -119,6 +119,8 @@ lock: .venv/.uv ## Resolve the lock files anew
 	  --constraint layers/llm_cache/requirements.txt pyproject.toml --output-file tests/requirements.txt
 	@for tool in uv sam aws runtime; do \
 	  $(COMPILE) $(LOCKS)/$$tool.in --output-file $(LOCKS)/$$tool.txt || exit 1; done
+	@$(COMPILE) --group peer --constraint layers/llm_cache/requirements.txt pyproject.toml $(LOCKS)/peers.in \
+	  --output-file $(LOCKS)/peers.txt
 	@$(COMPILE) --no-deps $(LOCKS)/model.in --output-file $(LOCKS)/model.txt
 
 clean: ## Remove what was built (the environments stay)

@@ -10,15 +10,13 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeGuard
+from typing import Any, NoReturn, TypeGuard
 
 MAX_GENERATIONS = 200  # of an answer
 MAX_PARTS = 10_000  # of an answer: lists and objects that the validators copy, and their items
 MAX_COUNT = 10**9  # tokens of one call
 
-_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a pair: UTF-8 cannot encode it
 _CALLS = ("tool_calls", "invalid_tool_calls", "tool_call_chunks")
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 
@@ -28,20 +26,28 @@ def is_count(value: object) -> TypeGuard[int]:
     return type(value) is int and 0 <= value <= MAX_COUNT
 
 
-def sound(value: object) -> None:
-    """Raise ``ValueError`` if a JSON value holds a lone surrogate, NaN or infinity."""
-    left = [value]
-    while left:
-        found = left.pop()
-        if isinstance(found, dict):
-            left += found
-            left += found.values()
-        elif isinstance(found, list):
-            left += found
-        elif isinstance(found, str):
-            _require(found.isascii() or not _SURROGATE.search(found), "half of a surrogate pair")
-        elif isinstance(found, float):
-            _require(math.isfinite(found), "a number that is not finite")
+def parsed(text: str) -> Any:
+    """Return the value of a JSON text; raise ``ValueError`` for what RFC 8259 advises against.
+
+    That is NaN, infinity, a number that no float holds, and half of a surrogate pair.
+    """
+    value = _DECODER.decode(text)
+    if "\\ud" in text or "\\uD" in text:
+        json.dumps(value, ensure_ascii=False).encode()  # UTF-8 cannot encode half of a pair
+    return value
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    _require(math.isfinite(number), "a number that is not finite")
+    return number
+
+
+def _refused(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no number")
+
+
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refused)
 
 
 def checked(answer: Sequence[Any]) -> Sequence[Any]:
@@ -49,7 +55,6 @@ def checked(answer: Sequence[Any]) -> Sequence[Any]:
     _require(len(answer) <= MAX_GENERATIONS, "too many generations")
     parts = 0
     for value in answer:
-        sound(value)
         parts += sum(1 + len(each) for each in _copied(value))
         _require(parts <= MAX_PARTS, "too many parts")
     return answer
@@ -67,23 +72,24 @@ def _copied(value: Any) -> Iterator[dict[str, Any] | list[Any]]:
         if isinstance(blocks, list):
             yield blocks
             yield from _objects(block for block in blocks if not isinstance(block, str))
-    calls = {name: list(_objects(fields.get(name) or ())) for name in _CALLS}
+    calls = {name: list(_objects(fields[name] or ())) for name in _CALLS if name in fields}
     echoes = list(_objects(extras.get("tool_calls") or ()))  # OpenAI's form of the same
     for name, made in calls.items():
         yield from made
         yield from (_arguments(call, name) for call in made)
     yield from (*echoes, *(_object(echo, "function") for echo in echoes))
     if value["message"].get("kind") == "AIMessageChunk":  # only of these are they completed
-        _whole(call["args"] for call in calls["tool_call_chunks"])
+        _whole(call["args"] for call in calls.get("tool_call_chunks", ()))
         _whole(_object(echo, "function").get("arguments") for echo in echoes)
     yield from _usage(_object(fields, "usage_metadata"))
 
 
 def _object(holder: Any, name: str) -> dict[str, Any]:
-    _require(isinstance(holder, dict), "no object")
-    found = holder.get(name)
-    _require(found is None or isinstance(found, dict), f"{name} is no object")
-    return found or {}
+    if isinstance(holder, dict):
+        found = holder.get(name)
+        if found is None or isinstance(found, dict):
+            return found or {}
+    raise ValueError(f"{name} is no object")
 
 
 def _objects(items: Any) -> Iterator[dict[str, Any]]:
@@ -96,7 +102,7 @@ def _arguments(call: dict[str, Any], name: str) -> dict[str, Any]:
     """Return the arguments of a call that is whole; of another they are text."""
     texts = [call.get(each) for each in ("name", "id", "error")]
     texts += [] if name == "tool_calls" else [call["args"]]
-    _require(all(isinstance(text, str | None) for text in texts), "no text")
+    _require(all(text is None or isinstance(text, str) for text in texts), "no text")
     return _object(call, "args") if name == "tool_calls" else {}
 
 

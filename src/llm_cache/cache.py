@@ -9,13 +9,14 @@ from typing import Any, Unpack
 from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
-from llm_cache.canonical import canonical
+from llm_cache.canonical import conversation_hash
 from llm_cache.checks import instance
 from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
 from llm_cache.errors import InvalidSettings
 from llm_cache.generations import Generations
 from llm_cache.headers import header_names
+from llm_cache.llm_string import settings
 from llm_cache.policy import CachePolicy
 from llm_cache.question import Question
 from llm_cache.reason import UNCACHEABLE, Reason
@@ -136,10 +137,8 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
             if not self._canonical_keys:
                 return "as written", prompt, llm_string
             salted = policy.salt is not None
-            parts = canonical(
-                prompt, llm_string, ignored_headers=self._ignored_headers, salted=salted
-            )
-            return "canonical", *parts
+            enters = settings(llm_string, self._ignored_headers, salted=salted)
+            return "canonical", conversation_hash(prompt), enters
 
         return self._about(asked)
 

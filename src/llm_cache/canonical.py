@@ -1,7 +1,7 @@
-"""One text for one question: what of a conversation and of a model's settings enters the key.
+"""One text for one question: what of a conversation enters the key.
 
 What cannot change an answer leaves; all else stays, for a wrong hit is worse than a miss.
-``llm_string`` has the rules for the settings.
+``llm_string`` has the rules for the model's settings.
 
 Of messages leave: ``id``, ``usage_metadata``, a tool message's ``artifact`` (no integration sends
 it), fields at their default, and ``response_metadata``, but for the three fields by which
@@ -28,7 +28,8 @@ import json
 import re
 from typing import Any
 
-from llm_cache.llm_string import constructor_fields, encode, settings
+from llm_cache.keys import digest
+from llm_cache.llm_string import constructor_fields, encode
 from llm_cache.markers import unmarked_blocks
 
 _PASSING = ("artifact", "id", "usage_metadata", "response_metadata")
@@ -57,22 +58,33 @@ _OWN_ID = re.compile(f"lc_{_HEX}{{8}}(-{_HEX}{{4}}){{3}}-{_HEX}{{12}}")
 _CONVERSATION = re.compile(r"[ \t\r\n]*+\[[ \t\r\n]*+\{")
 
 
-def canonical(
-    prompt: str,
-    llm_string: str,
-    *,
-    ignored_headers: frozenset[str] = frozenset(),
-    salted: bool = False,
-) -> tuple[str, str]:
-    """Return the prompt and the settings that every way of asking the same question shares.
+MOST_KNOWN = 256  # conversations, at 0.5 KB each: two hashes
+_known: dict[str, str] = {}
 
-    What is not as langchain-core writes it comes back as it is. Raise ``Uncacheable`` if the
-    settings look the same as others that may differ (``llm_string.settings``).
+
+def conversation_hash(prompt: str) -> str:
+    """Return the hash of the text that ``conversation`` returns.
+
+    The process remembers it by the hash of the prompt: the update after a lookup, and the same
+    question asked again, cost two hashes. No prompt is kept.
     """
-    return _conversation(prompt), settings(llm_string, ignored_headers, salted=salted)
+    written = digest(prompt)
+    if not _CONVERSATION.match(prompt):
+        return written
+    found = _known.get(written)
+    if found is None:
+        found = digest(conversation(prompt))
+        if len(_known) >= MOST_KNOWN:
+            _known.clear()
+        _known[written] = found
+    return found
 
 
-def _conversation(prompt: str) -> str:
+def conversation(prompt: str) -> str:
+    """Return the text that every way of asking the same question shares.
+
+    A prompt that is not as langchain-core writes it comes back as it is.
+    """
     if not _CONVERSATION.match(prompt):
         return prompt
     ordinals: dict[str, str] = {}
@@ -129,7 +141,7 @@ def _content(content: Any, *, answer: bool) -> Any:
     if not isinstance(content, list):
         return content
     blocks = unmarked_blocks(content)
-    for block in _dicts([blocks]):
+    for block in _dicts(blocks):
         _drop_numbers(block, answer=answer)
     match blocks:
         case [{"type": "text", "text": str(text), **others}] if not others:
@@ -149,12 +161,13 @@ def _drop_numbers(block: dict[str, Any], *, answer: bool) -> None:
 
 def _number_calls(fields: dict[str, Any], ordinals: dict[str, str]) -> None:
     """Put ordinals, by first appearance, for the ids of tool calls: in a fixed order of fields."""
-    echoed = fields.get("additional_kwargs")  # OpenAI's form of the same calls
-    calls = [fields.get(name) for name in _CALL_LISTS]
-    calls.append(echoed.get("tool_calls") if isinstance(echoed, dict) else None)
-    for call in _dicts(calls):
-        _number(call, ("id",), ordinals)
-    for block in _dicts([fields["content"]]):
+    calls = [fields[name] for name in _CALL_LISTS if name in fields]
+    if isinstance(echoed := fields.get("additional_kwargs"), dict):
+        calls.append(echoed.get("tool_calls"))  # OpenAI's form of the same calls
+    for each in calls:
+        for call in _dicts(each):
+            _number(call, ("id",), ordinals)
+    for block in _dicts(fields["content"]):
         _number_block(block, ordinals)
     _number(fields, ("tool_call_id",), ordinals)
 
@@ -174,6 +187,5 @@ def _number(holder: dict[str, Any], names: tuple[str, ...], ordinals: dict[str, 
             holder[name] = ordinals.setdefault(value, str(len(ordinals)))
 
 
-def _dicts(lists: list[Any]) -> list[dict[str, Any]]:
-    found = (item for items in lists if isinstance(items, list) for item in items)
-    return [item for item in found if isinstance(item, dict)]
+def _dicts(items: Any) -> list[dict[str, Any]]:
+    return [item for item in items if isinstance(item, dict)] if isinstance(items, list) else []

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any, ClassVar
@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-from llm_cache.bounds import checked
+from llm_cache.bounds import checked, parsed
 from llm_cache.entry import Entry, readable
 from llm_cache.errors import UnreadableEntry
 from llm_cache.hits import marked, unmarked
@@ -26,7 +26,9 @@ from llm_cache.report import Outcome, Tokens
 from llm_cache.verdict import reasons
 
 PLAIN = {kind.__name__: kind for kind in (Generation, GenerationChunk)}
-CHAT = {kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)}
+CHAT: dict[str, Callable[..., ChatGeneration]] = {
+    kind.__name__: kind for kind in (ChatGeneration, ChatGenerationChunk)
+}
 MESSAGES = {kind.__name__: kind for kind in (AIMessage, AIMessageChunk)}
 BYTES = "bytes"
 """The field of a stored generation that holds the name of the objects which stand for bytes."""
@@ -41,7 +43,7 @@ def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
     answer = [unparsed(unmarked(generation)) for generation in generations]
     try:
         texts = tuple(_text(_dumped(generation)) for generation in answer)
-        revived = _all_revived([json.loads(text) for text in texts])
+        revived = _all_revived([parsed(text) for text in texts])
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
     return texts if texts and revived == answer and readable(texts) else None
@@ -104,12 +106,16 @@ def _text(dumped: dict[str, Any]) -> str:
     no other object is taken for bytes.
     """
     found: list[bytes] = []
-    text = json.dumps(dumped, default=lambda value: found.append(_bytes(value)))
+    text = _json(dumped, lambda value: found.append(_bytes(value)))
     if not found:
         return text
     name = next(name for number in count() if (name := f"bytes {number}") not in text)
     tagged = {**dumped, BYTES: name}
-    return json.dumps(tagged, default=lambda value: {name: b64encode(value).decode()})
+    return _json(tagged, lambda value: {name: b64encode(value).decode()})
+
+
+def _json(dumped: dict[str, Any], default: Callable[[Any], Any]) -> str:
+    return json.dumps(dumped, default=default, separators=(",", ":"))
 
 
 def _bytes(value: object) -> bytes:
@@ -142,9 +148,9 @@ def _revived(value: Any) -> Generation:
             return PLAIN[kind](text=text, generation_info=info)
         case {"kind": kind, "info": info, "message": told, **rest} if kind in CHAT and not rest:
             message = _message(**told)
-            return CHAT[kind].model_validate({"message": message, "generation_info": info})
+            return CHAT[kind](message=message, generation_info=info)
     raise ValueError("not a generation")
 
 
 def _message(kind: str, fields: dict[str, Any]) -> AIMessage:
-    return MESSAGES[kind].model_validate(fields)
+    return MESSAGES[kind](**fields)

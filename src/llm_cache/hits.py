@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, TypeGuard
 
 from langchain_core.messages import AIMessage
@@ -126,11 +126,11 @@ def _parted(place: str, fields: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     Only ``usage`` moves out of ``additional_kwargs``, which also hold parts of the answer.
     """
     if place == "additional_kwargs":
-        return _split(fields, {name for name in fields if name == "usage"})
-    stays, moves = _split(fields, {name for name in fields if _counts(name, fields[name])})
+        return _split(fields, lambda name, _: name == "usage")
+    stays, moves = _split(fields, _counts)
     for name, value in stays.items():
         if isinstance(value, dict) and name not in _OTHERS:
-            inner = _split(value, {each for each in value if _counts(each, value[each])})
+            inner = _split(value, _counts)
             if inner[1]:
                 stays[name], moves[name] = inner
     return stays, moves
@@ -139,16 +139,19 @@ def _parted(place: str, fields: dict[str, Any]) -> tuple[dict[str, Any], dict[st
 _OTHERS = (FIELD, "metadata")  # "metadata" holds the caller's own labels (OpenAI)
 
 
-def _split(fields: dict[str, Any], names: set[str]) -> tuple[dict[str, Any], dict[str, Any]]:
-    stays = {name: value for name, value in fields.items() if name not in names}
-    return stays, {name: fields[name] for name in names}
+def _split(
+    fields: dict[str, Any], moving: Callable[[object, object], bool]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    moves = {name: value for name, value in fields.items() if moving(name, value)}
+    return {name: fields[name] for name in fields if name not in moves}, moves
 
 
 def _counts(name: object, value: object) -> bool:
     """Whether a field counts tokens, or what they cost."""
+    if isinstance(value, bool) or not isinstance(value, (dict, int, float)):
+        return False
     pattern = _USAGE if isinstance(value, dict) else _COUNT
-    numbers = isinstance(value, dict | int | float) and not isinstance(value, bool)
-    return numbers and isinstance(name, str) and pattern.search(name) is not None
+    return isinstance(name, str) and pattern.search(name) is not None
 
 
 def _joined(stays: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from llm_cache.errors import InvalidSettings
 
-KEY_VERSION = 3  # hashed into every key: raise it with any change of what enters a key or an entry
+KEY_VERSION = 4  # hashed into every key: raise it with any change of what enters a key or an entry
 DEFAULT_PREFIX = "llm_cache"
 MAX_NAMESPACE = 200  # characters; Upstash's limit is 32 KB for a whole key
 MAX_TEXT = 1000  # characters of a tag, a tenant, a salt or a key

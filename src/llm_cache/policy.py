@@ -154,6 +154,8 @@ class CachePolicy:
 
     def within(self, outer: CachePolicy) -> CachePolicy:
         """Return this policy with its open fields filled from ``outer``."""
+        if outer is NOTHING_ASKED:
+            return self
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(outer, **{name: value for name, value in given.items() if value is not None})
 
@@ -246,6 +248,10 @@ class CachePolicy:
         mode = _MODES["no-cache" not in told, "no-store" not in told]
         policy = cls(mode=mode, **ages)  # type: ignore[arg-type]
         return policy & cls(mode="only_if_cached") if "only-if-cached" in told else policy
+
+
+NOTHING_ASKED = CachePolicy()
+"""What holds outside any block."""
 
 
 class PolicyFields(TypedDict, total=False):

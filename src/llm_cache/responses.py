@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from inspect import iscoroutinefunction
 from typing import Any, ClassVar, Unpack, cast, overload
 
-from llm_cache.bounds import is_count, sound
+from llm_cache.bounds import is_count, parsed
 from llm_cache.checks import function, instance
 from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
@@ -194,8 +194,8 @@ class Responses:
     def serialize(self, answer: Any) -> tuple[str, ...] | None:
         """Return it as text, or None when it would come back as something else."""
         try:
-            text = json.dumps(answer)
-            same = self._valid(answer) and json.loads(text) == answer
+            text = json.dumps(answer, separators=(",", ":"))
+            same = parsed(text) == answer and self._valid(answer)
         except (TypeError, ValueError, RecursionError):
             return None
         return (text,) if same else None
@@ -209,7 +209,6 @@ class Responses:
 
     def _valid(self, answer: Any) -> bool:
         try:
-            sound(answer)
             right = self.validate is None or self.validate(answer) is not False
         except Exception:  # noqa: BLE001  a validator is code of any kind
             return False

@@ -15,7 +15,7 @@ from functools import lru_cache
 from itertools import chain
 from types import ModuleType
 from typing import Any
-from weakref import ref
+from weakref import WeakKeyDictionary, ref
 
 from pydantic import BaseModel
 
@@ -66,12 +66,18 @@ def _births() -> tuple[int, int]:
     return sys.getrefcount(_HELD_BY_EACH), sum(told["collected"] for told in gc.get_stats())
 
 
+_qualname = vars(type)["__qualname__"].__get__
+
+
 @lru_cache(maxsize=64)
 def _walked(text: str, _births: tuple[int, int]) -> tuple[ref[type], ...]:
     found: list[ref[type]] = []
     level: set[type] = {BaseModel}
+    name = text.removeprefix("<class '").removesuffix("'>")
+    names = {name.split(".", dots)[-1] for dots in range(name.count(".") + 1)}
     while level:
-        found += [ref(model) for model in level if type.__repr__(model) == text]
+        alike = [model for model in level if _qualname(model) in names]  # a repr takes longer
+        found += [ref(model) for model in alike if type.__repr__(model) == text]
         level = set(chain.from_iterable(map(type.__subclasses__, level)))
     return tuple(found)
 
@@ -94,11 +100,45 @@ def _held(name: str) -> Any:
 
 
 def _schema(model: Any) -> str | None:
-    """Return a class's name and schema; None if it has no schema.
-
-    It is made each time, for code of the class may have a say in it.
-    """
+    """Return a class's name and schema; None if it has no schema."""
     if not hasattr(model, "model_json_schema"):
         return None
+    made_of = _made_of(model)
+    known = _made.get(model)
+    if known and known[0] == made_of:
+        return known[1]
     # Not sorted: a model answers in the order of the fields.
-    return f"<schema {model.__name__} {json.dumps(model.model_json_schema())}>"
+    schema = f"<schema {model.__name__} {json.dumps(model.model_json_schema())}>"
+    if made_of:
+        _made[model] = made_of, schema
+    return schema
+
+
+_made: WeakKeyDictionary[type, tuple[str, str]] = WeakKeyDictionary()
+"""Of each live class: what its schema was made of, and the schema. A few kilobytes each."""
+
+
+def _made_of(model: Any) -> str | None:
+    """Return all that pydantic makes a schema of; None if code of another has a say in it."""
+    core = vars(model).get("__pydantic_core_schema__")
+    parts = [*_parts(core), model.model_json_schema]
+    classes = dict.fromkeys(part for part in parts if isinstance(part, type))
+    told = [(each.__name__, each.__doc__, getattr(each, "model_config", None)) for each in classes]
+    code = [part for part in (*parts, *_parts(told)) if not isinstance(part, type)]
+    own = all(str(part.__module__).partition(".")[0] in _PYDANTIC for part in code)
+    return repr((core, told)) if own and isinstance(core, dict) else None
+
+
+_PYDANTIC = ("pydantic", "pydantic_core")
+
+
+def _parts(node: Any, name: object = "") -> Iterator[Any]:
+    """Yield the classes in a core schema, and the code, but for what makes or checks values."""
+    if isinstance(node, dict):
+        for inner, part in node.items():
+            yield from _parts(part, inner)
+    elif isinstance(node, list | tuple):
+        for part in node:
+            yield from _parts(part)
+    elif callable(node) and name not in ("function", "default_factory"):
+        yield node

@@ -18,7 +18,7 @@ from llm_cache.breaker import Circuit
 from llm_cache.errors import InvalidPolicy
 from llm_cache.flights import Claim
 from llm_cache.operations import ANYTHING, Epochs, Unseen
-from llm_cache.policy import CachePolicy, Mode
+from llm_cache.policy import NOTHING_ASKED, CachePolicy, Mode
 from llm_cache.report import Report
 
 
@@ -29,14 +29,11 @@ class LambdaContext(Protocol):
         """Return the milliseconds the invocation has left."""
 
 
-_NOTHING_ASKED = CachePolicy()
-
-
 @dataclass(frozen=True, slots=True)
 class Scope:
     """What holds around one model call."""
 
-    policy: CachePolicy = _NOTHING_ASKED
+    policy: CachePolicy = NOTHING_ASKED
     report: Report = field(default_factory=Report)
     remaining: Callable[[], float] | None = None
     """Seconds the invocation has left; None outside one."""

@@ -4,59 +4,49 @@ import base64
 import secrets
 
 from langchain_core.outputs import Generation
-from tests.benchmarks.serving import served
-from tests.benchmarks.wire import Case, measure, show
+from tests.benchmarks.answers import prose
+from tests.benchmarks.apart import At
+from tests.benchmarks.tables import Table
+from tests.benchmarks.turns import Case, in_turns, table
 from upstash_redis import Redis
 
 from llm_cache import Encryption, Signing, UpstashRedisCache
-from llm_cache.seal import Seal
 
 ROUNDS = 100
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
-SEALS: dict[str, Seal | None] = {
-    "plain": None,
-    "signed": Signing(KEY),
-    "encrypted": Encryption(KEY),
-}
+SEALS = {"plain": None, "signed": Signing(KEY), "encrypted": Encryption(KEY)}
+SIZES = (2, 100)  # KB
 
 
-def prose(length: int) -> str:
-    """Return text that compresses about as model answers do."""
-    words = [secrets.token_hex(secrets.randbelow(3) + 1) for _ in range(400)]
-    return " ".join(secrets.choice(words) for _ in range(length))[:length]
-
-
-def cases(redis: Redis) -> list[Case]:
-    return [case for size in (2, 100) for case in of_size(redis, size)]
+def measure(at: At) -> list[Table]:
+    """Measure each kind of entry at each size."""
+    with Redis(at.url, at.token) as redis:
+        cases = [case for size in SIZES for case in of_size(redis, size)]
+        in_turns(cases, at.rounds(ROUNDS), at.meter)
+    return [table("Signed and encrypted entries", cases, plot="")]
 
 
 def of_size(redis: Redis, size: int) -> list[Case]:
-    answer, made = [Generation(text=prose(size * 1000))], []
-    for kind, seal in SEALS.items():
-        cache = UpstashRedisCache(redis, ttl=600, namespace=f"bench {kind}", seal=seal)
-        hit = f"hit {size}"
-        cache.update(hit, "model", answer)
-
-        def store(key: str, cache: UpstashRedisCache = cache) -> None:
-            cache.update(key, "model", answer)
-
-        def lookup(key: str, cache: UpstashRedisCache = cache) -> None:
-            cache.lookup(key, "model")
-
-        def found(_: str, cache: UpstashRedisCache = cache, hit: str = hit) -> None:
-            assert cache.lookup(hit, "model")
-
-        stored, hits = (f"{what}, {size} KB" for what in ("store", "hit"))
-        beside = kind != "plain"
-        made += [
-            Case(f"{stored}, {kind}", store, f"{stored}, plain" if beside else "", lookup),
-            Case(f"{hits}, {kind}", found, f"{hits}, plain" if beside else ""),
-        ]
-    return made
+    """Return a store and a hit of ``size`` KB for each kind."""
+    answer = [Generation(text=prose(size * 1000))]
+    return [case for kind in SEALS for case in of_kind(redis, kind, f"{size} KB", answer)]
 
 
-def main() -> None:
-    with served() as (_, upstash):
-        measured = measure(upstash, cases, ROUNDS)
-    print(f"\nAt rest, median of {ROUNDS} rounds in turns\n")
-    show(measured)
+def of_kind(redis: Redis, kind: str, size: str, answer: list[Generation]) -> list[Case]:
+    """Return a store and a hit of one kind of entry."""
+    cache = UpstashRedisCache(redis, ttl=600, namespace=f"bench {kind}", seal=SEALS[kind])
+    cache.update(size, "model", answer)
+
+    def hit(_: str) -> None:
+        assert cache.lookup(size, "model")
+
+    beside = kind != "plain"
+    return [
+        Case(
+            f"store, {size}, {kind}",
+            lambda key: cache.update(key, "model", answer),
+            f"store, {size}, plain" if beside else "",
+            prepare=lambda key: cache.lookup(key, "model"),
+        ),
+        Case(f"hit, {size}, {kind}", hit, f"hit, {size}, plain" if beside else ""),
+    ]

@@ -1,39 +1,39 @@
 """What a cold start imports, from the packages as they are deployed, beside the replaced class.
 
-The replaced class is packaged as ``sam build`` does by default: the files of the wheels, without
-bytecode (its dates would be wrong, see layers/package). Neither side can write any, as on Lambda.
+Neither side can write bytecode, as on Lambda.
 """
 
 import ast
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 from layers.package import budgets
+from tests.benchmarks.packaged import replaced_package
+from tests.benchmarks.tables import Row, Table, spread
 from tests.layer.artifacts import HOST, ROOT, RUNTIME, Artifacts, build
 
-RUNS = 7
+RUNS = 8
 REPLACED = "the replaced class"
 ASK = "ask, what it imports of the layer"
 FLUSH = "flush, the function"
 BUDGETS = {ASK: budgets.ASK_IMPORT, FLUSH: budgets.FLUSH_IMPORT}
+COLUMNS = {
+    "name": "import",
+    "cpu": "CPU, ms",
+    "least": "least CPU, ms",
+    "cpu_ratio": "CPU, ratio",
+    "of": "ratio to",
+    "budget": "budget",
+}
 AS_REPLACED = (
     "from upstash_redis import Redis; from langchain_community.cache import UpstashRedisCache"
 )
-# CPU seconds of the import alone, the least of several: what else the machine does only adds.
+# CPU seconds of the import alone.
 MEASURE = "import sys, time; sys.path[:0] = {}; began = time.process_time(); {}; "
 MEASURE += "print(time.process_time() - began)"
 SETTINGS = {"AWS_DEFAULT_REGION": "eu-west-1", "MODEL_ID": "amazon.it", "MODEL_MAX_TOKENS": "9"}
-
-
-def install_replaced(folder: Path, *others: str) -> None:
-    """Install the replaced class, others, and all they need, as the tests' lock has them."""
-    what = ["--group", f"{ROOT / 'pyproject.toml'}:peer", "upstash-redis", *others]
-    how = ["--constraint", str(ROOT / "tests/requirements.txt"), "--no-compile-bytecode"]
-    uv = [sys.executable, "-m", "uv", "pip", "install", "--quiet", "--python", sys.executable]
-    subprocess.run([*uv, *how, "--target", str(folder), *what], check=True)
 
 
 def of_the_layer(layer: Path, sources: Path) -> Iterator[str]:
@@ -71,22 +71,29 @@ def once(path: list[Path], statement: str) -> float:
     return float(run.stdout)
 
 
-def measure(runs: int = RUNS) -> dict[str, float]:
-    """Return the least CPU seconds of each row; they take turns, in fresh interpreters."""
-    with tempfile.TemporaryDirectory() as folder:
-        install_replaced(Path(folder))
-        rows = statements(build(HOST), Path(folder))
-        times: dict[str, list[float]] = {name: [] for name in rows}
-        for _ in range(runs + 1):  # the first round warms the disk
-            for name, (path, statement) in rows.items():
-                times[name].append(once(path, statement))
-    return {name: min(taken[1:]) for name, taken in times.items()}
+def samples(runs: int = RUNS) -> dict[str, list[float]]:
+    """Return the CPU seconds of each row; they take turns, in fresh interpreters."""
+    rows = statements(build(HOST), replaced_package())
+    times: dict[str, list[float]] = {name: [] for name in rows}
+    for _ in range(runs):
+        for name, (path, statement) in rows.items():
+            times[name].append(once(path, statement))
+    return times
 
 
-def main() -> None:
-    times = measure()
-    print(f"\nCold import as deployed ({HOST}), least of {RUNS} fresh interpreters in turns\n")
-    print(f"{'':<36}{'CPU':>10}{'ratio':>8}{'budget':>8}")
-    for name, seconds in times.items():
-        budget = f"{BUDGETS[name]:>8.2f}" if name in BUDGETS else ""
-        print(f"{name:<36}{seconds:>8.3f} s{seconds / times[REPLACED]:>8.3f}{budget}")
+def ratios(taken: dict[str, list[float]]) -> dict[str, float]:
+    """Return the least of each row, as a ratio to the replaced class's: load only adds."""
+    return {name: min(times) / min(taken[REPLACED]) for name, times in taken.items()}
+
+
+def measure(*, short: bool) -> list[Table]:
+    """Return the table of imports."""
+    taken = samples(1 if short else RUNS)
+    rows: list[Row] = [
+        {"name": name, "cpu": spread(times, 1000), "least": min(times) * 1000}
+        | ({} if name == REPLACED else {"cpu_ratio": ratios(taken)[name], "of": REPLACED})
+        | ({"budget": BUDGETS[name]} if name in BUDGETS else {})
+        for name, times in taken.items()
+    ]
+    note = f"{HOST}, in fresh interpreters. The ratio is that of the least of each."
+    return [{"title": "Imports", "columns": COLUMNS, "rows": rows, "plot": "least", "note": note}]

@@ -1,7 +1,8 @@
 """`ask` as it is written on the class that this library replaces: a handler, and nothing else.
 
 Neither web framework, logger, metrics nor tenants, all of which `ask` has: what it does not import
-it does not pay for. The class stores no chat answers, so the model is one that completes text.
+it does not pay for. The class stores no chat answers, so the model is one that completes text. The
+secrets are in the environment or, if it names parameters, in SSM.
 """
 
 import base64
@@ -9,12 +10,26 @@ import json
 import os
 from typing import Any
 
+import boto3
 from langchain_aws import BedrockLLM
 from langchain_community.cache import UpstashRedisCache
 from langchain_core.globals import set_llm_cache
 from upstash_redis import Redis
 
-set_llm_cache(UpstashRedisCache(Redis.from_env(), ttl=600))
+
+def connected() -> Redis:
+    """Return a client, with its secrets from where they are."""
+    if not (name := os.environ.get("LLM_CACHE_URL_PARAMETER")):
+        client: Redis = Redis.from_env()
+        return client
+    names = [name, os.environ["LLM_CACHE_TOKEN_PARAMETER"]]
+    found = boto3.client("ssm").get_parameters(Names=names, WithDecryption=True)["Parameters"]
+    values = {one["Name"]: one["Value"] for one in found}
+    url, token = (values[name] for name in names)
+    return Redis(url, token)
+
+
+set_llm_cache(UpstashRedisCache(connected(), ttl=600))
 model = BedrockLLM(model=os.environ["REPLACED_MODEL_ID"])
 
 

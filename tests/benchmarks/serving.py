@@ -4,6 +4,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.apart import At
 
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
@@ -18,3 +21,11 @@ def served() -> Iterator[tuple[RedisServer, UpstashEndpoint]]:
         UpstashEndpoint.spawn(server, log=Path(folder) / "log") as upstash,
     ):
         yield server, upstash
+
+
+@contextmanager
+def serving(*, short: bool) -> Iterator[At]:
+    """Start both, and yield what a client in another process needs."""
+    with served() as (server, upstash):
+        meter: Any = upstash.meter
+        yield At(upstash.url, upstash.token, meter._url, server.port, server.password, short)

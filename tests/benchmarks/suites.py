@@ -7,11 +7,15 @@ import io
 
 from langchain_core.caches import BaseCache
 from langchain_tests.integration_tests.cache import AsyncCacheTestSuite, SyncCacheTestSuite
+from tests.benchmarks.replaced import Replaced
 from tests.benchmarks.serving import served
-from tests.benchmarks.wire import Replaced
+from tests.benchmarks.tables import Row, Table
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache
+
+KINDS = {"this library": UpstashRedisCache, "replaced class": Replaced}
+COLUMNS = {"name": "class", "passed": "tests that pass", "tests": "of"}
 
 
 def passes(suite: type, name: str, cache: BaseCache) -> bool:
@@ -38,11 +42,12 @@ def count(redis: Redis, kind: type) -> tuple[int, int]:
     return sum(results), len(results)
 
 
-def main() -> None:
-    with (
-        served() as (_, upstash),
-        Redis(upstash.url, upstash.token) as redis,
-    ):
-        print("\nLangChain's own cache suites\n")
-        for name, kind in (("this class", UpstashRedisCache), ("the replaced class", Replaced)):
-            print(f"{name:<24}{'{} of {}'.format(*count(redis, kind)):>10} pass")
+def measure(*, short: bool) -> list[Table]:
+    """Count for both classes; a short run is no shorter."""
+    with served() as (_, upstash), Redis(upstash.url, upstash.token) as redis:
+        counted = {name: count(redis, kind) for name, kind in KINDS.items()}
+    rows: list[Row] = [
+        {"name": name, "passed": passed, "tests": tests}
+        for name, (passed, tests) in counted.items()
+    ]
+    return [{"title": "LangChain's own cache suites", "columns": COLUMNS, "rows": rows}]

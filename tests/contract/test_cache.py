@@ -483,7 +483,7 @@ def unasked(
     """A prompt of which no question can be made."""
     match request.param:
         case "the canonical form":
-            monkeypatch.setattr("llm_cache.cache.canonical", broken)
+            monkeypatch.setattr("llm_cache.cache.conversation_hash", broken)
         case "the key":
             monkeypatch.setattr("llm_cache.question.digest", broken)
         case "the seal":

@@ -1,7 +1,6 @@
 """Hits as LangChain hands them on: nobody counts them twice, nobody takes two for one."""
 
 import asyncio
-import json
 from collections.abc import Callable
 from typing import Any
 
@@ -18,6 +17,7 @@ from tests.contract.test_streaming import USAGE, Model, astream, whole
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, UpstashRedisCache, cached, or_stale
+from llm_cache.entry import decode
 
 NOTHING = {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
 SCRIPT = [
@@ -185,14 +185,14 @@ def test_a_hit_that_is_stored_again_is_what_was_stored_first(
     )
     cache.update("p", "m", [ChatGeneration(message=message, generation_info=told)])
     (key,) = redis.keys("hits:entry:*")
-    answers = [json.loads(str(redis.get(key)))["answer"][0]]
+    answers = [decode(redis.get(key)).answer[0]]
     for _ in range(2):
         found = cache.lookup("p", "m")
         assert found is not None
         with cache.policy(CachePolicy(mode="refresh")) as report:
             cache.update("p", "m", found)
         assert report.stored == 1
-        answers.append(json.loads(str(redis.get(key)))["answer"][0])
+        answers.append(decode(redis.get(key)).answer[0])
         del answers[-1]["message"]["fields"]["id"]
     assert answers[0] == answers[1] == answers[2]
 

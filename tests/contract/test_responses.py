@@ -380,7 +380,7 @@ def test_entry_with_a_lone_surrogate_nan_or_nothing_is_unreadable(
 ) -> None:
     cache.update(REQUEST, {"answer": "one"})
     (key,) = redis.keys("n:entry:*")
-    redis.set(key, str(redis.get(key)).replace('{"answer": "one"}', text))
+    redis.set(key, str(redis.get(key)).replace('{"answer":"one"}', text))
     with cache.policy() as report:
         assert cache.lookup(REQUEST) is None
     assert [outcome.why for outcome in report.outcomes] == [Reason.UNREADABLE]
@@ -419,7 +419,7 @@ def test_what_langchain_stored_under_its_key_is_no_response(
 ) -> None:
     cache.update(REQUEST, {"answer": "one"})
     (key,) = redis.keys("n:entry:*")
-    redis.set(key, str(redis.get(key)).replace('{"answer": "one"}', '["one"]'))
+    redis.set(key, str(redis.get(key)).replace('{"answer":"one"}', '["one"]'))
     with cache.policy() as report:
         assert cache.lookup(REQUEST) is None
     assert report.outcomes[0].why == "unreadable"

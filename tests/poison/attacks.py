@@ -12,6 +12,7 @@ from tests.poison.corpus import NOW, PROMPT, SETTINGS
 from tests.poison.promises import only_listed, seen_alike, set_alike
 from tests.poison.upstash import EPOCH, NOTHING, Canned
 from tests.poison.watch import watched
+from tests.unit.test_canonical import canonical
 
 from llm_cache import (
     CacheMiss,
@@ -25,7 +26,6 @@ from llm_cache import (
 )
 from llm_cache import entry as entries
 from llm_cache.cache_control import delta_seconds, directives
-from llm_cache.canonical import canonical
 from llm_cache.entry import Entry
 from llm_cache.errors import Uncacheable
 from llm_cache.report import Report

@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from random import Random
 from typing import Any
 
+from llm_cache.dictionary import DICTIONARY
+
 SECRET = "POISON_SECRET"  # a variable of the environment, which no entry may have read
 
 
@@ -109,7 +111,9 @@ _DEEP = _nested(5_000)
 
 def packed(text: str) -> str:
     """Return what ``z`` would hold for the text of an answer."""
-    return base64.b64encode(zlib.compress(text.encode("utf-8", "surrogatepass"))).decode()
+    stream = zlib.compressobj(zdict=DICTIONARY)
+    data = stream.compress(text.encode("utf-8", "surrogatepass")) + stream.flush()
+    return base64.b64encode(data).decode()
 
 
 def _of_values(random: Random, text: str) -> str:
@@ -145,7 +149,8 @@ def _of_values(random: Random, text: str) -> str:
 def _of_packed(random: Random, fields: dict[str, Any]) -> str:
     """Return an entry with its compressed answer changed, and compressed again."""
     try:
-        answer = zlib.decompress(base64.b64decode(fields["z"])).decode()
+        stream = base64.b64decode(fields["z"])
+        answer = zlib.decompressobj(zdict=DICTIONARY).decompress(stream).decode()
     except (ValueError, zlib.error):
         answer = "[]"
     return json.dumps({**fields, "z": packed(of_json(random, answer))}, separators=(",", ":"))

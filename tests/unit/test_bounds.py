@@ -287,7 +287,13 @@ def test_message_with_impossible_token_counts_is_unreadable(usage: object) -> No
 )
 def test_message_with_a_lone_surrogate_nan_or_wrong_bytes_is_unreadable(value: object) -> None:
     with pytest.raises(UnreadableEntry):
-        read(Entry({"": "e"}, 0.0, 1, (value,)))
+        read(decode(plain(json.dumps(value))))
+
+
+@pytest.mark.parametrize("number", ["1e999", "-1e999", "9" * 400 + ".0", "NaN", "-Infinity"])
+def test_number_that_no_float_holds_is_unreadable(number: str) -> None:
+    with pytest.raises(UnreadableEntry, match="not JSON"):
+        decode(plain(f'{{"kind":"Generation","info":{{"a":{number}}},"text":"a"}}'))
 
 
 @pytest.mark.parametrize("fields", [None, [], "content", 7])

@@ -27,11 +27,17 @@ from langchain_core.messages import (
 from langchain_core.messages.tool import tool_call_chunk
 from pydantic import BaseModel, create_model
 
-from llm_cache.canonical import canonical
-from llm_cache.llm_string import TRANSPORT
+from llm_cache import canonical as canonicals
+from llm_cache.canonical import MOST_KNOWN, conversation, conversation_hash
+from llm_cache.keys import digest
+from llm_cache.llm_string import TRANSPORT, settings
 
 SETTINGS = "[('_type', 'chat'), ('stop', None)]"
 CREDENTIALS: dict[str, Any] = {"aws_access_key_id": "AKIA", "aws_secret_access_key": "secret"}
+
+
+def canonical(prompt: str, llm_string: str) -> tuple[str, str]:
+    return conversation(prompt), settings(llm_string)
 
 
 def prompt_key(*messages: BaseMessage) -> str:
@@ -841,3 +847,19 @@ def test_calls_by_any_other_ids_share_a_key(messages: list[BaseMessage], names: 
         if isinstance(message, ToolMessage):
             message.tool_call_id = renamed[message.tool_call_id]
     assert prompt_key(*messages) == prompt_key(*text)
+
+
+@given(MESSAGES)
+def test_hash_of_a_conversation_is_that_of_its_text_also_when_it_is_known(
+    messages: list[BaseMessage],
+) -> None:
+    prompt = dumps(messages)
+    hashes = [conversation_hash(prompt) for _ in range(2)]
+    assert hashes == [digest(conversation(prompt))] * 2
+    assert conversation_hash("q") == digest("q")
+
+
+def test_process_knows_a_bounded_number_of_conversations() -> None:
+    for number in range(2 * MOST_KNOWN):
+        conversation_hash(dumps([HumanMessage(f"question {number}")]))
+    assert 0 < len(canonicals._known) <= MOST_KNOWN

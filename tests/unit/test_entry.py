@@ -1,4 +1,5 @@
 import base64
+import hashlib
 import json
 import random
 import tracemalloc
@@ -8,10 +9,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration
 
 from llm_cache import UnreadableEntry
 from llm_cache import entry as entries
+from llm_cache.dictionary import DICTIONARY
 from llm_cache.entry import HEAD, Entry, before_tag, body, decode, fits, head, inflated
+from llm_cache.generations import serialize
+from llm_cache.keys import KEY_VERSION
 
 TEN = ",".join(f'"{number:032x}":"e"' for number in range(10))
 TOO_MANY_TAGS = f'{{"v":1,"epochs":{{"":"e",{TEN}}},"created":1,"ttl":1,"codec":"x","answer":[1]}}'
@@ -106,8 +112,13 @@ def stored(answer: Any) -> str:
     return HEAD + "ab12" + body(head(1.0, 60, "langchain"), [json.dumps(one) for one in answer])
 
 
+def compressed(plain: bytes, dictionary: bytes = DICTIONARY) -> bytes:
+    stream = zlib.compressobj(zdict=dictionary)
+    return stream.compress(plain) + stream.flush()
+
+
 def packed(plain: bytes, after: bytes = b"") -> str:
-    return base64.b64encode(zlib.compress(plain) + after).decode()
+    return base64.b64encode(compressed(plain) + after).decode()
 
 
 def holding(z: object) -> str:
@@ -124,7 +135,7 @@ def test_a_long_answer_is_stored_compressed_and_comes_back() -> None:
     assert json.loads(text).keys() == {"v", "epochs", "created", "ttl", "codec", "z"}
 
 
-@pytest.mark.parametrize(("length", "compressed"), [(2_048, False), (2_049, True)])
+@pytest.mark.parametrize(("length", "compressed"), [(256, False), (257, True)])
 def test_a_short_answer_is_stored_as_it_is(length: int, compressed: bool) -> None:
     text = stored(["a" * (length - 4)])  # two brackets and two quotes
     assert ("z" in json.loads(text)) == compressed
@@ -151,6 +162,47 @@ def test_what_is_too_long_to_be_read_back_is_not_compressed(
     monkeypatch.setattr(entries, "MAX_ANSWER", len(json.dumps([PROSE])) - 1 + spare)
     assert ("z" in json.loads(stored([PROSE]))) == bool(spare)
     assert decode(stored([PROSE])).answer == (PROSE,)
+
+
+SHORT = AIMessage(
+    "The capital of France is Paris.",
+    tool_calls=[{"name": "look_up", "args": {"city": "Paris"}, "id": "tooluse_dLk2x8QXS4mP"}],
+    usage_metadata={"input_tokens": 93, "output_tokens": 52, "total_tokens": 145},
+    response_metadata={
+        "stopReason": "tool_use",
+        "metrics": {"latencyMs": [811]},
+        "model_provider": "bedrock_converse",
+        "model_name": "us.anthropic.claude-sonnet-4-20250514-v1:0",
+    },
+)
+
+
+def test_short_chat_answer_is_stored_in_half_of_its_text() -> None:
+    texts = serialize([ChatGeneration(message=SHORT)])
+    assert texts is not None
+    text = body(head(1.0, 60, "langchain"), texts)
+    assert len(json.loads(HEAD + text)["z"]) < len(texts[0]) / 2
+
+
+FROZEN = "6a0c70f5630852261e1194fe637962a0405aae25a99bc219af2f01a5d50f82f6"
+
+
+def test_dictionary_never_changes_under_one_version_of_the_keys() -> None:
+    told = KEY_VERSION, hashlib.sha256(DICTIONARY).hexdigest()
+    assert told == (4, FROZEN), "a new dictionary needs a new KEY_VERSION: raise it, pin both here"
+
+
+def test_compressed_answer_holds_the_id_of_its_dictionary() -> None:
+    stream = base64.b64decode(json.loads(stored([PROSE]))["z"])
+    assert stream[2:6] == zlib.adler32(DICTIONARY).to_bytes(4, "big")  # RFC 1950: DICTID
+
+
+def test_answer_compressed_with_another_dictionary_is_unreadable() -> None:
+    stream = compressed(b'["hi"]', DICTIONARY[1:])
+    with pytest.raises(UnreadableEntry, match="another dictionary"):
+        decode(holding(base64.b64encode(stream).decode()))
+    with pytest.raises(UnreadableEntry, match="another dictionary"):
+        inflated(stream)
 
 
 json_values = st.recursive(
@@ -226,14 +278,14 @@ def test_a_small_entry_holds_few_values(item: str) -> None:
         decode(holding(packed(f"[{texts[0]}]".encode()[:65_000].rpartition(b",")[0] + b"]")))
 
 
-@pytest.mark.parametrize("data", [b'["\xff"]', zlib.compress(b'["\xff"]'), b"", b"?"])
+@pytest.mark.parametrize("data", [b'["\xff"]', compressed(b'["\xff"]'), b"", b"?"])
 def test_what_was_no_text_before_it_was_encrypted_is_unreadable(data: bytes) -> None:
     with pytest.raises(UnreadableEntry):
         inflated(data)
 
 
 def test_a_bomb_is_refused_before_it_fills_the_memory() -> None:
-    bomb = zlib.compressobj(9)
+    bomb = zlib.compressobj(9, zdict=DICTIONARY)
     z = b"".join(bomb.compress(b" " * 1_000_000) for _ in range(200)) + bomb.flush()
     tracemalloc.start()
     with pytest.raises(UnreadableEntry):

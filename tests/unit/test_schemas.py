@@ -12,6 +12,7 @@ from typing import Any, Generic, Literal, Optional, TypeVar
 import pytest
 from langchain_core.language_models import FakeListChatModel
 from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
 from llm_cache.errors import Uncacheable
@@ -381,6 +382,25 @@ def test_class_that_is_rebuilt_has_its_new_schema() -> None:
     made.model_fields["name"].description = "after"
     made.model_rebuild(force=True)
     assert key(made) != before
+
+
+def test_schema_of_a_class_is_made_once_and_of_its_namesake_anew(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[Any] = []
+    generate = GenerateJsonSchema.generate
+
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        made.append(self)
+        return generate(self, *args, **kwargs)
+
+    monkeypatch.setattr(GenerateJsonSchema, "generate", counted)
+    first = form(name=(str, "x"))
+    keys = [key(first), key(first)]
+    del first
+    gc.collect()
+    keys.append(key(form(name=(int, 1))))
+    assert (keys[0] == keys[1], keys[1] == keys[2], len(made)) == (True, False, 2)
 
 
 def test_schema_that_is_kept_does_not_keep_the_class() -> None:
