@@ -134,7 +134,7 @@ class _Held:
     def _receive(self) -> Generator[None, bytes, None]:
         received = yield
         if not received:
-            raise Dropped("the server closed the connection before the reply was complete")
+            raise Dropped("no connection to Upstash (closed before the reply was complete)")
         self.more += received
 
     def _take(self, count: int) -> bytes:
