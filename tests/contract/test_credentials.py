@@ -234,7 +234,7 @@ def test_the_command_line_says_what_was_done_before_upstash_failed(
     out, err = capsys.readouterr()
     told = "reclaimed 0 of 0 entries; continue with: llm-cache reclaim --cursor 0\n"
     assert out == f"cleared shell\n{told}"
-    assert err == "llm-cache: the server closed the connection before the reply was complete\n"
+    assert err == "llm-cache: no connection to Upstash (closed before the reply was complete)\n"
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "-1", "1.5", "²"])
