@@ -225,7 +225,8 @@ class Cache(Generic[A]):
 
     def _about(self, asked: Asked) -> Question:
         self._asked = True
-        return Question((self._number, "", ()), self._keys, asked, self._sealing)
+        within, began = scope.current(), time.perf_counter()
+        return Question((self._number, "", ()), self._keys, asked, self._sealing, within, began)
 
     def _sealing(self) -> Seal | None:
         """Return the seal; the secrets are fetched if they are not known."""

@@ -12,8 +12,7 @@ import binascii
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from llm_cache.bounds import parsed
 from llm_cache.dictionary import DICTIONARY
@@ -40,8 +39,7 @@ ASKED = 16  # hexadecimal digits: enough to tell by mistake, and none is told on
 LATEST = 10**11  # Unix seconds, in the year 5138
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An answer at rest.
 
     ``epochs`` holds the namespace's epoch under ``""``, and those of its tags under their hashes.

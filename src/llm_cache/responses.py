@@ -7,7 +7,7 @@ import json
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from typing import Any, ClassVar, Unpack, cast, overload
+from typing import Any, ClassVar, NamedTuple, Unpack, cast, overload
 
 from llm_cache.bounds import is_count, parsed
 from llm_cache.checks import function, instance
@@ -26,8 +26,7 @@ from llm_cache.steps import Command, Pause
 Response = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Uncached:
+class Uncached(NamedTuple):
     """Return it from a cached function: the caller gets ``response``, the cache stores nothing.
 
     The report names ``reason``. Callers that waited for the response call the function themselves.
@@ -42,7 +41,6 @@ AsyncAnswering = Callable[[Any], Awaitable[Response | Uncached]]
 Validate = Callable[[Response], object]
 
 
-@dataclass(frozen=True, slots=True)
 class Ask:
     """The step that the cached function itself does."""
 
