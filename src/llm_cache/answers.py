@@ -72,8 +72,11 @@ class Answers(Generic[A]):
     keep: Callable[[Flight, Callable[[], Operation[bool]]], None]
     flights: Flights = field(default_factory=Flights)
 
-    def lookup(self, asked: Question, *, may_wait: bool) -> Operation[A | None]:
-        """Return the stored answer, or None: the caller then asks the model."""
+    def lookup(self, asked: Question, *, may_wait: Callable[[], bool]) -> Operation[A | None]:
+        """Return the stored answer, or None: the caller then asks the model.
+
+        ``may_wait``: returns whether the lookup may wait for another caller's answer.
+        """
         if asked.bypasses:
             return None
         try:
@@ -125,7 +128,7 @@ class Answers(Generic[A]):
         elif outcome.status is Status.ERROR:
             self._release(asked, seen.claim)
 
-    def _find(self, asked: Question, *, may_wait: bool) -> Operation[A | Write[A]]:
+    def _find(self, asked: Question, *, may_wait: Callable[[], bool]) -> Operation[A | Write[A]]:
         wanted = Wanted(
             asked.keys,
             asked.hashed,
@@ -145,7 +148,8 @@ class Answers(Generic[A]):
             return self._served(asked, found)
         if asked.policy.effective_coalesce is Coalesce.OFF:
             return Write(found)
-        taken = yield from coalescing.take_turn(wanted, found, self._turn(asked, may_wait=may_wait))
+        turn = self._turn(asked, may_wait=may_wait())
+        taken = yield from coalescing.take_turn(wanted, found, turn)
         if isinstance(taken, Hit):
             return self._served(asked, taken, Reason.COLLAPSED)
         if taken.claim:

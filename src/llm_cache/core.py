@@ -19,7 +19,7 @@ from llm_cache import clearing, scope
 from llm_cache.answers import RESERVE, Answers, Kind
 from llm_cache.breaker import Breaker, Circuit
 from llm_cache.checks import function, instance
-from llm_cache.drivers import arun, finish, on_a_loop, run
+from llm_cache.drivers import always, arun, finish, may_block, run
 from llm_cache.errors import StoreTimeout
 from llm_cache.flights import Flight
 from llm_cache.heartbeat import Heartbeat
@@ -164,11 +164,11 @@ class Cache(Generic[A]):
         await arun(self._clear(asynchronous, tag, tenant), self._aexecute_clear)
 
     def _lookup(self, asked: Question) -> A | None:
-        return run(self._answers.lookup(asked, may_wait=not on_a_loop()), self._execute)
+        return run(self._answers.lookup(asked, may_wait=may_block), self._execute)
 
     async def _alookup(self, asked: Question) -> A | None:
         await self._prefetch(asked)
-        return await arun(self._answers.lookup(asked, may_wait=True), self._aexecute)
+        return await arun(self._answers.lookup(asked, may_wait=always), self._aexecute)
 
     def _update(self, asked: Question, answer: Any) -> None:
         run(self._answers.update(asked, answer), self._execute)

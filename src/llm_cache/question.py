@@ -64,7 +64,7 @@ class Question(NamedTuple):
         """
         seal = self.sealing()
         if seal is None:
-            return self._replace(key=self.keys.entry(self.hashed))
+            return self._replace(key=self.identity[1])
         keys, hashed = self.keys.under(seal.names), keyed(self.hashed, seal.names)
         return self._replace(keys=keys, hashed=hashed, key=keys.entry(hashed), seal=seal)
 

@@ -13,7 +13,7 @@ from llm_cache.bounds import is_count, parsed
 from llm_cache.checks import function, instance
 from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
-from llm_cache.drivers import arun, on_a_loop, run
+from llm_cache.drivers import always, arun, may_block, run
 from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
 from llm_cache.policy import CachePolicy, Mode
@@ -129,7 +129,7 @@ class ResponseCache(Cache[Response]):
 
                 with self.policy() as report:
                     await self._prefetch(self._question(request))
-                    return await arun(self._answered(request, report, may_wait=True), execute)
+                    return await arun(self._answered(request, report, may_wait=always), execute)
 
             return aanswered
 
@@ -142,12 +142,11 @@ class ResponseCache(Cache[Response]):
                 return self._execute(step)
 
             with self.policy() as report:
-                may_wait = not on_a_loop()
-                return run(self._answered(request, report, may_wait=may_wait), execute)
+                return run(self._answered(request, report, may_wait=may_block), execute)
 
         return answered
 
-    def _answered(self, request: Any, report: Report, *, may_wait: bool) -> Answered:
+    def _answered(self, request: Any, report: Report, *, may_wait: Callable[[], bool]) -> Answered:
         """Answer one request. ``report`` is its own: what another left to spare is not for it."""
         asked = self._question(request)
         if asked.bypasses:

@@ -99,7 +99,7 @@ class Caller:
     def look(self, at: int) -> None:
         """Begin a lookup."""
         self.sight, self.turn, self.result = Sight(at), None, None
-        self._start(self._answers.lookup(self.question(), may_wait=self.may_wait))
+        self._start(self._answers.lookup(self.question(), may_wait=lambda: self.may_wait))
 
     def store(self, answer: Answer) -> None:
         """Begin an update."""

@@ -44,10 +44,11 @@ class Reply(NamedTuple):
         """Return the JSON value of the body; raise ``StoreGarbled`` if it holds none."""
         if self.status // 100 == _REDIRECT:
             _refuse("a redirect, which is not followed: correct the URL")
-        if sum(self.body.count(mark) for mark in _MARKS) > MAX_VALUES:
+        body = self.body
+        if len(body) > MAX_VALUES < sum(body.count(mark) for mark in _MARKS):
             _refuse("too many values")
         try:
-            return json.loads(self.body.decode())
+            return json.loads(body.decode())
         except (ValueError, RecursionError) as error:
             _refuse(type(error).__name__)
 
