@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from llm_cache import coalescing, entry, operations, scope
 from llm_cache.coalescing import Turn, Write
 from llm_cache.errors import Uncacheable, UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
+from llm_cache.keys import random_token
 from llm_cache.memory import MemoryTier
 from llm_cache.operations import Hit, Unseen, Wanted
 from llm_cache.policy import Coalesce
@@ -187,7 +187,7 @@ class Answers(Generic[A]):
         waits = min(2 * lease, left / 2) if may_wait and not scope.others_wait() else 0.0
         until = time.monotonic() + waits
         mine = scope.claim_on(asked.identity)
-        token = secrets.token_hex(8)
+        token = random_token()
         return Turn(self.flights, lease, token, lambda: until - time.monotonic(), self.finish, mine)
 
     def _keep(self, asked: Question, answer: Any, seen: Seen) -> Operation[Outcome]:
@@ -208,7 +208,7 @@ class Answers(Generic[A]):
                 tags=asked.tags,
                 epochs=seen.epochs,
                 there=seen.there,
-                token=secrets.token_hex(8),
+                token=random_token(),
                 lease=seen.claim.flight.lease if seen.claim else None,
             )
         finally:  # after the command, so that the entry it has replaced does not come back

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from enum import Enum
-from typing import Generic, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 from llm_cache import entry as entries
 from llm_cache import replies
@@ -22,8 +22,10 @@ from llm_cache.errors import StoreError, UnreadableEntry
 from llm_cache.keys import FIRST, Keyspace, cleared_at
 from llm_cache.policy import CachePolicy
 from llm_cache.reason import Reason
-from llm_cache.seal import Seal
 from llm_cache.steps import Command, Operation
+
+if TYPE_CHECKING:
+    from llm_cache.seal import Seal
 
 T = TypeVar("T")
 

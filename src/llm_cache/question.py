@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llm_cache import entry, scope
 from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError
@@ -15,7 +15,9 @@ from llm_cache.policy import CachePolicy, Mode
 from llm_cache.reason import Reason
 from llm_cache.report import Outcome, Report, Status, Tokens
 from llm_cache.scope import Scope
-from llm_cache.seal import Seal
+
+if TYPE_CHECKING:
+    from llm_cache.seal import Seal
 
 logger = logging.getLogger(__name__)
 
@@ -26,7 +28,7 @@ Raises ``Uncacheable`` for one that cannot be told apart.
 """
 
 
-Sealing = Callable[[], Seal | None]
+Sealing = Callable[[], "Seal | None"]
 """Returns the seal of the cache, if it has one; raises ``StoreError`` or ``InvalidSettings``."""
 
 
