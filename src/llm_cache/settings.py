@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from llm_cache.checks import number, rest_token, rest_url
 from llm_cache.errors import InvalidSettings, InvalidValue
-from llm_cache.headers import header_names
 from llm_cache.keys import MAX_NAMESPACE, is_namespace
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, positive, seconds, share
 
@@ -232,6 +231,8 @@ def price(environ: Mapping[str, str], name: str) -> float:
 
 
 def _header_names(text: str) -> frozenset[str]:
+    from llm_cache.headers import header_names
+
     return header_names("headers", [name.strip() for name in text.split(",")])
 
 
