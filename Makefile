@@ -32,6 +32,9 @@ test: setup ## Run the tests, and report what of the library they did not reach
 	  --cov --cov-report= --cov-fail-under=0
 	@$(VENV)/python -m pytest -m timed --cov --cov-append --cov-report=term-missing:skip-covered
 
+# Tests start hundreds of processes; each would compile anew what it imports, were no bytecode kept.
+test nightly: export PYTHONDONTWRITEBYTECODE :=
+
 nightly: setup ## Run what takes minutes: a million answers, more poisons, orders of events and examples, deployments
 	@PROFILE=nightly $(VENV)/python -m pytest -n auto --maxprocesses 4 tests/properties tests/poison tests/nightly/test_lease_interleavings.py
 	@PROFILE=nightly $(VENV)/python -m pytest tests/nightly --ignore tests/nightly/test_lease_interleavings.py \
