@@ -26,11 +26,15 @@ deploy-local: setup ## Deploy to the local cloud, again, changed, broken; delete
 serve: setup ## Keep the local cloud up until Ctrl-C, with a curl line that works
 	@$(VENV)/python -m local_cloud serve
 
-# Tests that measure real seconds run one at a time, after the others; coverage is that of both runs.
+# Files run in the order of their folders: tests/deploy, which takes longest, does not come last.
+# Tests that measure real seconds run after the others, two at a time, since they mostly wait; coverage is that of both.
 test: setup ## Run the tests, and report what of the library they did not reach
-	@$(VENV)/python -m pytest -m "not timed" -n auto --maxprocesses 4 --dist loadfile \
+	@$(VENV)/python -m pytest -m "not timed" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
 	  --cov --cov-report= --cov-fail-under=0
-	@$(VENV)/python -m pytest -m timed --cov --cov-append --cov-report=term-missing:skip-covered
+	@$(VENV)/python -m pytest -m timed -n 2 --dist loadfile --cov --cov-append --cov-report=term-missing:skip-covered
+
+# Tests start hundreds of processes; each would compile anew what it imports, were no bytecode kept.
+test nightly: export PYTHONDONTWRITEBYTECODE :=
 
 nightly: setup ## Run what takes minutes: a million answers, more poisons, orders of events and examples, deployments
 	@PROFILE=nightly $(VENV)/python -m pytest -n auto --maxprocesses 4 tests/properties tests/poison tests/nightly/test_lease_interleavings.py

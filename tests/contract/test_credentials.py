@@ -204,8 +204,7 @@ def test_the_command_line_reclaims_without_another_clear(
 def test_the_command_line_continues_an_unfinished_reclaim(
     shell: UpstashRedisCache, redis: Redis, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for number in range(2000):
-        redis.set(f"foreign:{number}", "x")
+    redis.mset({f"foreign:{number}": "x" for number in range(2000)})
     shell.update("p", "model", ANSWER)
     shell.clear()
     command = ["reclaim", "--seconds", "0"]

@@ -98,8 +98,10 @@ class World:
 def test_no_order_of_steps_serves_an_answer_older_than_a_clear(
     server: Connection, tags: tuple[str, ...] | None, epoch_first: bool
 ) -> None:
-    orders = sorted(set(itertools.permutations(ACTORS[epoch_first])))
-    assert len(orders) == (1260 if epoch_first else 180)
+    every = set(itertools.permutations(ACTORS[epoch_first]))
+    # The writers are alike, so 1 always begins: an order in which 2 does is one of these renamed.
+    orders = sorted(order for order in every if order.index("1") < order.index("2"))
+    assert len(orders) == (630 if epoch_first else 90)
     for order in orders:
         server.call("FLUSHDB")
         world = World(server, CachePolicy(tags=tags))

@@ -27,6 +27,8 @@ from llm_cache import (
 from local_cloud.redis_server import RedisServer
 from local_cloud.upstash import UpstashEndpoint
 
+FOREIGN = {f"foreign:{number}": "x" for number in range(2000)}  # what a SCAN has to pass over
+
 
 @pytest.fixture(autouse=True)
 def _environment(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,8 +65,7 @@ def test_a_flush_clears_reclaims_and_counts(filled: UpstashRedisCache, redis: Re
 def test_with_no_time_left_it_still_clears_and_says_where_to_go_on(
     filled: UpstashRedisCache, redis: Redis
 ) -> None:
-    for number in range(2000):
-        redis.set(f"foreign:{number}", "x")
+    redis.mset(FOREIGN)
     result = flush_cache.handler({}, Context(seconds=1))
     assert (result["cleared"], result["complete"]) == (True, False)
     assert filled.lookup("p1", "model") is None
@@ -121,8 +122,7 @@ def test_a_dry_run_counts_and_changes_nothing(
 
 
 def test_a_dry_run_goes_on_where_it_stopped(tagged: UpstashRedisCache, redis: Redis) -> None:
-    for number in range(2000):
-        redis.set(f"foreign:{number}", "x")
+    redis.mset(FOREIGN)
     first = flush_cache.handler({"tag": "red", "dry_run": True}, Context(seconds=1))
     assert not first["complete"]
     rest = {"tag": "red", "dry_run": True, "cursor": first["cursor"]}
@@ -232,8 +232,7 @@ def test_flush_whose_reclaim_fails_says_what_was_cleared_and_freed(
     requests: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    for number in range(2000):
-        redis.set(f"foreign:{number}", "x")
+    redis.mset(FOREIGN)
     fail_after(proxy, requests)
     result = flush_cache.handler({}, Context())
     assert (result["cleared"], result["complete"]) == (True, False)

@@ -89,7 +89,7 @@ def test_settings_of_the_host_do_not_reach_the_compiler(
     monkeypatch.setenv("PYTHONPYCACHEPREFIX", str(tmp_path / "elsewhere"))
     (tmp_path / "module.py").touch()
     assert bytecode.compile_for(RUNTIME, tmp_path, "/opt/python") == f"bytecode by Python {THIS}"
-    compiled = {file.relative_to(tmp_path) for file in tmp_path.rglob("*.pyc")}
+    compiled = {file.relative_to(tmp_path) for file in tmp_path.rglob("module*.pyc")}
     assert compiled == {Path("__pycache__", f"module.{sys.implementation.cache_tag}.pyc")}
 
 
