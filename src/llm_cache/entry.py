@@ -29,6 +29,7 @@ EPOCHS = rf'\{{"v":{VERSION},"epochs":\{{"":"[^"\\]*"(?:,"[0-9a-f]{{32}}":"[^"\\
 # A chat answer has 500 characters or more: of 800, zlib and base64 leave 0.3, of 20,000 half. Of a
 # text model's short answer they leave too much for the 0.02 ms that they take.
 COMPRESS_ABOVE = 256  # characters
+SMALL = 8_192  # bytes: a window of 2**13 holds the dictionary, and most of such an answer
 WORTHWHILE = 0.8  # of the plain text; random text, such as an image in base64, stays as it is
 MAX_ANSWER = 8_000_000  # bytes, decompressed
 MAX_RATIO = 20  # of compression beyond 64 KB; a model's answer has 2 to 10, a bomb 1,000
@@ -186,7 +187,11 @@ def _packed(text: str) -> str | None:
 
 
 def _compressed(data: bytes) -> bytes:
-    packing = zlib.compressobj(zdict=DICTIONARY)
+    # To clear zlib's default window and tables takes longer than to compress a short answer.
+    small = len(data) <= SMALL
+    packing = zlib.compressobj(
+        wbits=13 if small else 15, memLevel=6 if small else 8, zdict=DICTIONARY
+    )
     return packing.compress(data) + packing.flush()
 
 
