@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import (
     AIMessage,
     BaseMessage,
@@ -16,6 +15,9 @@ from bedrock.failures import Cause, Failure
 from bedrock.model import model, stop_reason, text, usage
 from llm_cache import CacheMiss, Uncached, uncacheable
 from problem import Problem
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 ROLES = {"user": HumanMessage, "assistant": AIMessage}
 STATUS = {

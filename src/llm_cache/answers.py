@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -14,6 +13,7 @@ from llm_cache import coalescing, entry, operations, scope
 from llm_cache.coalescing import Turn, Write
 from llm_cache.errors import Uncacheable, UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
+from llm_cache.keys import random_token
 from llm_cache.memory import MemoryTier
 from llm_cache.operations import Hit, Unseen, Wanted
 from llm_cache.policy import Coalesce
@@ -72,8 +72,11 @@ class Answers(Generic[A]):
     keep: Callable[[Flight, Callable[[], Operation[bool]]], None]
     flights: Flights = field(default_factory=Flights)
 
-    def lookup(self, asked: Question, *, may_wait: bool) -> Operation[A | None]:
-        """Return the stored answer, or None: the caller then asks the model."""
+    def lookup(self, asked: Question, *, may_wait: Callable[[], bool]) -> Operation[A | None]:
+        """Return the stored answer, or None: the caller then asks the model.
+
+        ``may_wait``: returns whether the lookup may wait for another caller's answer.
+        """
         if asked.bypasses:
             return None
         try:
@@ -125,7 +128,7 @@ class Answers(Generic[A]):
         elif outcome.status is Status.ERROR:
             self._release(asked, seen.claim)
 
-    def _find(self, asked: Question, *, may_wait: bool) -> Operation[A | Write[A]]:
+    def _find(self, asked: Question, *, may_wait: Callable[[], bool]) -> Operation[A | Write[A]]:
         wanted = Wanted(
             asked.keys,
             asked.hashed,
@@ -145,7 +148,8 @@ class Answers(Generic[A]):
             return self._served(asked, found)
         if asked.policy.effective_coalesce is Coalesce.OFF:
             return Write(found)
-        taken = yield from coalescing.take_turn(wanted, found, self._turn(asked, may_wait=may_wait))
+        turn = self._turn(asked, may_wait=may_wait())
+        taken = yield from coalescing.take_turn(wanted, found, turn)
         if isinstance(taken, Hit):
             return self._served(asked, taken, Reason.COLLAPSED)
         if taken.claim:
@@ -183,7 +187,7 @@ class Answers(Generic[A]):
         waits = min(2 * lease, left / 2) if may_wait and not scope.others_wait() else 0.0
         until = time.monotonic() + waits
         mine = scope.claim_on(asked.identity)
-        token = secrets.token_hex(8)
+        token = random_token()
         return Turn(self.flights, lease, token, lambda: until - time.monotonic(), self.finish, mine)
 
     def _keep(self, asked: Question, answer: Any, seen: Seen) -> Operation[Outcome]:
@@ -204,7 +208,7 @@ class Answers(Generic[A]):
                 tags=asked.tags,
                 epochs=seen.epochs,
                 there=seen.there,
-                token=secrets.token_hex(8),
+                token=random_token(),
                 lease=seen.claim.flight.lease if seen.claim else None,
             )
         finally:  # after the command, so that the entry it has replaced does not come back

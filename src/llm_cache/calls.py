@@ -7,8 +7,7 @@ import logging
 from collections.abc import Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context, copy_context
-from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from langchain_core.caches import BaseCache
 from langchain_core.globals import get_llm_cache
@@ -25,8 +24,7 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(NamedTuple):
     """A stream's lookup and update.
 
     Both happen in one context, a copy of the one the stream began in: the cache remembers in it

@@ -46,6 +46,16 @@ def instance(
     return value
 
 
+def seal_or_none(seal: T) -> T:
+    """Return ``seal`` if it is one, or None; raise ``InvalidSettings``, which shows no key."""
+    if seal is None:
+        return seal
+    from llm_cache.seal import Encryption, Signing
+
+    accepted = "Signing(keys), Encryption(keys), or None"
+    return instance("seal", seal, Signing | Encryption, accepted, secret=True)
+
+
 def function(name: str, value: T, returns: str) -> T:
     """Return ``value`` if it can be called; raise ``InvalidSettings`` otherwise."""
     if not callable(value):

@@ -7,9 +7,8 @@ it: within a process for its flight to land, across the fleet for its lease to g
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from llm_cache.errors import StoreError, UnreadableEntry
 from llm_cache.flights import Claim, Flight, Flights, NotShared
@@ -24,8 +23,7 @@ T = TypeVar("T")
 LIFE = 10.0  # seconds without a sign of life after which a writer counts as dead
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """How one lookup takes its turn.
 
     ``lease`` is the seconds after which a writer is given up on, ``token`` what this one would
@@ -45,8 +43,7 @@ class Turn:
         flight.take(self.token, self.lease, life(self.lease))
 
 
-@dataclass(frozen=True, slots=True)
-class Write(Generic[T]):
+class Write(NamedTuple, Generic[T]):
     """It is for the caller to compute the answer; others wait for it if there is a ``claim``."""
 
     missed: Miss[T]
@@ -115,7 +112,7 @@ def _across_the_fleet(
             yield from _shared(wanted, turn, claim, found)
             return found
         if found.why is Reason.UNKNOWN and missed.why in {Reason.UNREADABLE, Reason.FORGED}:
-            found = replace(found, why=missed.why)  # the lookup itself has deleted the entry
+            found = found._replace(why=missed.why)  # the lookup itself has deleted the entry
         missed = found
         if state == TAKEN or turn.patience() <= 0:
             return Write(missed, claim)

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from llm_cache.breaker import Breaker
 from llm_cache.credentials import fetch
 from llm_cache.memory import MemoryTier
-from llm_cache.seal import Seal, sealing
 from llm_cache.settings import Settings
 from llm_cache.store import UpstashStore
 from llm_cache.ttl import Ttl
+
+if TYPE_CHECKING:
+    from llm_cache.seal import Seal
 
 
 class Bounds(TypedDict, total=False):
@@ -36,8 +38,12 @@ def configured(settings: Settings) -> tuple[UpstashStore, Bounds]:
 
     Connects, and reads SSM, on first use and not before.
     """
-    make = sealing(encrypts=settings.encrypts)
-    store = UpstashStore(lambda: fetch(settings, make), max_age=settings.max_age)
+    sealed = None
+    if settings.seals:
+        from llm_cache.seal import sealing
+
+        sealed = sealing(encrypts=settings.encrypts)
+    store = UpstashStore(lambda: fetch(settings, sealed), max_age=settings.max_age)
     return store, Bounds(
         ttl=settings.ttl.default,
         namespace=settings.namespace,

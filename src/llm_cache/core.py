@@ -7,33 +7,34 @@ from __future__ import annotations
 
 import itertools
 import os
-import secrets
 import time
 import weakref
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from functools import partial
-from typing import Any, Generic, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from llm_cache import clearing, scope
 from llm_cache.answers import RESERVE, Answers, Kind
 from llm_cache.breaker import Breaker, Circuit
-from llm_cache.checks import function, instance
-from llm_cache.drivers import arun, finish, on_a_loop, run
+from llm_cache.checks import function, instance, seal_or_none
+from llm_cache.drivers import always, arun, finish, may_block, run
 from llm_cache.errors import StoreTimeout
 from llm_cache.flights import Flight
 from llm_cache.heartbeat import Heartbeat
-from llm_cache.keys import Keyspace
+from llm_cache.keys import Keyspace, random_token
 from llm_cache.memory import MemoryTier
 from llm_cache.policy import CachePolicy, PolicyFields, chosen
 from llm_cache.question import Asked, Question
 from llm_cache.report import Report
 from llm_cache.scope import LambdaContext
-from llm_cache.seal import Seal, checked
 from llm_cache.settings import DEFAULT_LEASE, DEFAULT_MAX_BYTES, DEFAULT_TIMEOUT, positive_bytes
 from llm_cache.steps import Command, Operation
 from llm_cache.store import UpstashStore
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds, positive
+
+if TYPE_CHECKING:
+    from llm_cache.seal import Seal
 
 CLEAR_TIMEOUT = 30.0  # seconds; a FLUSHDB SYNC of a large database takes its time
 _numbers = itertools.count()
@@ -94,7 +95,7 @@ class Cache(Generic[A]):
         self._breaker = breaker or Breaker(slow=max(self._timeout / 2, 0.5))
         accepted = "a MemoryTier, as in MemoryTier(seconds=5), or None"
         self._memory = instance("memory", memory, MemoryTier | None, accepted)
-        self._seal = checked(seal)
+        self._seal = seal_or_none(seal)
         default = DEFAULT_TTL if ttl is None else ttl
         self._answers = Answers(
             kind=kind,
@@ -164,11 +165,11 @@ class Cache(Generic[A]):
         await arun(self._clear(asynchronous, tag, tenant), self._aexecute_clear)
 
     def _lookup(self, asked: Question) -> A | None:
-        return run(self._answers.lookup(asked, may_wait=not on_a_loop()), self._execute)
+        return run(self._answers.lookup(asked, may_wait=may_block), self._execute)
 
     async def _alookup(self, asked: Question) -> A | None:
         await self._prefetch(asked)
-        return await arun(self._answers.lookup(asked, may_wait=True), self._aexecute)
+        return await arun(self._answers.lookup(asked, may_wait=always), self._aexecute)
 
     def _update(self, asked: Question, answer: Any) -> None:
         run(self._answers.update(asked, answer), self._execute)
@@ -185,7 +186,7 @@ class Cache(Generic[A]):
         return await arun(self._deletion(asked), self._aexecute_clear)
 
     def _clear(self, asynchronous: bool, tag: str | None, tenant: str | None) -> Operation[None]:
-        token, now = secrets.token_hex(8), self._answers.clock()
+        token, now = random_token(), self._answers.clock()
         named = tag is not None or tenant is not None
         self._asked = True
         try:
@@ -225,7 +226,8 @@ class Cache(Generic[A]):
 
     def _about(self, asked: Asked) -> Question:
         self._asked = True
-        return Question((self._number, "", ()), self._keys, asked, self._sealing)
+        within, began = scope.current(), time.perf_counter()
+        return Question((self._number, "", ()), self._keys, asked, self._sealing, within, began)
 
     def _sealing(self) -> Seal | None:
         """Return the seal; the secrets are fetched if they are not known."""

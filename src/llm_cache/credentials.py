@@ -14,18 +14,20 @@ import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import InitVar, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_cache.beside import beside
 from llm_cache.checks import rest_token, rest_url
 from llm_cache.drivers import apause, pause
 from llm_cache.errors import InvalidSettings, LlmCacheError, StoreTimeout, StoreUnavailable
-from llm_cache.keyring import Keyring
 from llm_cache.settings import TOKEN, URL, Settings
 from llm_cache.steps import Pause
 from llm_cache.unlogged import unlogged
 from llm_cache.upstash.aws import boto3_is_needed
 from llm_cache.upstash.parameters import get_parameters
+
+if TYPE_CHECKING:
+    from llm_cache.keyring import Keyring
 
 AGAIN = 30.0  # seconds from one refresh to the next: a token that is really wrong is no flood
 FIRST_AGAIN = 1.0  # seconds from a failed first fetch to the next; doubled each time, to AGAIN
@@ -56,7 +58,7 @@ class Credentials:
         object.__setattr__(self, "token", rest_token(names[1], self.token))
 
 
-def fetch(settings: Settings, seal: Callable[[Keyring], Any]) -> Credentials:
+def fetch(settings: Settings, seal: Callable[[Keyring], Any] | None) -> Credentials:
     """Return the credentials that ``settings`` point at; ``seal`` is made of the keys, if any.
 
     At most one call of SSM's ``GetParameters``; what the settings hold themselves needs none.
@@ -71,9 +73,12 @@ def fetch(settings: Settings, seal: Callable[[Keyring], Any]) -> Credentials:
     token = values.get(settings.token_parameter or "", settings.token)
     if not url or not token:
         raise StoreUnavailable("no URL or no token for Upstash is configured")
-    keys = values.get(parameter or "", keys)
-    told = _told(variable, parameter, variable)
-    made = seal(Keyring.parse(told, keys or "")) if settings.seals else None
+    made = None
+    if seal and settings.seals:
+        from llm_cache.keyring import Keyring
+
+        keys = values.get(parameter or "", keys)
+        made = seal(Keyring.parse(_told(variable, parameter, variable), keys or ""))
     names = (
         _told("LLM_CACHE_URL", settings.url_parameter, URL),
         _told("LLM_CACHE_TOKEN", settings.token_parameter, TOKEN),

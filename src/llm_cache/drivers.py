@@ -56,12 +56,17 @@ async def arun(operation: Generator[Any, Any, T], execute: Callable[[Any], Await
             return result
 
 
-def on_a_loop() -> bool:
-    """Whether an event loop runs in this thread: to block it is to block everyone on it."""
+def may_block() -> bool:
+    """Whether this thread may wait: on an event loop, everyone on it would wait too."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return False
+        return True
+    return False
+
+
+def always() -> bool:
+    """Return True: an asynchronous operation may always wait."""
     return True
 
 
@@ -74,7 +79,7 @@ def finish(
         with suppress(Exception):
             run(operation, execute)
 
-    if on_a_loop():
+    if not may_block():
         asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
     elif aside:
         beside(partial(copy_context().run, work))

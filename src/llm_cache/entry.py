@@ -12,8 +12,7 @@ import binascii
 import re
 import zlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, TypeGuard
 
 from llm_cache.bounds import parsed
 from llm_cache.dictionary import DICTIONARY
@@ -40,8 +39,7 @@ ASKED = 16  # hexadecimal digits: enough to tell by mistake, and none is told on
 LATEST = 10**11  # Unix seconds, in the year 5138
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """An answer at rest.
 
     ``epochs`` holds the namespace's epoch under ``""``, and those of its tags under their hashes.
@@ -116,16 +114,16 @@ def decode(text: object) -> Entry:
     if not isinstance(fields, dict) or fields.get("v") != VERSION:
         raise UnreadableEntry(f"not an entry of version {VERSION}")
     answer = _unpacked(fields["z"]) if "z" in fields else fields.get("answer")
-    match {"asked": None, **fields, "answer": answer}:
-        case {
-            "epochs": {"": str()} as epochs,
-            "asked": str() | None as asked,
-            "created": int() | float() as created,
-            "ttl": int() as ttl,
-            "codec": str() as codec,
-            "answer": [_, *_] as answer,
-        } if _are_epochs(epochs) and _is_time(created) and _is_time(ttl):
-            return Entry(epochs, created, ttl, tuple(answer), codec, asked)
+    epochs, created, ttl = fields.get("epochs"), fields.get("created"), fields.get("ttl")
+    codec, asked = fields.get("codec"), fields.get("asked")
+    if (
+        isinstance(codec, str)
+        and (asked is None or isinstance(asked, str))
+        and (isinstance(answer, list) and answer)
+        and (_is_time(created) and _is_time(ttl) and isinstance(ttl, int))
+        and _are_epochs(epochs)
+    ):
+        return Entry(epochs, created, ttl, tuple(answer), codec, asked)
     raise UnreadableEntry("a field is missing or of the wrong type")
 
 
@@ -219,13 +217,15 @@ def _decoded(data: bytes) -> str:
         raise UnreadableEntry("not UTF-8") from error
 
 
-def _are_epochs(epochs: Mapping[str, object]) -> bool:
+def _are_epochs(epochs: Any) -> TypeGuard[dict[str, str]]:
     """Whether a lookup may ask Redis for these: a foreign entry could name any key, and many."""
+    if not isinstance(epochs, dict) or "" not in epochs:
+        return False
     tags = [tag for tag in epochs if tag]
     known = len(epochs) <= MAX_EPOCHS and all(re.fullmatch("[0-9a-f]{32}", tag) for tag in tags)
     return known and all(isinstance(epoch, str) for epoch in epochs.values())
 
 
-def _is_time(seconds: float) -> bool:
-    """Whether an age can be told of it: JSON also carries NaN, and integers that no float holds."""
-    return 0 <= seconds <= LATEST
+def _is_time(seconds: Any) -> TypeGuard[float]:
+    """Whether an age can be told of it: JSON carries integers that no float holds."""
+    return isinstance(seconds, int | float) and 0 <= seconds <= LATEST

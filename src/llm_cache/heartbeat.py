@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from llm_cache.coalescing import LIFE
 from llm_cache.flights import Flight
@@ -18,8 +19,7 @@ from llm_cache.flights import Flight
 EACH = LIFE / 3  # seconds: two renewals may fail before a lease lapses
 
 
-@dataclass(frozen=True, slots=True)
-class Beat:
+class Beat(NamedTuple):
     """What is due, by the monotonic clock. ``renew`` returns whether it is to be done again."""
 
     at: float

@@ -59,7 +59,10 @@ def unmarked(generation: Generation) -> Generation:
 
 
 def _marked(generation: Generation, outcome: Outcome) -> Generation:
-    home, message = _home(generation), _message(generation)
+    message = _message(generation)
+    if message is None and not generation.generation_info:
+        return generation
+    home = _home(generation)
     parted = {place: _parted(place, fields) for place, fields in _places(generation).items()}
     places = {place: stays for place, (stays, _) in parted.items()}
     moved = {place: moves for place, (_, moves) in parted.items() if moves}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import hmac
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -37,7 +37,16 @@ def digest(*parts: str) -> str:
 
 def keyed(hashed: str, secret: bytes | None) -> str:
     """Hash a hash once more, with a secret if there is one: a guess then cannot be tested."""
-    return hashed if secret is None else hmac.digest(secret, hashed.encode(), "sha256").hex()
+    if secret is None:
+        return hashed
+    import hmac
+
+    return hmac.digest(secret, hashed.encode(), "sha256").hex()
+
+
+def random_token() -> str:
+    """Return 16 hexadecimal digits that nobody can guess."""
+    return os.urandom(8).hex()
 
 
 @functools.lru_cache(maxsize=1024)  # a lookup and its update ask for each name several times

@@ -7,13 +7,12 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from llm_cache.checks import above_zero, function
 
 
-@dataclass(frozen=True, slots=True)
-class Kept:
+class Kept(NamedTuple):
     """An entry's text, the tags of the lookup that saw it, and until when it is kept."""
 
     text: str

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import secrets
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from llm_cache import clearing
-from llm_cache.checks import instance
+from llm_cache.checks import instance, seal_or_none
 from llm_cache.clearing import BETWEEN, Reclaimed
 from llm_cache.credentials import fetch
 from llm_cache.drivers import run
-from llm_cache.keys import Keyspace
-from llm_cache.seal import Names, checked
+from llm_cache.keys import Keyspace, random_token
 from llm_cache.settings import Settings
 from llm_cache.steps import Command
 from llm_cache.store import UpstashStore
+
+if TYPE_CHECKING:
+    from llm_cache.seal import Names
 
 COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here
 MOST_OVERTIME = 2 * COMMAND_TIMEOUT + BETWEEN  # seconds that a reclaim's last page may take
@@ -38,7 +39,7 @@ class CacheNamespace:
     ) -> None:
         self._store = instance("store", store, UpstashStore, "an UpstashStore; see from_env()")
         self._keys = Keyspace(namespace)
-        self._seal = checked(seal)
+        self._seal = seal_or_none(seal)
 
     @classmethod
     def from_env(
@@ -65,7 +66,7 @@ class CacheNamespace:
         Raises ``InvalidPolicy`` for a name that no answer can have, and for both together. The
         memory comes back as the answers expire, or by ``reclaim``.
         """
-        keys, token = self._knowing(tag, tenant), secrets.token_hex(8)
+        keys, token = self._knowing(tag, tenant), random_token()
         work = clearing.clear(keys, token=token, now=time.time(), tag=tag, tenant=tenant)
         run(work, self._execute)
 

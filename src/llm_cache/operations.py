@@ -12,9 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from enum import Enum
-from typing import Generic, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeAlias, TypeVar
 
 from llm_cache import entry as entries
 from llm_cache import replies
@@ -23,8 +22,10 @@ from llm_cache.errors import StoreError, UnreadableEntry
 from llm_cache.keys import FIRST, Keyspace, cleared_at
 from llm_cache.policy import CachePolicy
 from llm_cache.reason import Reason
-from llm_cache.seal import Seal
 from llm_cache.steps import Command, Operation
+
+if TYPE_CHECKING:
+    from llm_cache.seal import Seal
 
 T = TypeVar("T")
 
@@ -34,18 +35,20 @@ ANYTHING = "*"
 """In the place of a fingerprint: the store replaces whatever is there."""
 
 
-@dataclass(frozen=True, slots=True)
-class Hit(Generic[T]):
+class Hit(NamedTuple, Generic[T]):
     """A stored answer; ``age`` and ``remaining`` are seconds, ``text`` is the entry."""
 
     answer: T
     age: float
     remaining: float
-    text: str = field(default="", compare=False, repr=False)
+    text: str = ""
+
+    def __repr__(self) -> str:
+        """Show neither the answer nor the entry."""
+        return f"Hit(age={self.age}, remaining={self.remaining})"
 
 
-@dataclass(frozen=True, slots=True)
-class Miss(Generic[T]):
+class Miss(NamedTuple, Generic[T]):
     """No answer. ``epochs`` are those at the time of the lookup.
 
     ``there`` is the fingerprint of the entry that was found (``""``: none), which is all that the
@@ -55,12 +58,15 @@ class Miss(Generic[T]):
     why: Reason
     epochs: Epochs
     stale: Hit[T] | None = None
-    there: str = field(default="", compare=False, repr=False)
-    detail: str = field(default="", compare=False)
+    there: str = ""
+    detail: str = ""
+
+    def __repr__(self) -> str:
+        """Show no part of an entry."""
+        return f"Miss(why={self.why}, stale={self.stale}, detail={self.detail!r})"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted(Generic[T]):
+class Wanted(NamedTuple, Generic[T]):
     """Which answer is wanted, what makes it acceptable, and how it is read.
 
     ``clock`` tells the time in Unix seconds. ``read`` turns an entry of ``codec`` into the caller's

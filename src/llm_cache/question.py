@@ -5,8 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from llm_cache import entry, scope
 from llm_cache.errors import CacheMiss, CircuitOpen, LlmCacheError
@@ -16,7 +15,9 @@ from llm_cache.policy import CachePolicy, Mode
 from llm_cache.reason import Reason
 from llm_cache.report import Outcome, Report, Status, Tokens
 from llm_cache.scope import Scope
-from llm_cache.seal import Seal
+
+if TYPE_CHECKING:
+    from llm_cache.seal import Seal
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +28,11 @@ Raises ``Uncacheable`` for one that cannot be told apart.
 """
 
 
-Sealing = Callable[[], Seal | None]
+Sealing = Callable[[], "Seal | None"]
 """Returns the seal of the cache, if it has one; raises ``StoreError`` or ``InvalidSettings``."""
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
+class Question(NamedTuple):
     """One call of a cache: what is asked, within the policy and the report around the call.
 
     ``identified`` hashes what is asked, then ``sealed`` makes its key; both are empty before that.
@@ -43,8 +43,8 @@ class Question:
     keys: Keyspace
     asked: Asked
     sealing: Sealing
-    within: Scope = field(default_factory=scope.current)
-    began: float = field(default_factory=time.perf_counter)
+    within: Scope
+    began: float
     hashed: str = ""
     key: str = ""
     seal: Seal | None = None
@@ -57,7 +57,7 @@ class Question:
         hashed = digest(f"version {KEY_VERSION}", rules, *whose, *parts)
         keys = self.keys if policy.namespace is None else Keyspace(policy.namespace)
         identity = (self.identity[0], keys.entry(hashed), tuple(sorted(policy.tags or ())))
-        return replace(self, identity=identity, keys=keys, hashed=hashed)
+        return self._replace(identity=identity, keys=keys, hashed=hashed)
 
     def sealed(self) -> Question:
         """Return the question with its key, and its names keyed if there is a seal.
@@ -65,9 +65,10 @@ class Question:
         Raises what ``sealing`` does. Blocks if the secrets are not known.
         """
         seal = self.sealing()
-        keys = self.keys.under(seal.names) if seal else self.keys
-        hashed = keyed(self.hashed, seal.names) if seal else self.hashed
-        return replace(self, keys=keys, hashed=hashed, key=keys.entry(hashed), seal=seal)
+        if seal is None:
+            return self._replace(key=self.identity[1])
+        keys, hashed = self.keys.under(seal.names), keyed(self.hashed, seal.names)
+        return self._replace(keys=keys, hashed=hashed, key=keys.entry(hashed), seal=seal)
 
     @property
     def policy(self) -> CachePolicy:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -95,6 +96,11 @@ class Report:
     def misses(self) -> int:
         """How many lookups found nothing to return."""
         return len(self.having(Status.MISS))
+
+    @property
+    def miss_reasons(self) -> Counter[Reason]:
+        """How many misses had each reason."""
+        return Counter(miss.why for miss in self.having(Status.MISS) if miss.why)
 
     @property
     def stored(self) -> int:

@@ -7,13 +7,13 @@ import json
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from inspect import iscoroutinefunction
-from typing import Any, ClassVar, Unpack, cast, overload
+from typing import Any, ClassVar, NamedTuple, Unpack, cast, overload
 
 from llm_cache.bounds import is_count, parsed
 from llm_cache.checks import function, instance
 from llm_cache.configuration import Bounds, configured
 from llm_cache.core import Cache
-from llm_cache.drivers import arun, on_a_loop, run
+from llm_cache.drivers import always, arun, may_block, run
 from llm_cache.entry import Entry
 from llm_cache.errors import UnreadableEntry
 from llm_cache.policy import CachePolicy, Mode
@@ -26,8 +26,7 @@ from llm_cache.steps import Command, Pause
 Response = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
-class Uncached:
+class Uncached(NamedTuple):
     """Return it from a cached function: the caller gets ``response``, the cache stores nothing.
 
     The report names ``reason``. Callers that waited for the response call the function themselves.
@@ -42,7 +41,6 @@ AsyncAnswering = Callable[[Any], Awaitable[Response | Uncached]]
 Validate = Callable[[Response], object]
 
 
-@dataclass(frozen=True, slots=True)
 class Ask:
     """The step that the cached function itself does."""
 
@@ -131,7 +129,7 @@ class ResponseCache(Cache[Response]):
 
                 with self.policy() as report:
                     await self._prefetch(self._question(request))
-                    return await arun(self._answered(request, report, may_wait=True), execute)
+                    return await arun(self._answered(request, report, may_wait=always), execute)
 
             return aanswered
 
@@ -144,12 +142,11 @@ class ResponseCache(Cache[Response]):
                 return self._execute(step)
 
             with self.policy() as report:
-                may_wait = not on_a_loop()
-                return run(self._answered(request, report, may_wait=may_wait), execute)
+                return run(self._answered(request, report, may_wait=may_block), execute)
 
         return answered
 
-    def _answered(self, request: Any, report: Report, *, may_wait: bool) -> Answered:
+    def _answered(self, request: Any, report: Report, *, may_wait: Callable[[], bool]) -> Answered:
         """Answer one request. ``report`` is its own: what another left to spare is not for it."""
         asked = self._question(request)
         if asked.bypasses:

@@ -11,8 +11,7 @@ import functools
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from typing import NamedTuple, Protocol, TypeAlias
 
 from llm_cache.breaker import Circuit
 from llm_cache.errors import InvalidPolicy
@@ -29,15 +28,14 @@ class LambdaContext(Protocol):
         """Return the milliseconds the invocation has left."""
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(NamedTuple):
     """What holds around one model call."""
 
-    policy: CachePolicy = NOTHING_ASKED
-    report: Report = field(default_factory=Report)
-    remaining: Callable[[], float] | None = None
+    policy: CachePolicy
+    report: Report
+    remaining: Callable[[], float] | None
     """Seconds the invocation has left; None outside one."""
-    at_exit: list[Callable[[], None]] = field(default_factory=list)
+    at_exit: list[Callable[[], None]]
     """What is still to be done when the block ends; none of it raises."""
 
 
@@ -46,7 +44,7 @@ _scope: ContextVar[Scope | None] = ContextVar("llm_cache_scope", default=None)
 
 def current() -> Scope:
     """Return the innermost scope; outside of any, an empty one whose report nobody reads."""
-    return _scope.get() or Scope()
+    return _scope.get() or Scope(NOTHING_ASKED, Report(), None, [])
 
 
 def time_left() -> float | None:
@@ -75,7 +73,7 @@ def entered(
             accepted = "the context that Lambda gives the handler"
             raise InvalidPolicy("context", context, accepted, withheld=True)
         remaining = functools.partial(_seconds_of, milliseconds)
-    scope = Scope(policy.within(outer.policy), Report(breaker=breaker), remaining)
+    scope = Scope(policy.within(outer.policy), Report(breaker=breaker), remaining, [])
     token = _scope.set(scope)
     try:
         yield scope.report
@@ -104,8 +102,7 @@ Lookup: TypeAlias = tuple[int, str, tuple[str, ...]]
 """Which cache looked up which key under which tags: to another, what it saw is nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class Seen:
+class Seen(NamedTuple):
     """What a lookup that missed leaves to its update.
 
     The epochs it saw, or why they are not known; the fingerprint of the entry it found, or

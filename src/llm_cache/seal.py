@@ -18,7 +18,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar
 
 from llm_cache import entry as entries
-from llm_cache.checks import instance
 from llm_cache.entry import AFTER_EPOCHS, EPOCHS, Entry
 from llm_cache.errors import ForgedEntry, InvalidSettings, UnreadableEntry
 from llm_cache.keyring import Keyring
@@ -108,12 +107,6 @@ class Encryption:
         except Exception as error:  # InvalidTag, or ValueError for what is too short
             raise ForgedEntry("the answer is of another key, or was altered") from error
         return entries.decode(f'{epochs}{head},"answer":{entries.inflated(plain)}}}')
-
-
-def checked(seal: S) -> S:
-    """Return ``seal`` if it is one, or None; raise ``InvalidSettings``, which shows no key."""
-    accepted = "Signing(keys), Encryption(keys), or None"
-    return instance("seal", seal, Signing | Encryption | None, accepted, secret=True)
 
 
 def sealing(*, encrypts: bool) -> Callable[[Keyring], Seal]:

@@ -10,8 +10,6 @@ from typing import TypeVar
 
 from llm_cache.checks import number, rest_token, rest_url
 from llm_cache.errors import InvalidSettings, InvalidValue
-from llm_cache.headers import header_names
-from llm_cache.keyring import Keyring
 from llm_cache.keys import MAX_NAMESPACE, is_namespace
 from llm_cache.ttl import DEFAULT_TTL, MAX_SECONDS, TtlBounds, positive, seconds, share
 
@@ -168,6 +166,8 @@ def _keys(environ: Mapping[str, str], name: str) -> str | None:
     """Return keys that can be read; no part of them that is in a message is theirs."""
     text = environ.get(name, "").strip()
     if text:
+        from llm_cache.keyring import Keyring
+
         Keyring.parse(name, text)
     return text or None
 
@@ -231,6 +231,8 @@ def price(environ: Mapping[str, str], name: str) -> float:
 
 
 def _header_names(text: str) -> frozenset[str]:
+    from llm_cache.headers import header_names
+
     return header_names("headers", [name.strip() for name in text.split(",")])
 
 

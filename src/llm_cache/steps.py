@@ -7,15 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from concurrent.futures import Future
-from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 Command: TypeAlias = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(NamedTuple):
     """A wait of at most ``seconds``, which ends sooner if ``until`` is done."""
 
     seconds: float

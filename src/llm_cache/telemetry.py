@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_cache.breaker import Circuit
 from llm_cache.reason import Reason
-from llm_cache.report import Report, Status
 from llm_cache.settings import environment, price
 from llm_cache.tracing import annotate
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Metrics
+
+    from llm_cache.report import Report
 
 NAMESPACE = "LlmCache"
 
@@ -65,18 +65,18 @@ class CacheMetrics:
 
     def add(self, report: Report) -> None:
         """Add one report, a block's, to what ``metrics.log_metrics`` writes in the end."""
-        forged = [miss for miss in report.having(Status.MISS) if miss.why is Reason.FORGED]
+        reasons = report.miss_reasons
         counts = {
             "CacheHits": report.hits,
             "CacheMisses": report.misses,
             "CacheStored": report.stored,
             "CacheErrors": report.errors,
-            "CacheForged": len(forged),
+            "CacheForged": reasons[Reason.FORGED],
             "CircuitOpen": int(report.circuit is not Circuit.CLOSED),
             "TokensSaved": report.tokens_saved,
         }
         annotate(counts)
-        for name, value in {**counts, **_reasons(report)}.items():
+        for name, value in {**counts, **_named(reasons)}.items():
             self.metrics.add_metric(name, "Count", value)
         self.metrics.add_metric("CacheMilliseconds", "Milliseconds", report.milliseconds)
         asked_the_model = report.misses + report.errors > 0
@@ -89,7 +89,6 @@ class CacheMetrics:
             self.metrics.add_metric("DollarsSaved", "None", dollars / 1_000_000)
 
 
-def _reasons(report: Report) -> Counter[str]:
-    """Return how many misses had each reason: ``not_tagged`` is ``CacheMissesNotTagged``."""
-    whys = [miss.why.title().replace("_", "") for miss in report.having(Status.MISS) if miss.why]
-    return Counter(f"CacheMisses{why}" for why in whys)
+def _named(reasons: Mapping[Reason, int]) -> dict[str, int]:
+    """Return counts by metric: that of ``not_tagged`` is ``CacheMissesNotTagged``."""
+    return {f"CacheMisses{why.title().replace('_', '')}": n for why, n in reasons.items()}

@@ -20,7 +20,7 @@ from llm_cache.answers import Answers
 from llm_cache.clearing import clear
 from llm_cache.coalescing import TAKE
 from llm_cache.credentials import Credentials
-from llm_cache.drivers import run
+from llm_cache.drivers import always, run
 from llm_cache.keys import Keyspace
 from llm_cache.operations import Epochs
 from llm_cache.question import Question
@@ -122,7 +122,7 @@ class Caller:
         ttl = never if self.ends is Ends.NOT_STORED else None
         with scope.entered(CachePolicy(coalesce="fleet", ttl=ttl), None):
             asked = self.process.cache._question("p", "model")
-            found = yield from self.process.answers.lookup(asked, may_wait=True)
+            found = yield from self.process.answers.lookup(asked, may_wait=always)
             if found is not None:
                 self.world.served(self, found)
                 return

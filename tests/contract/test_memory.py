@@ -239,8 +239,8 @@ def meanwhile(
     """Have something happen after Redis has answered a lookup and before the cache hears of it."""
     execute = cache._store.execute
 
-    def late(command: Command, seconds: float) -> Any:
-        reply = execute(command, seconds)
+    def late(command: Command, *within: Any) -> Any:
+        reply = execute(command, *within)
         if command[0] == "MGET":
             happens()
         return reply

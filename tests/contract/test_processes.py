@@ -14,7 +14,7 @@ from llm_cache.store import UpstashStore
 
 def peer(store):
     ((connection, _),) = store._client._blocking._idle
-    return connection.getsockname()
+    return connection.socket.getsockname()
 
 store = UpstashStore(lambda: Credentials(*sys.argv[1:]))
 store.execute(("PING",), 5)

@@ -159,7 +159,7 @@ def test_a_pooled_connection_that_died_is_replaced_without_a_miss(
     call_sync(cache)
     assert cache._store._client
     for connection, _ in cache._store._client._blocking._idle:
-        connection.shutdown(socket.SHUT_RDWR)
+        connection.socket.shutdown(socket.SHUT_RDWR)
     with cache.policy() as report:
         assert cache.lookup("p", "model") == ANSWER
     assert report.errors == 0

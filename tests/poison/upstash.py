@@ -14,7 +14,7 @@ class Canned(UpstashStore):
     """Every epoch is ``EPOCH``, every entry ``text``; or every reply is ``reply``."""
 
     def __init__(self) -> None:
-        super().__init__(lambda: Credentials("", ""))
+        super().__init__(lambda: Credentials("https://x.upstash.io", "token"))
         self.text: Any = None
         self.reply: Any = NOTHING
         self.stored: list[str] = []

@@ -94,12 +94,12 @@ class Caller:
         self.context = self.block.context.copy()
         self.process, self.policy = self.block.process, self.block.policy
         self.which = identity(self.process.setup, self.policy, self.prompt)
-        self.key = self.question().key
+        self.key = self.question().identified().sealed().key
 
     def look(self, at: int) -> None:
         """Begin a lookup."""
         self.sight, self.turn, self.result = Sight(at), None, None
-        self._start(self._answers.lookup(self.question(), may_wait=self.may_wait))
+        self._start(self._answers.lookup(self.question(), may_wait=lambda: self.may_wait))
 
     def store(self, answer: Answer) -> None:
         """Begin an update."""

@@ -81,7 +81,7 @@ class Turns:
 
     def _goes_on_from(self, caller: Caller) -> list[Caller]:
         """Return who has left this caller its right: its model failed, in the same process."""
-        claim = caller.context.run(scope.claim_on, caller.question().identity)
+        claim = caller.context.run(scope.claim_on, caller.question().identified().identity)
         if claim and claim.flight.lease in self._owners:
             self._owners[claim.flight.lease] = caller
         return [one for one in self._left if _same(one, caller)]

@@ -95,7 +95,7 @@ class Wire(UpstashStore):
     """
 
     def __init__(self, database: Database) -> None:
-        super().__init__(lambda: Credentials("", ""))
+        super().__init__(lambda: Credentials("https://x.upstash.io", "token"))
         self.database = database
         self.faults: deque[str] = deque()
         self.executed: list[tuple[Command, Any, bool]] = []

@@ -39,6 +39,11 @@ def test_setting_that_only_boto3_follows_needs_boto3(name: str) -> None:
     assert not boto3_is_needed({**LAMBDA, name: ""})
 
 
+def test_null_device_as_a_file_of_settings_needs_no_boto3() -> None:
+    files = ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+    assert not boto3_is_needed({**LAMBDA, **dict.fromkeys(files, "/dev/null")})
+
+
 @pytest.mark.parametrize("environ", [{}, REGION | KEY, {**LAMBDA, "AWS_LAMBDA_FUNCTION_NAME": ""}])
 def test_elsewhere_than_on_lambda_boto3_is_needed(environ: dict[str, str]) -> None:
     assert boto3_is_needed(environ)

@@ -2,10 +2,10 @@
 
 import gc
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from itertools import repeat
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import ANY
 
 import pytest
 
@@ -34,7 +34,7 @@ HASH = "a" * 64
 ENTRY, LEASE_KEY = f"ns:entry:{HASH}", f"ns:lease:{HASH}"
 NOW = 1000.0
 MISSED: Miss[str] = Miss(Reason.UNKNOWN, ("e1",))
-AFTER_A_CLEAR: Miss[str] = Miss(Reason.CLEARED, ("e2",))
+AFTER_A_CLEAR: Miss[str] = Miss(Reason.CLEARED, ("e2",), None, ANY, ANY)
 TOKEN = "mine"
 TAKING = ("EVAL", TAKE, 3, LEASE_KEY, "ns:epoch", ENTRY, TOKEN, 10_000, 10_000)
 GIVING_BACK = ("EVAL", GIVE_BACK, 1, LEASE_KEY, TOKEN, "")
@@ -130,7 +130,7 @@ def test_the_second_waits_for_the_flight_without_a_command(turn: Turn, coalesce:
 def test_a_wait_is_bounded_by_patience_and_by_the_flight(
     turn: Turn, patience: float, seconds: float
 ) -> None:
-    _, second = waiting(replace(turn, patience=lambda: patience))
+    _, second = waiting(turn._replace(patience=lambda: patience))
     assert second.step.seconds == pytest.approx(seconds, abs=0.5)
 
 
@@ -138,7 +138,7 @@ def test_an_answer_that_lands_is_the_hit_of_those_who_wait(turn: Turn) -> None:
     claim, second = waiting(turn)
     turn.flights.land(claim.flight, landed())
     assert second.advance(None) is None
-    assert second.result == Hit("hi", 0.0, 60.0)
+    assert second.result == Hit("hi", 0.0, 60.0, ANY)
 
 
 @pytest.mark.parametrize(
@@ -183,12 +183,12 @@ def test_who_computes_for_too_long_is_taken_over(
 
 
 def test_who_has_no_patience_computes_at_once(turn: Turn) -> None:
-    _, second = waiting(replace(turn, patience=lambda: 0.0))
+    _, second = waiting(turn._replace(patience=lambda: 0.0))
     assert (second.step, second.result) == (None, Write(MISSED))
 
 
 def test_whose_patience_ends_while_another_flies_computes(turn: Turn) -> None:
-    _, second = waiting(replace(turn, patience=patient(1.0, 1.0, 0.0)))
+    _, second = waiting(turn._replace(patience=patient(1.0, 1.0, 0.0)))
     assert isinstance(second.step, Pause)
     assert second.advance(None) is None
     assert second.result == Write(MISSED)
@@ -196,7 +196,7 @@ def test_whose_patience_ends_while_another_flies_computes(turn: Turn) -> None:
 
 def test_a_retry_in_the_same_context_does_not_wait_for_itself(turn: Turn) -> None:
     claim, second = waiting(turn)
-    again = taking(replace(turn, mine=claim))
+    again = taking(turn._replace(mine=claim))
     assert again.step is None
     assert second.advance(None).until is again.result.claim.flight.landed
 
@@ -254,13 +254,13 @@ def test_the_lease_is_taken_under_the_epochs_of_the_tags_too(turn: Turn) -> None
 def test_a_lease_stands_for_ten_seconds_at_most_in_whole_milliseconds(
     turn: Turn, seconds: float, milliseconds: int
 ) -> None:
-    assert taking(replace(turn, lease=seconds), "fleet").step[-2] == milliseconds
+    assert taking(turn._replace(lease=seconds), "fleet").step[-2] == milliseconds
 
 
 def test_who_has_the_lease_computes_under_the_epochs_that_came_with_it(turn: Turn) -> None:
     first = taking(turn, "fleet")
     first.advance([1, "e2", stored(epoch="e1")])
-    assert first.result.missed == Miss(Reason.CLEARED, ("e2",))
+    assert first.result.missed == Miss(Reason.CLEARED, ("e2",), None, ANY, ANY)
 
 
 def test_pauses_double_from_50_milliseconds_to_a_second(turn: Turn) -> None:
@@ -273,7 +273,7 @@ def test_pauses_double_from_50_milliseconds_to_a_second(turn: Turn) -> None:
 
 
 def test_a_pause_is_never_longer_than_patience(turn: Turn) -> None:
-    first = taking(replace(turn, patience=patient(0.02, 0.02)), "fleet")
+    first = taking(turn._replace(patience=patient(0.02, 0.02)), "fleet")
     assert first.advance(HELD) == Pause(0.02)
 
 
@@ -282,7 +282,7 @@ def test_whose_patience_ends_computes_for_who_waits_for_it_without_a_lease(
     turn: Turn, looks: int
 ) -> None:
     left = patient(*repeat(1.0, 2 * looks - 2), 0.0)
-    first = taking(replace(turn, patience=left), "fleet")
+    first = taking(turn._replace(patience=left), "fleet")
     for _ in range(looks - 1):
         first.advance(HELD)
         first.advance(None)
@@ -305,7 +305,7 @@ def test_the_answer_of_another_process_is_a_hit_and_lands_for_this_one(turn: Tur
     second = taking(turn, "fleet")
     first.advance(None)
     assert first.advance([0, "e1", stored()]) is None
-    assert first.result == Hit("hi", 0.0, 60.0)
+    assert first.result == Hit("hi", 0.0, 60.0, ANY)
     second.advance(None)
     assert second.result == first.result
     assert not turn.flights._current
@@ -342,7 +342,7 @@ def test_where_each_is_for_itself_nobody_waits_and_those_here_are_told(turn: Tur
 
 
 def test_without_patience_each_for_itself_computes_too(turn: Turn) -> None:
-    first = taking(replace(turn, patience=lambda: 0.0), "fleet")
+    first = taking(turn._replace(patience=lambda: 0.0), "fleet")
     assert first.advance(EACH_FOR_ITSELF) is None
     assert isinstance(first.result, Write)
 
@@ -351,7 +351,9 @@ def test_rubbish_beside_the_lease_is_deleted_and_computed_anew(turn: Turn) -> No
     first = taking(turn, "fleet")
     assert first.advance([1, "e1", "rubbish"]) == ("UNLINK", ENTRY)
     assert first.advance(1) is None
-    assert first.result == Write(Miss(Reason.UNREADABLE, ("e1",)), first.result.claim)
+    assert first.result == Write(
+        Miss(Reason.UNREADABLE, ("e1",), None, ANY, ANY), first.result.claim
+    )
     assert first.result.claim.flight.lease == TOKEN
 
 
@@ -380,7 +382,7 @@ def test_a_store_that_fails_after_the_lease_was_taken_keeps_it(turn: Turn) -> No
 def test_a_retry_goes_on_under_its_lease_without_a_command(turn: Turn) -> None:
     first = taking(turn, "fleet")
     first.advance(TAKEN)
-    again = taking(replace(turn, mine=first.result.claim, token="another"), "fleet")
+    again = taking(turn._replace(mine=first.result.claim, token="another"), "fleet")
     assert again.step is None
     assert again.result.claim.flight.lease == TOKEN
 
@@ -418,7 +420,7 @@ def test_one_who_is_cancelled_while_asking_for_the_lease_gives_it_back(
     turn: Turn, replies: tuple[Any, ...], given_back: list[str]
 ) -> None:
     left: list[Any] = []
-    leaving = replace(turn, finish=lambda work: left.append(_words(next(work))[4]))
+    leaving = turn._replace(finish=lambda work: left.append(_words(next(work))[4]))
     first = taking(leaving, "fleet")
     for reply in replies:
         first.advance(reply)

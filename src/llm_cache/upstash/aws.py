@@ -5,6 +5,7 @@ boto3 costs a cold start about 300 ms. Lambda's environment holds all that one c
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -63,11 +64,15 @@ PARTITIONS = {
 
 
 def boto3_is_needed(environ: Mapping[str, str]) -> bool:
-    """Return whether reading SSM takes boto3: off Lambda, and for what ``NEEDS_BOTO3`` lists."""
+    """Return whether reading SSM takes boto3: off Lambda, and for what ``NEEDS_BOTO3`` lists.
+
+    A file that is the null device is none.
+    """
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     has_key = all(map(environ.get, keys)) or environ.get(CONTAINER)
     on_lambda = environ.get("AWS_LAMBDA_FUNCTION_NAME") and region_of(environ) and has_key
-    return not on_lambda or any(map(environ.get, NEEDS_BOTO3))
+    asked = {environ.get(name) for name in NEEDS_BOTO3} - {None, "", os.devnull}
+    return not on_lambda or bool(asked)
 
 
 def region_of(environ: Mapping[str, str]) -> str:

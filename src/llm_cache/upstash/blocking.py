@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import select
 import socket
 import time
 import weakref
@@ -13,7 +12,7 @@ from llm_cache.errors import StoreTimeout, StoreUnavailable
 from llm_cache.upstash.dialling import Origin, close_late, dialled
 from llm_cache.upstash.exchange import Dropped, Reply, Request, begun
 from llm_cache.upstash.trust import trusted
-from llm_cache.upstash.wire import exchanged, left
+from llm_cache.upstash.wire import Connection, left
 
 KEEPALIVE = 60.0  # seconds that an idle connection is kept; a warm function is often idle for some
 MOST_IDLE = 100  # connections
@@ -35,8 +34,11 @@ def fetch(
     """
     origin = Origin.of(url)
     request = Request(method, origin.target, origin.authority, headers).over(body)
-    with opened(origin, until, direct=direct) as connection:
-        return exchanged(connection, request, begun(), until)
+    connection = opened(origin, until, direct=direct)
+    try:
+        return connection.exchange(request, begun(), until)
+    finally:
+        connection.close()
 
 
 class Connections:
@@ -44,7 +46,7 @@ class Connections:
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
-        self._idle: deque[tuple[socket.socket, float]] = deque()
+        self._idle: deque[tuple[Connection, float]] = deque()
         weakref.finalize(self, _close, self._idle)
 
     def send(self, request: bytes, until: float) -> Reply:
@@ -55,7 +57,7 @@ class Connections:
         """
         connection = self._taken() or opened(self._origin, until)
         try:
-            reply = exchanged(connection, request, begun(), until)
+            reply = connection.exchange(request, begun(), until)
         except BaseException as error:
             connection.close()
             if isinstance(error, Dropped):
@@ -64,19 +66,19 @@ class Connections:
         self._keep(connection, reply)
         return reply
 
-    def _taken(self) -> socket.socket | None:
+    def _taken(self) -> Connection | None:
         """Return an idle connection on which nothing has come, the latest used first."""
         while self._idle:
             try:
                 connection, since = self._idle.pop()
             except IndexError:  # another thread was faster
                 break
-            if time.monotonic() - since < KEEPALIVE and not _readable(connection):
+            if time.monotonic() - since < KEEPALIVE and not connection.out_of_step:
                 return connection
             connection.close()
         return None
 
-    def _keep(self, connection: socket.socket, reply: Reply) -> None:
+    def _keep(self, connection: Connection, reply: Reply) -> None:
         if not reply.reusable:
             connection.close()
             return
@@ -86,12 +88,12 @@ class Connections:
             self._idle.popleft()[0].close()
 
 
-def opened(origin: Origin, until: float, *, direct: bool = False) -> socket.socket:
+def opened(origin: Origin, until: float, *, direct: bool = False) -> Connection:
     """Return a new connection, secured if the origin is; raise ``StoreError``."""
     dialling = dialled(origin, until, direct=direct)
     try:
-        connection = dialling.result(left(until))
-        return _secured(connection, origin.host, until) if origin.secure else connection
+        connected = dialling.result(left(until))
+        return Connection(_secured(connected, origin.host, until) if origin.secure else connected)
     except BaseException as error:
         close_late(dialling)
         if isinstance(error, TimeoutError):
@@ -114,14 +116,7 @@ def _secured(connection: socket.socket, host: str, until: float) -> socket.socke
     return secured
 
 
-def _readable(connection: socket.socket) -> bool:
-    """Whether the server has closed, or sent what nobody asked for."""
-    waiting = select.poll()
-    waiting.register(connection, select.POLLIN)
-    return bool(waiting.poll(0))
-
-
-def _close(idle: deque[tuple[socket.socket, float]]) -> None:
+def _close(idle: deque[tuple[Connection, float]]) -> None:
     while idle:
         try:
             idle.popleft()[0].close()

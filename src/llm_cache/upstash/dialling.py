@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from llm_cache.beside import beside
 from llm_cache.errors import InvalidSettings, StoreUnavailable
 from llm_cache.upstash.exchange import Request, begun
-from llm_cache.upstash.wire import exchanged, left
+from llm_cache.upstash.wire import Connection, left
 
 _SUCCESS = 2  # the first digit of a status
 NEXT_ADDRESS = 0.25  # seconds until another address is tried as well (RFC 8305, section 8)
@@ -150,6 +150,6 @@ def _tunnel(connected: socket.socket, origin: Origin, proxy: _Proxy, until: floa
     target = f"{host}:{origin.port}"
     headers = {"Proxy-Authorization": f"Basic {proxy.authorization}"} if proxy.authorization else {}
     request = Request("CONNECT", target, target, headers).over()
-    reply = exchanged(connected, request, begun(tunnel=True), until)
+    reply = Connection(connected).exchange(request, begun(tunnel=True), until)
     if reply.status // 100 != _SUCCESS:
         raise StoreUnavailable(f"the proxy does not connect to Upstash (HTTP {reply.status})")

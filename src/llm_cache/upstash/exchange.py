@@ -44,10 +44,11 @@ class Reply(NamedTuple):
         """Return the JSON value of the body; raise ``StoreGarbled`` if it holds none."""
         if self.status // 100 == _REDIRECT:
             _refuse("a redirect, which is not followed: correct the URL")
-        if sum(self.body.count(mark) for mark in _MARKS) > MAX_VALUES:
+        body = self.body
+        if len(body) > MAX_VALUES < sum(body.count(mark) for mark in _MARKS):
             _refuse("too many values")
         try:
-            return json.loads(self.body.decode())
+            return json.loads(body.decode())
         except (ValueError, RecursionError) as error:
             _refuse(type(error).__name__)
 
@@ -144,14 +145,11 @@ class _Held:
 
     def head(self) -> Generator[None, bytes, bytes]:
         """Take a status line, headers and the empty line after them."""
-        while True:
-            ends = [(at, len(end)) for end in _ENDS if (at := self.more.find(end)) >= 0]
-            if ends:
-                at, length = min(ends)
-                self._count(at + length)
-                return self._take(at + length)
+        while not (end := _end(self.more)):
             self._count(0, len(self.more))
             yield from self._receive()
+        self._count(end)
+        return self._take(end)
 
     def line(self) -> Generator[None, bytes, bytes]:
         """Take one line, without its end."""
@@ -197,7 +195,11 @@ class _Held:
             _refuse("headers without end")
 
 
-_ENDS = (b"\n\r\n", b"\n\n")
+def _end(data: bytearray) -> int:
+    """Return how long a head is; 0: it has not ended. A line may end in LF (RFC 9112, 2.2)."""
+    at = data.find(b"\n\r\n")
+    bare = data.find(b"\n\n", 0, None if at < 0 else at)
+    return bare + 2 if bare >= 0 else at + 3 if at >= 0 else 0
 
 
 class _Head(NamedTuple):
