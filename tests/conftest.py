@@ -4,7 +4,6 @@ import gc
 import os
 import ssl
 from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -43,18 +42,21 @@ def _patient() -> Iterator[None]:
 @pytest.fixture(scope="session", autouse=True)
 def _certificates_read_once() -> Iterator[None]:
     """Share one TLS context between the clients of httpx, whose default takes 40 ms of CPU each."""
-
-    @cache
-    def shared(*settings: object) -> ssl.SSLContext:
-        return httpx.create_ssl_context()
+    kept: dict[tuple[object, ...], ssl.SSLContext] = {}
 
     def create(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
         if verify is not True or cert:
             return httpx.create_ssl_context(verify, cert, trust_env)
-        variables = [os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR")]
-        return shared(trust_env, *variables)
+        variables = (os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
+        key = (trust_env, *variables)
+        if key not in kept:
+            kept[key] = httpx.create_ssl_context(trust_env=trust_env)
+        return kept[key]
 
-    with patch("httpx._transports.default.create_ssl_context", create):
+    with (
+        patch("httpx._transports.default.create_ssl_context", create),
+        patch("httpx2._transports.default.create_ssl_context", create),  # of starlette and openai
+    ):
         yield
 
 
