@@ -33,8 +33,12 @@ RULES = (
     Rule("plugins of mypy", ("pydantic/mypy.py", "pydantic/v1/mypy.py"), "mypy alone imports them"),
     Rule(
         "LangSmith beside tracing",
-        ("langsmith/sandbox", "langsmith/integrations"),
-        "LangChain imports its client and its traces; these run sandboxes and trace other SDKs",
+        (
+            *("langsmith/sandbox", "langsmith/integrations", "langsmith/cli"),
+            *("langsmith/testing", "langsmith/pytest_plugin.py"),
+        ),
+        "LangChain imports its client and its traces; these run sandboxes, tests and a command "
+        "line, and trace other SDKs",
     ),
     Rule(
         "zstandard's second backend",

@@ -167,12 +167,12 @@ def test_frozen_environment_does_nothing_until_it_is_thawed(
     start: Callable[..., Environment],
 ) -> None:
     environment = start()
-    environment.invoke({})
+    environment.invoke({"sleep": 0.3})  # in which the thread has begun to beat
 
     environment.freeze()
     time.sleep(0.5)
 
-    assert environment.invoke({}).payload["pause"] >= 0.4
+    assert environment.invoke({"sleep": 0.3}).payload["pause"] >= 0.4
 
 
 def test_snapstart_runs_the_hooks_around_the_snapshot(start: Callable[..., Environment]) -> None:

@@ -60,7 +60,7 @@ def test_sdist_has_the_library_and_its_documents_only(sdist: Path, checkout: Pat
     files = {str(path.relative_to(sdist)) for path in sdist.rglob("*") if path.is_file()}
     documents = {"LICENSE", "pyproject.toml", ".gitignore", "PKG-INFO"}
     documents |= {path.name for path in checkout.glob("*.md")}
-    documents |= {f"docs/{path.name}" for path in (checkout / "docs").glob("*.md")}
+    documents |= {f"docs/{path.name}" for path in (checkout / "docs").iterdir()}
     sources = {f"src/{name}" for name in modules(checkout)} | {"src/llm_cache/py.typed"}
     assert files == documents | sources
 
