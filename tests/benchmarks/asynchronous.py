@@ -48,7 +48,7 @@ def _case(
         for _ in range(HITS // many):
             assert all(await asyncio.gather(*(ask() for _ in range(many))))
 
-    beside = "" if name == "bare GET" else f"bare GET, {many} at once"
+    beside = "" if name == "replaced class" else f"replaced class, {many} at once"
     return Case(
         f"{name}, {many} at once", lambda _: runner.run(together()), beside=beside, many=HITS
     )

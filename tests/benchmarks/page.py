@@ -12,6 +12,7 @@ FIGURES = (
     ("hits", 0, "this library", "cpu_ratio", "a hit, 500 bytes: CPU"),
     ("hits", 0, "this library", "wall_ratio", "a hit, 500 bytes: time"),
     ("hits", 1, "this library", "cpu_ratio", "a miss: CPU"),
+    ("async", 0, "this library, 64 at once", "wall_ratio", "64 asynchronous hits at once: time"),
     ("stores", 0, "this library, after a miss", "wall_ratio", "a store: time"),
     ("cold", 0, "ask, secrets in SSM", "cpu_ratio", "a cold hit on `ask`: CPU"),
 )
