@@ -55,33 +55,34 @@ def checked(answer: Sequence[Any]) -> Sequence[Any]:
     _require(len(answer) <= MAX_GENERATIONS, "too many generations")
     parts = 0
     for value in answer:
-        parts += sum(1 + len(each) for each in _copied(value))
+        copied = _copied(value)
+        parts += len(copied) + sum(map(len, copied))
         _require(parts <= MAX_PARTS, "too many parts")
     return answer
 
 
-def _copied(value: Any) -> Iterator[dict[str, Any] | list[Any]]:
-    """Yield the lists and objects of a generation that the validators copy."""
-    yield _object(value, "info")
+def _copied(value: Any) -> list[dict[str, Any] | list[Any]]:
+    """Return the lists and objects of a generation that the validators copy."""
+    copied: list[dict[str, Any] | list[Any]] = [_object(value, "info")]
     if "message" not in value:
-        return
+        return copied
     fields = _object(value["message"], "fields")
     extras = _object(fields, "additional_kwargs")
-    yield from (fields, extras, _object(fields, "response_metadata"))
+    copied += (fields, extras, _object(fields, "response_metadata"))
     for blocks in (fields.get("content"), fields.get("content_blocks")):
         if isinstance(blocks, list):
-            yield blocks
-            yield from _objects(block for block in blocks if not isinstance(block, str))
+            copied.append(blocks)
+            copied += _objects(block for block in blocks if not isinstance(block, str))
     calls = {name: list(_objects(fields[name] or ())) for name in _CALLS if name in fields}
     echoes = list(_objects(extras.get("tool_calls") or ()))  # OpenAI's form of the same
     for name, made in calls.items():
-        yield from made
-        yield from (_arguments(call, name) for call in made)
-    yield from (*echoes, *(_object(echo, "function") for echo in echoes))
+        copied += made
+        copied += [_arguments(call, name) for call in made]
+    copied += (*echoes, *(_object(echo, "function") for echo in echoes))
     if value["message"].get("kind") == "AIMessageChunk":  # only of these are they completed
         _whole(call["args"] for call in calls.get("tool_call_chunks", ()))
         _whole(_object(echo, "function").get("arguments") for echo in echoes)
-    yield from _usage(_object(fields, "usage_metadata"))
+    return copied + _usage(_object(fields, "usage_metadata"))
 
 
 def _object(holder: Any, name: str) -> dict[str, Any]:
@@ -112,13 +113,12 @@ def _whole(arguments: Iterator[Any]) -> None:
         json.loads(text or "{}", strict=False)
 
 
-def _usage(usage: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    details = [value for value in usage.values() if isinstance(value, dict)]
-    yield from (usage, *details)
+def _usage(usage: dict[str, Any]) -> list[dict[str, Any]]:
+    copied = [usage, *(value for value in usage.values() if isinstance(value, dict))]
     told = [usage[name] for name in _COUNTS] if usage else []
-    every = (value for each in (usage, *details) for value in each.values())
-    told += [value for value in every if isinstance(value, int)]
+    told += [value for each in copied for value in each.values() if isinstance(value, int)]
     _require(all(map(is_count, told)), "no counts of tokens")
+    return copied
 
 
 def _require(condition: bool, message: str) -> None:

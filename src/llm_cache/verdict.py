@@ -82,12 +82,19 @@ def reasons(answer: Any) -> Iterator[Reason]:
     if isinstance(answer, str):
         yield from () if _visible(answer) else (Reason.EMPTY,)
         return
-    message = answer if hasattr(answer, "content") else getattr(answer, "message", None)
+    fields = _fields(answer)
+    message = answer if "content" in fields else fields.get("message")
+    inner = _fields(message)
     for place in ("response_metadata", "generation_info", "additional_kwargs"):
-        told = getattr(answer, place, None) or getattr(message, place, None)
-        if isinstance(told, Mapping):
+        told = fields.get(place) or inner.get(place)
+        if told and isinstance(told, Mapping):
             yield from endings(told)
     yield from reasons(answer.text) if message is None else _of_message(message)
+
+
+def _fields(answer: Any) -> Mapping[str, Any]:
+    """Return what an object holds; pydantic takes microseconds to say that a field is missing."""
+    return getattr(answer, "__dict__", {})
 
 
 def _of_message(message: Any) -> Iterator[Reason]:
