@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from llm_cache import StoreGarbled
 from llm_cache.upstash import exchange
-from llm_cache.upstash.exchange import MAX_HEAD, MAX_REPLY, Dropped, Reply, Request, begun
+from llm_cache.upstash.exchange import MAX_HEAD, MAX_REPLY, Dropped, Reply, Request, start_reading
 
 BODY = b'{"result":"T0s="}'
 OK = b"HTTP/1.1 200 OK\r\n"
@@ -20,7 +20,7 @@ CHUNKS = b"5\r\n" + BODY[:5] + b"\r\n%x\r\n" % (len(BODY) - 5) + BODY[5:] + b"\r
 
 def read(data: bytes, *cuts: int, tunnel: bool = False) -> Reply:
     """Return the reply in ``data``, received in pieces that end at ``cuts``, then a close."""
-    reading = begun(tunnel=tunnel)
+    reading = start_reading(tunnel=tunnel)
     edges = [0, *sorted(cuts), len(data)]
     pieces = [data[start:end] for start, end in itertools.pairwise(edges)]
     try:
@@ -197,8 +197,8 @@ def test_retry_after_is_seconds_or_a_date(header: str, seconds: float | None) ->
 
 def test_request_is_written_once_and_its_body_each_time() -> None:
     request = Request("POST", "/x", "a.io", {"Authorization": "Bearer t"})
-    one, two = request.over(b"ab", "B: c\r\n"), request.over(b"abc")
+    one, two = request.encode(b"ab", "B: c\r\n"), request.encode(b"abc")
     assert one.startswith(b"POST /x HTTP/1.1\r\nHost: a.io\r\n")
     assert one.endswith(b"\r\nB: c\r\nContent-Length: 2\r\n\r\nab")
     assert two.endswith(b"\r\nContent-Length: 3\r\n\r\nabc")
-    assert b"Content-Length" not in Request("GET", "/", "a.io", {}).over()
+    assert b"Content-Length" not in Request("GET", "/", "a.io", {}).encode()

@@ -11,7 +11,7 @@ from typing import cast
 from llm_cache.errors import StoreUnavailable
 from llm_cache.upstash.blocking import KEEPALIVE, MOST_IDLE
 from llm_cache.upstash.dialling import Origin, close_late, dialled
-from llm_cache.upstash.exchange import Dropped, Reading, Reply, begun
+from llm_cache.upstash.exchange import Dropped, Reading, Reply, start_reading
 from llm_cache.upstash.trust import trusted
 
 
@@ -59,7 +59,7 @@ class Connection(asyncio.Protocol):
 
     async def exchange(self, request: bytes) -> Reply:
         """Send a request and return its reply; close the connection if that is not to be."""
-        self._reading = begun()
+        self._reading = start_reading()
         self._reply = waiting = asyncio.get_running_loop().create_future()
         try:
             self.transport.write(request)

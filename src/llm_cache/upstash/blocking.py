@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from llm_cache.errors import StoreTimeout, StoreUnavailable
 from llm_cache.upstash.dialling import Origin, close_late, dialled
-from llm_cache.upstash.exchange import Dropped, Reply, Request, begun
+from llm_cache.upstash.exchange import Dropped, Reply, Request, start_reading
 from llm_cache.upstash.trust import trusted
 from llm_cache.upstash.wire import Connection, left
 
@@ -33,10 +33,10 @@ def fetch(
     proxy. Raises ``StoreTimeout``, ``StoreUnavailable`` or ``StoreGarbled``.
     """
     origin = Origin.of(url)
-    request = Request(method, origin.target, origin.authority, headers).over(body)
+    request = Request(method, origin.target, origin.authority, headers).encode(body)
     connection = opened(origin, until, direct=direct)
     try:
-        return connection.exchange(request, begun(), until)
+        return connection.exchange(request, start_reading(), until)
     finally:
         connection.close()
 
@@ -57,7 +57,7 @@ class Connections:
         """
         connection = self._taken() or opened(self._origin, until)
         try:
-            reply = connection.exchange(request, begun(), until)
+            reply = connection.exchange(request, start_reading(), until)
         except BaseException as error:
             connection.close()
             if isinstance(error, Dropped):

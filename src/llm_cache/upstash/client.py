@@ -89,7 +89,7 @@ class Client:
 
     def _encoded(self, command: Command) -> bytes:
         token = self._sync_token
-        return self._request.over(
+        return self._request.encode(
             _encode(command).encode(), f"{_SYNC}: {token}\r\n" if token else ""
         )
 

@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from llm_cache.beside import beside
 from llm_cache.errors import InvalidSettings, StoreUnavailable
-from llm_cache.upstash.exchange import Request, begun
+from llm_cache.upstash.exchange import Request, start_reading
 from llm_cache.upstash.wire import Connection, left
 
 _SUCCESS = 2  # the first digit of a status
@@ -149,7 +149,7 @@ def _tunnel(connected: socket.socket, origin: Origin, proxy: _Proxy, until: floa
     host = f"[{origin.host}]" if ":" in origin.host else origin.host
     target = f"{host}:{origin.port}"
     headers = {"Proxy-Authorization": f"Basic {proxy.authorization}"} if proxy.authorization else {}
-    request = Request("CONNECT", target, target, headers).over()
-    reply = Connection(connected).exchange(request, begun(tunnel=True), until)
+    request = Request("CONNECT", target, target, headers).encode()
+    reply = Connection(connected).exchange(request, start_reading(tunnel=True), until)
     if reply.status // 100 != _SUCCESS:
         raise StoreUnavailable(f"the proxy does not connect to Upstash (HTTP {reply.status})")

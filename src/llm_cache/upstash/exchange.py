@@ -1,7 +1,7 @@
 """One HTTP/1.1 request and its reply, with no I/O.
 
-``Request.over`` returns the bytes to send. ``reading`` is a generator that takes the bytes received
-and returns the reply. The connections in ``blocking`` and ``asynchronous`` drive both.
+``Request.encode`` returns the bytes to send. ``reading`` is a generator that takes the bytes
+received and returns the reply. The connections in ``blocking`` and ``asynchronous`` drive both.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class Request:
         lines = "".join(f"{name}: {value}\r\n" for name, value in fixed.items())
         self._head = f"{method} {target} HTTP/1.1\r\n{lines}".encode("latin-1")
 
-    def over(self, body: bytes = b"", headers: str = "") -> bytes:
+    def encode(self, body: bytes = b"", headers: str = "") -> bytes:
         """Return the bytes to send; ``headers`` are further complete header lines."""
         length = f"Content-Length: {len(body)}\r\n" if body else ""
         return b"".join((self._head, f"{headers}{length}\r\n".encode("latin-1"), body))
@@ -87,7 +87,7 @@ class Request:
 Reading = Generator[None, bytes, Reply]
 
 
-def begun(*, tunnel: bool = False) -> Reading:
+def start_reading(*, tunnel: bool = False) -> Reading:
     """Return a started ``reading``: send it bytes, or ``b""`` once the server has closed."""
     started = reading(tunnel=tunnel)
     next(started)
