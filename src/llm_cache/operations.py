@@ -1,7 +1,7 @@
 """What the cache does, step by step, with no I/O of its own.
 
-Each operation is a generator: it yields the Redis command it wants run, a pause, or a seal whose
-keys it wants fetched, receives the reply, and returns its result. A driver (``drivers.run`` or
+Each operation is a generator: it yields the Redis command it wants run, or a pause, receives the
+reply, and returns its result. A driver (``drivers.run`` or
 ``drivers.arun``) runs it against a store; a test drives it by hand, with no server and no clock. A
 command that failed is thrown in as a ``StoreError``.
 

@@ -15,14 +15,13 @@ import hmac
 import re
 import secrets
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol
 
 from llm_cache import entry as entries
 from llm_cache.entry import AFTER_EPOCHS, EPOCHS, Entry
 from llm_cache.errors import ForgedEntry, InvalidSettings, UnreadableEntry
 from llm_cache.keyring import Keyring
 
-S = TypeVar("S")
 NONCE = 12  # bytes, random: a key is good for 2**32 entries (NIST SP 800-38D, section 8.3)
 _BY = f'({EPOCHS})"by":"([0-9a-f]{{8}})",'
 _SIGNED = re.compile(_BY + '"mac":"([^"]{44})",')

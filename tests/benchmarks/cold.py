@@ -4,7 +4,7 @@ from layers.package import budgets
 from tests.benchmarks import cold_deployed, cold_direct
 from tests.benchmarks.cold_direct import Side
 from tests.benchmarks.packaged import account
-from tests.benchmarks.tables import Row, Table, ratio, spread
+from tests.benchmarks.tables import COLD, Row, Table, ratio, spread
 from tests.layer.artifacts import HOST
 
 ROUNDS, DEPLOYED_ROUNDS = 9, 5
@@ -12,16 +12,7 @@ BUDGETS = {
     "ask, secrets in the environment": budgets.COLD_HIT_ENVIRON,
     "ask, secrets in SSM": budgets.COLD_HIT,
 }
-COLUMNS = {
-    "name": "function",
-    "cpu": "CPU to the reply, ms",
-    "wall": "time to the reply, ms",
-    "peak": "peak memory, MB",
-    "cpu_ratio": "CPU, ratio",
-    "wall_ratio": "time, ratio",
-    "of": "ratio to",
-    "budget": "budget (CPU)",
-}
+COLUMNS = {"name": "function", **COLD, "budget": "budget (CPU)"}
 TRUST = "This library finds its certificates in a hashed directory (SSL_CERT_DIR), as a deployed \
 function does; the replaced class loads a file, as it does by default. Both hold certifi's \
 certificates and the test authority."

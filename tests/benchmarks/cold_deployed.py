@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.benchmarks.cold_direct import EVENT
 from tests.benchmarks.packaged import Account
-from tests.benchmarks.tables import Row, ratio, spread
+from tests.benchmarks.tables import COLD, Row, ratio, spread
 from tests.layer.artifacts import HOST
 
 from local_cloud.events import function_url, messages
@@ -21,16 +21,7 @@ from local_cloud.invocation import Invocation
 from local_cloud.lambda_runtime import Deployed, Environment
 
 REPLACED = {"a hit": "replaced class, a hit", "a miss": "replaced class, a miss"}
-COLUMNS = {
-    "name": "cold start",
-    "init_cpu": "CPU of init, ms",
-    "cpu": "CPU to the reply, ms",
-    "wall": "time to the reply, ms",
-    "peak": "peak memory, MB",
-    "cpu_ratio": "CPU, ratio",
-    "wall_ratio": "time, ratio",
-    "of": "ratio to",
-}
+COLUMNS = {"name": "cold start", "init_cpu": "CPU of init, ms", **COLD}
 
 
 @dataclass

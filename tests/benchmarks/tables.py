@@ -27,6 +27,14 @@ TIMED = {
     "wall_ratio": "time, ratio",
     "of": "ratio to",
 }
+COLD = {
+    "cpu": "CPU to the reply, ms",
+    "wall": "time to the reply, ms",
+    "peak": "peak memory, MB",
+    "cpu_ratio": "CPU, ratio",
+    "wall_ratio": "time, ratio",
+    "of": "ratio to",
+}
 COUNTED = {
     "commands": "commands",
     "requests": "requests",

@@ -8,9 +8,8 @@ from collections import deque
 from collections.abc import AsyncIterator
 from typing import cast
 
-from llm_cache.errors import StoreUnavailable
 from llm_cache.upstash.blocking import KEEPALIVE, MOST_IDLE
-from llm_cache.upstash.dialling import Origin, close_late, dialled
+from llm_cache.upstash.dialling import Origin, dialling
 from llm_cache.upstash.exchange import Dropped, Reading, Reply, start_reading
 from llm_cache.upstash.trust import trusted
 
@@ -126,9 +125,8 @@ class Pool:
             self._idle.pop().transport.abort()
 
     async def _opened(self, until: float) -> Connection:
-        dialling = dialled(self._origin, until)
-        try:
-            connected = await asyncio.wrap_future(dialling)
+        with dialling(self._origin, until) as opening:
+            connected = await asyncio.wrap_future(opening)
             secure = self._origin.secure
             _, connection = await asyncio.get_running_loop().create_connection(
                 Connection,
@@ -136,12 +134,6 @@ class Pool:
                 ssl=trusted() if secure else None,
                 server_hostname=self._origin.host if secure else None,
             )
-        except BaseException as error:
-            close_late(dialling)
-            if isinstance(error, OSError) and not isinstance(error, TimeoutError):
-                kind = type(error).__name__
-                raise StoreUnavailable(f"no connection to Upstash ({kind})") from error
-            raise
         return connection
 
 

@@ -8,8 +8,7 @@ import weakref
 from collections import deque
 from collections.abc import Mapping
 
-from llm_cache.errors import StoreTimeout, StoreUnavailable
-from llm_cache.upstash.dialling import Origin, close_late, dialled
+from llm_cache.upstash.dialling import Origin, dialling
 from llm_cache.upstash.exchange import Dropped, Reply, Request, start_reading
 from llm_cache.upstash.trust import trusted
 from llm_cache.upstash.wire import Connection, left
@@ -90,18 +89,11 @@ class Connections:
 
 def opened(origin: Origin, until: float, *, direct: bool = False) -> Connection:
     """Return a new connection, secured if the origin is; raise ``StoreError``."""
-    dialling = dialled(origin, until, direct=direct)
-    try:
-        connected = dialling.result(left(until))
-        return Connection(_secured(connected, origin.host, until) if origin.secure else connected)
-    except BaseException as error:
-        close_late(dialling)
-        if isinstance(error, TimeoutError):
-            raise StoreTimeout("no connection to Upstash in time") from None
-        if isinstance(error, OSError):
-            kind = type(error).__name__
-            raise StoreUnavailable(f"no connection to Upstash ({kind})") from error
-        raise
+    with dialling(origin, until, direct=direct) as opening:
+        connected = opening.result(left(until))
+        if origin.secure:
+            connected = _secured(connected, origin.host, until)
+        return Connection(connected)
 
 
 def _secured(connection: socket.socket, host: str, until: float) -> socket.socket:

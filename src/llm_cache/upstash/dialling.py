@@ -9,13 +9,14 @@ from __future__ import annotations
 import selectors
 import socket
 from base64 import b64encode
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from llm_cache.beside import beside
-from llm_cache.errors import InvalidSettings, StoreUnavailable
+from llm_cache.errors import InvalidSettings, StoreTimeout, StoreUnavailable
 from llm_cache.upstash.exchange import Request, start_reading
 from llm_cache.upstash.wire import Connection, left
 
@@ -40,28 +41,43 @@ class Origin(NamedTuple):
         return cls(parts.hostname or "", parts.port or (443 if secure else 80), secure, target)
 
     @property
+    def address(self) -> str:
+        """The host and the port, as ``CONNECT`` names them."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{host}:{self.port}"
+
+    @property
     def authority(self) -> str:
         """The host, with the port unless it is the scheme's own, as a ``Host`` header has it."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return host if self.port == (443 if self.secure else 80) else f"{host}:{self.port}"
+        return self.address.removesuffix(":443" if self.secure else ":80")
 
 
-def dialled(origin: Origin, until: float, *, direct: bool = False) -> Future[socket.socket]:
-    """Open a connection in a thread; whoever stops waiting for it calls ``close_late``.
+@contextmanager
+def dialling(
+    origin: Origin, until: float, *, direct: bool = False
+) -> Iterator[Future[socket.socket]]:
+    """Open a connection in a thread; the block waits for its socket, and secures it.
 
-    ``until`` is in seconds of ``time.monotonic``. ``direct``: never through a proxy.
+    If the block fails, the socket is closed, also one that comes later. ``until`` is in seconds of
+    ``time.monotonic``. ``direct``: never through a proxy. Raises ``StoreTimeout`` or
+    ``StoreUnavailable`` for what fails on the network.
     """
-    return beside(lambda: _dial(origin, until, None if direct else _proxy(origin)))
+    opening = beside(lambda: _dial(origin, until, None if direct else _proxy(origin)))
+    try:
+        yield opening
+    except BaseException as error:
+        opening.add_done_callback(_close)
+        if isinstance(error, TimeoutError):
+            raise StoreTimeout("no connection to Upstash in time") from None
+        if isinstance(error, OSError):
+            kind = type(error).__name__
+            raise StoreUnavailable(f"no connection to Upstash ({kind})") from error
+        raise
 
 
-def close_late(dialled: Future[socket.socket]) -> None:
-    """Close the socket that the thread returns after its caller has stopped waiting."""
-
-    def close(done: Future[socket.socket]) -> None:
-        if done.exception() is None:
-            done.result().close()
-
-    dialled.add_done_callback(close)
+def _close(opened: Future[socket.socket]) -> None:
+    if opened.exception() is None:
+        opened.result().close()
 
 
 class _Proxy(NamedTuple):
@@ -146,8 +162,7 @@ def _try(address: tuple[object, ...], trying: selectors.BaseSelector) -> OSError
 
 def _tunnel(connected: socket.socket, origin: Origin, proxy: _Proxy, until: float) -> None:
     """Have the proxy connect to the origin (RFC 9110, section 9.3.6)."""
-    host = f"[{origin.host}]" if ":" in origin.host else origin.host
-    target = f"{host}:{origin.port}"
+    target = origin.address
     headers = {"Proxy-Authorization": f"Basic {proxy.authorization}"} if proxy.authorization else {}
     request = Request("CONNECT", target, target, headers).encode()
     reply = Connection(connected).exchange(request, start_reading(tunnel=True), until)

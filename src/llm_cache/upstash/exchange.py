@@ -235,21 +235,21 @@ def _parsed(head: bytes) -> _Head:
 def _length(told: str) -> int:
     """Return the one length that ``Content-Length`` tells, once or several times."""
     first, *others = (one.strip() for one in told.split(","))
-    if (
-        not _DIGITS.issuperset(first.encode())
-        or not 0 < len(first) <= _LONGEST
-        or {*others} - {first}
-    ):
+    if {*others} - {first}:
         _refuse("an unclear length")
-    return int(first)
+    return _number(first.encode(), _DIGITS, 10, "length")
 
 
 def _size(line: bytes) -> int:
     """Return the size in the first line of a chunk, less its extensions."""
-    size = line.partition(b";")[0].strip()
-    if not _HEX.issuperset(size) or not 0 < len(size) <= _LONGEST:
-        _refuse("an unclear size of a chunk")
-    return int(size, 16)
+    return _number(line.partition(b";")[0].strip(), _HEX, 16, "size of a chunk")
+
+
+def _number(told: bytes, digits: frozenset[int], base: int, what: str) -> int:
+    """Return a number of digits alone: ``int`` also takes signs, spaces and underscores."""
+    if not digits.issuperset(told) or not 0 < len(told) <= _LONGEST:
+        _refuse(f"an unclear {what}")
+    return int(told, base)
 
 
 def _refuse(why: str) -> NoReturn:

@@ -10,10 +10,11 @@ import hmac
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import SplitResult, quote, urlsplit
+from urllib.parse import quote, urlsplit
+
+from llm_cache.upstash.dialling import Origin
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-_DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,7 @@ def signed(
     if key.token:
         sent["X-Amz-Security-Token"] = key.token
     canonical = {name.lower(): " ".join(value.split()) for name, value in sent.items()}
-    canonical["host"] = _host(parts)
+    canonical["host"] = Origin.of(url).authority  # as the client sends it
     names = sorted(canonical)
     lines = [method, _path(parts.path), _query(parts.query)]
     lines += [f"{name}:{canonical[name]}" for name in names]
@@ -66,14 +67,6 @@ def signed(
 
 def _mac(secret: bytes, text: str) -> bytes:
     return hmac.digest(secret, text.encode(), "sha256")
-
-
-def _host(parts: SplitResult) -> str:
-    """Return the host, with its port unless the scheme implies it."""
-    host = parts.hostname or ""
-    host = f"[{host}]" if ":" in host else host
-    implied = parts.port in (None, _DEFAULT_PORTS.get(parts.scheme))
-    return host if implied else f"{host}:{parts.port}"
 
 
 def _path(path: str) -> str:

@@ -51,9 +51,8 @@ class Connection:
         ``StoreGarbled``.
         """
         try:
-            with suppress(
-                ConnectionError
-            ):  # a server may refuse, and close, before it has read all
+            # A server may refuse, and close, before it has read all.
+            with suppress(ConnectionError):
                 self._send(request, until)
             while True:
                 reading.send(self._receive(until))
