@@ -7,6 +7,7 @@ import json
 import socket
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -134,6 +135,22 @@ async def test_tasks_of_one_loop_share_a_bounded_number_of_connections() -> None
         told = await asyncio.gather(*tasks)
         assert told == [f"late {number}" for number in range(MOST_IDLE + 50)]
         assert echo.most_waiting == echo.connections == MOST_IDLE
+
+
+class Shared(deque[Any]):
+    """Idle connections, each of which another thread takes as soon as it is there."""
+
+    def append(self, idle: Any) -> None:
+        idle[0].close()
+
+
+def test_connection_that_another_thread_takes_at_once_is_no_failure() -> None:
+    echo = Echo()
+    with echo.served() as store:
+        store.execute(("GET", "a"), SECONDS)
+        assert store._client
+        store._client._blocking._idle = Shared()
+        assert in_turn(store, "bc") == ["b", "c"]
 
 
 def test_threads_with_a_loop_each_get_their_own_replies(upstash: UpstashEndpoint) -> None:

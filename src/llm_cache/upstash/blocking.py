@@ -7,6 +7,7 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 
 from llm_cache.upstash.dialling import Origin, dialling
 from llm_cache.upstash.exchange import Dropped, Reply, Request, start_reading
@@ -83,8 +84,9 @@ class Connections:
             return
         now = time.monotonic()
         self._idle.append((connection, now))
-        while len(self._idle) > MOST_IDLE or now - self._idle[0][1] > KEEPALIVE:
-            self._idle.popleft()[0].close()
+        with suppress(IndexError):  # another thread was faster
+            while len(self._idle) > MOST_IDLE or now - self._idle[0][1] > KEEPALIVE:
+                self._idle.popleft()[0].close()
 
 
 def opened(origin: Origin, until: float, *, direct: bool = False) -> Connection:
@@ -109,8 +111,6 @@ def _secured(connection: socket.socket, host: str, until: float) -> socket.socke
 
 
 def _close(idle: deque[tuple[Connection, float]]) -> None:
-    while idle:
-        try:
+    with suppress(IndexError):  # it is empty; another thread may have taken the last one
+        while True:
             idle.popleft()[0].close()
-        except IndexError:  # another thread was faster
-            break
