@@ -128,7 +128,15 @@ def test_proxy_that_hangs_is_waited_for_no_longer_than_allowed(
 
 
 @pytest.mark.parametrize(
-    "url", ["https://proxy.test:1", "socks5://proxy.test:1", "http://", "http://a:port", "ftp://a"]
+    "url",
+    [
+        "https://proxy.test:1",
+        "socks5://proxy.test:1",
+        "http://",
+        "http://a:port",
+        "ftp://a",
+        "http://[",
+    ],
 )
 def test_proxy_of_an_unknown_kind_is_refused_by_its_variable(
     monkeypatch: pytest.MonkeyPatch, call: Call, url: str

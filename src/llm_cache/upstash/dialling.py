@@ -99,8 +99,8 @@ def _proxy(origin: Origin) -> _Proxy | None:
     url = proxies.get("https") or proxies.get("all")
     if not url or proxy_bypass(origin.host):
         return None
-    parts = urlsplit(url if "//" in url else f"http://{url}")
     with suppress(ValueError):
+        parts = urlsplit(url if "//" in url else f"http://{url}")
         if parts.scheme == "http" and parts.hostname:
             user = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}"
             token = b64encode(user.encode()).decode() if parts.username is not None else ""
