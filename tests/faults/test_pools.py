@@ -20,7 +20,10 @@ from tests.faults import servers
 from llm_cache import StoreTimeout
 from llm_cache.credentials import Credentials
 from llm_cache.store import UpstashStore
+from llm_cache.upstash.asynchronous import Connection, Pool
 from llm_cache.upstash.blocking import MOST_IDLE
+from llm_cache.upstash.dialling import Origin
+from llm_cache.upstash.exchange import Reply
 from local_cloud.children import wait_until
 from local_cloud.upstash import UpstashEndpoint
 
@@ -151,6 +154,23 @@ def test_connection_that_another_thread_takes_at_once_is_no_failure() -> None:
         assert store._client
         store._client._blocking._idle = Shared()
         assert in_turn(store, "bc") == ["b", "c"]
+
+
+class Closing(asyncio.Transport):
+    """A connection that the server has closed together with its reply."""
+
+    def is_closing(self) -> bool:
+        return True
+
+    def abort(self) -> None:
+        """Do nothing more."""
+
+
+async def test_connection_that_closes_with_its_reply_is_no_failure() -> None:
+    pool, connection = Pool(Origin.of("http://127.0.0.1:9")), Connection()
+    connection.connection_made(Closing())
+    pool._keep(connection, Reply(200, {}, b"", reusable=True))
+    assert not pool._idle
 
 
 def test_threads_with_a_loop_each_get_their_own_replies(upstash: UpstashEndpoint) -> None:

@@ -117,7 +117,7 @@ class Pool:
             return
         connection.since = time.monotonic()
         self._idle.append(connection)
-        while not self._idle[0].usable:
+        while self._idle and not self._idle[0].usable:
             self._idle.popleft().transport.abort()
 
     def _abort_idle(self) -> None:
