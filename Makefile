@@ -21,12 +21,12 @@ run: setup ## Deploy to the local cloud, ask, hit the cache, flush, and print wh
 	@$(VENV)/python -m local_cloud run
 
 deploy-local: setup ## Deploy to the local cloud, again, changed, broken; delete; print what came of it
-	@$(VENV)/python -m tests.deploy.proof
+	@$(VENV)/python -m tests.e2e.proof
 
 serve: setup ## Keep the local cloud up until Ctrl-C, with a curl line that works
 	@$(VENV)/python -m local_cloud serve
 
-# Files run in the order of their folders: tests/deploy, which takes longest, does not come last.
+# Files run in the order of their folders: tests/e2e, which takes longest, does not come last.
 # Tests that measure real seconds run after the others, two at a time, since they mostly wait; coverage is that of both.
 test: setup ## Run the tests, and report what of the library they did not reach
 	@$(VENV)/python -m pytest -m "not timed" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
@@ -37,9 +37,9 @@ test: setup ## Run the tests, and report what of the library they did not reach
 test nightly: export PYTHONDONTWRITEBYTECODE :=
 
 nightly: setup ## Run what takes minutes: a million answers, more poisons, orders of events and examples, deployments
-	@PROFILE=nightly $(VENV)/python -m pytest -n auto --maxprocesses 4 tests/properties tests/poison tests/nightly/test_lease_interleavings.py
+	@PROFILE=nightly $(VENV)/python -m pytest -n auto --maxprocesses 4 tests/integration/properties tests/integration/poison tests/nightly/test_lease_interleavings.py
 	@PROFILE=nightly $(VENV)/python -m pytest tests/nightly --ignore tests/nightly/test_lease_interleavings.py \
-	  tests/faults/test_killed.py tests/layer/test_own_function.py tests/deploy
+	  tests/faults/test_killed.py tests/layer/test_own_function.py tests/e2e
 
 # Of a stack in AWS. CONFIG is an environment of samconfig.toml (local: the cloud of make serve), STACK another name
 # than it has there. All variables go by the environment, as they are typed: neither make nor the shell reads them.

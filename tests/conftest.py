@@ -14,9 +14,9 @@ from hypothesis import HealthCheck, settings
 from tests.clock import Clock
 from upstash_redis import Redis
 
-from llm_cache.core import Cache
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache._engine.core import Cache
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
 
 # What takes minutes is for `make nightly`.
 collect_ignore = [] if os.environ.get("PROFILE") == "nightly" else ["nightly"]

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from unittest.mock import patch
 
-from llm_cache import drivers
-from llm_cache.steps import Pause
-from local_cloud.children import wait_until
+from llm_cache._protocol import drivers
+from llm_cache._protocol.effects import Pause
+from upstash_endpoint.children import wait_until
 
 
 @dataclass

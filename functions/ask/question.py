@@ -13,8 +13,8 @@ from pydantic_core import core_schema as schema
 
 from bedrock.chosen import max_tokens
 from llm_cache import CachePolicy, Coalesce, InvalidPolicy, Mode
-from llm_cache.keys import MAX_TAGS, MAX_TEXT
-from llm_cache.ttl import MAX_SECONDS
+from llm_cache._entries.keys import MAX_TAGS, MAX_TEXT
+from llm_cache._policy.ttl import MAX_SECONDS
 from problem import Problem, invalid
 
 MAX_CHARACTERS = 20_000

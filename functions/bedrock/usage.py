@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from llm_cache.bounds import is_count
+from llm_cache._entries.json_bounds import is_count
 
 
 def is_usage(value: object) -> bool:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_cache import CacheMetrics, CacheNamespace, InvalidPolicy
-from llm_cache.clearing import Reclaimed
-from llm_cache.keys import MAX_NAMESPACE, is_namespace, tag_hash
+from llm_cache._entries.keys import MAX_NAMESPACE, is_namespace, tag_hash
+from llm_cache._protocol.clearing import Reclaimed
 
 metrics = CacheMetrics.from_env().metrics
 ACCEPTED = {

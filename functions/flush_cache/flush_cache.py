@@ -9,7 +9,7 @@ from aws_lambda_powertools.logging import correlation_paths
 
 from flush import Flush
 from llm_cache import CacheNamespace, traced
-from llm_cache.namespace import MOST_OVERTIME
+from llm_cache._admin.namespace import MOST_OVERTIME
 
 logger = Logger()
 RESERVE = MOST_OVERTIME + 2.0  # seconds: for the last page, and to report what was done

@@ -10,8 +10,8 @@ from typing import Any
 
 from faults import Permanent
 from llm_cache import InvalidPolicy
-from llm_cache.settings import seconds_of
-from llm_cache.ttl import seconds
+from llm_cache._config.settings import seconds_of
+from llm_cache._policy.ttl import seconds
 
 ATTRIBUTE = "cache-ttl"
 IMMUTABLE, MUTABLE = "SUMMARY_TTL_IMMUTABLE", "SUMMARY_TTL_MUTABLE"

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from faults import Permanent
-from llm_cache.keys import digest
+from llm_cache._entries.keys import digest
 
 SUMMARIES = "summaries/"
 """The prefix of all summaries. An object under it is never summarized, so there is no loop."""

@@ -17,7 +17,7 @@ from document import Document, fetch
 from faults import OutOfTime, Permanent, worst
 from lifetimes import lifetimes
 from llm_cache import CacheMetrics, CachePolicy, ResponseCache, uncacheable
-from llm_cache.scope import time_left
+from llm_cache._engine.scope import time_left
 from object_name import Name
 from pieces import split
 

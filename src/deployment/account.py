@@ -12,8 +12,8 @@ from botocore.config import Config
 
 from deployment import terminal
 from deployment.failure import Failure
-from local_cloud.aws import without_account
-from local_cloud.sam import HERE
+from local_cloud.aws.emulator import without_account
+from local_cloud.aws.sam import HERE
 
 LOCAL = "local"
 """The value of CONFIG that means the cloud of `make serve`."""

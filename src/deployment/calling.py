@@ -10,8 +10,8 @@ import httpx
 from botocore.exceptions import NoCredentialsError
 
 from deployment.failure import Failure
-from local_cloud.signing import at, of_json, signed
-from local_cloud.stack import ALIAS
+from local_cloud.stack.signing import at, of_json, signed
+from local_cloud.stack.stack import ALIAS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

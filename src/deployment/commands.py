@@ -18,7 +18,7 @@ from deployment.remains import Remains
 from deployment.stack import UNBORN, Stack, first_failure, waiting_change_sets
 from deployment.stored import Secrets
 from deployment.variables import Variables
-from local_cloud.progress import to_stderr
+from local_cloud.story.progress import to_stderr
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

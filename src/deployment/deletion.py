@@ -9,7 +9,7 @@ from deployment.failure import Failure
 from deployment.stack import UNBORN, Stack, first_failure
 from deployment.state import described
 from deployment.stored import Secrets
-from local_cloud.progress import to_stderr
+from local_cloud.story.progress import to_stderr
 
 if TYPE_CHECKING:
     from deployment.account import Account

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from deployment.config import FILE
 from deployment.failure import Failure
-from local_cloud.sam import given
+from local_cloud.aws.sam import given
 from local_cloud.tools import CHECKOUT, interpreter
 
 if TYPE_CHECKING:

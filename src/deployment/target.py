@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from local_cloud.template import defaults
+from local_cloud.aws.template import defaults
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

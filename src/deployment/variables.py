@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from deployment import parameters
 from deployment.config import FILE, deploy_settings
 from deployment.failure import Failure
-from local_cloud.sam import HERE
-from local_cloud.template import parameters as declared_in
+from local_cloud.aws.sam import HERE
+from local_cloud.aws.template import parameters as declared_in
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 from llm_cache._version import __version__
 
 if TYPE_CHECKING:
-    from llm_cache.breaker import Breaker, Circuit
-    from llm_cache.cache import UpstashRedisCache
-    from llm_cache.clearing import Reclaimed
-    from llm_cache.errors import (
+    from llm_cache._admin.namespace import CacheNamespace
+    from llm_cache._config.settings import Settings
+    from llm_cache._engine.memory_tier import MemoryTier
+    from llm_cache._entries.protection import Encryption, Signing
+    from llm_cache._errors import (
         CacheMiss,
         CircuitOpen,
         ForgedEntry,
@@ -29,57 +30,56 @@ if TYPE_CHECKING:
         Uncacheable,
         UnreadableEntry,
     )
-    from llm_cache.fallback import or_stale
-    from llm_cache.memory import MemoryTier
-    from llm_cache.namespace import CacheNamespace
-    from llm_cache.policy import CachePolicy, Coalesce, Mode
-    from llm_cache.reason import Reason
-    from llm_cache.report import Outcome, Report, Status
-    from llm_cache.responses import ResponseCache, Uncached
-    from llm_cache.seal import Encryption, Signing
-    from llm_cache.settings import Settings
-    from llm_cache.streaming import cached
-    from llm_cache.telemetry import CacheMetrics
-    from llm_cache.tracing import traced
-    from llm_cache.verdict import uncacheable
+    from llm_cache._functions.response_cache import ResponseCache, Uncached
+    from llm_cache._langchain.cache import UpstashRedisCache
+    from llm_cache._langchain.stale_fallback import or_stale
+    from llm_cache._langchain.streaming import cached
+    from llm_cache._langchain.uncacheable import uncacheable
+    from llm_cache._observe.metrics import CacheMetrics
+    from llm_cache._observe.tracing import traced
+    from llm_cache._policy.cache_policy import CachePolicy, Coalesce, Mode
+    from llm_cache._protocol.clearing import Reclaimed
+    from llm_cache._reasons import Reason
+    from llm_cache._report import Circuit, Outcome, Report, Status
+    from llm_cache._upstash.breaker import Breaker
 
 _HOMES = {
-    "Breaker": "breaker",
-    "CacheMetrics": "telemetry",
-    "CacheMiss": "errors",
-    "CacheNamespace": "namespace",
-    "CachePolicy": "policy",
-    "Circuit": "breaker",
-    "CircuitOpen": "errors",
-    "Coalesce": "policy",
-    "Encryption": "seal",
-    "ForgedEntry": "errors",
-    "InvalidPolicy": "errors",
-    "InvalidSettings": "errors",
-    "LlmCacheError": "errors",
-    "MemoryTier": "memory",
-    "Mode": "policy",
-    "Outcome": "report",
-    "Reclaimed": "clearing",
-    "Reason": "reason",
-    "Report": "report",
-    "ResponseCache": "responses",
-    "Settings": "settings",
-    "Signing": "seal",
-    "Status": "report",
-    "StoreError": "errors",
-    "StoreGarbled": "errors",
-    "StoreRefused": "errors",
-    "StoreTimeout": "errors",
-    "StoreUnavailable": "errors",
-    "Uncacheable": "errors",
-    "Uncached": "responses",
-    "UnreadableEntry": "errors",
-    "UpstashRedisCache": "cache",
-    "cached": "streaming",
-    "or_stale": "fallback",
-    "traced": "tracing",
-    "uncacheable": "verdict",
+    "Breaker": "_upstash.breaker",
+    "CacheMetrics": "_observe.metrics",
+    "CacheMiss": "_errors",
+    "CacheNamespace": "_admin.namespace",
+    "CachePolicy": "_policy.cache_policy",
+    "Circuit": "_report",
+    "CircuitOpen": "_errors",
+    "Coalesce": "_policy.cache_policy",
+    "Encryption": "_entries.protection",
+    "ForgedEntry": "_errors",
+    "InvalidPolicy": "_errors",
+    "InvalidSettings": "_errors",
+    "LlmCacheError": "_errors",
+    "MemoryTier": "_engine.memory_tier",
+    "Mode": "_policy.cache_policy",
+    "Outcome": "_report",
+    "Reclaimed": "_protocol.clearing",
+    "Reason": "_reasons",
+    "Report": "_report",
+    "ResponseCache": "_functions.response_cache",
+    "Settings": "_config.settings",
+    "Signing": "_entries.protection",
+    "Status": "_report",
+    "StoreError": "_errors",
+    "StoreGarbled": "_errors",
+    "StoreRefused": "_errors",
+    "StoreTimeout": "_errors",
+    "StoreUnavailable": "_errors",
+    "Uncacheable": "_errors",
+    "Uncached": "_functions.response_cache",
+    "UnreadableEntry": "_errors",
+    "UpstashRedisCache": "_langchain.cache",
+    "cached": "_langchain.streaming",
+    "or_stale": "_langchain.stale_fallback",
+    "traced": "_observe.tracing",
+    "uncacheable": "_langchain.uncacheable",
 }
 
 __all__ = [

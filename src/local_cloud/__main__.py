@@ -11,14 +11,14 @@ import time
 from typing import TYPE_CHECKING, cast, get_args
 from urllib.parse import urlsplit
 
-from local_cloud import scenario
-from local_cloud.aws import KEY, REGION
-from local_cloud.children import PartFailed
+from local_cloud.aws.emulator import KEY, REGION
+from local_cloud.aws.sam import HERE
 from local_cloud.cloud import LocalCloud
 from local_cloud.model import ModelName
-from local_cloud.sam import HERE
-from local_cloud.scenario import CAPITAL, Scenario
-from local_cloud.table import Table
+from local_cloud.story import scenario
+from local_cloud.story.scenario import CAPITAL, Scenario
+from local_cloud.story.table import Table
+from upstash_endpoint.children import PartFailed
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -32,16 +32,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Self
 
-from local_cloud import sam
-from local_cloud.aws import Aws
-from local_cloud.children import free_port
+from local_cloud.aws import sam
+from local_cloud.aws.emulator import Aws
+from local_cloud.aws.template import parameters
 from local_cloud.lambda_runtime import Deployed, Environment
 from local_cloud.model import Model, ModelName
-from local_cloud.progress import step, to_stderr
-from local_cloud.redis_server import RedisServer
-from local_cloud.stack import ALIAS, Stack
-from local_cloud.template import parameters
-from local_cloud.upstash import UpstashEndpoint
+from local_cloud.stack.stack import ALIAS, Stack
+from local_cloud.story.progress import step, to_stderr
+from upstash_endpoint.children import free_port
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

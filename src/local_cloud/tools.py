@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from local_cloud.children import PartFailed
+from upstash_endpoint.children import PartFailed
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 

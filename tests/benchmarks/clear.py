@@ -4,8 +4,8 @@ from langchain_core.outputs import Generation
 from tests.benchmarks.serving import served
 from tests.benchmarks.tables import Table
 from tests.benchmarks.turns import Case, in_turns, table
-from tests.contract.connection import Connection
-from tests.contract.filling import fill
+from tests.integration.filling import fill
+from tests.integration.upstash.connection import Connection
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache

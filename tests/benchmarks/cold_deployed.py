@@ -16,9 +16,9 @@ from tests.benchmarks.packaged import Account
 from tests.benchmarks.tables import COLD, Row, ratio, spread
 from tests.layer.artifacts import HOST
 
-from local_cloud.events import function_url, messages
-from local_cloud.invocation import Invocation
 from local_cloud.lambda_runtime import Deployed, Environment
+from local_cloud.stack.events import function_url, messages
+from local_cloud.stack.invocation import Invocation
 
 REPLACED = {"a hit": "replaced class, a hit", "a miss": "replaced class, a miss"}
 COLUMNS = {"name": "cold start", "init_cpu": "CPU of init, ms", **COLD}

@@ -16,7 +16,7 @@ from tests.benchmarks.packaged import Account
 from tests.benchmarks.tables import Spread, spread
 from tests.layer.artifacts import RUNTIME
 
-from local_cloud.events import function_url
+from local_cloud.stack.events import function_url
 
 EVENT = function_url("POST", "/ask", {"question": "What is the capital of France?"})
 REPLIED = """

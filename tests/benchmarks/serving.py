@@ -8,8 +8,8 @@ from typing import Any
 
 from tests.benchmarks.apart import At
 
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
 
 
 @contextmanager

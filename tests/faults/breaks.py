@@ -12,7 +12,7 @@ from tests.faults.line import USER, Fault, Line, Resolve, at_home, securing
 from tests.faults.proxy import Forward, Greeting, Misbehaviour
 from tests.faults.wire import BETWEEN, WIRE
 
-from local_cloud.children import free_port, wait_until
+from upstash_endpoint.children import free_port, wait_until
 
 LONG = 20.0  # seconds; a resolver cannot be hung up on
 

@@ -15,10 +15,10 @@ from tests.faults.certificates import Authority
 from tests.faults.proxy import Greeting, Proxy, proxying
 from upstash_redis import Redis
 
-from llm_cache.credentials import Credentials
-from llm_cache.upstash import asynchronous, blocking
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache._upstash import asynchronous, blocking
+from llm_cache._upstash.credentials import Credentials
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
 
 USER = "bench"
 RULES = ("on", ">password", "~*", "+@all")

@@ -23,13 +23,13 @@ from llm_cache import (
     Encryption,
     StoreError,
     UpstashRedisCache,
-    clearing,
 )
-from llm_cache import core as core_module
-from llm_cache import namespace as namespace_module
-from llm_cache.drivers import run
-from llm_cache.keys import Keyspace
-from llm_cache.store import UpstashStore
+from llm_cache._admin import namespace as namespace_module
+from llm_cache._engine import core as core_module
+from llm_cache._entries.keys import Keyspace
+from llm_cache._protocol import clearing
+from llm_cache._protocol.drivers import run
+from llm_cache._upstash.store import UpstashStore
 
 TIMEOUT = 0.4
 PATIENCE = 10.0  # seconds one command may take while nothing is wrong, on a busy machine

@@ -13,11 +13,12 @@ from tests.faults.proxy import Forward, Misbehaviour, Proxy, proxying
 from tests.faults.wire import replying, silent, silent_after_it_ran
 from upstash_redis import Redis
 
-from llm_cache import CachePolicy, UpstashRedisCache, scope
-from llm_cache.credentials import Credentials
-from llm_cache.store import UpstashStore
-from local_cloud.children import wait_until
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache import CachePolicy, UpstashRedisCache
+from llm_cache._engine import scope
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
+from upstash_endpoint.children import wait_until
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 LEASE = 600.0  # seconds
 MARGIN = 60.0  # seconds that a busy machine may add
@@ -26,7 +27,7 @@ MARGIN = 60.0  # seconds that a busy machine may add
 @pytest.fixture(autouse=True)
 def _long_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no lease end by itself."""
-    monkeypatch.setattr("llm_cache.coalescing.LIFE", LEASE)
+    monkeypatch.setattr("llm_cache._protocol.single_flight.LIFE", LEASE)
 
 
 @pytest.mark.parametrize(("tags", "before"), [((), 1), (("tag",), 3)])

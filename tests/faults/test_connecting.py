@@ -12,11 +12,11 @@ import pytest
 from tests.faults import servers
 
 from llm_cache import StoreTimeout, StoreUnavailable
-from llm_cache.credentials import Credentials
-from llm_cache.store import UpstashStore
-from llm_cache.upstash import blocking
-from llm_cache.upstash.dialling import Origin
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache._upstash import blocking
+from llm_cache._upstash.connecting import Origin
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 SECONDS = 0.3
 LONG = 30.0  # seconds that a resolver thinks, and nobody waits for

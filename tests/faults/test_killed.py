@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tests.contract.connection import Connection
-from tests.contract.filling import fill
 from tests.faults.killing import Killer, Moment, Nursery, nursery
 from tests.faults.proxy import proxying
 from tests.faults.victims import (
@@ -32,10 +30,12 @@ from tests.faults.victims import (
     Job,
     answer,
 )
+from tests.integration.filling import fill
+from tests.integration.upstash.connection import Connection
 
-from llm_cache.clearing import PAGE
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache._protocol.clearing import PAGE
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 

@@ -12,9 +12,9 @@ from tests.waits import waiting
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, StoreUnavailable, UpstashRedisCache
-from llm_cache.credentials import Credentials
-from llm_cache.store import UpstashStore
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 ANSWER = [Generation(text="an answer")]
 

@@ -10,14 +10,14 @@ import boto3
 import pytest
 from langchain_core.outputs import Generation
 from moto import mock_aws
-from tests.contract.ssm import Ssm
-from tests.contract.ssm import serving as serving_ssm
-from tests.contract.ssm import use as use_environment
 from tests.faults import servers
 from tests.faults.proxy import misbehaving
 from tests.faults.test_upstash_fails import FAULTS
 from tests.faults.wire import WIRE
 from tests.faults.witness import Witness, witness
+from tests.integration.upstash.ssm import Ssm
+from tests.integration.upstash.ssm import serving as serving_ssm
+from tests.integration.upstash.ssm import use as use_environment
 from upstash_redis import Redis
 
 from llm_cache import (
@@ -30,12 +30,12 @@ from llm_cache import (
     Status,
     UpstashRedisCache,
 )
-from llm_cache.cli import main
-from llm_cache.credentials import Credentials, fetch
-from llm_cache.seal import Signing
-from llm_cache.store import UpstashStore
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache._admin.cli import main
+from llm_cache._entries.protection import Signing
+from llm_cache._upstash.credentials import Credentials, fetch
+from llm_cache._upstash.store import UpstashStore
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
 
 TOKEN, USER, PASSWORD = "mark-token", "mark-user", "mark-password"
 PROMPT, ANSWER, LLM = "mark-prompt", "mark-answer", "mark-model"
@@ -108,8 +108,8 @@ def tell_all(heard: Witness, url: str, token: str = TOKEN) -> None:
 
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_cache.core.CLEAR_TIMEOUT", 0.2)
-    monkeypatch.setattr("llm_cache.namespace.COMMAND_TIMEOUT", 0.2)
+    monkeypatch.setattr("llm_cache._engine.core.CLEAR_TIMEOUT", 0.2)
+    monkeypatch.setattr("llm_cache._admin.namespace.COMMAND_TIMEOUT", 0.2)
 
 
 def test_nothing_is_said_when_all_goes_well(heard: Witness, endpoint: UpstashEndpoint) -> None:

@@ -18,14 +18,14 @@ import pytest
 from tests.faults import servers
 
 from llm_cache import StoreTimeout
-from llm_cache.credentials import Credentials
-from llm_cache.store import UpstashStore
-from llm_cache.upstash.asynchronous import Connection, Pool
-from llm_cache.upstash.blocking import MOST_IDLE
-from llm_cache.upstash.dialling import Origin
-from llm_cache.upstash.exchange import Reply
-from local_cloud.children import wait_until
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache._upstash.asynchronous import Connection, Pool
+from llm_cache._upstash.blocking import MOST_IDLE
+from llm_cache._upstash.connecting import Origin
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.http_exchange import Reply
+from llm_cache._upstash.store import UpstashStore
+from upstash_endpoint.children import wait_until
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 OPEN_FILES = Path("/proc/self/fd")
 PAUSE = 0.2  # seconds

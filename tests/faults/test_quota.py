@@ -12,10 +12,10 @@ from tests.faults.proxy import Forward, misbehaving
 from tests.faults.wire import HTML, replying
 
 from llm_cache import Breaker, Circuit, StoreRefused, UpstashRedisCache
-from llm_cache.breaker import MOST_SECONDS
-from llm_cache.credentials import Credentials
-from llm_cache.errors import QuotaExceeded
-from llm_cache.store import UpstashStore
+from llm_cache._errors import QuotaExceeded
+from llm_cache._upstash.breaker import MOST_SECONDS
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
 
 SECONDS = 30.0  # that the breaker stays open unless the reply says how long
 ANSWER = [Generation(text="paid for")]

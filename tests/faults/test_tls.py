@@ -11,8 +11,8 @@ from tests.faults import servers
 from tests.faults.certificates import Authority
 
 from llm_cache import StoreUnavailable
-from llm_cache.credentials import Credentials
-from llm_cache.store import UpstashStore
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
 
 
 @pytest.fixture

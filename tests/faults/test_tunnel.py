@@ -13,10 +13,10 @@ from tests.faults.proxy import proxying
 from tests.faults.tunnel import Tunnel, tunnelling
 
 from llm_cache import InvalidSettings, StoreError, StoreGarbled, StoreTimeout, StoreUnavailable
-from llm_cache.credentials import Credentials
-from llm_cache.store import UpstashStore
-from llm_cache.upstash.trust import trusted
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.trust import trusted
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 HOST = "cache.upstash.test"  # no resolver knows it, but the proxy does
 PATIENCE = 30.0  # seconds

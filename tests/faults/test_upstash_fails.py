@@ -22,11 +22,11 @@ from llm_cache import (
     StoreUnavailable,
     UpstashRedisCache,
 )
-from llm_cache.credentials import Credentials
-from llm_cache.store import UpstashStore
-from local_cloud.children import free_port
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
+from upstash_endpoint.children import free_port
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
 
 pytestmark = pytest.mark.timed
 
@@ -197,7 +197,7 @@ def test_a_clear_tells_the_truth(fault: str, monkeypatch: pytest.MonkeyPatch) ->
     error = FAULTS[fault]
     with misbehaving(WIRE[fault]) as url:
         cache = cache_at(url)
-        monkeypatch.setattr("llm_cache.core.CLEAR_TIMEOUT", allowed(fault))
+        monkeypatch.setattr("llm_cache._engine.core.CLEAR_TIMEOUT", allowed(fault))
         with pytest.raises(error), within_budget():
             cache.clear()
         with pytest.raises(error), within_budget():

@@ -21,7 +21,7 @@ import identity
 import web
 from bedrock import model
 from llm_cache import InvalidSettings
-from local_cloud.children import wait_until
+from upstash_endpoint.children import wait_until
 
 QUESTION = {"question": "What is the capital of France?"}
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from zlib import crc32
 
-from local_cloud.upstash import UpstashEndpoint
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 USAGE = {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}
 

@@ -11,7 +11,7 @@ import pytest
 from tests.clock import Clock
 from tests.functions.bedrock import Bedrock, bedrock, environment
 
-from local_cloud.upstash import UpstashEndpoint
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 asyncio.set_event_loop(asyncio.new_event_loop())  # now: Mangum looks for it when it is made
 

@@ -19,7 +19,7 @@ import storage
 import summarize
 import summary
 from bedrock import model
-from local_cloud import events
+from local_cloud.stack import events
 
 BUCKET = "documents-of-one-account"
 KEY = "documents/report.txt"

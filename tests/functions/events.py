@@ -11,7 +11,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from local_cloud.events import function_url, signed_by
+from local_cloud.stack.events import function_url, signed_by
 
 __all__ = ["Context", "event", "function_url", "names", "signed_by"]
 

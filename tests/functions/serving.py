@@ -7,7 +7,7 @@ from contextlib import contextmanager
 import uvicorn
 
 import web
-from local_cloud.children import wait_until
+from upstash_endpoint.children import wait_until
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from tests.functions.events import function_url
 from upstash_redis import Redis
 
 from bedrock.model import model as made
-from local_cloud.children import wait_until
-from local_cloud.upstash import UpstashEndpoint
+from upstash_endpoint.children import wait_until
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 
 def test_a_question_is_answered_by_the_model_and_then_from_the_cache(model: Bedrock) -> None:

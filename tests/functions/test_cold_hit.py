@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from tests.contract import ssm
-from tests.contract.ssm import Ssm
 from tests.functions.asking import QUESTION, call
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import function_url
+from tests.integration.upstash import ssm
+from tests.integration.upstash.ssm import Ssm
 
 from llm_cache import ResponseCache
 

@@ -11,8 +11,8 @@ from tests.functions.bedrock import Bedrock
 from tests.functions.events import function_url
 
 import description
-from local_cloud.children import wait_until
 from question import MAX_BYTES, MAX_TURNS
+from upstash_endpoint.children import wait_until
 
 
 def documented() -> dict[str, Any]:

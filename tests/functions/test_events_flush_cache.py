@@ -9,7 +9,7 @@ from upstash_redis import Redis
 
 import flush_cache
 from llm_cache import InvalidPolicy
-from local_cloud.upstash import UpstashEndpoint
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 SCHEDULES = names("schedules")
 OTHERS = {name: event(name) for name in names() if name not in SCHEDULES}

@@ -16,16 +16,10 @@ from tests.functions.events import Context
 from upstash_redis import Redis
 
 import flush_cache
-from llm_cache import (
-    CachePolicy,
-    InvalidPolicy,
-    InvalidSettings,
-    StoreError,
-    UpstashRedisCache,
-    clearing,
-)
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache import CachePolicy, InvalidPolicy, InvalidSettings, StoreError, UpstashRedisCache
+from llm_cache._protocol import clearing
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
 
 FOREIGN = {f"foreign:{number}": "x" for number in range(2000)}  # what a SCAN has to pass over
 

@@ -16,8 +16,8 @@ import ask
 import flush_cache
 import storage
 import summarize
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
 
 TOKEN, TENANT, PROMPT, SALT, TAG = (
     "mark-token",

@@ -8,7 +8,7 @@ import pytest
 from tests.functions.documents import BUCKET, body, uploaded
 
 from faults import Permanent
-from local_cloud.events import TEST_OF_S3
+from local_cloud.stack.events import TEST_OF_S3
 from notification import named, split
 from object_name import Name
 

@@ -12,7 +12,7 @@ from tests.functions.sqs import Sqs, binary, string
 
 import queues
 import summarize
-from local_cloud import events
+from local_cloud.stack import events
 
 
 def refuse(model: Bedrock) -> None:

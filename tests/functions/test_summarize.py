@@ -35,8 +35,8 @@ import summary
 from bedrock import chosen
 from faults import Permanent
 from llm_cache import InvalidSettings, Report, ResponseCache
-from local_cloud.children import wait_until
-from local_cloud.events import TEST_OF_S3
+from local_cloud.stack.events import TEST_OF_S3
+from upstash_endpoint.children import wait_until
 
 
 @pytest.mark.parametrize("told", [uploaded, body])

@@ -14,7 +14,7 @@ from upstash_redis import Redis
 
 import identity
 from llm_cache import InvalidSettings
-from llm_cache.keys import tag_hash
+from llm_cache._entries.keys import tag_hash
 
 ALICE, BOB = signed_by("AIDAALICE"), signed_by("AIDABOB")
 SESSION, OTHER_SESSION = signed_by("AROAROLE:alice"), signed_by("AROAROLE:bob")

@@ -13,7 +13,7 @@ from upstash_redis import Redis
 
 import answer
 from llm_cache import Reason
-from llm_cache.bounds import MAX_COUNT
+from llm_cache._entries.json_bounds import MAX_COUNT
 
 CUT = {**QUESTION, "parameters": {"max_tokens": 3}}
 THOUGHT = {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "s"}}}

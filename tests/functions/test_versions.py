@@ -20,7 +20,7 @@ from tests.functions.documents import (
 )
 
 import summary
-from local_cloud.children import wait_until
+from upstash_endpoint.children import wait_until
 
 
 def test_a_message_that_comes_again_changes_nothing(model: Bedrock, documents: Documents) -> None:

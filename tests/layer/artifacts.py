@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_cloud import sam as local_sam
+from local_cloud.aws import sam as local_sam
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".tools/sam/bin/sam"

@@ -91,12 +91,14 @@ def test_known_certificates_have_their_known_names(tmp_path: Path) -> None:
 
 def test_layer_has_the_certificates_of_certifi(artifacts: Artifacts) -> None:
     bundle = (artifacts.layer / "certifi/cacert.pem").read_text()
-    files = (artifacts.layer / "llm_cache/upstash/certificates").iterdir()
+    files = (artifacts.layer / "llm_cache/_upstash/certificates").iterdir()
     found = [file.read_text() for file in files]
     assert all(certificate in bundle for certificate in found)
     assert len(set(found)) == len(found) == bundle.count("BEGIN CERTIFICATE")
 
 
 def test_layer_reads_a_certificate_when_a_server_needs_it(host: Artifacts) -> None:
-    script = "from llm_cache.upstash import trust; c = trust.trusted(); print(c.cert_store_stats())"
+    script = (
+        "from llm_cache._upstash import trust; c = trust.trusted(); print(c.cert_store_stats())"
+    )
     assert host.run(None, script) == "{'x509': 0, 'crl': 0, 'x509_ca': 0}"

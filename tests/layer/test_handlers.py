@@ -8,10 +8,10 @@ from threading import Thread
 from typing import ClassVar
 
 import pytest
-from tests.contract import ssm
+from tests.integration.upstash import ssm
 from tests.layer.artifacts import Artifacts
 
-from local_cloud.events import messages
+from local_cloud.stack.events import messages
 
 INVOKE = """
 import json
@@ -117,8 +117,8 @@ def test_built_ask_never_imports_numpy(host: Artifacts, bedrock: str) -> None:
 
 READ = """
 from llm_cache import Settings
-from llm_cache.credentials import fetch
-from llm_cache.seal import Signing
+from llm_cache._upstash.credentials import fetch
+from llm_cache._entries.protection import Signing
 names = {f"LLM_CACHE_{name}_PARAMETER": name for name in ("URL", "TOKEN")}
 found = fetch(Settings.from_env(names, namespace="it"), Signing)
 print(found.url, sorted({"boto3", "botocore", "aws_lambda_powertools"} & set(sys.modules)))

@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.deploy.proof.transformed import transformed
+from tests.e2e.proof.transformed import transformed
 from tests.functions.bedrock import Bedrock, bedrock
 from tests.layer.artifacts import BUILT_FROM, HOST, ROOT, SAM, Artifacts, run
 from tests.template import exposure, loader, releases, rules, running
 from tests.template.rules import Rule
 from upstash_redis import Redis
 
-from local_cloud.upstash import UpstashEndpoint
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 SECTION = "## A function of your own"
 FUNCTION = "NewsFunction"

@@ -59,7 +59,7 @@ def test_the_layer_is_within_its_budgets(artifacts: Artifacts, tmp_path: Path) -
 
 
 def test_its_bytecode_is_run_as_it_is(mounted: Path) -> None:
-    module = mounted / "llm_cache/cache.py"
+    module = mounted / "llm_cache/_langchain/cache.py"
     assert time.localtime(module.stat().st_mtime).tm_year == 1980
     script = "import langchain_core.language_models.chat_models\nimport llm_cache\n"
     script += "for name in llm_cache.__all__: getattr(llm_cache, name)"

@@ -5,14 +5,14 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.contract.filling import ANSWER, among_many
+from tests.integration.filling import ANSWER, among_many
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, UpstashRedisCache
-from llm_cache.clearing import PAGE
-from llm_cache.store import UpstashStore
-from local_cloud.redis_server import RedisServer
-from local_cloud.upstash import UpstashEndpoint
+from llm_cache._protocol.clearing import PAGE
+from llm_cache._upstash.store import UpstashStore
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
 
 MILLION = 1_000_000
 ROUNDS = 101

@@ -19,7 +19,7 @@ def test_the_suite_passes_with_the_artifact_in_place_of_the_sources() -> None:
     where = [sys.executable, "-c", "import llm_cache; print(llm_cache.__file__)"]
     found = subprocess.run(where, env=environ, capture_output=True, text=True, check=True).stdout
     assert found.startswith(str(layer))
-    command = [sys.executable, "-m", "pytest", "-q", "tests/unit", "tests/contract"]
+    command = [sys.executable, "-m", "pytest", "-q", "tests/unit", "tests/integration"]
     done = subprocess.run(
         command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
     )

@@ -7,10 +7,10 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from tests.contract.callers import Ends, orders
-from tests.contract.connection import Connection
+from tests.integration.callers import Ends, orders
+from tests.integration.upstash.connection import Connection
 
-from local_cloud.redis_server import RedisServer
+from upstash_endpoint.redis_server import RedisServer
 
 ALIVE = [end for end in Ends if end is not Ends.DEAD]  # who dies, dies with its whole process
 

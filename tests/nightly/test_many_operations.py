@@ -13,7 +13,7 @@ from langchain_core.outputs import Generation
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache
-from local_cloud.children import wait_until
+from upstash_endpoint.children import wait_until
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="needs /proc")
 

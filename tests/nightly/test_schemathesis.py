@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from tests.functions.bedrock import bedrock, environment
 
-from local_cloud.children import Child, free_port, wait_until
-from local_cloud.upstash import UpstashEndpoint
+from upstash_endpoint.children import Child, free_port, wait_until
+from upstash_endpoint.endpoint import UpstashEndpoint
 
 EXAMPLES = 200  # of each operation
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from tests.deploy.proof.transformed import holds
+from tests.e2e.proof.transformed import holds
 from tests.template.loader import (
     ROOT,
     Template,

@@ -3,9 +3,9 @@
 from typing import Any
 
 import pytest
-from tests.deploy.proof.transformed import holds
+from tests.e2e.proof.transformed import holds
 
-from local_cloud.children import PartFailed
+from upstash_endpoint.children import PartFailed
 
 VALUES = {"Monitoring": "on", "Hours": "0"}
 ON = {"Fn::Equals": [{"Ref": "Monitoring"}, "on"]}

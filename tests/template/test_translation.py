@@ -4,7 +4,7 @@ import copy
 import json
 from functools import cache
 
-from tests.deploy.proof.transformed import transformed
+from tests.e2e.proof.transformed import transformed
 from tests.template.loader import Template, load, resources
 
 

@@ -12,7 +12,7 @@ from tests.template.loader import ROOT, Template, environment, functions
 
 from flush import Flush
 from llm_cache import CacheMetrics, Outcome, Report, Status
-from llm_cache.clearing import Reclaimed
+from llm_cache._protocol.clearing import Reclaimed
 
 
 def written(template: Template) -> dict[Any, frozenset[str]]:

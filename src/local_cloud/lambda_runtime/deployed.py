@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from local_cloud.aws import Aws
+    from local_cloud.aws.emulator import Aws
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

@@ -11,11 +11,11 @@ from pathlib import Path
 from queue import Empty
 from typing import TYPE_CHECKING, Self
 
-from local_cloud.aws import NOBODY
-from local_cloud.children import Child, PartFailed, wait_until
-from local_cloud.invocation import Invocation
+from local_cloud.aws.emulator import NOBODY
 from local_cloud.lambda_runtime.api import Report, RuntimeApi, Task
+from local_cloud.stack.invocation import Invocation
 from local_cloud.tools import bare_environment, interpreter
+from upstash_endpoint.children import Child, PartFailed, wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,9 +8,9 @@ import urllib.request
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from local_cloud.children import Child, free_port, wait_until
 from local_cloud.model.faults import Fault
 from local_cloud.tools import CHECKOUT, bare_environment, interpreter
+from upstash_endpoint.children import Child, free_port, wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path

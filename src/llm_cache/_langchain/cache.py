@@ -1,0 +1,150 @@
+"""LangChain's cache interface over the operations: the drop-in class."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Unpack
+
+from langchain_core.caches import BaseCache
+from langchain_core.outputs import Generation
+
+from llm_cache._checks import instance
+from llm_cache._config.checks import header_names
+from llm_cache._config.settings import Settings
+from llm_cache._engine.assembly import Bounds, configured
+from llm_cache._engine.core import Cache
+from llm_cache._engine.request import Question
+from llm_cache._errors import InvalidSettings
+from llm_cache._langchain.codec import Generations
+from llm_cache._langchain.conversation_key import conversation_hash
+from llm_cache._langchain.settings_key import settings
+from llm_cache._policy.cache_policy import CachePolicy
+from llm_cache._policy.ttl import Ttl
+from llm_cache._reasons import UNCACHEABLE, Reason
+from llm_cache._upstash.store import UpstashStore
+
+logger = logging.getLogger(__name__)
+
+
+class UpstashRedisCache(Cache[list[Generation]], BaseCache):
+    """Keep LangChain's model answers in Upstash Redis.
+
+    A drop-in for ``langchain_community.cache.UpstashRedisCache(redis_, *, ttl=None)`` that also
+    keeps chat answers. A hit costs one command in one request, a miss one, a store one. ``Cache``
+    has the other arguments.
+
+    - ``canonical_keys``: what cannot change an answer stays out of its key (see ``canonical``);
+      off: the prompt and the settings enter as LangChain writes them
+    - ``mark_hits``: a chat answer from the cache says that it is one (see ``hits.marked``); off:
+      it comes back exactly as it was stored. None: as ``canonical_keys``, for without those a mark,
+      with its age, enters the key of the turn after it, and no conversation replayed would hit.
+    - ``do_not_store``: the kinds of answers that are not worth keeping, all by default
+    - ``ignored_headers``: names of HTTP headers that do not change an answer and stay out of its
+      key, beside those of credentials, tracing and transport (see ``headers``)
+
+    A policy block that ends before any call has used the cache is logged as a warning, once: the
+    model may lack the cache.
+
+    ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
+    for: a cache that fails is a miss.
+    """
+
+    def __init__(
+        self,
+        redis_: object,
+        *,
+        canonical_keys: bool = True,
+        mark_hits: bool | None = None,
+        do_not_store: Collection[Reason | str] = UNCACHEABLE,
+        ignored_headers: Collection[str] = (),
+        **bounds: Unpack[Bounds],
+    ) -> None:
+        instance("canonical_keys", canonical_keys, bool, "True or False")
+        instance("mark_hits", mark_hits, bool | None, "True, False or None")
+        marks = canonical_keys if mark_hits is None else mark_hits
+        super().__init__(redis_, Generations(_reasons(do_not_store), marks), **bounds)
+        self._canonical_keys = canonical_keys
+        self._ignored_headers = header_names("ignored_headers", ignored_headers)
+        self._redis = None if isinstance(redis_, UpstashStore) else redis_
+        self._ttl = bounds.get("ttl")
+
+    @property
+    def redis(self) -> Any:
+        """The client that was passed in; None after ``from_env``, which is given none.
+
+        The cache does not send its commands through it, and setting it is not supported.
+        """
+        return self._redis
+
+    @property
+    def ttl(self) -> Ttl | None:
+        """The default TTL that was passed in, or that ``from_env`` read; None: 30 days."""
+        return self._ttl
+
+    @classmethod
+    def from_env(
+        cls, environ: Mapping[str, str] | None = None, *, namespace: str | None = None
+    ) -> UpstashRedisCache:
+        """Build the cache that the environment describes (see ``Settings.from_env``).
+
+        Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``, also where
+        neither ``namespace`` nor ``LLM_CACHE_NAMESPACE`` names the namespace.
+        """
+        settings = Settings.from_env(environ, namespace=namespace)
+        store, bounds = configured(settings)
+        return cls(store, ignored_headers=settings.ignored_headers, **bounds)
+
+    def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
+        """Return the stored answer, or None. One command."""
+        return self._lookup(self._question(prompt, llm_string))
+
+    async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
+        """Return the stored answer, or None. One command."""
+        return await self._alookup(self._question(prompt, llm_string))
+
+    def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
+        """Store an answer, unless the policy or the answer itself forbids it. One command."""
+        self._update(self._question(prompt, llm_string), return_val)
+
+    async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
+        """Store an answer, unless the policy or the answer itself forbids it. One command."""
+        await self._aupdate(self._question(prompt, llm_string), return_val)
+
+    def delete(self, prompt: str, llm_string: str) -> bool:
+        """Delete one answer; return whether there was one. One command; raises ``StoreError``.
+
+        The policy around the call counts: its tenant, salt and namespace are part of which answer.
+        """
+        return self._delete(self._question(prompt, llm_string))
+
+    async def adelete(self, prompt: str, llm_string: str) -> bool:
+        """Delete one answer, as ``delete`` does."""
+        return await self._adelete(self._question(prompt, llm_string))
+
+    def _unused(self) -> None:
+        if not self._asked:
+            self._asked = True  # one warning is enough
+            logger.warning(
+                "no call of a model used the cache inside a policy block. If a model was called "
+                "there, give it the cache (cache=... or set_llm_cache); for streams, use cached()"
+            )
+
+    def _question(self, prompt: str, llm_string: str) -> Question:
+        def asked(policy: CachePolicy) -> tuple[str, ...]:
+            if policy.key is not None:
+                return "by its own key", policy.key
+            if not self._canonical_keys:
+                return "as written", prompt, llm_string
+            salted = policy.salt is not None
+            enters = settings(llm_string, self._ignored_headers, salted=salted)
+            return "canonical", conversation_hash(prompt), enters
+
+        return self._about(asked)
+
+
+def _reasons(names: Collection[Reason | str]) -> frozenset[Reason]:
+    several = isinstance(names, Collection) and not isinstance(names, str)
+    if not several or any(name not in list(UNCACHEABLE) for name in names):
+        raise InvalidSettings("do_not_store", names, f"a collection of {sorted(UNCACHEABLE)}")
+    return frozenset(map(Reason, names))

@@ -1,0 +1,186 @@
+"""What Lambda's environment says about AWS: the access key, the region and SSM's address.
+
+boto3 costs a cold start about 300 ms. Lambda's environment holds all that one call needs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any, NamedTuple, TypeAlias
+from urllib.parse import urlsplit
+
+from llm_cache._errors import StoreError
+from llm_cache._upstash.http_exchange import Reply
+from llm_cache._upstash.sigv4 import AccessKey
+
+CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"  # SnapStart sets it instead of an access key
+OK, TOO_MANY, SERVER_ERROR = 200, 429, 500
+_CODE = re.compile(r"(?:[\w.]+#)?([A-Za-z0-9]{1,64})(?::.*)?", re.ASCII)
+_THROTTLED = re.compile("Throttl|TooManyRequests|RequestLimitExceeded|SlowDown")
+LOCAL_HOSTS = ("localhost", "169.254.170.2", "169.254.170.23", "fd00:ec2::23")
+NEEDS_BOTO3 = {
+    "AWS_PROFILE": "a profile of a file",
+    "AWS_DEFAULT_PROFILE": "a profile of a file",
+    "AWS_CONFIG_FILE": "settings in a file",
+    "AWS_SHARED_CREDENTIALS_FILE": "an access key in a file",
+    "AWS_ROLE_ARN": "a role to assume",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "a role to assume",
+    "AWS_CA_BUNDLE": "other certificates",
+    "REQUESTS_CA_BUNDLE": "other certificates",
+}
+
+
+class Failed(Exception):
+    """AWS did not do what it was asked; ``again``: a second attempt may succeed."""
+
+    def __init__(self, why: str, *, again: bool = False) -> None:
+        super().__init__(why)
+        self.again = again
+
+
+class Partition(NamedTuple):
+    """The domains of one set of regions."""
+
+    domain: str
+    dual_stack: str
+
+
+STANDARD = Partition("amazonaws.com", "api.aws")
+GOVERNMENT = "us-gov-"
+PARTITIONS = {
+    "cn-": Partition("amazonaws.com.cn", "api.amazonwebservices.com.cn"),
+    "eusc-": Partition("amazonaws.eu", "api.amazonwebservices.eu"),
+    "us-iso-": Partition("c2s.ic.gov", "api.aws.ic.gov"),
+    "us-isob-": Partition("sc2s.sgov.gov", "api.aws.scloud"),
+    "us-isof-": Partition("csp.hci.ic.gov", "api.aws.hci.ic.gov"),
+    "eu-isoe-": Partition("cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
+}
+"""Partitions by how their regions begin; every other region is in the standard one."""
+
+
+def boto3_is_needed(environ: Mapping[str, str]) -> bool:
+    """Return whether reading SSM takes boto3: off Lambda, and for what ``NEEDS_BOTO3`` lists.
+
+    A file that is the null device is none.
+    """
+    keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+    has_key = all(map(environ.get, keys)) or environ.get(CONTAINER)
+    on_lambda = environ.get("AWS_LAMBDA_FUNCTION_NAME") and region_of(environ) and has_key
+    asked = {environ.get(name) for name in NEEDS_BOTO3} - {None, "", os.devnull}
+    return not on_lambda or bool(asked)
+
+
+def region_of(environ: Mapping[str, str]) -> str:
+    """Return the region; empty: none is set. boto3 reads the first of the two variables alone."""
+    return environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or ""
+
+
+def ssm_url(environ: Mapping[str, str]) -> str:
+    """Return the address of SSM in the region, unless a variable sets another.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
+    """
+    configured = environ.get("AWS_ENDPOINT_URL_SSM") or environ.get("AWS_ENDPOINT_URL")
+    if configured and not _is_on(environ, "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"):
+        return configured
+    region = region_of(environ)
+    found = (partition for start, partition in PARTITIONS.items() if region.startswith(start))
+    partition = next(found, STANDARD)
+    dual = _is_on(environ, "AWS_USE_DUALSTACK_ENDPOINT")
+    # The plain endpoints of GovCloud are FIPS endpoints already.
+    fips = _is_on(environ, "AWS_USE_FIPS_ENDPOINT") and (dual or not region.startswith(GOVERNMENT))
+    name = "ssm-fips" if fips else "ssm"
+    return f"https://{name}.{region}.{partition.dual_stack if dual else partition.domain}"
+
+
+def _is_on(environ: Mapping[str, str], name: str) -> bool:
+    return environ.get(name, "").lower() == "true"
+
+
+Fetch: TypeAlias = Callable[..., Reply]
+"""``blocking.fetch``."""
+
+
+def ask(fetch: Fetch, what: str, url: str, **request: Any) -> dict[str, Any]:
+    """Send one request and return the object of JSON in its reply; raise ``Failed``.
+
+    The error names ``what`` and AWS's error code, and shows nothing else of the reply.
+    """
+    try:
+        reply = fetch(url, **request)
+    except StoreError as error:
+        raise Failed(f"{what}: {error.reason}", again=True) from None
+    told = _object(reply)
+    if reply.status == OK:
+        return told
+    kind = reply.headers.get("x-amzn-errortype") or told.get("__type")
+    code = _CODE.fullmatch(str(kind))
+    again = reply.status >= SERVER_ERROR or reply.status == TOO_MANY
+    again = again or bool(code and _THROTTLED.search(code[1]))
+    raise Failed(f"{what}: {code[1] if kind and code else f'HTTP {reply.status}'}", again=again)
+
+
+def _object(reply: Reply) -> dict[str, Any]:
+    """Return the object in a reply's body; empty: there is none."""
+    with suppress(StoreError):
+        told = reply.json()
+        return told if isinstance(told, dict) else {}
+    return {}
+
+
+def access_key(environ: Mapping[str, str], fetch: Fetch, until: float) -> AccessKey:
+    """Return the access key, from the environment or, under SnapStart, from the container endpoint.
+
+    The endpoint costs one request. Raises ``Failed``, which shows no part of a key.
+    """
+    if key := environ.get("AWS_ACCESS_KEY_ID"):
+        token = environ.get("AWS_SESSION_TOKEN") or None
+        return AccessKey(key, environ.get("AWS_SECRET_ACCESS_KEY", ""), token)
+    url = environ.get(CONTAINER, "")
+    if not _is_trusted(url):
+        raise Failed(f"{CONTAINER} is neither https nor on this machine")
+    headers = {"Accept": "application/json", **_authorization(environ)}
+    told = ask(fetch, CONTAINER, url, method="GET", headers=headers, until=until, direct=True)
+    try:
+        return AccessKey(told["AccessKeyId"], told["SecretAccessKey"], told["Token"])
+    except KeyError:
+        raise Failed(f"{CONTAINER} gave no access key") from None
+
+
+def _authorization(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return the header that the container endpoint wants; its file is read at each call."""
+    name = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
+    if path := environ.get(f"{name}_FILE"):
+        name = f"{name}_FILE"
+        try:
+            token = Path(path).read_text(encoding="utf-8")
+        except (OSError, ValueError) as error:
+            raise Failed(f"{name}: {type(error).__name__}") from None
+    else:
+        token = environ.get(name, "")
+    if not (token.isascii() and token.isprintable()):
+        raise Failed(f"{name} cannot be sent: it is not one line of ASCII")
+    return {"Authorization": token} if token else {}
+
+
+def _is_trusted(url: str) -> bool:
+    """Return whether the endpoint may be asked: over https, or on this machine.
+
+    https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
+    """
+    try:
+        parts = urlsplit(url)
+        host = parts.hostname or ""
+    except ValueError:
+        return False
+    if parts.scheme == "https" or host in LOCAL_HOSTS:
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

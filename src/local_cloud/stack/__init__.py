@@ -1,0 +1,1 @@
+"""The deployed stack, called as its users call it."""

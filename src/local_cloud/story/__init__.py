@@ -1,0 +1,1 @@
+"""The main job, run step by step and printed."""

@@ -1,0 +1,79 @@
+"""What AWS's own translator makes of a template, so that nobody's word is taken for it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from local_cloud.aws.emulator import REGION
+from local_cloud.tools import interpreter
+from upstash_endpoint.children import PartFailed
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from local_cloud.stack.stack import Stack
+
+_TRANSLATE = Path(__file__).with_name("_translate.py")
+
+
+def transformed(template: str, parameters: Mapping[str, str] = {}) -> dict[str, Any]:
+    """Return the transform of a SAM template, in YAML or JSON, that needs no account.
+
+    Raises PartFailed, with what the translator said, for a template that it refuses.
+    """
+    done = subprocess.run(
+        [interpreter("sam"), str(_TRANSLATE)],
+        input=json.dumps([template, dict(parameters)]),
+        env={"AWS_DEFAULT_REGION": REGION},  # it asks for nothing else of AWS
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise PartFailed(f"SAM's translator: {done.stderr}")
+    result: dict[str, Any] = json.loads(done.stdout)
+    return result
+
+
+def due(stack: Stack) -> dict[str, str]:
+    """Return the types, by logical id, of the resources that the stack's own template asks for."""
+    client = stack.aws.client("cloudformation")
+    body = client.get_template(StackName=stack.name, TemplateStage="Original")["TemplateBody"]
+    described = client.describe_stacks(StackName=stack.name)["Stacks"][0]["Parameters"]
+    values = {item["ParameterKey"]: item["ParameterValue"] for item in described}
+    template = transformed(body if isinstance(body, str) else json.dumps(body), values)
+    conditions = template.get("Conditions", {})
+    return {
+        logical: resource["Type"]
+        for logical, resource in template["Resources"].items()
+        if "Condition" not in resource or holds(resource["Condition"], conditions, values)
+    }
+
+
+def holds(name: str, conditions: Mapping[str, Any], values: Mapping[str, str]) -> bool:
+    """Whether a condition of a template holds, given the values of its parameters."""
+
+    def value(of: Any) -> Any:
+        match of:
+            case {"Fn::Not": [inner]}:
+                found: Any = not value(inner)
+            case {"Fn::And": all_of}:
+                found = all(map(value, all_of))
+            case {"Fn::Or": any_of}:
+                found = any(map(value, any_of))
+            case {"Fn::Equals": [left, right]}:
+                found = value(left) == value(right)
+            case {"Condition": other}:
+                found = value(conditions[other])
+            case {"Ref": parameter} if parameter in values:
+                found = values[parameter]
+            case str() | int():
+                found = str(of)
+            case _:
+                raise PartFailed(f"condition {name}: {of} is not understood here")
+        return found
+
+    return bool(value(conditions[name]))

@@ -1,0 +1,154 @@
+"""A process that is forked, or restored from a snapshot, connects anew."""
+
+import subprocess
+import sys
+
+import pytest
+
+from upstash_endpoint.endpoint import UpstashEndpoint
+
+FORKED = """
+import os, sys
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
+
+def peer(store):
+    ((connection, _),) = store._client._blocking._idle
+    return connection.socket.getsockname()
+
+store = UpstashStore(lambda: Credentials(*sys.argv[1:]))
+store.execute(("PING",), 5)
+before = peer(store)
+child = os.fork()
+assert store.execute(("ECHO", f"{child}"), 5) == f"{child}"
+assert (peer(store) == before) == (child != 0)
+os._exit(0) if child == 0 else sys.exit(os.waitpid(child, 0)[1])
+"""
+
+RESTORED = """
+import sys, types
+
+hooks = []
+runtime = types.ModuleType("snapshot_restore_py")
+runtime.register_after_restore = hooks.append
+sys.modules["snapshot_restore_py"] = runtime
+
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
+
+located = []
+store = UpstashStore(lambda: located.append(1) or Credentials(*sys.argv[1:]))
+store.execute(("PING",), 5)
+for hook in hooks:
+    hook()
+store.execute(("PING",), 5)
+print(len(hooks), len(located))
+"""
+
+
+def run(script: str, upstash: UpstashEndpoint, **env: str) -> str:
+    command = [sys.executable, "-W", "error", "-c", script, upstash.url, upstash.token]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=99, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_forked_process_leaves_its_parents_connections_alone(upstash: UpstashEndpoint) -> None:
+    run(FORKED, upstash)
+
+
+@pytest.mark.parametrize(
+    ("kind", "told"), [("snap-start", "1 2"), ("on-demand", "0 1")], ids=["snapstart", "on demand"]
+)
+def test_a_restored_snapshot_connects_anew(upstash: UpstashEndpoint, kind: str, told: str) -> None:
+    assert run(RESTORED, upstash, AWS_LAMBDA_INITIALIZATION_TYPE=kind).strip() == told
+
+
+IN_A_CHILD = """
+import os, sys, threading
+from upstash_redis import Redis
+from langchain_core.outputs import Generation
+from llm_cache import Breaker, CachePolicy, MemoryTier, UpstashRedisCache
+
+breaker, memory = Breaker(failures=1, seconds=1000), MemoryTier(seconds=1000)
+fields = {"namespace": "shop", "breaker": breaker, "memory": memory, "timeout": 20.0}
+cache = UpstashRedisCache(Redis(*sys.argv[1:]), **fields)
+flights, heartbeat = cache._answers.flights, cache._heartbeat
+FLEET = CachePolicy(coalesce="fleet")
+
+def in_the_child(work):
+    child = os.fork()
+    if child == 0:
+        try:
+            work()
+        except BaseException as error:
+            print(repr(error), file=sys.stderr, flush=True)
+            os._exit(1)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
+
+LOCKED = """
+def work():
+    with cache.policy(FLEET) as report:
+        assert cache.lookup("p", "model") is None
+        cache.update("p", "model", [Generation(text="hi")])
+        assert cache.lookup("p", "model")
+    assert report.stored == 1, report
+
+locks = (breaker._lock, memory._lock, flights._lock, heartbeat._lock)
+for lock in locks:
+    lock.acquire()
+in_the_child(work)
+for lock in locks:
+    lock.release()
+"""
+
+OPEN = """
+with breaker._lock:
+    breaker._failures = 1
+try:
+    with breaker.guard():
+        raise OSError
+except OSError:
+    pass
+assert cache.circuit == "open"
+breaker._state = type(cache.circuit).HALF_OPEN  # one command is being tried in the parent
+
+def work():
+    assert cache.circuit == "closed"
+    assert cache.lookup("p", "model") is None
+    cache.clear()
+
+in_the_child(work)
+assert cache.circuit == "half_open"
+"""
+
+FLYING = """
+def others():
+    with cache.policy(CachePolicy(coalesce="process")) as report:
+        assert cache.lookup("p", "model") is None
+    assert report.outcomes[0].seconds < 5, report  # it would wait for 30 seconds
+
+with cache.policy(FLEET):
+    assert cache.lookup("p", "model") is None
+    (flight,) = flights._current.values()
+
+    def work():
+        assert flights._current == {}
+        assert not heartbeat._beats
+        others()
+        cache.update("p", "model", [Generation(text="the child's")])
+
+    leases = Redis(*sys.argv[1:]).keys("shop:lease:*")
+    in_the_child(work)
+    assert Redis(*sys.argv[1:]).keys("shop:lease:*") == leases  # it is the parent's
+    assert flight.lease
+    cache.update("p", "model", [Generation(text="the parent's")])
+assert Redis(*sys.argv[1:]).keys("shop:lease:*") == []
+"""
+
+
+@pytest.mark.parametrize("script", [LOCKED, OPEN, FLYING], ids=["locked", "open", "flying"])
+def test_a_forked_process_starts_fresh(upstash: UpstashEndpoint, script: str) -> None:
+    run(IN_A_CHILD + script, upstash)

@@ -1,0 +1,40 @@
+"""Very many answers in one namespace, put there without asking for each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from langchain_core.outputs import Generation
+from tests.integration.upstash.connection import Connection
+from upstash_redis import Redis
+
+from llm_cache import UpstashRedisCache
+from llm_cache._entries.keys import Keyspace, digest
+from upstash_endpoint.redis_server import RedisServer
+
+ANSWER = [Generation(text="an answer")]
+BATCH = 10_000
+
+
+def fill(server: Connection, namespace: str, like: str, count: int) -> None:
+    """Put ``count`` copies of the entry under the key ``like`` into a namespace."""
+    keys, text = Keyspace(namespace), server.call("GET", like)
+    for start in range(0, count, BATCH):
+        batch = range(start, min(start + BATCH, count))
+        server.pipeline(
+            ("SET", keys.entry(digest(str(number))), text, "EX", 3600) for number in batch
+        )
+
+
+@contextmanager
+def among_many(
+    server: RedisServer, redis: Redis, count: int
+) -> Iterator[tuple[UpstashRedisCache, Connection]]:
+    """Make a cache with a hit among ``count`` answers, beside another namespace with one answer."""
+    cache = UpstashRedisCache(redis, namespace="shop")
+    for each in (cache, UpstashRedisCache(redis, namespace="other")):
+        each.update("p", "model", ANSWER)
+    connection = Connection(server)
+    key = cache._question("p", "model").identified().sealed().key
+    fill(connection, "shop", key, count - 1)
+    yield cache, connection
+    connection.close()

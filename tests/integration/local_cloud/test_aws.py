@@ -1,0 +1,87 @@
+"""A local run must never touch a real account."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+from local_cloud.aws.sam import HERE, start_build
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pytest
+
+    from local_cloud.aws.emulator import Aws
+
+USERS = {
+    "AWS_PROFILE": "production",
+    "AWS_CONFIG_FILE": "/home/user/.aws/config",
+    "AWS_SHARED_CREDENTIALS_FILE": "/home/user/.aws/credentials",
+    "AWS_ACCESS_KEY_ID": "AKIAUSER",
+    "AWS_SECRET_ACCESS_KEY": "secret of the user",
+    "AWS_SESSION_TOKEN": "token of the user",
+    "AWS_ROLE_ARN": "arn:aws:iam::111122223333:role/admin",
+    "AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/token",
+    "AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://127.0.0.1:1/credentials",
+    "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1",
+    "AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:1",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+    "http_proxy": "http://127.0.0.1:1",
+}
+WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
+EMULATED_ACCOUNT = "000000000000"
+
+
+def test_environment_holds_nothing_of_the_users_account(aws: Aws) -> None:
+    environment = aws.environment({**USERS, "PATH": "/bin"})
+
+    assert environment["PATH"] == "/bin"
+    assert environment["AWS_ENDPOINT_URL"] == aws.endpoint_url
+    assert not {"AWS_PROFILE", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL_STS"} & environment.keys()
+    assert {key: value for key, value in environment.items() if USERS.get(key) == value} == {
+        "HTTP_PROXY": USERS["HTTP_PROXY"],  # pip may need it; loopback is excepted
+        "http_proxy": USERS["http_proxy"],
+    }
+
+
+def test_program_in_that_environment_reaches_the_emulated_account(aws: Aws) -> None:
+    asked = [sys.executable, "-W", "ignore", "-c", WHO]
+
+    answer = subprocess.run(
+        asked, env=aws.environment(USERS), capture_output=True, text=True, check=True
+    )
+
+    assert answer.stdout.strip() == EMULATED_ACCOUNT
+
+
+def test_client_of_this_process_ignores_the_users_settings(
+    aws: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in USERS.items():
+        monkeypatch.setenv(name, value)
+
+    assert aws.client("sts").get_caller_identity()["Account"] == EMULATED_ACCOUNT
+    aws.client("ssm").put_parameter(Name="/a", Value="b", Type="SecureString", Overwrite=True)
+
+
+def test_sam_build_sees_no_account_and_no_make_flags(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**USERS, "MAKEFLAGS": "-- PYTHON=/other", "SAM_CLI_X": "1"}.items():
+        monkeypatch.setenv(name, value)
+    printing = tmp_path / "python"
+    printing.write_text("#!/bin/sh\nexec env\n")
+    printing.chmod(0o755)
+    monkeypatch.setattr("local_cloud.aws.sam.interpreter", lambda _: str(printing))
+
+    build = start_build(tmp_path, HERE.copy(tmp_path / "tree"))
+    assert build
+    build.wait()
+
+    environment = dict(line.split("=", 1) for line in build.log.read_text().splitlines())
+    assert not {"AWS_PROFILE", "AWS_ROLE_ARN", "MAKEFLAGS", "SAM_CLI_X"} & environment.keys()
+    assert environment["AWS_ACCESS_KEY_ID"] == "test"
+    assert environment["PYTHON"] == sys.executable

@@ -1,0 +1,157 @@
+"""A deployed stack, used as its callers use it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from local_cloud.lambda_runtime import Deployed
+from local_cloud.stack.stack import Stack
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from local_cloud.aws.emulator import Aws
+
+TEMPLATE = """
+Parameters:
+  Code: {Type: String}
+  Runtime: {Type: String}
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties: {AssumeRolePolicyDocument: {Version: "2012-10-17", Statement: []}}
+  Tiny:
+    Type: AWS::Lambda::Function
+    Properties:
+      Runtime: !Ref Runtime
+      Handler: index.handler
+      Timeout: 7
+      Role: !GetAtt Role.Arn
+      Environment: {Variables: {TOLD: by the template}}
+      Code: {ZipFile: !Ref Code}
+  Version:
+    Type: AWS::Lambda::Version
+    Properties: {FunctionName: !Ref Tiny}
+  Live:
+    Type: AWS::Lambda::Alias
+    Properties: {FunctionName: !Ref Tiny, FunctionVersion: !GetAtt Version.Version, Name: live}
+  Url:
+    Type: AWS::Lambda::Url
+    DependsOn: Live
+    Properties: {AuthType: AWS_IAM, TargetFunctionArn: !Ref Tiny, Qualifier: live}
+  Nightly:
+    Type: AWS::Scheduler::Schedule
+    Properties:
+      ScheduleExpression: cron(0 3 * * ? *)
+      State: DISABLED
+      FlexibleTimeWindow: {Mode: "OFF"}
+      Target: {Arn: !Ref Live, RoleArn: !GetAtt Role.Arn, Input: '{"from": "the schedule"}'}
+Outputs:
+  TinyUrl: {Value: !GetAtt Url.FunctionUrl}
+"""
+CODE = """
+import json, os
+print("initialised")
+calls = 0
+def handler(event, context):
+    global calls
+    calls += 1
+    print("event", json.dumps(event))
+    if "raise" in event:
+        raise LookupError(event["raise"])
+    if "rawPath" in event:
+        return {"statusCode": 201, "body": json.dumps(event)}
+    return {"calls": calls, "env": sorted(os.environ)}
+"""
+
+
+@pytest.fixture(scope="module")
+def stack(aws: Aws) -> Stack:
+    from local_cloud.aws.sam import target  # noqa: PLC0415
+
+    given = {"Code": CODE, "Runtime": target()["Runtime"]}
+    client = aws.client("cloudformation")
+    client.create_stack(
+        StackName="tiny",
+        TemplateBody=TEMPLATE,
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    client.get_waiter("stack_create_complete").wait(StackName="tiny", WaiterConfig={"Delay": 1})
+    return Stack.read(aws, "tiny")
+
+
+def test_function_is_invoked_by_its_logical_id(stack: Stack) -> None:
+    result = stack.invoke("Tiny", {})
+
+    assert result.error is None
+    assert result.payload["calls"] >= 1
+
+
+def test_exception_of_a_function_is_an_error(stack: Stack) -> None:
+    result = stack.invoke("Tiny", {"raise": "nothing there"})
+
+    assert result.error == "Unhandled"
+    assert result.payload["errorMessage"] == "nothing there"
+
+
+def test_function_inherits_nothing_of_the_users_environment(stack: Stack) -> None:
+    environment = stack.invoke("Tiny", {}).payload["env"]
+
+    assert {"TOLD", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"} <= set(environment)
+    assert not {"PYTEST_CURRENT_TEST", "PYTHONPATH", "VIRTUAL_ENV"} & set(environment)
+
+
+def test_signed_request_reaches_the_function_url(stack: Stack) -> None:
+    url = stack.outputs["TinyUrl"] + "ask?x=1"
+
+    response = stack.request("POST", url, body={"q": "é"}, headers={"Cache-Control": "no-cache"})
+
+    event = response.json()
+    assert response.status_code == 201
+    assert (event["rawPath"], event["rawQueryString"]) == ("/ask", "x=1")
+    assert event["headers"]["cache-control"] == "no-cache"
+    assert event["body"] == '{"q": "\\u00e9"}'
+
+
+def test_function_is_told_who_signed(stack: Stack, aws: Aws) -> None:
+    user = aws.client("iam").create_user(UserName="alice")["User"]
+    key = aws.client("iam").create_access_key(UserName="alice")["AccessKey"]
+
+    by = (key["AccessKeyId"], key["SecretAccessKey"])
+    event = stack.request("GET", stack.outputs["TinyUrl"], by=by).json()
+
+    told = event["requestContext"]["authorizer"]["iam"]
+    assert (told["callerId"], told["userArn"]) == (user["UserId"], user["Arn"])
+
+
+def test_unsigned_request_is_forbidden(stack: Stack) -> None:
+    assert stack.request("POST", stack.outputs["TinyUrl"], signed=False).status_code == 403
+
+
+def test_killed_environment_is_replaced_by_a_cold_one(stack: Stack) -> None:
+    stack.invoke("Tiny", {})
+    assert stack.invoke("Tiny", {}).payload["calls"] > 1
+
+    assert stack.kill_environments("Tiny") == 1
+
+    assert stack.invoke("Tiny", {}).payload["calls"] == 1
+
+
+def test_schedule_fires_when_asked_and_again_and_stays_off(stack: Stack, aws: Aws) -> None:
+    for _ in range(2):
+        lines = stack.fire_schedule(seconds=60)
+        assert 'event {"from": "the schedule"}' in "\n".join(lines)
+
+    schedules = aws.client("scheduler").list_schedules()["Schedules"]
+    assert [(schedule["State"]) for schedule in schedules] == ["DISABLED"]
+
+
+def test_deployed_function_is_downloaded_as_it_is(stack: Stack, aws: Aws, tmp_path: Path) -> None:
+    deployed = Deployed.download(aws, stack.physical("Tiny"), "live", tmp_path)
+
+    assert (deployed.task / "index.py").read_text() == CODE
+    assert (deployed.timeout, deployed.version) == (7, "1")
+    assert deployed.variables == {"TOLD": "by the template"}

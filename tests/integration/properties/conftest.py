@@ -1,0 +1,50 @@
+"""How many runs, by the environment's PROFILE; and a server with one connection to it."""
+
+import logging
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+from tests.integration.properties.wire import Database, Time
+
+from upstash_endpoint.redis_server import RedisServer
+
+settings.register_profile(
+    "quick",
+    max_examples=40,
+    stateful_step_count=40,
+    derandomize=True,
+    suppress_health_check=list(HealthCheck),
+)
+settings.register_profile(
+    "nightly",
+    settings.get_profile("quick"),
+    max_examples=500,  # of each test, 2,000 in all
+    stateful_step_count=60,
+    derandomize=False,
+    print_blob=True,
+)
+
+
+@pytest.fixture(autouse=True)
+def profile() -> Iterator[None]:
+    """Only these tests run by the profile: those of other folders keep their own settings."""
+    before = settings.get_current_profile_name()
+    settings.load_profile(os.environ.get("PROFILE", "quick"))
+    yield
+    settings.load_profile(before)
+
+
+@pytest.fixture
+def database(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
+    """The time of flights and of waits is the test's, like that of the caches and the server."""
+    now = Time()
+    monkeypatch.setattr("llm_cache._protocol.in_flight.time", now)
+    monkeypatch.setattr("llm_cache._engine.answers.time", now)
+    # pytest keeps every record of a test: here that is one for every fault of every run
+    for name in ("llm_cache._engine.request", "llm_cache._upstash.breaker"):
+        monkeypatch.setattr(logging.getLogger(name), "disabled", True)
+    database = Database(redis_server, now)
+    yield database
+    database.close()

@@ -1,0 +1,156 @@
+"""A real server whose time the test moves, and the faults between it and the cache."""
+
+import socket
+from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from llm_cache._errors import StoreRefused, StoreTimeout, StoreUnavailable
+from llm_cache._protocol.effects import Command
+from llm_cache._protocol.lookup import STORE
+from llm_cache._protocol.single_flight import TAKE
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import Guard, UpstashStore, unguarded
+from upstash_endpoint.redis_server import RedisServer
+from upstash_endpoint.resp import Failure, Parser, pack
+
+# What is left of each key's time is made shorter: to the server, that is time passing.
+ADVANCE = """
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  local left = redis.call('PTTL', key)
+  if left >= 0 then redis.call('PEXPIRE', key, left - ARGV[1]) end
+end
+"""
+CONTENTS = """
+local found = {}
+for _, key in ipairs(redis.call('KEYS', '*')) do
+  found[#found + 1] = {key, redis.call('GET', key), redis.call('PTTL', key)}
+end
+return found
+"""
+# To the server a second of the test is this many seconds: what passes of its own time while a run
+# lasts is next to nothing, on a busy machine too, and the same steps always end the same.
+SCALE = 1000
+DRIFT = 0.1  # seconds of the test by which the server may be ahead; a run of 100 seconds
+REFUSED, LOST, GARBLED = "refused", "lost", "garbled"  # before it ran; after it ran; after it ran
+GARBAGE: tuple[Any, ...] = (None, "<html>", [], 7, [None], {"error": "no"})
+
+
+class Time:
+    """The monotonic time of a run, in the place of the module ``time``."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """What a key holds, and the milliseconds it has left; less than 0: for ever."""
+
+    text: str
+    left: float
+
+
+class Database:
+    """One connection to the server, since the commands are many."""
+
+    def __init__(self, server: RedisServer, now: Time) -> None:
+        self.time = now
+        self.changed = True  # whether anything may be otherwise than when it was last looked at
+        self._socket = socket.create_connection(("127.0.0.1", server.port))
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._parser = Parser()
+        self.call("AUTH", server.password)
+
+    def call(self, *args: object) -> Any:
+        self.changed |= args[0] != "MGET"
+        self._socket.sendall(pack([str(arg).encode() for arg in args]))
+        while not (replies := list(self._parser.feed(self._socket.recv(65536)))):
+            pass
+        assert not isinstance(replies[0].value, Failure), replies[0].value
+        return _text(replies[0].value)
+
+    def advance(self, seconds: float) -> None:
+        self.time.now += seconds
+        self.call("EVAL", ADVANCE, 0, round(SCALE * 1000 * seconds))
+
+    def contents(self) -> dict[str, Stored]:
+        found = self.call("EVAL", CONTENTS, 0)
+        self.changed = False
+        return {key: Stored(text, left / SCALE) for key, text, left in found}
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class Wire(UpstashStore):
+    """What the caches take for Upstash; ``faults`` says what becomes of the next commands.
+
+    ``executed`` holds what reached the server, with its reply and whether that came through.
+    """
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(lambda: Credentials("https://x.upstash.io", "token"))
+        self.database = database
+        self.faults: deque[str] = deque()
+        self.executed: list[tuple[Command, Any, bool]] = []
+        self.failures = 0
+        self.down = False
+        self._garbage = 0
+
+    def execute(self, command: Any, seconds: float, guard: Guard = unguarded) -> Any:
+        assert seconds > 0
+        with guard(seconds):
+            return self._replied(command)
+
+    def _replied(self, command: Any) -> Any:
+        fault = self.faults.popleft() if self.faults else ""
+        if self.down:
+            raise StoreUnavailable("down")
+        self.failures += bool(fault)
+        if fault == REFUSED:
+            raise StoreRefused("injected")
+        reply = self.database.call(*_scaled(command))
+        self.executed.append((command, reply, not fault))
+        if fault == LOST:
+            raise StoreTimeout("injected")
+        if fault == GARBLED:
+            self._garbage += 1
+            garbage = GARBAGE[self._garbage % len(GARBAGE)]
+            if command[0] == "MGET" and isinstance(garbage, list) and len(garbage) == len(reply):
+                self.executed[-1] = (command, garbage, True)  # nobody can tell it from a reply
+            return garbage
+        return reply
+
+    @contextmanager
+    def faultless(self) -> Iterator[None]:
+        kept, self.faults = self.faults, deque()
+        yield
+        self.faults = kept
+
+
+def _scaled(command: Command) -> Command:
+    """Return the command with its time to live by the server's time."""
+    scaled = list(command)
+    if command[0] == "SET" and "EX" in command:
+        at = command.index("EX") + 1
+    elif command[1] == STORE:
+        at = 3 + int(command[2]) + 1  # its second argument
+    elif command[1] == TAKE:
+        at = len(command) - 2
+        scaled[-1] = int(command[-1]) * SCALE  # the longest that a lease may have left
+    else:
+        return command
+    scaled[at] = int(command[at]) * SCALE
+    return tuple(scaled)
+
+
+def _text(value: object) -> object:
+    if isinstance(value, list):
+        return [_text(item) for item in value]
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,188 @@
+"""The documented Redis users can do what the cache does, and nothing else."""
+
+import re
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from langchain_core.outputs import Generation
+from upstash_redis import Redis
+
+from llm_cache import CacheNamespace, CachePolicy, StoreError, UpstashRedisCache
+from llm_cache._protocol.clearing import Reclaimed
+from llm_cache._protocol.single_flight import RENEW
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
+from upstash_endpoint.endpoint import UpstashEndpoint
+
+NAMESPACE = "shop"
+SETUSER = re.compile(r"^ACL SETUSER (\S+) on >TOKEN (.+)$", re.MULTILINE)
+PAGE = Path(__file__).parents[3] / "docs/security.md"
+USERS = {user: rules.split() for user, rules in SETUSER.findall(PAGE.read_text())}
+EACH_RULE = [(user, rule) for user, rules in USERS.items() for rule in rules]
+ANSWER = [Generation(text="an answer")]
+Work = Callable[[UpstashStore, Redis], None]
+
+
+def store_of(upstash: UpstashEndpoint, redis: Redis, user: str, rules: list[str]) -> UpstashStore:
+    """Make a user by these rules, as the page does, and return a store that has its token."""
+    redis.execute(["ACL", "SETUSER", user, "reset", "on", ">password", *rules])
+    token = str(redis.execute(["ACL", "RESTTOKEN", user, "password"]))
+    redis.execute(["ACL", "LOG", "RESET"])
+    return UpstashStore(lambda: Credentials(upstash.url, token))
+
+
+def denied(redis: Redis) -> list[Any]:
+    """Return what the server has denied, whoever has kept silent about it."""
+    log: Any = redis.execute(["ACL", "LOG"])
+    return [dict(zip(entry[::2], entry[1::2], strict=True))["object"] for entry in log]
+
+
+def answer_questions(store: UpstashStore, redis: Redis) -> None:
+    """Do all that ``ask`` does, and what else a cache without a clear can do."""
+    cache = UpstashRedisCache(store, namespace=NAMESPACE)
+    fleet = CachePolicy(coalesce="fleet")
+    for policy in (CachePolicy(), CachePolicy(tags=("a", "b")), fleet):
+        for prompt in ("first", "second"):
+            with cache.policy(policy):
+                cache.lookup(prompt, "model")
+                cache.update(prompt, "model", ANSWER)
+                cache.lookup(prompt, "model")
+        cache.lookup("first", "model")  # stored under tags that this does not name
+    with cache.policy(fleet):
+        cache.lookup("the model is slow, and fails", "model")
+        for lease in redis.keys(f"{NAMESPACE}:lease:*"):
+            token = str(redis.get(lease)).partition(":")[0]
+            assert store.execute(("EVAL", RENEW, 1, lease, token, 10_000), 5) == 1
+    with cache.policy(fleet):
+        cache.lookup("junk", "model")
+        cache.update("junk", "model", [Generation(text="")])
+    with cache.policy() as report:
+        cache.update("damaged", "model", ANSWER)
+    assert report.last is not None
+    redis.set(report.last.key, "rubbish")
+    cache.lookup("damaged", "model")
+    cache.delete("first", "model")
+
+
+def complete(reclaimed: Reclaimed) -> Reclaimed:
+    if reclaimed.failure:
+        raise reclaimed.failure
+    return reclaimed
+
+
+def flush(store: UpstashStore, redis: Redis) -> None:
+    """Do all that ``flush_cache`` and the command line do."""
+    namespace = CacheNamespace(store, NAMESPACE)
+    cache = UpstashRedisCache(redis, namespace=NAMESPACE)
+    with cache.policy(CachePolicy(tags=("a",))):
+        cache.update("p", "model", ANSWER)
+    complete(namespace.preview("a", seconds=9))
+    namespace.clear("a")
+    complete(namespace.reclaim(seconds=9, dry_run=True))
+    assert complete(namespace.reclaim(seconds=9)).removed == 1
+    namespace.clear()
+
+
+WORK: dict[str, Work] = {"ask": answer_questions, "flush": flush}
+
+
+@pytest.mark.parametrize("user", WORK)
+def test_the_rules_suffice(upstash: UpstashEndpoint, redis: Redis, user: str) -> None:
+    WORK[user](store_of(upstash, redis, user, USERS[user]), redis)
+    assert denied(redis) == []
+    assert redis.keys(f"{NAMESPACE}:*")
+
+
+@pytest.mark.parametrize(("user", "rule"), EACH_RULE)
+def test_no_rule_is_one_too_many(
+    upstash: UpstashEndpoint, redis: Redis, user: str, rule: str
+) -> None:
+    rules = [other for other in USERS[user] if other != rule]
+    with suppress(StoreError):
+        WORK[user](store_of(upstash, redis, user, rules), redis)
+    kept = rule.removeprefix("+").removeprefix("~").removesuffix("*")
+    assert any(name.startswith(kept) for name in denied(redis))
+
+
+FORBIDDEN = [
+    ["FLUSHDB"],
+    ["FLUSHALL"],
+    ["KEYS", "*"],
+    ["RANDOMKEY"],
+    ["DBSIZE"],
+    ["INFO"],
+    ["ACL", "LIST"],
+    ["ACL", "SETUSER", "ask", "+@all", "~*"],
+    ["SCRIPT", "FLUSH"],
+    ["PUBLISH", "channel", "x"],
+    ["DUMP", "shop:epoch"],
+    ["RENAME", "shop:epoch", "shop:epoch:x"],
+    ["EXPIRE", "shop:epoch", "1"],
+    ["SET", "other:entry:1", "x"],
+    ["SET", "shop", "x"],
+    ["SET", "shop2:entry:1", "x"],
+    ["SET", "shop:eu:entry:1", "x"],
+    ["SET", "shop:eu:epoch", "x"],
+    ["MGET", "shop:epoch", "other:epoch"],
+    ["UNLINK", "other:entry:1"],
+    ["EVAL", "return redis.call('FLUSHALL')", "0"],
+    ["EVAL", "return redis.call('GET', 'other:entry:1')", "0"],
+    ["EVAL", "return redis.call('SET', KEYS[1], '')", "1", "other:entry:1"],
+    ["EVAL", "return redis.call('KEYS', '*')", "0"],
+]
+NOT_EVERYONES = {
+    "ask": [
+        *(["SCAN", "0"], ["EXISTS", "shop:epoch"], ["GETRANGE", "shop:entry:1", "0", "9"]),
+        *(["GET", "shop:entry:1"], ["DEL", "shop:epoch"]),
+    ],
+    "flush": [["GET", "shop:entry:1"], ["DEL", "shop:epoch"], ["SET", "shop:lease:1", "x"]],
+}
+NOT_OVER_REST = [["CONFIG", "GET", "*"], ["CONFIG", "SET", "maxmemory", "1"], ["SHUTDOWN"]]
+
+
+@pytest.mark.parametrize("user", WORK)
+def test_nothing_else_is_allowed(upstash: UpstashEndpoint, redis: Redis, user: str) -> None:
+    redis.set("other:entry:1", "theirs")
+    store = store_of(upstash, redis, user, USERS[user])
+    for command in FORBIDDEN + NOT_EVERYONES[user]:
+        with pytest.raises(StoreError, match=r"(?i)NOPERM|ACL failure"):
+            store.execute(tuple(command), 5)
+    for command in NOT_OVER_REST:
+        with pytest.raises(StoreError, match="is not available"):
+            store.execute(tuple(command), 5)
+    assert redis.get("other:entry:1") == "theirs"
+
+
+def test_the_read_only_token_hits_and_stores_nothing_and_raises_nothing(
+    upstash: UpstashEndpoint, redis: Redis
+) -> None:
+    UpstashRedisCache(redis, namespace=NAMESPACE).update("known", "model", ANSWER)
+    before = {key: redis.get(key) for key in redis.keys("*")}
+    read_only = UpstashStore(lambda: Credentials(upstash.url, upstash.read_only_token))
+    cache = UpstashRedisCache(read_only, namespace=NAMESPACE)
+    with cache.policy(CachePolicy(coalesce="fleet", tags=("a",))) as report:
+        for prompt in ("known", "new"):
+            assert cache.lookup(prompt, "model") is None  # "known" has not this tag
+            cache.update(prompt, "model", ANSWER)
+    assert report.stored == 0
+    assert cache.lookup("known", "model") == ANSWER
+    assert {key: redis.get(key) for key in redis.keys("*")} == before
+
+
+def test_a_token_that_is_no_longer_in_force_is_a_miss(
+    upstash: UpstashEndpoint, redis: Redis
+) -> None:
+    store = store_of(upstash, redis, "ask", USERS["ask"])
+    cache = UpstashRedisCache(store, namespace=NAMESPACE)
+    cache.update("p", "model", ANSWER)
+    redis.execute(["ACL", "DELUSER", "ask"])
+    with cache.policy() as report:
+        assert cache.lookup("p", "model") is None
+    assert report.errors == 1
+
+
+def test_the_readme_makes_a_user_for_each_function() -> None:
+    assert USERS.keys() == WORK.keys()

@@ -1,0 +1,71 @@
+from pathlib import Path
+
+import httpx
+import pytest
+
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.meter import Reading
+from upstash_endpoint.redis_server import RedisServer
+
+
+def test_meter_counts_what_passes(http: httpx.Client, endpoint: UpstashEndpoint) -> None:
+    http.post("/", content=b'["SET","k","v"]')
+    http.get("/get/k")
+    assert endpoint.meter.read() == Reading(
+        requests=2,
+        commands=2,
+        bytes_in=len('/["SET","k","v"]/get/k'),
+        bytes_out=len('{"result":"OK"}{"result":"v"}'),
+        connections=1,
+        recent=(("SET", "k", "v"), ("get", "k")),
+    )
+
+
+def test_batch_is_one_request_of_many_commands(
+    http: httpx.Client, endpoint: UpstashEndpoint
+) -> None:
+    http.post("/pipeline", json=[["PING"]] * 3)
+    http.post("/multi-exec", json=[["PING"]] * 4)
+    reading = endpoint.meter.read()
+    assert (reading.requests, reading.commands) == (2, 7)
+
+
+def test_meter_starts_again_at_zero(http: httpx.Client, endpoint: UpstashEndpoint) -> None:
+    http.get("/ping")
+    endpoint.meter.reset()
+    assert endpoint.meter.read() == Reading()
+
+
+def test_callers_who_reconnect_show(endpoint: UpstashEndpoint) -> None:
+    for _ in range(3):
+        httpx.get(f"{endpoint.url}/ping?_token={endpoint.token}")
+    assert endpoint.meter.read().connections == 3
+
+
+@pytest.fixture
+def spawned(redis: RedisServer, tmp_path: Path) -> UpstashEndpoint:
+    return UpstashEndpoint.spawn(redis, token="t", read_only_token="ro", log=tmp_path / "log")
+
+
+def test_endpoint_in_its_own_process_is_metered_from_outside(spawned: UpstashEndpoint) -> None:
+    with spawned:
+        assert httpx.get(f"{spawned.url}/set/k/ü?_token=t").json() == {"result": "OK"}
+        assert httpx.get(f"{spawned.url}/get/k?_token=ro").json() == {"result": "ü"}
+        reading = spawned.meter.read()
+        assert (reading.requests, reading.recent) == (2, (("set", "k", "ü"), ("get", "k")))
+        spawned.meter.reset()
+        assert spawned.meter.read() == Reading()
+
+
+def test_endpoint_in_its_own_process_stops(spawned: UpstashEndpoint) -> None:
+    spawned.stop()
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{spawned.url}/ping?_token=t")
+
+
+def test_endpoint_in_this_process_stops_and_its_port_is_free_again(redis: RedisServer) -> None:
+    with UpstashEndpoint.start(redis) as endpoint, httpx.Client(base_url=endpoint.url) as kept:
+        assert kept.get(f"/ping?_token={endpoint.token}").status_code == 200
+    port = int(endpoint.url.rsplit(":", 1)[1])
+    with UpstashEndpoint.start(redis, port=port) as again:
+        assert again.url == endpoint.url

@@ -1,0 +1,46 @@
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from upstash_endpoint.resp import Failure, Parser, Reply, Status, pack
+
+
+def test_command_is_packed_as_an_array_of_strings() -> None:
+    assert pack([b"SET", b"k\r\n", b""]) == b"*3\r\n$3\r\nSET\r\n$3\r\nk\r\n\r\n$0\r\n\r\n"
+
+
+@given(st.lists(st.integers(0, 60)))
+def test_replies_are_the_same_however_the_bytes_arrive(cuts: list[int]) -> None:
+    stream = b"+OK\r\n$6\r\na\r\nb\r\n\r\n*3\r\n:-7\r\n$-1\r\n*1\r\n-ERR a\r\n*-1\r\n*0\r\n"
+    parser, edges = Parser(), [0, *sorted(cuts), len(stream)]
+    replies = [
+        reply
+        for start, end in itertools.pairwise(edges)
+        for reply in parser.feed(stream[start:end])
+    ]
+    assert [reply.value for reply in replies] == [
+        b"OK",
+        b"a\r\nb\r\n",
+        [-7, None, [b"ERR a"]],
+        None,
+        [],
+    ]
+    assert b"".join(reply.raw for reply in replies) == stream
+
+
+def test_status_string_and_error_are_told_apart() -> None:
+    replies = list(Parser().feed(b"+OK\r\n$2\r\nOK\r\n-OK\r\n"))
+    assert [type(reply.value) for reply in replies] == [Status, bytes, Failure]
+
+
+@pytest.mark.parametrize("garbage", [b"HTTP/1.1 200 OK\r\n", b"$x\r\n", b":\r\n"])
+def test_bytes_that_are_not_resp2_are_an_error(garbage: bytes) -> None:
+    with pytest.raises(ValueError, match=r"not RESP2|invalid literal"):
+        list(Parser().feed(garbage))
+
+
+@given(st.binary())
+def test_reply_of_our_own_reads_back(value: bytes) -> None:
+    assert list(Parser().feed(Reply.string(value).raw)) == [Reply(value, Reply.string(value).raw)]

@@ -1,0 +1,153 @@
+"""Which module may import what, and what the package offers."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import llm_cache
+
+PACKAGE = Path(llm_cache.__file__).parent
+VOCABULARY = {"_checks", "_errors", "_reasons", "_report", "_version"}  # every package may use it
+BELOW = {"_config", "_entries", "_policy", "_protocol", "_upstash"}
+ALLOWED = {
+    "_entries": set[str](),
+    "_policy": {"_entries"},
+    "_config": {"_entries", "_policy"},
+    "_protocol": {"_entries", "_policy"},
+    "_upstash": {"_config", "_entries", "_protocol"},
+    "_engine": BELOW,
+    "_langchain": BELOW | {"_engine"},
+    "_functions": BELOW | {"_engine"},
+    "_observe": {"_config"},
+    "_admin": BELOW - {"_policy"},
+}
+THIRD_PARTY = {
+    "_upstash.client": {"upstash_redis"},
+    "_upstash.store": {"snapshot_restore_py"},
+    "_upstash.trust": {"certifi"},
+    "_upstash.credentials": {"aws_lambda_powertools", "botocore"},
+    "_entries.protection": {"cryptography"},
+    "_langchain.cache": {"langchain_core"},
+    "_langchain.chunks": {"langchain_core"},
+    "_langchain.codec": {"langchain_core"},
+    "_langchain.hit_metadata": {"langchain_core"},
+    "_langchain.parsed_output": {"langchain_core", "pydantic"},
+    "_langchain.schema_key": {"pydantic"},
+    "_langchain.stale_fallback": {"langchain_core"},
+    "_langchain.stream_call": {"langchain_core"},
+    "_langchain.streaming": {"langchain_core"},
+    "_langchain.uncacheable": {"langchain_core"},  # for types alone
+    "_observe.metrics": {"aws_lambda_powertools"},
+    "_observe.tracing": {"aws_lambda_powertools"},
+}
+
+
+def dotted(module: Path) -> str:
+    parts = module.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(parts)
+
+
+def imports(module: Path) -> Iterator[str]:
+    """Yield the full name of each module that ``module`` imports, types included."""
+    for node in ast.walk(ast.parse(module.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield from (
+                f"{node.module}.{alias.name}" if is_package(node.module) else node.module
+                for alias in node.names
+            )
+
+
+def is_package(name: str) -> bool:
+    return (PACKAGE.parent / name.replace(".", "/")).is_dir()
+
+
+MODULES = {dotted(path): sorted(set(imports(path))) for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+def inside(module: str) -> list[str]:
+    names = [name for name in MODULES[module] if name.startswith("llm_cache.")]
+    return [name.removeprefix("llm_cache.") for name in names]
+
+
+def package_of(module: str) -> str:
+    return module.partition(".")[0]
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "__init__"])
+def test_module_imports_only_packages_that_its_own_may_use(module: str) -> None:
+    package = package_of(module)
+    allowed = ALLOWED.get(package, set()) | VOCABULARY | {package}
+    assert {package_of(name) for name in inside(module)} <= allowed
+
+
+def test_table_of_arrows_names_every_package() -> None:
+    packages = {path.parent.name for path in PACKAGE.glob("*/__init__.py")}
+    assert packages == set(ALLOWED)
+
+
+def test_no_modules_import_each_other() -> None:
+    TopologicalSorter({name: inside(name) for name in MODULES if name != "__init__"}).prepare()
+
+
+def test_init_files_of_packages_are_empty() -> None:
+    assert not [path for path in PACKAGE.glob("*/__init__.py") if path.stat().st_size]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_third_party_packages_are_imported_at_the_edges_alone(module: str) -> None:
+    names = {name.partition(".")[0] for name in MODULES[module]}
+    third_party = names - set(sys.stdlib_module_names) - {"llm_cache"}
+    assert third_party == THIRD_PARTY.get(module, set())
+
+
+def loaded_by(statement: str) -> set[str]:
+    """Run ``statement`` in a fresh interpreter; return the top-level modules it loaded."""
+    script = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"
+    run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    return set(run.stdout.split())
+
+
+def test_importing_the_package_loads_no_third_party_package() -> None:
+    heavy = {"langchain_core", "upstash_redis", "httpx", "boto3", "pydantic"}
+    assert not heavy & loaded_by("import llm_cache")
+
+
+def test_clearing_never_loads_langchain() -> None:
+    loaded = loaded_by("from llm_cache import CacheNamespace; import llm_cache._admin.cli")
+    assert "upstash_redis" in loaded
+    assert not {"langchain_core", "pydantic", "langsmith"} & loaded
+
+
+def test_who_has_not_connected_has_not_loaded_what_connects() -> None:
+    assert "httpcore" not in loaded_by("from llm_cache import CacheNamespace, UpstashRedisCache")
+
+
+def test_the_cache_itself_does_not_load_what_language_models_need() -> None:
+    loaded = loaded_by("from llm_cache import UpstashRedisCache")
+    assert "langchain_core" in loaded
+    assert not {"langsmith", "tenacity", "boto3"} & loaded
+
+
+def test_a_response_is_cached_without_langchain() -> None:
+    loaded = loaded_by("from llm_cache import ResponseCache, CacheMetrics, uncacheable")
+    assert "upstash_redis" in loaded
+    assert not {"langchain_core", "pydantic", "langsmith", "boto3"} & loaded
+
+
+def test_every_public_name_is_there_and_sorted() -> None:
+    names = [name for name in llm_cache.__all__ if not name.startswith("__")]
+    assert names == sorted(names)
+    assert all(getattr(llm_cache, name).__name__ == name for name in names)
+    assert dir(llm_cache) == sorted(llm_cache.__all__)
+
+
+def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
+        _ = llm_cache.Nonsense

@@ -1,0 +1,201 @@
+"""Structured output that came parsed: what becomes of a caller's own class on the way to Redis."""
+
+import json
+import uuid
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from enum import Enum
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    SecretStr,
+    computed_field,
+    field_validator,
+)
+
+from llm_cache._entries.envelope import Entry
+from llm_cache._langchain.codec import read, serialize
+
+
+def revived(parsed: Any, content: str = "") -> Any:
+    """Return what of a parsed object comes back; None: it is not stored."""
+    message = AIMessage(content, additional_kwargs={"parsed": parsed, "refusal": None})
+    texts = serialize([ChatGeneration(message=message)])
+    assert message.additional_kwargs["parsed"] is parsed
+    if texts is None:
+        return None
+    (found,) = read(Entry({"": "e"}, 0.0, 1, tuple(json.loads(text) for text in texts)))
+    assert isinstance(found, ChatGeneration)
+    assert found.message.additional_kwargs.keys() == {"parsed", "refusal"}
+    return found.message.additional_kwargs["parsed"]
+
+
+class Colour(Enum):
+    RED = "red"
+
+
+class Item(BaseModel):
+    name: str
+    price: Decimal
+    colour: Colour = Colour.RED
+    made: datetime = datetime(2026, 1, 2, tzinfo=timezone(timedelta(hours=2)))
+    marks: frozenset[int] = frozenset({1, 2})
+
+
+class Order(BaseModel):
+    id: uuid.UUID
+    items: list[Item]
+    raw: bytes = b"text"
+    note: str | None = None
+
+
+class ByAlias(BaseModel):
+    the_name: str = Field(alias="theName")
+
+
+class ByName(BaseModel):
+    the_name: str = Field(serialization_alias="theName")
+
+
+class Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    width: int
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def area(self) -> int:
+        return self.width**2
+
+
+@pytest.mark.parametrize(
+    "parsed",
+    [
+        Order(id=uuid.uuid4(), items=[Item(name="a \u00e9", price=Decimal("1.10"))]),
+        ByAlias(theName="a"),
+        ByName(the_name="a"),
+        Strict(width=2),
+    ],
+    ids=lambda parsed: type(parsed).__name__,
+)
+def test_a_parsed_object_comes_back_as_the_dict_that_makes_an_equal_one(parsed: BaseModel) -> None:
+    fields = revived(parsed)
+    assert type(fields) is dict
+    assert type(parsed)(**fields) == parsed
+
+
+class Secret(BaseModel):
+    word: SecretStr
+
+
+class Loose(BaseModel):
+    value: Any
+
+
+class Exact(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    made: datetime
+
+
+class Grows(BaseModel):
+    name: str
+
+    @field_validator("name")
+    @classmethod
+    def longer(cls, name: str) -> str:
+        return name + "!"
+
+
+class Private(BaseModel):
+    _count: int = PrivateAttr(default=0)
+
+
+class TwoNames(BaseModel):
+    name: str = Field(validation_alias=AliasChoices("a", "b"))
+
+
+class Fails(BaseModel):
+    @field_validator("*", mode="before")
+    @classmethod
+    def fail(cls, _: Any) -> Any:
+        raise AttributeError("no such thing")
+
+    name: str
+
+
+class Holder(BaseModel):
+    held: list[Private]
+    name: SecretStr
+
+
+class Remembers(BaseModel):
+    name: str
+    _asked: str = PrivateAttr(default="")
+
+    def model_post_init(self, _: Any, /) -> None:
+        self._asked = str(uuid.uuid4())
+
+
+WRITTEN: dict[str, tuple[type[BaseModel], str]] = {
+    "a validator that changes what it is given": (Grows, '{"name": "a"}'),
+    "a secret": (Secret, '{"word": "s"}'),
+    "names for validation alone": (TwoNames, '{"b": "x"}'),
+    "private attributes": (Remembers, '{"name": "a"}'),
+    "private attributes within": (Holder, '{"held": [{}], "name": "a"}'),
+}
+
+
+@pytest.mark.parametrize(("kind", "content"), WRITTEN.values(), ids=WRITTEN)
+def test_what_the_model_wrote_makes_an_equal_object(kind: type[BaseModel], content: str) -> None:
+    parsed = kind(**json.loads(content))
+    fields = revived(parsed, content)
+    assert fields == json.loads(content)
+    assert kind(**fields).model_dump() == parsed.model_dump()
+
+
+def test_a_private_attribute_is_no_part_of_the_answer() -> None:
+    private = Private()
+    private._count = 1
+    assert revived(private) == {}
+
+
+def test_what_the_model_wrote_of_something_else_is_not_taken_for_the_object() -> None:
+    assert revived(ByName(the_name="a"), '{"the_name": "b"}') == {"the_name": "a"}
+    assert revived(Grows(name="a"), '{"name": "b"}') is None
+    assert revived(Grows(name="a"), "no JSON") is None
+
+
+@pytest.mark.parametrize(
+    "parsed",
+    [
+        Secret(word=SecretStr("s")),
+        Loose(value=Item(name="a", price=Decimal(1))),
+        Loose(value=(1, 2)),
+        Loose(value=float("nan")),
+        Loose(value=object()),
+        Exact(made=datetime.now(tz=UTC)),
+        Grows(name="a"),
+        TwoNames(a="x"),  # type: ignore[call-arg]
+        Fails.model_construct(name="a"),
+        object(),
+    ],
+    ids=lambda parsed: type(parsed).__name__,
+)
+def test_an_object_that_its_class_would_not_make_again_is_not_stored(parsed: object) -> None:
+    assert revived(parsed) is None
+
+
+@pytest.mark.parametrize("parsed", [{"a": 1}, None, "text", [1]])
+def test_what_is_json_already_comes_back_as_it_was(parsed: object) -> None:
+    message = AIMessage("{}", additional_kwargs={"parsed": parsed})
+    texts = serialize([ChatGeneration(message=message)]) or ()
+    assert json.loads(texts[0])["message"]["fields"]["additional_kwargs"] == {"parsed": parsed}
