@@ -7,7 +7,7 @@ LlmCacheError
 ├── CacheMiss                       nothing to return, and the policy wants no model call
 ├── Uncacheable                     the call has no key, since it looks like another
 ├── UnreadableEntry                 stored bytes that are not an entry of this version
-│   └── ForgedEntry                 an entry that no key of the cache has sealed, or not for its key
+│   └── ForgedEntry                 an entry that was altered, moved or never protected
 └── StoreError                      Upstash did not do what it was asked
     ├── StoreTimeout                no answer within the time allowed
     ├── StoreUnavailable            no connection, or it broke
@@ -89,7 +89,7 @@ class UnreadableEntry(LlmCacheError):
 
 
 class ForgedEntry(UnreadableEntry):
-    """An entry that was altered, moved to another key, or never sealed, where seals are wanted."""
+    """An entry of a protected cache that was altered, moved or never protected."""
 
     reason = Reason.FORGED
 

@@ -28,7 +28,7 @@ class Reason(StrEnum):
     UNREADABLE = "unreadable"
     """The entry is not what the cache wrote, and was deleted."""
     FORGED = "forged"
-    """The entry was altered, moved, or sealed by no key of the cache, and was deleted."""
+    """The entry was altered, moved, or protected by no key of the cache, and was deleted."""
     NOT_READ = "not_read"
     """The policy's mode does not read."""
 

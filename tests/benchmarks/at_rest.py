@@ -14,7 +14,7 @@ from llm_cache import Encryption, Signing, UpstashRedisCache
 
 ROUNDS = 100
 KEY = base64.b64encode(secrets.token_bytes(32)).decode()
-SEALS = {"plain": None, "signed": Signing(KEY), "encrypted": Encryption(KEY)}
+PROTECTIONS = {"plain": None, "signed": Signing(KEY), "encrypted": Encryption(KEY)}
 SIZES = (2, 100)  # KB
 
 
@@ -29,12 +29,14 @@ def measure(at: At) -> list[Table]:
 def of_size(redis: Redis, size: int) -> list[Case]:
     """Return a store and a hit of ``size`` KB for each kind."""
     answer = [Generation(text=prose(size * 1000))]
-    return [case for kind in SEALS for case in of_kind(redis, kind, f"{size} KB", answer)]
+    return [case for kind in PROTECTIONS for case in of_kind(redis, kind, f"{size} KB", answer)]
 
 
 def of_kind(redis: Redis, kind: str, size: str, answer: list[Generation]) -> list[Case]:
     """Return a store and a hit of one kind of entry."""
-    cache = UpstashRedisCache(redis, ttl=600, namespace=f"bench {kind}", seal=SEALS[kind])
+    cache = UpstashRedisCache(
+        redis, ttl=600, namespace=f"bench {kind}", protection=PROTECTIONS[kind]
+    )
     cache.update(size, "model", answer)
 
     def hit(_: str) -> None:

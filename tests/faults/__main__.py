@@ -24,9 +24,9 @@ written by `make faults`. A command may take {TIMEOUT} seconds here, and so may 
 the lease of a fleet is two commands. The client is the published one, over TLS and by a name; the
 server is a real one, and the tokens are of its users.
 
-- `lookup`, `update`, `lease` (a miss of `coalesce="fleet"` and its update) and `sealed` (a miss and
-  an update of a cache that encrypts) raise nothing. An answer that could not be stored has reached
-  its caller all the same.
+- `lookup`, `update`, `lease` (a miss of `coalesce="fleet"` and its update) and `protected` (a miss
+  and an update of a cache that encrypts) raise nothing. An answer that could not be stored has
+  reached its caller all the same.
 - `clear`, `delete` and `reclaim` tell the truth. Who is told an error cannot know whether it ran.
 - Their twins with an `a` are the asynchronous ones.
 - After each, nothing lies in Redis without an expiry (but epochs); what had been stored is still

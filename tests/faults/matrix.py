@@ -75,13 +75,13 @@ class Bench:
             store, namespace="n", timeout=TIMEOUT, lease=5, breaker=never
         )
         self.namespace = CacheNamespace(store, "n")
-        self.sealing = UpstashRedisCache(
-            store, namespace="n", timeout=TIMEOUT, seal=Encryption(KEY), breaker=never
+        self.protecting = UpstashRedisCache(
+            store, namespace="n", timeout=TIMEOUT, protection=Encryption(KEY), breaker=never
         )
 
     def allow(self, seconds: float) -> None:
         """Let each command take so long."""
-        self.cache._timeout = self.sealing._timeout = seconds
+        self.cache._timeout = self.protecting._timeout = seconds
 
     def clear_patiently(self) -> None:
         """Clear the namespace before anything is wrong, whatever a clear may take otherwise."""
@@ -133,9 +133,9 @@ async def lease(bench: Bench) -> str:
     return found
 
 
-async def sealed(bench: Bench) -> str:
-    await bench.lookup("new", bench.sealing)
-    await bench.update("new", ANSWER, bench.sealing)
+async def protected(bench: Bench) -> str:
+    await bench.lookup("new", bench.protecting)
+    await bench.update("new", ANSWER, bench.protecting)
     return "nothing raised"
 
 
@@ -178,7 +178,7 @@ _EACH = {
     "lookup": (lookup, 0, 1),
     "update": (update, 1, 1),
     "lease": (lease, 1, 2),  # for the lease, and to store
-    "sealed": (sealed, 1, 1),
+    "protected": (protected, 1, 1),
     "clear": (clear, 0, 1),
     "delete": (delete, 0, 1),
 }

@@ -103,7 +103,7 @@ def cleared_by_tag(caller: Caller, server: Connection) -> None:
 
 
 def key_of(caller: Caller) -> str:
-    return caller.cache._question(QUESTION, MODEL).identified().sealed().key
+    return caller.cache._question(QUESTION, MODEL).identified().protected().key
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +137,8 @@ CASES: dict[str, Case] = {
     "delete": Case(answered, (ANSWERED, UNANSWERED)),
     "reclaim": Case(cleared, (ANSWERED,)),
     "reclaim of a tag": Case(cleared_by_tag, (ANSWERED,)),
-    "sealed update": Case(others, (UNANSWERED, UNANSWERED, RENEWED)),
-    "sealed clear of a tag": Case(answered, (ANSWERED, UNANSWERED)),
+    "protected update": Case(others, (UNANSWERED, UNANSWERED, RENEWED)),
+    "protected clear of a tag": Case(answered, (ANSWERED, UNANSWERED)),
     "asynchronous lookup": Case(answered, (ANSWERED, ANSWERED)),
     "asynchronous update": Case(others, (UNANSWERED, UNANSWERED, RENEWED)),
     "asynchronous lease": Case(others, (UNANSWERED, UNANSWERED, LEASED, RENEWED)),

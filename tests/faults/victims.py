@@ -65,17 +65,17 @@ class Caller:
     """One who uses the cache, and tells what comes of it."""
 
     def __init__(self, job: Job, *, lease: float = LEASE) -> None:
-        sealed, flushed = job.operation.startswith("sealed"), job.operation == "flush"
-        seal = Encryption(KEYS) if sealed else None
+        protected, flushed = job.operation.startswith("protected"), job.operation == "flush"
+        protection = Encryption(KEYS) if protected else None
         self.store = UpstashStore(lambda: Credentials(job.url, job.token))
         self.cache = UpstashRedisCache(
             self.store,
             namespace=None if flushed else "shop",
             lease=lease,
             timeout=PATIENT,
-            seal=seal,
+            protection=protection,
         )
-        self.namespace = CacheNamespace(self.store, self.cache._keys.prefix, seal=seal)
+        self.namespace = CacheNamespace(self.store, self.cache._keys.prefix, protection=protection)
 
     def lookup(self, question: str = QUESTION, policy: CachePolicy = RED) -> str | None:
         """Return the text of an answer."""
@@ -135,8 +135,8 @@ PERFORM: dict[str, Callable[[Caller], Any]] = {
     "delete": lambda c: c.cache.delete(QUESTION, MODEL),
     "reclaim": reclaim,
     "reclaim of a tag": reclaim,
-    "sealed update": lambda c: c.ask(RED, NEW),
-    "sealed clear of a tag": lambda c: c.cache.clear(tag="red"),
+    "protected update": lambda c: c.ask(RED, NEW),
+    "protected clear of a tag": lambda c: c.cache.clear(tag="red"),
     "asynchronous lookup": lambda c: c.aask(RED, None),
     "asynchronous update": lambda c: c.aask(RED, NEW),
     "asynchronous lease": lambda c: c.aask(FLEET, NEW),

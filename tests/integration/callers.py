@@ -127,7 +127,7 @@ class Caller:
             if found is not None:
                 self.world.served(self, found)
                 return
-            yield from self._compute(asked.identified().sealed())
+            yield from self._compute(asked.identified().protected())
         while self.process.left:
             yield from self.process.left.pop()
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_cache._checks import instance
-from llm_cache._config.checks import seal_or_none
+from llm_cache._config.checks import protection_or_none
 from llm_cache._config.settings import Settings
 from llm_cache._entries.keys import Keyspace, random_token
 from llm_cache._protocol import clearing
@@ -28,7 +28,7 @@ class CacheNamespace:
     """One namespace of the cache, to be cleared and its memory reclaimed.
 
     ``clear`` raises ``StoreError``; ``reclaim`` and ``preview`` return it as ``failure``, with how
-    far they came. ``seal`` is the cache's, which keys the names of tags.
+    far they came. ``protection`` is the cache's, which keys the names of tags.
     """
 
     def __init__(
@@ -36,11 +36,11 @@ class CacheNamespace:
         store: UpstashStore,
         namespace: str,
         *,
-        seal: Names | None = None,
+        protection: Names | None = None,
     ) -> None:
         self._store = instance("store", store, UpstashStore, "an UpstashStore; see from_env()")
         self._keys = Keyspace(namespace)
-        self._seal = seal_or_none(seal)
+        self._protection = protection_or_none(protection)
 
     @classmethod
     def from_env(
@@ -100,8 +100,8 @@ class CacheNamespace:
 
     def _knowing(self, *names: str | None) -> Keyspace:
         """Return keys that know the names; without one, no secret is needed."""
-        seal = self._seal or self._store.secrets().seal if any(names) else None
-        return self._keys.under(seal.names) if seal else self._keys
+        protection = self._protection or self._store.secrets().protection if any(names) else None
+        return self._keys.under(protection.names) if protection else self._keys
 
     def _execute(self, command: Command) -> Any:
         return self._store.execute(command, COMMAND_TIMEOUT)

@@ -52,11 +52,11 @@ def header_names(name: str, value: object) -> frozenset[str]:
     return frozenset(map(str.lower, names))
 
 
-def seal_or_none(seal: T) -> T:
-    """Return ``seal`` if it is one, or None; raise ``InvalidSettings``, which shows no key."""
-    if seal is None:
-        return seal
+def protection_or_none(protection: T) -> T:
+    """Return ``protection``, or raise ``InvalidSettings``, which shows no key."""
+    if protection is None:
+        return protection
     from llm_cache._entries.protection import Encryption, Signing
 
     accepted = "Signing(keys), Encryption(keys), or None"
-    return instance("seal", seal, Signing | Encryption, accepted, secret=True)
+    return instance("protection", protection, Signing | Encryption, accepted, secret=True)

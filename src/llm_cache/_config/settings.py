@@ -30,7 +30,7 @@ class Settings:
 
     Where Upstash is comes either from ``url`` and ``token``, or from the names of two SSM
     SecureString parameters, ``url_parameter`` and ``token_parameter``, read on first use. So do the
-    keys of a seal; beside those to encrypt with, those to sign with are not used. Times are
+    keys of a protection; beside those to encrypt with, those to sign with are not used. Times are
     seconds. The keys begin with ``namespace``, so a clear leaves the rest of the database alone.
     """
 
@@ -111,12 +111,12 @@ class Settings:
         return bool(self.encryption_key or self.encryption_key_parameter)
 
     @property
-    def seals(self) -> bool:
+    def protects(self) -> bool:
         """Whether entries are to be encrypted or signed."""
         return self.encrypts or bool(self.signing_key or self.signing_key_parameter)
 
     @property
-    def seal_key(self) -> tuple[str, str | None, str | None]:
+    def protection_key(self) -> tuple[str, str | None, str | None]:
         """The variable of the keys to use, their value, and the parameter that is read instead."""
         if self.encrypts:
             return ENCRYPTION_KEY, self.encryption_key, self.encryption_key_parameter
@@ -125,7 +125,7 @@ class Settings:
     @property
     def max_age(self) -> float | None:
         """How old the secrets get, in seconds; None where none is read from elsewhere."""
-        _, _, key = self.seal_key
+        _, _, key = self.protection_key
         elsewhere = self.url_parameter or self.token_parameter or key
         return self.secrets_max_age if elsewhere else None
 

@@ -83,7 +83,7 @@ class Answers(Generic[A]):
             return None
         try:
             asked = asked.identified()
-            asked = asked.sealed()
+            asked = asked.protected()
             found = yield from self._find(asked, may_wait=may_wait)
         except Uncacheable as error:
             asked.report.add(asked.missed(error.reason, str(error)))
@@ -112,7 +112,7 @@ class Answers(Generic[A]):
             asked = asked.identified()
             seen = scope.recall(asked.identity)
             if seen.epochs is not Unseen.LOOKUP_FAILED:
-                asked = asked.sealed()
+                asked = asked.protected()
             outcome = yield from self._keep(asked, answer, seen)
         except GeneratorExit:  # cancelled; the store may have run, and have released the lease
             self._release(asked, seen.claim)
@@ -138,7 +138,7 @@ class Answers(Generic[A]):
             self.clock,
             self.kind.read,
             self.kind.codec,
-            asked.seal,
+            asked.protection,
         )
         if hit := self._in_memory(asked, wanted):
             return self._served(asked, hit, Reason.MEMORY)

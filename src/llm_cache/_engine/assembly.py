@@ -13,7 +13,7 @@ from llm_cache._upstash.credentials import fetch
 from llm_cache._upstash.store import UpstashStore
 
 if TYPE_CHECKING:
-    from llm_cache._entries.protection import Seal
+    from llm_cache._entries.protection import Protection
 
 
 class Bounds(TypedDict, total=False):
@@ -29,7 +29,7 @@ class Bounds(TypedDict, total=False):
     lease: float
     memory: MemoryTier | None
     breaker: Breaker | None
-    seal: Seal | None
+    protection: Protection | None
     clock: Callable[[], float]
 
 
@@ -38,12 +38,12 @@ def configured(settings: Settings) -> tuple[UpstashStore, Bounds]:
 
     Connects, and reads SSM, on first use and not before.
     """
-    sealed = None
-    if settings.seals:
-        from llm_cache._entries.protection import sealing
+    protected = None
+    if settings.protects:
+        from llm_cache._entries.protection import protecting
 
-        sealed = sealing(encrypts=settings.encrypts)
-    store = UpstashStore(lambda: fetch(settings, sealed), max_age=settings.max_age)
+        protected = protecting(encrypts=settings.encrypts)
+    store = UpstashStore(lambda: fetch(settings, protected), max_age=settings.max_age)
     return store, Bounds(
         ttl=settings.ttl.default,
         namespace=settings.namespace,

@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from llm_cache._checks import function, instance
-from llm_cache._config.checks import seal_or_none
+from llm_cache._config.checks import protection_or_none
 from llm_cache._config.settings import (
     DEFAULT_LEASE,
     DEFAULT_MAX_BYTES,
@@ -41,7 +41,7 @@ from llm_cache._upstash.breaker import Breaker
 from llm_cache._upstash.store import UpstashStore
 
 if TYPE_CHECKING:
-    from llm_cache._entries.protection import Seal
+    from llm_cache._entries.protection import Protection
 
 CLEAR_TIMEOUT = 30.0  # seconds; a FLUSHDB SYNC of a large database takes its time
 _numbers = itertools.count()
@@ -69,8 +69,7 @@ class Cache(Generic[A]):
     - ``memory``: a first tier in the process, off by default
     - ``breaker``: when an Upstash that fails is left alone; None: after 5 failures in a row, for 30
       seconds. Clearing and deleting ask all the same.
-    - ``seal``: ``Signing(keys)`` or ``Encryption(keys)``, so that what is in Redis can be neither
-      altered unseen, nor, of the second, read; off by default
+    - ``protection``: ``Signing(keys)`` or ``Encryption(keys)`` of the entries; off by default
     - ``clock``: the time, in Unix seconds
 
     Constructing raises ``InvalidSettings`` or ``InvalidPolicy``, clearing and deleting raise
@@ -92,7 +91,7 @@ class Cache(Generic[A]):
         lease: float = DEFAULT_LEASE,
         memory: MemoryTier | None = None,
         breaker: Breaker | None = None,
-        seal: Seal | None = None,
+        protection: Protection | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
@@ -102,7 +101,7 @@ class Cache(Generic[A]):
         self._breaker = breaker or Breaker(slow=max(self._timeout / 2, 0.5))
         accepted = "a MemoryTier, as in MemoryTier(seconds=5), or None"
         self._memory = instance("memory", memory, MemoryTier | None, accepted)
-        self._seal = seal_or_none(seal)
+        self._protection = protection_or_none(protection)
         default = DEFAULT_TTL if ttl is None else ttl
         self._answers = Answers(
             kind=kind,
@@ -201,15 +200,15 @@ class Cache(Generic[A]):
                 flush = clearing.flush_database
                 yield from flush(self._keys, token=token, now=now, asynchronous=asynchronous)
             else:
-                seal = self._sealing() if named else None
-                keys = self._keys.under(seal.names) if seal else self._keys
+                protection = self._protecting() if named else None
+                keys = self._keys.under(protection.names) if protection else self._keys
                 yield from clearing.clear(keys, token=token, now=now, tag=tag, tenant=tenant)
         finally:  # after the command, so that no entry read before it comes back
             if self._memory:
                 self._memory.clear()
 
     def _deletion(self, asked: Question) -> Operation[bool]:
-        asked = asked.identified().sealed()
+        asked = asked.identified().protected()
         try:
             return (yield from clearing.delete(asked.keys, asked.hashed))
         finally:
@@ -234,17 +233,17 @@ class Cache(Generic[A]):
     def _about(self, asked: Asked) -> Question:
         self._asked = True
         within, began = scope.current(), time.perf_counter()
-        return Question((self._number, "", ()), self._keys, asked, self._sealing, within, began)
+        return Question((self._number, "", ()), self._keys, asked, self._protecting, within, began)
 
-    def _sealing(self) -> Seal | None:
-        """Return the seal; the secrets are fetched if they are not known."""
+    def _protecting(self) -> Protection | None:
+        """Return the protection; the secrets are fetched if they are not known."""
         secrets = self._store.secrets(_left)
-        return self._seal or secrets.seal
+        return self._protection or secrets.protection
 
     async def _prefetch(self, asked: Question) -> None:
         """Fetch the secrets off the event loop, if they are not known and not left alone.
 
-        What fails is raised again where ``_sealing`` is called: a failed fetch is not repeated
+        What fails is raised again where ``_protecting`` is called: a failed fetch is not repeated
         for ``credentials.FIRST_AGAIN`` seconds.
         """
         if not asked.bypasses:

@@ -18,7 +18,7 @@ from llm_cache._reasons import Reason
 from llm_cache._report import Outcome, Report, Status, Tokens
 
 if TYPE_CHECKING:
-    from llm_cache._entries.protection import Seal
+    from llm_cache._entries.protection import Protection
 
 logger = logging.getLogger(__name__)
 
@@ -29,26 +29,26 @@ Raises ``Uncacheable`` for one that cannot be told apart.
 """
 
 
-Sealing = Callable[[], "Seal | None"]
-"""Returns the seal of the cache, if it has one; raises ``StoreError`` or ``InvalidSettings``."""
+Protecting = Callable[[], "Protection | None"]
+"""Return the protection of the cache, if any; raise ``StoreError`` or ``InvalidSettings``."""
 
 
 class Question(NamedTuple):
     """One call of a cache: what is asked, within the policy and the report around the call.
 
-    ``identified`` hashes what is asked, then ``sealed`` makes its key; both are empty before that.
+    ``identified`` hashes what is asked, then ``protected`` makes its key.
     ``identity`` is what a lookup's memory for its update goes by, in this process alone.
     """
 
     identity: scope.Lookup
     keys: Keyspace
     asked: Asked
-    sealing: Sealing
+    protecting: Protecting
     within: Scope
     began: float
     hashed: str = ""
     key: str = ""
-    seal: Seal | None = None
+    protection: Protection | None = None
 
     def identified(self) -> Question:
         """Return the question with what is asked hashed; raise what ``asked`` does."""
@@ -60,16 +60,18 @@ class Question(NamedTuple):
         identity = (self.identity[0], keys.entry(hashed), tuple(sorted(policy.tags or ())))
         return self._replace(identity=identity, keys=keys, hashed=hashed)
 
-    def sealed(self) -> Question:
-        """Return the question with its key, and its names keyed if there is a seal.
+    def protected(self) -> Question:
+        """Return the question with its key, and its names keyed if there is a protection.
 
-        Raises what ``sealing`` does. Blocks if the secrets are not known.
+        Raises what ``protecting`` does. Blocks if the secrets are not known.
         """
-        seal = self.sealing()
-        if seal is None:
+        protection = self.protecting()
+        if protection is None:
             return self._replace(key=self.identity[1])
-        keys, hashed = self.keys.under(seal.names), keyed(self.hashed, seal.names)
-        return self._replace(keys=keys, hashed=hashed, key=keys.entry(hashed), seal=seal)
+        keys, hashed = self.keys.under(protection.names), keyed(self.hashed, protection.names)
+        return self._replace(
+            keys=keys, hashed=hashed, key=keys.entry(hashed), protection=protection
+        )
 
     @property
     def policy(self) -> CachePolicy:
@@ -92,9 +94,9 @@ class Question(NamedTuple):
         return self.keys.tags(self.policy.tags, self.policy.tenant)
 
     def body(self, head: str, answer: Sequence[str]) -> str:
-        """Return the text of an entry after its epochs, sealed if it is to be."""
-        if self.seal:
-            return self.seal.body(self.key, head, answer)
+        """Return the text of an entry after its epochs, protected if it is to be."""
+        if self.protection:
+            return self.protection.body(self.key, head, answer)
         return envelope.body(head, answer, self.hashed)
 
     def allow_a_model_call(self, why: object) -> None:

@@ -75,7 +75,7 @@ def is_namespace(value: object) -> bool:
 class Keyspace:
     """The keys of one namespace; ``None`` is the whole database, as the drop-in form has it.
 
-    With a ``secret`` (see ``Seal.names``) nobody who lacks it can tell what the keys stand for.
+    A ``secret`` (see ``Protection.names``) keys the hashes, so that no guess can be tested.
     """
 
     namespace: str | None = None

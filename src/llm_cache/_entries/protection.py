@@ -36,7 +36,7 @@ class Names(Protocol):
         """What they are keyed with."""
 
 
-class Seal(Names, Protocol):
+class Protection(Names, Protocol):
     """Writes and reads the entries of a cache in a form that only its keys make."""
 
     def body(self, key: str, head: str, answer: Sequence[str]) -> str:
@@ -100,16 +100,16 @@ class Encryption:
         """Decrypt the answer, which verifies all but the epochs."""
         found, by = _matched(_BOXED, text)
         cipher, epochs, head = _chosen(self._keys, by), found[1], found[3]
-        sealed = _decoded(found.string[found.end() :])
+        protected = _decoded(found.string[found.end() :])
         try:
-            plain = cipher.decrypt(sealed[:NONCE], sealed[NONCE:], _bound(key, head))
+            plain = cipher.decrypt(protected[:NONCE], protected[NONCE:], _bound(key, head))
         except Exception as error:  # InvalidTag, or ValueError for what is too short
             raise ForgedEntry("the answer is of another key, or was altered") from error
         return entries.decode(f'{epochs}{head},"answer":{entries.inflated(plain)}}}')
 
 
-def sealing(*, encrypts: bool) -> Callable[[Keyring], Seal]:
-    """Return what makes a seal of keys; raise ``InvalidSettings`` now if it never could."""
+def protecting(*, encrypts: bool) -> Callable[[Keyring], Protection]:
+    """Return what makes a protection of keys; raise ``InvalidSettings`` now if it never could."""
     if encrypts:
         aes_gcm()
     return Encryption if encrypts else Signing
@@ -121,7 +121,7 @@ def aes_gcm() -> Any:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ImportError as error:
         needed = 'the package cryptography is missing: pip install "lambda-llm-cache[encryption]"'
-        raise InvalidSettings("seal", "Encryption", needed) from error
+        raise InvalidSettings("protection", "Encryption", needed) from error
     return AESGCM
 
 
@@ -130,17 +130,17 @@ def _ring(keys: str | Keyring) -> Keyring:
 
 
 def _matched(form: re.Pattern[str], text: object) -> tuple[re.Match[str], str]:
-    """Return a sealed entry's parts and the id of its key; all of it is ASCII."""
+    """Return a protected entry's parts and the id of its key; all of it is ASCII."""
     found = form.match(text) if isinstance(text, str) and text.isascii() else None
     if found is None:
         entries.decode(text)  # what is no entry at all is unreadable
-        raise ForgedEntry("nobody has sealed it")
+        raise ForgedEntry("nobody has protected it")
     return found, found[2]
 
 
 def _chosen(keys: dict[str, Any], by: str) -> Any:
     if by not in keys:  # no alarm: another process may have a newer key already
-        raise UnreadableEntry("sealed with a key that is not configured")
+        raise UnreadableEntry("protected with a key that is not configured")
     return keys[by]
 
 
@@ -152,7 +152,7 @@ def _decoded(box: str) -> bytes:
 
 
 def _bound(key: str, text: str) -> bytes:
-    """Return what a seal is over, with the key's length before it, so that no two share it."""
+    """Return the text to authenticate: the length of the key, the key, and the text."""
     name = key.encode()
     return b"%d:%b%b" % (len(name), name, text.encode())
 

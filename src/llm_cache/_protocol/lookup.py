@@ -25,7 +25,7 @@ from llm_cache._protocol.effects import Command, Operation
 from llm_cache._reasons import Reason
 
 if TYPE_CHECKING:
-    from llm_cache._entries.protection import Seal
+    from llm_cache._entries.protection import Protection
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ class Wanted(NamedTuple, Generic[T]):
     """Which answer is wanted, what makes it acceptable, and how it is read.
 
     ``clock`` tells the time in Unix seconds. ``read`` turns an entry of ``codec`` into the caller's
-    answer and raises ``UnreadableEntry`` if it cannot. ``seal``: entries must be under it, if any.
+    answer and raises ``UnreadableEntry`` if it cannot. ``protection`` signs or encrypts entries.
     """
 
     keys: Keyspace
@@ -79,7 +79,7 @@ class Wanted(NamedTuple, Generic[T]):
     clock: Callable[[], float]
     read: Callable[[Entry], T]
     codec: str
-    seal: Seal | None = None
+    protection: Protection | None = None
 
     @property
     def key(self) -> str:
@@ -93,7 +93,7 @@ class Wanted(NamedTuple, Generic[T]):
 
     def decode(self, text: object) -> Entry:
         """Read an entry; raise ``UnreadableEntry`` for what the cache has not written."""
-        found = self.seal.decode(self.key, text) if self.seal else entries.decode(text)
+        found = self.protection.decode(self.key, text) if self.protection else entries.decode(text)
         if found.asked not in (None, self.hashed[: entries.ASKED]) or found.codec != self.codec:
             raise UnreadableEntry("the answer of another question, or by another codec")
         return found

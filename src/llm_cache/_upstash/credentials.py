@@ -1,4 +1,4 @@
-"""Where Upstash is, the token it wants, and the keys of a seal, fetched when first needed.
+"""Where Upstash is, the token it wants, and the keys of a protection, fetched when first needed.
 
 Never at import and never kept in the environment: neither a snapshot nor a template holds them.
 They are read anew when they are old, or refused.
@@ -43,14 +43,13 @@ logger = logging.getLogger(__name__)
 class Credentials:
     """The address of an Upstash database, less a user and a password in it, and a token for it.
 
-    ``seal`` is what seals the entries there, if anything does. Two are equal that lead to the same
-    place. Raises ``InvalidSettings`` for an address or a token that is none, by its one of
-    ``names``; the error shows neither.
+    ``protection`` signs or encrypts the entries there. Credentials with the same address and token
+    are equal. Raises ``InvalidSettings`` that names the invalid one by ``names`` and shows neither.
     """
 
     url: str
     token: str = field(repr=False)
-    seal: Any = field(default=None, repr=False, compare=False)
+    protection: Any = field(default=None, repr=False, compare=False)
     names: InitVar[tuple[str, str]] = ("url", "token")
 
     def __post_init__(self, names: tuple[str, str]) -> None:
@@ -58,14 +57,14 @@ class Credentials:
         object.__setattr__(self, "token", rest_token(names[1], self.token))
 
 
-def fetch(settings: Settings, seal: Callable[[Keyring], Any] | None) -> Credentials:
-    """Return the credentials that ``settings`` point at; ``seal`` is made of the keys, if any.
+def fetch(settings: Settings, protection: Callable[[Keyring], Any] | None) -> Credentials:
+    """Return the credentials that ``settings`` point at, and the ``protection`` of their keys.
 
     At most one call of SSM's ``GetParameters``; what the settings hold themselves needs none.
     Raises ``StoreUnavailable`` when SSM does not give them, and ``InvalidSettings``, which names
     the variable and the parameter, for an address, a token or keys that are none.
     """
-    variable, keys, parameter = settings.seal_key
+    variable, keys, parameter = settings.protection_key
     wanted = (settings.url_parameter, settings.token_parameter, parameter)
     named = [name for name in wanted if name]
     values = _from_ssm(named) if named else {}
@@ -74,11 +73,11 @@ def fetch(settings: Settings, seal: Callable[[Keyring], Any] | None) -> Credenti
     if not url or not token:
         raise StoreUnavailable("no URL or no token for Upstash is configured")
     made = None
-    if seal and settings.seals:
+    if protection and settings.protects:
         from llm_cache._entries.keyring import Keyring
 
         keys = values.get(parameter or "", keys)
-        made = seal(Keyring.parse(_told(variable, parameter, variable), keys or ""))
+        made = protection(Keyring.parse(_told(variable, parameter, variable), keys or ""))
     names = (
         _told("LLM_CACHE_URL", settings.url_parameter, URL),
         _told("LLM_CACHE_TOKEN", settings.token_parameter, TOKEN),
@@ -131,7 +130,7 @@ class RefreshableCredentials:
     - A first fetch that failed is tried again after ``FIRST_AGAIN`` seconds, then after twice as
       many, and so on to ``AGAIN``. Until then callers get its error at once.
     - A refresh happens at most once in ``AGAIN`` seconds. It replaces all that was known, the keys
-      of a seal too. A refresh that fails is logged and replaces nothing.
+      of a protection too. A refresh that fails is logged and replaces nothing.
     """
 
     def __init__(

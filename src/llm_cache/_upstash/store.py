@@ -95,7 +95,7 @@ class UpstashStore:
             raise_as_store_error(error)
 
     def secrets(self, within: Within = float) -> Credentials:
-        """Return where Upstash is, and the seal; see ``RefreshableCredentials.get``."""
+        """Return where Upstash is, and the protection; see ``RefreshableCredentials.get``."""
         return self._credentials.get(within)
 
     async def asecrets(self, within: Within = float) -> Credentials:

@@ -1,4 +1,4 @@
-"""Sealed entries in a real server: what is served, what is not, and what can be read there."""
+"""Protected entries in a real server: what is served, what is not, and what can be read there."""
 
 import base64
 import hashlib
@@ -31,7 +31,7 @@ from llm_cache import (
 )
 from llm_cache._admin.cli import main
 from llm_cache._entries.keys import digest, tag_hash
-from llm_cache._entries.protection import Seal
+from llm_cache._entries.protection import Protection
 from llm_cache._protocol.effects import Command
 from llm_cache._upstash import credentials
 from llm_cache._upstash.store import UpstashStore
@@ -40,7 +40,7 @@ from upstash_endpoint.endpoint import UpstashEndpoint
 NEW, OLD = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 ANSWER = [Generation(text="an answer with a marker")]
 LONG = [Generation(text="an answer with a marker " * 500)]
-KINDS: list[Callable[[str], Seal]] = [Signing, Encryption]
+KINDS: list[Callable[[str], Protection]] = [Signing, Encryption]
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 Making = Callable[..., UpstashRedisCache]
@@ -48,10 +48,12 @@ Making = Callable[..., UpstashRedisCache]
 
 @pytest.fixture(params=KINDS)
 def make(redis: Redis, request: pytest.FixtureRequest) -> Making:
-    def sealed(keys: str = NEW, namespace: str = "shop", **options: Any) -> UpstashRedisCache:
-        return UpstashRedisCache(redis, namespace=namespace, seal=request.param(keys), **options)
+    def protected(keys: str = NEW, namespace: str = "shop", **options: Any) -> UpstashRedisCache:
+        return UpstashRedisCache(
+            redis, namespace=namespace, protection=request.param(keys), **options
+        )
 
-    return sealed
+    return protected
 
 
 def keep(
@@ -74,7 +76,7 @@ def told(cache: UpstashRedisCache, policy: CachePolicy | None = None) -> str:
 
 @pytest.mark.parametrize("answer", [ANSWER, LONG])
 @pytest.mark.parametrize("policy", [None, CachePolicy(tags=("red", "blue"), tenant="acme")])
-def test_a_sealed_answer_comes_back(
+def test_a_protectioned_answer_comes_back(
     make: Making, answer: list[Generation], policy: CachePolicy | None
 ) -> None:
     cache = make()
@@ -85,7 +87,7 @@ def test_a_sealed_answer_comes_back(
         assert make().lookup("p", "model") == answer
 
 
-async def test_a_sealed_answer_comes_back_asynchronously(make: Making) -> None:
+async def test_a_protectioned_answer_comes_back_asynchronously(make: Making) -> None:
     cache = make()
     await cache.aupdate("p", "model", ANSWER)
     assert await cache.alookup("p", "model") == ANSWER
@@ -144,7 +146,7 @@ def test_an_answer_copied_to_another_key_is_forged(
     assert told(cache) == "hit"
 
 
-def test_an_answer_that_nobody_has_sealed_is_forged(make: Making, redis: Redis) -> None:
+def test_an_answer_that_nobody_has_protectioned_is_forged(make: Making, redis: Redis) -> None:
     plain, cache = UpstashRedisCache(redis, namespace="shop"), make()
     moved(redis, keep(plain), keep(cache))
     assert told(cache) == "forged"
@@ -168,7 +170,7 @@ def test_a_cleared_answer_can_be_made_current_again_by_who_writes_the_database(
     assert told(cache) == "hit"
 
 
-def test_without_the_seal_a_sealed_cache_is_another(make: Making, redis: Redis) -> None:
+def test_without_the_protection_a_protectioned_cache_is_another(make: Making, redis: Redis) -> None:
     keep(make())
     assert told(UpstashRedisCache(redis, namespace="shop")) == "unknown"
 
@@ -203,7 +205,7 @@ def test_a_clear_of_a_tag_reaches_what_was_stored_before_and_after_a_rotation(
     make(f"{NEW} names:{OLD}").clear(tag="red")
     assert told(both, tagged) == told(both) == "cleared"
     keep(both, policy=tagged)
-    CacheNamespace(UpstashStore.beside(redis), "shop", seal=Signing(OLD)).clear("red")
+    CacheNamespace(UpstashStore.beside(redis), "shop", protection=Signing(OLD)).clear("red")
     assert told(both) == "cleared"
 
 
@@ -213,7 +215,7 @@ def test_a_reclaim_frees_what_was_cleared_by_tag_and_nothing_else(
     cache = make()
     keep(cache, policy=CachePolicy(tags=("red",), salt="1"))
     keep(cache, policy=CachePolicy(tags=("blue",), salt="2"))
-    namespace = CacheNamespace(UpstashStore.beside(redis), "shop", seal=Signing(NEW))
+    namespace = CacheNamespace(UpstashStore.beside(redis), "shop", protection=Signing(NEW))
     assert namespace.preview("red", seconds=30).removed == 1
     namespace.clear("red")
     assert namespace.reclaim(seconds=30).removed == 1
@@ -233,7 +235,7 @@ def everything(redis: Redis) -> str:
 
 @pytest.mark.parametrize("answer", [ANSWER, LONG])
 def test_nothing_of_an_encrypted_answer_is_in_redis(redis: Redis, answer: list[Generation]) -> None:
-    cache = UpstashRedisCache(redis, namespace="shop", seal=Encryption(NEW))
+    cache = UpstashRedisCache(redis, namespace="shop", protection=Encryption(NEW))
     keep(cache, answer)
     stored = everything(redis)
     assert len(stored) > 200
@@ -246,7 +248,7 @@ def guesses(keys: UpstashRedisCache, policy: CachePolicy) -> set[str]:
     """Return the hashes by which the prompt and the tags would be known without a key."""
     plain = UpstashRedisCache(Redis("https://x", "token"), namespace="shop")
     with plain.policy(policy):
-        hashed = plain._question("p", "model").identified().sealed().hashed
+        hashed = plain._question("p", "model").identified().protected().hashed
     return {hashed, tag_hash("invoices"), digest("tag", "invoices")} | {
         hashlib.sha256(text.encode()).hexdigest() for text in ("p", "acme", "invoices")
     }
@@ -276,7 +278,7 @@ def test_without_a_key_such_a_guess_could_be_tested(redis: Redis) -> None:
     assert len(found) == 3
 
 
-def test_those_who_wait_in_the_process_get_a_sealed_answer(make: Making) -> None:
+def test_those_who_wait_in_the_process_get_a_protectioned_answer(make: Making) -> None:
     cache, policy = make(), CachePolicy(coalesce="process", tags=("red",))
     begun, outcomes = threading.Event(), []
 
@@ -297,7 +299,7 @@ def test_those_who_wait_in_the_process_get_a_sealed_answer(make: Making) -> None
     assert [outcome.why for outcome in outcomes] == ["collapsed"]
 
 
-def test_the_first_tier_keeps_an_answer_as_it_is_sealed(
+def test_the_first_tier_keeps_an_answer_as_it_is_protectioned(
     make: Making, upstash: UpstashEndpoint
 ) -> None:
     memory = MemoryTier(seconds=60)
@@ -311,7 +313,7 @@ def test_the_first_tier_keeps_an_answer_as_it_is_sealed(
     assert '"by":' in kept
 
 
-def test_what_sealing_adds_counts_against_max_bytes(make: Making, redis: Redis) -> None:
+def test_what_protecting_adds_counts_against_max_bytes(make: Making, redis: Redis) -> None:
     cache = make(max_bytes=203)
     with cache.policy() as report:
         cache.update("p", "model", ANSWER)
@@ -376,20 +378,20 @@ def plainly(upstash: UpstashEndpoint, **more: str) -> dict[str, str]:
 
 @kinds
 def test_keys_come_from_the_environment(
-    kind: Callable[[str], Seal], upstash: UpstashEndpoint, redis: Redis
+    kind: Callable[[str], Protection], upstash: UpstashEndpoint, redis: Redis
 ) -> None:
     cache = UpstashRedisCache.from_env(plainly(upstash, **{VARIABLES[kind]: f"{NEW} {OLD}\n"}))
     with cache.policy() as report:
         assert cache.lookup("p", "model") is None
         cache.update("p", "model", ANSWER)
     assert report.stored == 1
-    beside = UpstashRedisCache(redis, namespace="shop", seal=kind(f"{NEW} {OLD}"))
+    beside = UpstashRedisCache(redis, namespace="shop", protection=kind(f"{NEW} {OLD}"))
     assert told(beside) == "hit"
 
 
 @kinds
-async def test_an_answer_stored_before_any_lookup_is_sealed_too(
-    kind: Callable[[str], Seal], upstash: UpstashEndpoint, redis: Redis
+async def test_an_answer_stored_before_any_lookup_is_protectioned_too(
+    kind: Callable[[str], Protection], upstash: UpstashEndpoint, redis: Redis
 ) -> None:
     environ = plainly(upstash, **{VARIABLES[kind]: NEW})
     one, other = UpstashRedisCache.from_env(environ), UpstashRedisCache.from_env(environ)
@@ -397,13 +399,13 @@ async def test_an_answer_stored_before_any_lookup_is_sealed_too(
     await other.aupdate("q", "model", ANSWER)
     stored = [json.loads(redis.get(key) or "") for key in redis.keys("*:entry:*")]
     assert [("by" in fields) for fields in stored] == [True, True]
-    cache = UpstashRedisCache(redis, namespace="shop", seal=kind(NEW))
+    cache = UpstashRedisCache(redis, namespace="shop", protection=kind(NEW))
     assert cache.lookup("p", "model") == cache.lookup("q", "model") == ANSWER
 
 
 @kinds
 async def test_keys_come_from_ssm_on_first_use(
-    kind: Callable[[str], Seal], ssm: None, redis: Redis
+    kind: Callable[[str], Protection], ssm: None, redis: Redis
 ) -> None:
     environ = {**NAMED, f"{VARIABLES[kind]}_PARAMETER": "/cache/key"}
     cache, other = (UpstashRedisCache.from_env(environ) for _ in range(2))
@@ -412,7 +414,7 @@ async def test_keys_come_from_ssm_on_first_use(
     key = keep(cache)
     assert key.startswith("shop:entry:")
     assert await other.alookup("p", "model") == ANSWER
-    assert told(UpstashRedisCache(redis, namespace="shop", seal=kind(NEW))) == "hit"
+    assert told(UpstashRedisCache(redis, namespace="shop", protection=kind(NEW))) == "hit"
 
 
 def test_keys_come_from_secrets_manager_by_way_of_ssm(
@@ -507,10 +509,10 @@ def test_beside_a_key_to_encrypt_with_one_to_sign_with_is_not_used(
     cache = UpstashRedisCache.from_env(plainly(upstash, **variables))
     key = keep(cache)
     assert json.loads(redis.get(key) or "").keys() >= {"box"}
-    assert told(UpstashRedisCache(redis, namespace="shop", seal=Encryption(NEW))) == "hit"
+    assert told(UpstashRedisCache(redis, namespace="shop", protection=Encryption(NEW))) == "hit"
 
 
-def test_an_empty_variable_means_no_seal(upstash: UpstashEndpoint, redis: Redis) -> None:
+def test_an_empty_variable_means_no_protection(upstash: UpstashEndpoint, redis: Redis) -> None:
     empty = {f"{name}{end}": "" for name in VARIABLES.values() for end in ("", "_PARAMETER")}
     cache = UpstashRedisCache.from_env(plainly(upstash, **empty))
     assert json.loads(redis.get(keep(cache)) or "").keys() == {
@@ -529,8 +531,8 @@ def test_encryption_without_its_package_is_refused_when_the_cache_is_made(
 
 
 @kinds
-def test_the_command_line_clears_a_tag_of_a_sealed_cache_and_needs_no_cryptography(
-    kind: Callable[[str], Seal],
+def test_the_command_line_clears_a_tag_of_a_protectioned_cache_and_needs_no_cryptography(
+    kind: Callable[[str], Protection],
     upstash: UpstashEndpoint,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -548,7 +550,7 @@ def test_the_command_line_clears_a_tag_of_a_sealed_cache_and_needs_no_cryptograp
 
 @kinds
 async def test_a_tag_is_cleared_before_anything_was_looked_up(
-    kind: Callable[[str], Seal], upstash: UpstashEndpoint
+    kind: Callable[[str], Protection], upstash: UpstashEndpoint
 ) -> None:
     environ = plainly(upstash, **{VARIABLES[kind]: NEW})
     cache, clearing, deleting = (UpstashRedisCache.from_env(environ) for _ in range(3))
@@ -588,14 +590,16 @@ def test_no_key_is_in_a_report_a_log_or_a_repr(
         cache.update("p", "model", ANSWER)
         redis.set(report.outcomes[-1].key, "rubbish")
         cache.lookup("p", "model")
-    question = cache._question("p", "model").identified().sealed()
-    seen = f"{report!r} {caplog.text} {question!r} {cache!r} {vars(cache)!r} {question.seal!r}"
+    question = cache._question("p", "model").identified().protected()
+    seen = (
+        f"{report!r} {caplog.text} {question!r} {cache!r} {vars(cache)!r} {question.protection!r}"
+    )
     raw = [repr(bytes([number]) * 4)[2:-1] for number in (1, 2)]
     names = repr(question.keys.secret)[2:10]
     assert not [secret for secret in (NEW, OLD, *raw, names) if secret in seen]
 
 
-def test_a_seal_is_asked_for_nothing_where_there_is_none(
+def test_a_protection_is_asked_for_nothing_where_there_is_none(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands: list[Command] = []

@@ -474,7 +474,9 @@ def broken(*_: object) -> Any:
     raise RuntimeError("injected")
 
 
-@pytest.fixture(params=["the canonical form", "the key", "the seal", "a prompt that is no text"])
+@pytest.fixture(
+    params=["the canonical form", "the key", "the protection", "a prompt that is no text"]
+)
 def unasked(
     request: pytest.FixtureRequest,
     cache: UpstashRedisCache,
@@ -486,7 +488,7 @@ def unasked(
             monkeypatch.setattr("llm_cache._langchain.cache.conversation_hash", broken)
         case "the key":
             monkeypatch.setattr("llm_cache._engine.request.digest", broken)
-        case "the seal":
+        case "the protection":
             monkeypatch.setattr(cache._store._credentials, "get", broken)
             monkeypatch.setattr(cache._store._credentials, "aget", broken)
         case _:

@@ -26,7 +26,7 @@ from llm_cache import (
 )
 from llm_cache._entries import envelope as entries
 from llm_cache._entries.envelope import Entry
-from llm_cache._entries.protection import Seal
+from llm_cache._entries.protection import Protection
 from llm_cache._errors import Uncacheable
 from llm_cache._policy.cache_control import delta_seconds, directives
 from llm_cache._policy.ttl import MAX_SECONDS, TtlBounds
@@ -34,7 +34,7 @@ from llm_cache._report import Report
 
 KEY = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE="
 SIGNING, ENCRYPTION = Signing(KEY), Encryption(KEY)
-SEALS: tuple[Seal | None, ...] = (None, SIGNING, ENCRYPTION)
+PROTECTIONS: tuple[Protection | None, ...] = (None, SIGNING, ENCRYPTION)
 POLICIES = (
     CachePolicy(),
     CachePolicy(),
@@ -49,38 +49,40 @@ Attack = Callable[[Random], str]
 
 
 class Reader:
-    """A cache of each seal, that reads what an attack has put in Redis."""
+    """A cache of each protection, that reads what an attack has put in Redis."""
 
     def __init__(self) -> None:
         self.store = Canned()
         self.caches = {
-            seal: UpstashRedisCache(
+            protection: UpstashRedisCache(
                 self.store,
                 namespace="n",
-                seal=seal,
+                protection=protection,
                 ttl=1000,
                 clock=lambda: NOW + 1,
-                memory=MemoryTier(seconds=1e-9) if seal is None else None,
+                memory=MemoryTier(seconds=1e-9) if protection is None else None,
             )
-            for seal in SEALS
+            for protection in PROTECTIONS
         }
-        self.texts = {seal: corpus.entries(seal) for seal in SEALS}
-        for seal in SEALS:  # what is imported on first use is no poison's doing
-            for text in self.texts[seal]:
+        self.texts = {protection: corpus.entries(protection) for protection in PROTECTIONS}
+        for protection in PROTECTIONS:  # what is imported on first use is no poison's doing
+            for text in self.texts[protection]:
                 for policy in POLICIES:
-                    self.read(Random(0), seal, text, policy)
+                    self.read(Random(0), protection, text, policy)
         for llm_string in corpus.LLM_STRINGS:  # pydantic imports what makes schemas
             canonical(PROMPT, llm_string)
 
-    def key(self, seal: Seal) -> str:
+    def key(self, protection: Protection) -> str:
         """Return the key of the one question that is asked."""
-        cache = self.caches[seal]
-        return cache._question(PROMPT, SETTINGS).identified().sealed().key
+        cache = self.caches[protection]
+        return cache._question(PROMPT, SETTINGS).identified().protected().key
 
-    def read(self, random: Random, seal: Seal | None, text: Any, policy: CachePolicy) -> str:
+    def read(
+        self, random: Random, protection: Protection | None, text: Any, policy: CachePolicy
+    ) -> str:
         """Look an entry up, and store again what it was; no promise may be broken by it."""
         self.store.text = text
-        cache, found = self.caches[seal], None
+        cache, found = self.caches[protection], None
         with watched() as events, cache.policy(policy) as report:
             try:
                 found = _called(random, cache.lookup, cache.alookup, PROMPT, SETTINGS)
@@ -144,42 +146,42 @@ def _unsigned(reader: Reader) -> Attack:
     return attack
 
 
-def _sealed(reader: Reader, seal: Seal) -> Attack:
-    key = reader.key(seal)
-    said = {text: _said(seal.decode(key, text)) for text in reader.texts[seal]}
+def _protected(reader: Reader, protection: Protection) -> Attack:
+    key = reader.key(protection)
+    said = {text: _said(protection.decode(key, text)) for text in reader.texts[protection]}
 
     def attack(random: Random) -> str:
-        before = random.choice(reader.texts[seal])
+        before = random.choice(reader.texts[protection])
         text = mutations.of_json(random, before)
         with suppress(UnreadableEntry):
-            assert _said(seal.decode(key, text)) == said[before]
-        return reader.read(random, seal, text, random.choice(POLICIES))
+            assert _said(protection.decode(key, text)) == said[before]
+        return reader.read(random, protection, text, random.choice(POLICIES))
 
     return attack
 
 
 def _said(entry: Entry) -> str:
-    """Tell what a seal is over: all but the epochs, which are Redis' own to write."""
+    """Tell what a protection is over: all but the epochs, which are Redis' own to write."""
     return repr((entry.created, entry.ttl, entry.answer))
 
 
-def _resealed(reader: Reader) -> Attack:
+def _protected_anew(reader: Reader) -> Attack:
     answers = [entries.decode(text).answer for text in reader.texts[None]]
     texts = [[json.dumps(one) for one in answer] for answer in answers]
     times = (NOW, NOW - 2000, 0.0, -1.0, float("nan"), float("inf"), 1e300)
     ttls: tuple[Any, ...] = (1000, 0, -1, 10**30, "true", "1.5", "null", '1,"answer":[7]')
 
     def attack(random: Random) -> str:
-        seal = random.choice(SEALS)
+        protection = random.choice(PROTECTIONS)
         changed = [mutations.of_json(random, text) for text in random.choice(texts)]
         changed = [text.encode("utf-8", "replace").decode() for text in changed]
         odd = random.random() < 0.2
         created, ttl = (random.choice(times), random.choice(ttls)) if odd else (NOW, 1000)
-        written: Any = seal or entries
-        key = () if seal is None else (reader.key(seal),)
+        written: Any = protection or entries
+        key = () if protection is None else (reader.key(protection),)
         head = entries.head(created, ttl, "langchain")
         text = f"{entries.HEAD}{EPOCH}{written.body(*key, head, changed)}"
-        return reader.read(random, seal, text, random.choice(POLICIES))
+        return reader.read(random, protection, text, random.choice(POLICIES))
 
     return attack
 
@@ -281,9 +283,9 @@ def _usable(policy: CachePolicy) -> None:
 # Of a hundred inputs; most of the entries are unsigned, for what is signed goes no deeper.
 ATTACKS: dict[str, tuple[int, Callable[[Reader], Attack]]] = {
     "an entry": (47, _unsigned),
-    "a signed entry": (4, lambda reader: _sealed(reader, SIGNING)),
-    "an encrypted entry": (4, lambda reader: _sealed(reader, ENCRYPTION)),
-    "an entry sealed after it was changed": (15, _resealed),
+    "a signed entry": (4, lambda reader: _protected(reader, SIGNING)),
+    "an encrypted entry": (4, lambda reader: _protected(reader, ENCRYPTION)),
+    "an entry protected after it was changed": (15, _protected_anew),
     "a reply": (5, _replies),
     "a question": (15, _questions),
     "an event": (5, _events),

@@ -11,7 +11,7 @@ from tests.integration.poison.upstash import Canned
 from tests.unit.langchain.test_codec import ANSWERS
 
 from llm_cache import CachePolicy, UpstashRedisCache
-from llm_cache._entries.protection import Seal
+from llm_cache._entries.protection import Protection
 
 NOW = 1_000_000.0
 PROMPT, SETTINGS = "p", "model"
@@ -22,11 +22,11 @@ PARSED: list[Generation] = [
 CUT_SHORT = {"several choices"}  # the longest of all, and each of its choices is there by itself
 
 
-def entries(seal: Seal | None) -> list[str]:
+def entries(protection: Protection | None) -> list[str]:
     """Return what a cache stores under one question: of every kind of answer, with tags and not."""
     store = Canned()
     cache = UpstashRedisCache(
-        store, namespace="n", seal=seal, do_not_store=[], clock=lambda: NOW, ttl=1000
+        store, namespace="n", protection=protection, do_not_store=[], clock=lambda: NOW, ttl=1000
     )
     answers = [answer for name, answer in ANSWERS.items() if name not in CUT_SHORT]
     for answer in (*answers, PROSE, PARSED):

@@ -26,7 +26,7 @@ REACHED = {
     "an entry": {"hit", "miss unreadable", "miss cleared", "miss expired", "miss not_tagged"},
     "a signed entry": {"hit", "miss unreadable", "miss forged"},
     "an encrypted entry": {"hit", "miss unreadable", "miss forged"},
-    "an entry sealed after it was changed": {"hit", "miss unreadable", "miss expired"},
+    "an entry protected after it was changed": {"hit", "miss unreadable", "miss expired"},
     "a reply": {"hit", "error", "miss unreadable"},
     "a question": {"another key", "the same", "the same by what it means", "uncacheable"},
     "an event": {"refused", "taken"},

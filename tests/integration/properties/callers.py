@@ -95,7 +95,7 @@ class Caller:
         self.context = self.block.context.copy()
         self.process, self.policy = self.block.process, self.block.policy
         self.which = identity(self.process.setup, self.policy, self.prompt)
-        self.key = self.question().identified().sealed().key
+        self.key = self.question().identified().protected().key
 
     def look(self, at: int) -> None:
         """Begin a lookup."""

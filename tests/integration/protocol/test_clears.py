@@ -48,18 +48,18 @@ def why(cache: Any, policy: CachePolicy, *question: str) -> Reason | None:
     return reason
 
 
-@pytest.mark.parametrize("seal", [None, Signing(KEY), Encryption(KEY)])
+@pytest.mark.parametrize("protection", [None, Signing(KEY), Encryption(KEY)])
 @pytest.mark.parametrize("tags", [[], ["t", "u"]])
 def test_clear_of_a_tenant_reaches_its_answers_and_no_others(
-    redis: Redis, seal: Any, tags: list[str]
+    redis: Redis, protection: Any, tags: list[str]
 ) -> None:
-    cache = UpstashRedisCache(redis, namespace="shop", seal=seal)
+    cache = UpstashRedisCache(redis, namespace="shop", protection=protection)
     policies = [CachePolicy(tenant=tenant, tags=tags) for tenant in ("42", "43", "t", None)]
     for policy in policies:
         store(cache, policy)
     cache.clear(tenant="42")
     assert [why(cache, policy) for policy in policies] == ["cleared", None, None, None]
-    namespace = CacheNamespace(UpstashStore.beside(redis), "shop", seal=seal)
+    namespace = CacheNamespace(UpstashStore.beside(redis), "shop", protection=protection)
     assert namespace.preview(tenant="43", seconds=9).removed == 2
     namespace.clear(tenant="43")
     assert namespace.reclaim(seconds=9).removed == 2

@@ -219,7 +219,9 @@ def test_old_secrets_are_read_anew_while_the_known_ones_serve(
     assert report.errors == 0
 
 
-def test_keys_of_a_seal_that_were_rotated_reach_a_warm_environment(database: Database) -> None:
+def test_keys_of_a_protection_that_were_rotated_reach_a_warm_environment(
+    database: Database,
+) -> None:
     database.put(KEY, KEYS[0])
     named = {**NAMES, "LLM_CACHE_SIGNING_KEY_PARAMETER": KEY}
     warm = UpstashRedisCache.from_env({**named, "LLM_CACHE_SECRETS_MAX_AGE": "0.01"})
@@ -233,9 +235,9 @@ def test_keys_of_a_seal_that_were_rotated_reach_a_warm_environment(database: Dat
 
 
 def told_by(cache: UpstashRedisCache) -> list[str]:
-    """Return the names of the keys that a cache seals with."""
+    """Return the names of the keys that a cache protects with."""
     cache.lookup("p", "model")
-    return list(cache._store.secrets().seal._keys)
+    return list(cache._store.secrets().protection._keys)
 
 
 def test_secrets_given_as_values_are_never_read_anew(

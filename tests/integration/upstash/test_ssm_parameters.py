@@ -170,16 +170,16 @@ def test_all_attempts_share_one_deadline(monkeypatch: pytest.MonkeyPatch, ssm: S
 
 @pytest.mark.parametrize("environment", [Ssm.on_lambda, Ssm.under_snapstart])
 def test_on_lambda_the_secrets_come_without_boto3(ssm: Ssm, environment: property) -> None:
-    ssm.values["/cache/seal"] = "A" * 43 + "="
+    ssm.values["/cache/protection"] = "A" * 43 + "="
     script = """
 import sys
 from llm_cache import Settings
 from llm_cache._upstash.credentials import fetch
 from llm_cache._entries.protection import Signing
 settings = Settings(namespace="n", url_parameter="/cache/url", token_parameter="/cache/token",
-    signing_key_parameter="/cache/seal")
+    signing_key_parameter="/cache/protection")
 found = fetch(settings, Signing)
-print(found.url, found.token, type(found.seal).__name__)
+print(found.url, found.token, type(found.protection).__name__)
 print({"boto3", "botocore", "aws_lambda_powertools", "httpx"} & set(sys.modules))
 """
     environ = {"PATH": os.environ["PATH"], **environment.__get__(ssm)}

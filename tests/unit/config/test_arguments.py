@@ -83,13 +83,13 @@ def test_floor_above_the_ceiling_is_refused() -> None:
         UpstashRedisCache(CLIENT, ttl_floor=20, ttl_ceiling=10)
 
 
-@pytest.mark.parametrize("seal", [KEY, KEY.encode(), [KEY], 12345, Signing, {"key": KEY}])
-def test_wrong_seal_is_refused_without_its_value(seal: Any) -> None:
-    kind, accepted = type(seal).__name__, "Signing(keys), Encryption(keys), or None"
+@pytest.mark.parametrize("protection", [KEY, KEY.encode(), [KEY], 12345, Signing, {"key": KEY}])
+def test_wrong_protection_is_refused_without_its_value(protection: Any) -> None:
+    kind, accepted = type(protection).__name__, "Signing(keys), Encryption(keys), or None"
     for make in (partial(UpstashRedisCache, CLIENT), partial(CacheNamespace, store(), "n")):
         with pytest.raises(InvalidSettings) as raised:
-            make(seal=seal)
-        assert str(raised.value) == f"seal={kind!r} is not accepted: {accepted}"
+            make(protection=protection)
+        assert str(raised.value) == f"protection={kind!r} is not accepted: {accepted}"
         assert raised.value.value == kind
 
 
@@ -119,9 +119,11 @@ def test_wrong_clocks_of_the_parts_are_refused() -> None:
 
 def test_parts_that_are_accepted_are_used() -> None:
     memory, breaker = MemoryTier(seconds=5), Breaker()
-    seal, clock = Signing(KEY + " " + KEY), lambda: 5.0
-    cache = UpstashRedisCache(CLIENT, memory=memory, breaker=breaker, seal=seal, clock=clock)
-    assert (cache._memory, cache._breaker, cache._seal) == (memory, breaker, seal)
+    protection, clock = Signing(KEY + " " + KEY), lambda: 5.0
+    cache = UpstashRedisCache(
+        CLIENT, memory=memory, breaker=breaker, protection=protection, clock=clock
+    )
+    assert (cache._memory, cache._breaker, cache._protection) == (memory, breaker, protection)
     assert cache._answers.clock is clock
 
 

@@ -83,7 +83,7 @@ def test_every_key_changes_with_the_version(monkeypatch: pytest.MonkeyPatch) -> 
         with caches[0].policy(CachePolicy(key="k")):
             asked += [caches[0]._question("p", "model"), responses._question("q")]
         asked += [responses._question("q")]
-        return [question.identified().sealed().key for question in asked]
+        return [question.identified().protected().key for question in asked]
 
     before = keys()
     assert len({*before}) == 5

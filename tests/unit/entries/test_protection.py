@@ -16,7 +16,7 @@ from llm_cache import Encryption, ForgedEntry, InvalidSettings, Signing, Unreada
 from llm_cache._entries import envelope as entries
 from llm_cache._entries.dictionary import DICTIONARY
 from llm_cache._entries.envelope import HEAD, Entry, before_tag
-from llm_cache._entries.protection import Seal
+from llm_cache._entries.protection import Protection
 
 NEW, OLD = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
 KEY, OTHER = "shop:entry:" + "a" * 64, "shop:entry:" + "b" * 64
@@ -24,19 +24,19 @@ TAG = before_tag("0f" * 16) + "e2"
 PLAIN = entries.body(entries.head(1.0, 60, "langchain"), ['"hi"'])
 PROSE = "The capital of France is Paris. " * 100
 
-KINDS: list[Callable[[str], Seal]] = [Signing, Encryption]
+KINDS: list[Callable[[str], Protection]] = [Signing, Encryption]
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
-def stored(seal: Seal, *answer: Any, key: str = KEY, epochs: str = "e1" + TAG) -> str:
+def stored(protection: Protection, *answer: Any, key: str = KEY, epochs: str = "e1" + TAG) -> str:
     texts = [json.dumps(one) for one in answer or ("hi",)]
-    return HEAD + epochs + seal.body(key, entries.head(1000.5, 60, "langchain"), texts)
+    return HEAD + epochs + protection.body(key, entries.head(1000.5, 60, "langchain"), texts)
 
 
 @kinds
 @pytest.mark.parametrize("answer", [["hi"], [{"a": "é"}, None], [PROSE], [PROSE, "hi"]])
-def test_an_entry_comes_back_as_it_was_sealed(
-    kind: Callable[[str], Seal], answer: list[Any]
+def test_an_entry_comes_back_as_it_was_protectioned(
+    kind: Callable[[str], Protection], answer: list[Any]
 ) -> None:
     text = stored(kind(NEW), *answer)
     assert text.isascii()
@@ -47,7 +47,7 @@ def test_an_entry_comes_back_as_it_was_sealed(
 
 @kinds
 @pytest.mark.parametrize("key", [OTHER, KEY.replace("shop", "shop2"), KEY[:-1], KEY + '"', "é"])
-def test_an_entry_under_another_key_is_forged(kind: Callable[[str], Seal], key: str) -> None:
+def test_an_entry_under_another_key_is_forged(kind: Callable[[str], Protection], key: str) -> None:
     with pytest.raises(ForgedEntry):
         kind(NEW).decode(key, stored(kind(NEW)))
 
@@ -102,7 +102,7 @@ def test_a_compressed_answer_is_signed_as_it_is_stored() -> None:
 
 @kinds
 @pytest.mark.parametrize("length", [0, 10, 40])
-def test_a_truncated_seal_is_forged(kind: Callable[[str], Seal], length: int) -> None:
+def test_a_truncated_protection_is_forged(kind: Callable[[str], Protection], length: int) -> None:
     text = stored(kind(NEW))
     field = "mac" if kind is Signing else "box"
     with pytest.raises(ForgedEntry):
@@ -110,7 +110,7 @@ def test_a_truncated_seal_is_forged(kind: Callable[[str], Seal], length: int) ->
 
 
 @kinds
-def test_an_entry_that_nobody_has_sealed_is_forged(kind: Callable[[str], Seal]) -> None:
+def test_an_entry_that_nobody_has_protectioned_is_forged(kind: Callable[[str], Protection]) -> None:
     with pytest.raises(ForgedEntry, match="nobody"):
         kind(NEW).decode(KEY, HEAD + "e1" + PLAIN)
 
@@ -127,8 +127,8 @@ EVIL = base64.b64encode(zlib.compress(b'["evil"]')).decode()
         '"ttl":9,"x":{"":"',
     ],
 )
-def test_what_is_slipped_in_before_a_seal_is_not_read(
-    kind: Callable[[str], Seal], extra: str
+def test_what_is_slipped_in_before_a_protection_is_not_read(
+    kind: Callable[[str], Protection], extra: str
 ) -> None:
     text = stored(kind(NEW), epochs="e1").replace('"e1"},', '"e1"},' + extra + '"},', 1)
     with pytest.raises(UnreadableEntry):
@@ -136,13 +136,13 @@ def test_what_is_slipped_in_before_a_seal_is_not_read(
 
 
 @kinds
-def test_the_epochs_are_redis_own_to_write(kind: Callable[[str], Seal]) -> None:
+def test_the_epochs_are_redis_own_to_write(kind: Callable[[str], Protection]) -> None:
     text = stored(kind(NEW)).replace('"e1"', '"c9"')
     assert kind(NEW).decode(KEY, text).epochs[""] == "c9"
 
 
 @kinds
-def test_keys_are_rotated_without_losing_an_entry(kind: Callable[[str], Seal]) -> None:
+def test_keys_are_rotated_without_losing_an_entry(kind: Callable[[str], Protection]) -> None:
     both = kind(f"{NEW} {OLD}")
     assert both.decode(KEY, stored(kind(OLD))).answer == ("hi",)
     assert kind(NEW).decode(KEY, stored(both)).answer == ("hi",)
@@ -152,7 +152,7 @@ def test_keys_are_rotated_without_losing_an_entry(kind: Callable[[str], Seal]) -
 @kinds
 @pytest.mark.parametrize("keys", [NEW, f"{NEW} names:{OLD}"])
 def test_an_entry_of_a_key_that_is_gone_is_unreadable(
-    kind: Callable[[str], Seal], keys: str
+    kind: Callable[[str], Protection], keys: str
 ) -> None:
     with pytest.raises(UnreadableEntry, match="not configured") as raised:
         kind(keys).decode(KEY, stored(kind(OLD)))
@@ -161,7 +161,7 @@ def test_an_entry_of_a_key_that_is_gone_is_unreadable(
 
 @kinds
 def test_an_entry_that_names_another_key_than_its_own_is_forged(
-    kind: Callable[[str], Seal],
+    kind: Callable[[str], Protection],
 ) -> None:
     by = json.loads(stored(kind(OLD)))["by"]
     with pytest.raises(ForgedEntry):
@@ -175,7 +175,7 @@ def test_a_signed_entry_is_no_encrypted_one_and_the_other_way_round() -> None:
         Signing(NEW).decode(KEY, stored(Encryption(NEW)))
 
 
-def test_without_a_seal_a_signed_entry_can_be_read_and_an_encrypted_one_cannot() -> None:
+def test_without_a_protection_a_signed_entry_can_be_read_and_an_encrypted_one_cannot() -> None:
     assert entries.decode(stored(Signing(NEW))).answer == ("hi",)
     with pytest.raises(UnreadableEntry):
         entries.decode(stored(Encryption(NEW)))
@@ -191,8 +191,8 @@ def test_nothing_of_an_encrypted_answer_can_be_read(answer: str) -> None:
 
 
 def test_no_two_entries_are_encrypted_alike() -> None:
-    seal = Encryption(NEW)
-    nonces = {base64.b64decode(json.loads(stored(seal))["box"])[:12] for _ in range(100)}
+    protection = Encryption(NEW)
+    nonces = {base64.b64decode(json.loads(stored(protection))["box"])[:12] for _ in range(100)}
     assert len(nonces) == 100
 
 
@@ -212,7 +212,7 @@ def test_what_is_too_long_to_be_read_back_is_not_compressed(
 @kinds
 @given(text=st.text() | st.binary() | st.none() | st.integers())
 def test_no_text_makes_decoding_fail_in_another_way(
-    kind: Callable[[str], Seal], text: object
+    kind: Callable[[str], Protection], text: object
 ) -> None:
     with pytest.raises(UnreadableEntry):
         kind(NEW).decode(KEY, text)
@@ -221,7 +221,7 @@ def test_no_text_makes_decoding_fail_in_another_way(
 @kinds
 @pytest.mark.parametrize("letter", ["é", "\ud800"])
 def test_an_entry_with_a_letter_that_no_entry_holds_is_not_read(
-    kind: Callable[[str], Seal], letter: str
+    kind: Callable[[str], Protection], letter: str
 ) -> None:
     text = stored(kind(NEW))
     at = text.rindex('"')
@@ -229,8 +229,8 @@ def test_an_entry_with_a_letter_that_no_entry_holds_is_not_read(
         kind(NEW).decode(KEY, text[: at - 1] + letter + text[at:])
 
 
-SEALED = {kind: stored(kind(NEW), "hi", {"n": 1}) for kind in KINDS}
-SEALS = {kind: kind(NEW) for kind in KINDS}
+PROTECTED = {kind: stored(kind(NEW), "hi", {"n": 1}) for kind in KINDS}
+PROTECTIONS = {kind: kind(NEW) for kind in KINDS}
 
 
 @st.composite
@@ -246,12 +246,12 @@ def mutations(draw: st.DrawFn, text: str) -> str:
 @kinds
 @given(data=st.data())
 def test_a_mutated_entry_says_the_same_or_nothing(
-    kind: Callable[[str], Seal], data: st.DataObject
+    kind: Callable[[str], Protection], data: st.DataObject
 ) -> None:
-    text = data.draw(mutations(SEALED[kind]))
-    assume(text != SEALED[kind])
+    text = data.draw(mutations(PROTECTED[kind]))
+    assume(text != PROTECTED[kind])
     try:
-        found = SEALS[kind].decode(KEY, text)
+        found = PROTECTIONS[kind].decode(KEY, text)
     except UnreadableEntry:
         return
     assert (found.created, found.ttl, found.answer) == (1000.5, 60, ("hi", {"n": 1}))
@@ -261,13 +261,15 @@ def test_encryption_without_its_package_is_refused_by_name(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
-    with pytest.raises(InvalidSettings, match=r"seal='Encryption'.*lambda-llm-cache\[encryption\]"):
+    with pytest.raises(
+        InvalidSettings, match=r"protection='Encryption'.*lambda-llm-cache\[encryption\]"
+    ):
         Encryption(NEW)
     Signing(NEW)
 
 
 @kinds
-def test_keys_that_are_none_are_refused(kind: Callable[[str], Seal]) -> None:
+def test_keys_that_are_none_are_refused(kind: Callable[[str], Protection]) -> None:
     secret = base64.b64encode(secrets.token_bytes(16)).decode()
     with pytest.raises(InvalidSettings, match=r"^keys='…' is not accepted") as raised:
         kind(secret)
