@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager, suppress
 
 from tests.faults.line import USER, Fault, Line, Resolve, at_home, securing
 from tests.faults.proxy import Forward, Greeting, Misbehaviour
-from tests.faults.wire import BETWEEN, WIRE
+from tests.faults.wire import RETRY_PAUSE, WIRE
 
 from upstash_endpoint.children import free_port, wait_until
 
@@ -121,7 +121,7 @@ def _drip(source: socket.socket, sink: socket.socket) -> None:
     with source, suppress(OSError):
         while data := source.recv(1):
             sink.sendall(data)
-            time.sleep(BETWEEN)
+            time.sleep(RETRY_PAUSE)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

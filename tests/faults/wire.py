@@ -8,7 +8,7 @@ import threading
 from tests.faults import servers
 from tests.faults.proxy import Forward, Misbehaviour, reset
 
-BETWEEN = 0.02  # seconds between two bytes of a drip: never long enough for a read to time out
+RETRY_PAUSE = 0.02  # seconds between two bytes of a drip: never long enough for a read to time out
 _over = threading.Event()  # what hangs, hangs on this; nothing ever sets it
 
 
@@ -56,14 +56,14 @@ def hanging_in_the_body(connection: socket.socket, forward: Forward) -> None:
 def dripping_head(connection: socket.socket, forward: Forward) -> None:
     """Send headers without end, a byte at a time."""
     connection.sendall(b"HTTP/1.1 200 OK\r\n")
-    while not _over.wait(BETWEEN):
+    while not _over.wait(RETRY_PAUSE):
         connection.sendall(b"a")
 
 
 def dripping_body(connection: socket.socket, forward: Forward) -> None:
     """Send a body without end, a byte at a time."""
     connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
-    while not _over.wait(BETWEEN):
+    while not _over.wait(RETRY_PAUSE):
         connection.sendall(b" ")
 
 

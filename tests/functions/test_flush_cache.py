@@ -203,7 +203,7 @@ def test_dry_run_and_failed_clear_count_as_no_flush(
 @pytest.fixture
 def proxy(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
     """A proxy between the function and Upstash, and no pause before a page is tried again."""
-    monkeypatch.setattr(clearing, "BETWEEN", 0.0)
+    monkeypatch.setattr(clearing, "RETRY_PAUSE", 0.0)
     with proxying(upstash.url) as between:
         monkeypatch.setenv("UPSTASH_REDIS_REST_URL", between.url)
         yield between

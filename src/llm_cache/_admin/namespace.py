@@ -11,7 +11,7 @@ from llm_cache._config.checks import protection_or_none
 from llm_cache._config.settings import Settings
 from llm_cache._entries.keys import Keyspace, random_token
 from llm_cache._protocol import clearing
-from llm_cache._protocol.clearing import BETWEEN, Reclaimed
+from llm_cache._protocol.clearing import RETRY_PAUSE, Reclaimed
 from llm_cache._protocol.drivers import run
 from llm_cache._protocol.effects import Command
 from llm_cache._upstash.credentials import fetch
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from llm_cache._entries.protection import Names
 
 COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here
-MOST_OVERTIME = 2 * COMMAND_TIMEOUT + BETWEEN  # seconds that a reclaim's last page may take
+MOST_OVERTIME = 2 * COMMAND_TIMEOUT + RETRY_PAUSE  # seconds that a reclaim's last page may take
 
 
 class CacheNamespace:
@@ -103,8 +103,8 @@ class CacheNamespace:
         protection = self._protection or self._store.secrets().protection if any(names) else None
         return self._keys.under(protection.names) if protection else self._keys
 
-    def _execute(self, command: Command) -> Any:
-        return self._store.execute(command, COMMAND_TIMEOUT)
+    def _execute(self, command: Command[Any]) -> Any:
+        return self._store.execute(command.args, COMMAND_TIMEOUT)
 
 
 def _for(seconds: float) -> Callable[[], bool]:

@@ -1,7 +1,4 @@
-"""What every cache is over one database: its bounds, its policy, its clears.
-
-It imports no LangChain, so that a function whose answers are not LangChain's starts without it.
-"""
+"""The parts and methods that every cache shares. It imports no LangChain."""
 
 from __future__ import annotations
 
@@ -10,8 +7,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Mapping
-from contextlib import AbstractContextManager, suppress
-from functools import partial
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from llm_cache._checks import function, instance
@@ -23,19 +19,21 @@ from llm_cache._config.settings import (
     positive_bytes,
 )
 from llm_cache._engine import scope
-from llm_cache._engine.answers import RESERVE, Answers, Kind
-from llm_cache._engine.heartbeat import Heartbeat
+from llm_cache._engine.answer_kind import AnswerKind
+from llm_cache._engine.call import Call, KeyParts
+from llm_cache._engine.execution import Execution
+from llm_cache._engine.leadership import Leadership
 from llm_cache._engine.memory_tier import MemoryTier
-from llm_cache._engine.request import Asked, Question
+from llm_cache._engine.reading import Reading
 from llm_cache._engine.scope import LambdaContext
+from llm_cache._engine.tiers import Tiers
+from llm_cache._engine.writing import Writing
 from llm_cache._entries.keys import Keyspace, random_token
-from llm_cache._errors import StoreTimeout
 from llm_cache._policy.cache_policy import CachePolicy, PolicyFields, chosen
 from llm_cache._policy.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds, positive
 from llm_cache._protocol import clearing
-from llm_cache._protocol.drivers import always, arun, finish, may_block, run
-from llm_cache._protocol.effects import Command, Operation
-from llm_cache._protocol.in_flight import Flight
+from llm_cache._protocol.drivers import always, arun, may_block, run
+from llm_cache._protocol.effects import Operation
 from llm_cache._report import Circuit, Report
 from llm_cache._upstash.breaker import Breaker
 from llm_cache._upstash.store import UpstashStore
@@ -43,7 +41,6 @@ from llm_cache._upstash.store import UpstashStore
 if TYPE_CHECKING:
     from llm_cache._entries.protection import Protection
 
-CLEAR_TIMEOUT = 30.0  # seconds; a FLUSHDB SYNC of a large database takes its time
 _numbers = itertools.count()
 
 A = TypeVar("A")
@@ -79,7 +76,7 @@ class Cache(Generic[A]):
     def __init__(
         self,
         redis_: object,
-        kind: Kind[A],
+        kind: AnswerKind[A],
         *,
         ttl: Ttl | None = None,
         namespace: str | None = None,
@@ -94,35 +91,36 @@ class Cache(Generic[A]):
         protection: Protection | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        self._store = redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_)
         self._keys = Keyspace(namespace)
-        self._timeout = positive("timeout", timeout)
+        self._clock = function("clock", clock, "the time in Unix seconds")
+        self._kind = kind
+        timeout = positive("timeout", timeout)
         instance("breaker", breaker, Breaker | None, "a Breaker, or None")
-        self._breaker = breaker or Breaker(slow=max(self._timeout / 2, 0.5))
         accepted = "a MemoryTier, as in MemoryTier(seconds=5), or None"
-        self._memory = instance("memory", memory, MemoryTier | None, accepted)
-        self._protection = protection_or_none(protection)
-        default = DEFAULT_TTL if ttl is None else ttl
-        self._answers = Answers(
-            kind=kind,
-            ttl=TtlBounds(default, ttl_floor, ttl_ceiling, ttl_jitter),
-            max_bytes=positive_bytes("max_bytes", max_bytes),
-            clock=function("clock", clock, "the time in Unix seconds"),
-            lease=positive("lease", lease),
-            memory=memory,
-            finish=self._finish,
-            aside=partial(self._finish, aside=True),
-            keep=self._keep,
+        self._tiers = Tiers(instance("memory", memory, MemoryTier | None, accepted))
+        self._execution = Execution(
+            store=redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_),
+            breaker=breaker or Breaker(slow=max(timeout / 2, 0.5)),
+            timeout=timeout,
+            own_protection=protection_or_none(protection),
         )
-        self._heartbeat = Heartbeat()
+        self._leadership = Leadership(self._execution, positive("lease", lease))
+        self._reading = Reading(kind, self._tiers, self._leadership)
+        self._writing = Writing(
+            kind=kind,
+            tiers=self._tiers,
+            leadership=self._leadership,
+            ttl=TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling, ttl_jitter),
+            max_bytes=positive_bytes("max_bytes", max_bytes),
+        )
+        self._used = False
         self._number = next(_numbers)
         _caches.add(self)
-        self._asked = False
 
     @property
     def circuit(self) -> Circuit:
-        """Whether this process asks Upstash: ``closed`` means that it does."""
-        return self._breaker.state
+        """The state of the circuit breaker; ``closed``: commands are sent."""
+        return self._execution.breaker.state
 
     def policy(
         self,
@@ -131,11 +129,11 @@ class Cache(Generic[A]):
         context: LambdaContext | None = None,
         **fields: Unpack[PolicyFields],
     ) -> AbstractContextManager[Report]:
-        """Use a policy for every model call inside a ``with`` block, and return its report.
+        """Use a policy for every call inside a ``with`` block; the block's value is its report.
 
-        ``policy(ttl=120)`` is short for ``policy(CachePolicy(ttl=120))``. Blocks nest: an inner
-        policy's fields win. ``context`` is Lambda's: no wait for the cache then outlasts the
-        invocation. Costs nothing. Raises ``InvalidPolicy``.
+        ``policy(ttl=120)`` is short for ``policy(CachePolicy(ttl=120))``. In nested blocks the
+        fields of the inner policy win. With Lambda's ``context`` no wait for the cache outlasts the
+        invocation. No command. Raises ``InvalidPolicy``.
         """
         return scope.entered(chosen(policy, fields), context, lambda: self.circuit, self._unused)
 
@@ -147,15 +145,15 @@ class Cache(Generic[A]):
         tenant: str | None = None,
         **unknown: Any,
     ) -> None:
-        """Make every answer, or those of a tag or a tenant, a miss; raise ``StoreError`` if not.
+        """Make every answer a miss, or every answer of a tag or a tenant.
 
-        One command, instant at any size; the memory comes back as entries expire, or by
-        ``CacheNamespace.reclaim``. Without a namespace, a tag and a tenant it deletes the **whole
-        database**, in the background when ``asynchronous``, as the class it replaces does. A tag
-        or a tenant that no answer can have raises ``InvalidPolicy``, and so do both together.
+        One command, instant at any size. Redis frees the memory as entries expire;
+        ``CacheNamespace.reclaim`` frees it at once. Without a namespace, a tag and a tenant it
+        deletes the **whole database**, in the background if ``asynchronous``, as the replaced class
+        does. Raises ``StoreError``, and ``InvalidPolicy`` for an invalid name or for both names.
         """
         _refuse(unknown)
-        run(self._clear(asynchronous, tag, tenant), self._execute_clear)
+        run(self._clearing(asynchronous, tag, tenant), self._execution.execute_clear)
 
     async def aclear(
         self,
@@ -165,124 +163,80 @@ class Cache(Generic[A]):
         tenant: str | None = None,
         **unknown: Any,
     ) -> None:
-        """Make every answer, or those of a tag or a tenant, a miss, as ``clear`` does."""
+        """Make answers a miss, as ``clear`` does."""
         _refuse(unknown)
-        await self._store.asecrets(_left)
-        await arun(self._clear(asynchronous, tag, tenant), self._aexecute_clear)
+        await self._execution.read_secrets()
+        await arun(self._clearing(asynchronous, tag, tenant), self._execution.aexecute_clear)
 
-    def _lookup(self, asked: Question) -> A | None:
-        return run(self._answers.lookup(asked, may_wait=may_block), self._execute)
+    def _lookup(self, call: Call[A]) -> A | None:
+        return run(self._reading.lookup(call, may_wait=may_block), self._execution.execute)
 
-    async def _alookup(self, asked: Question) -> A | None:
-        await self._prefetch(asked)
-        return await arun(self._answers.lookup(asked, may_wait=always), self._aexecute)
+    async def _alookup(self, call: Call[A]) -> A | None:
+        await self._prefetch(call)
+        return await arun(self._reading.lookup(call, may_wait=always), self._execution.aexecute)
 
-    def _update(self, asked: Question, answer: Any) -> None:
-        run(self._answers.update(asked, answer), self._execute)
+    def _update(self, call: Call[A], answer: Any) -> None:
+        run(self._writing.update(call, answer), self._execution.execute)
 
-    async def _aupdate(self, asked: Question, answer: Any) -> None:
-        await self._prefetch(asked)
-        await arun(self._answers.update(asked, answer), self._aexecute)
+    async def _aupdate(self, call: Call[A], answer: Any) -> None:
+        await self._prefetch(call)
+        await arun(self._writing.update(call, answer), self._execution.aexecute)
 
-    def _delete(self, asked: Question) -> bool:
-        return run(self._deletion(asked), self._execute_clear)
+    def _delete(self, call: Call[A]) -> bool:
+        return run(self._deletion(call), self._execution.execute_clear)
 
-    async def _adelete(self, asked: Question) -> bool:
-        await self._store.asecrets(_left)
-        return await arun(self._deletion(asked), self._aexecute_clear)
+    async def _adelete(self, call: Call[A]) -> bool:
+        await self._execution.read_secrets()
+        return await arun(self._deletion(call), self._execution.aexecute_clear)
 
-    def _clear(self, asynchronous: bool, tag: str | None, tenant: str | None) -> Operation[None]:
-        token, now = random_token(), self._answers.clock()
+    def _deletion(self, call: Call[A]) -> Operation[bool]:
+        request = call.protect(call.identify())
+        return (yield from self._tiers.removing(clearing.delete(request.keys, request.hashed)))
+
+    def _clearing(self, asynchronous: bool, tag: str | None, tenant: str | None) -> Operation[None]:
+        token, now = random_token(), self._clock()
         named = tag is not None or tenant is not None
-        self._asked = True
-        try:
-            if self._keys.namespace is None and not named:
-                flush = clearing.flush_database
-                yield from flush(self._keys, token=token, now=now, asynchronous=asynchronous)
-            else:
-                protection = self._protecting() if named else None
-                keys = self._keys.under(protection.names) if protection else self._keys
-                yield from clearing.clear(keys, token=token, now=now, tag=tag, tenant=tenant)
-        finally:  # after the command, so that no entry read before it comes back
-            if self._memory:
-                self._memory.clear()
-
-    def _deletion(self, asked: Question) -> Operation[bool]:
-        asked = asked.identified().protected()
-        try:
-            return (yield from clearing.delete(asked.keys, asked.hashed))
-        finally:
-            if self._memory:
-                self._memory.clear()
+        self._used = True
+        if self._keys.namespace is None and not named:
+            operation = clearing.flush_database(
+                self._keys, token=token, now=now, asynchronous=asynchronous
+            )
+        else:
+            protection = self._execution.protection() if named else None
+            keys = self._keys.under(protection.names) if protection else self._keys
+            operation = clearing.clear(keys, token=token, now=now, tag=tag, tenant=tenant)
+        yield from self._tiers.removing(operation)
 
     def start_fresh(self) -> None:
-        """Leave the calls, the leases and the locks of a parent process to it, after a fork."""
-        for part in (self._breaker, self._memory, self._heartbeat, self._answers.flights):
+        """Leave the calls, the leases and the locks of the parent to it, in a forked process."""
+        parts = self._execution.breaker, self._tiers.memory, *self._leadership.parts
+        for part in parts:
             if part:
                 part.start_fresh()
 
-    def _finish(self, operation: Operation[None], *, aside: bool = False) -> None:
-        finish(operation, self._execute, aside=aside)
-
-    def _keep(self, flight: Flight, operation: Callable[[], Operation[bool]]) -> None:
-        self._heartbeat.keep(flight, lambda: run(operation(), self._execute))
-
     def _unused(self) -> None:
-        """Note that a policy block of this cache has ended, in which no cache was asked."""
+        """Note that a policy block of this cache has ended without a call of the cache."""
 
-    def _about(self, asked: Asked) -> Question:
-        self._asked = True
-        within, began = scope.current(), time.perf_counter()
-        return Question((self._number, "", ()), self._keys, asked, self._protecting, within, began)
+    def _call(self, key_parts: KeyParts) -> Call[A]:
+        self._used = True
+        return Call(
+            identity=(self._number, "", ()),
+            keys=self._keys,
+            key_parts=key_parts,
+            protection=self._execution.protection,
+            codec=self._kind,
+            clock=self._clock,
+            scope=scope.current(),
+            began=time.perf_counter(),
+        )
 
-    def _protecting(self) -> Protection | None:
-        """Return the protection; the secrets are fetched if they are not known."""
-        secrets = self._store.secrets(_left)
-        return self._protection or secrets.protection
-
-    async def _prefetch(self, asked: Question) -> None:
-        """Fetch the secrets off the event loop, if they are not known and not left alone.
-
-        What fails is raised again where ``_protecting`` is called: a failed fetch is not repeated
-        for ``credentials.FIRST_AGAIN`` seconds.
-        """
-        if not asked.bypasses:
-            with suppress(Exception):
-                await self._store.asecrets(_left)
-
-    def _guard(self, seconds: float) -> AbstractContextManager[None]:
-        """Return the breaker's guard of a request that may take so many seconds."""
-        return self._breaker.guard(fair=seconds >= self._timeout)
-
-    def _execute(self, command: Command) -> Any:
-        return self._store.execute(command, _allowed(self._timeout), self._guard)
-
-    async def _aexecute(self, command: Command) -> Any:
-        return await self._store.aexecute(command, _allowed(self._timeout), self._guard)
-
-    def _execute_clear(self, command: Command) -> Any:
-        return self._store.execute(command, CLEAR_TIMEOUT)
-
-    async def _aexecute_clear(self, command: Command) -> Any:
-        return await self._store.aexecute(command, CLEAR_TIMEOUT)
-
-
-def _left(seconds: float) -> float:
-    """Return the seconds that something may take within the invocation; 0 or less: none."""
-    left = scope.time_left()
-    return seconds if left is None else min(seconds, left - RESERVE)
-
-
-def _allowed(timeout: float) -> float:
-    """Return the seconds a command may take; raise ``StoreTimeout`` when none are left."""
-    seconds = _left(timeout)
-    if seconds <= 0:
-        raise StoreTimeout("the invocation has no time left for the cache")
-    return seconds
+    async def _prefetch(self, call: Call[A]) -> None:
+        if not call.bypasses:
+            await self._execution.prefetch_secrets()
 
 
 def _refuse(unknown: Mapping[str, Any]) -> None:
-    """Refuse what ``BaseCache.clear(**kwargs)`` lets pass, lest too much is cleared."""
+    """Refuse arguments that ``BaseCache.clear(**kwargs)`` accepts: they might clear too much."""
     if unknown:
         accepted = "asynchronous, tag and tenant"
         raise TypeError(f"clear() takes {accepted}, not {', '.join(unknown)}")

@@ -1,6 +1,6 @@
-"""Shows the fleet that the writers of this process live: their leases are renewed as they compute.
+"""Renews the leases of this process while its leaders compute.
 
-So a lease may be as long as a slow model takes, while a writer that was killed is replaced soon.
+A lease may thus outlast a slow model, while a dead leader is replaced within ``LEASE_LIFE``.
 """
 
 from __future__ import annotations
@@ -13,61 +13,64 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from llm_cache._protocol.in_flight import Flight
-from llm_cache._protocol.single_flight import LIFE
+from llm_cache._protocol.in_flight import InFlightCall
+from llm_cache._protocol.leases import LEASE_LIFE
 
-EACH = LIFE / 3  # seconds: two renewals may fail before a lease lapses
+RENEW_EVERY = LEASE_LIFE / 3  # seconds: a lease survives two failed renewals
 
 
-class Beat(NamedTuple):
-    """What is due, by the monotonic clock. ``renew`` returns whether it is to be done again."""
+class Renewal(NamedTuple):
+    """A renewal that is due at ``at``, by the monotonic clock.
+
+    ``renew`` returns whether the lease is still held.
+    """
 
     at: float
-    flight: Flight
+    call: InFlightCall
     renew: Callable[[], bool]
 
 
 @dataclass(slots=True)
 class Heartbeat:
-    """Renews the leases of one cache, in one thread, which is there while there are any."""
+    """Renews the leases of one cache in one thread, which ends when there are none."""
 
-    _beats: deque[Beat] = field(default_factory=deque)
+    _due: deque[Renewal] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
 
-    def keep(self, flight: Flight, renew: Callable[[], bool]) -> None:
-        """Renew the lease of a flight for as long as it flies and is waited for.
+    def keep(self, call: InFlightCall, renew: Callable[[], bool]) -> None:
+        """Renew the lease of a call until the call ends or no caller may wait for it.
 
-        A renewal that raises is tried again. Costs nothing before the first of them is due.
+        A renewal that raises is retried. A call that ends before the first renewal costs nothing.
         """
-        if flight.until <= flight.held:
-            return  # it stands in Redis for as long as anybody would wait
+        if call.deadline <= call.lease_expires:
+            return  # the lease outlasts the wait
         with self._lock:
-            self._beats.append(Beat(time.monotonic() + EACH, flight, renew))
+            self._due.append(Renewal(time.monotonic() + RENEW_EVERY, call, renew))
             if self._thread is None:
                 self._thread = threading.Thread(target=self._work, daemon=True)
                 self._thread.start()
 
     def start_fresh(self) -> None:
-        """Leave the parent's leases to the parent in a process that was forked."""
-        self._beats, self._lock, self._thread = deque(), threading.Lock(), None
+        """Forget the leases of the parent, in a forked process."""
+        self._due, self._lock, self._thread = deque(), threading.Lock(), None
 
     def _work(self) -> None:
-        while beat := self._next():
-            time.sleep(max(0.0, beat.at - time.monotonic()))
-            if beat.flight.awaited and _renewed(beat):
-                self.keep(beat.flight, beat.renew)
+        while renewal := self._next():
+            time.sleep(max(0.0, renewal.at - time.monotonic()))
+            if renewal.call.awaited and _renewed(renewal):
+                self.keep(renewal.call, renewal.renew)
 
-    def _next(self) -> Beat | None:
-        """Return what is due next: they are all due after the same time."""
+    def _next(self) -> Renewal | None:
+        """Return the next renewal; the queue is in the order of their times."""
         with self._lock:
-            if self._beats:
-                return self._beats.popleft()
+            if self._due:
+                return self._due.popleft()
             self._thread = None
             return None
 
 
-def _renewed(beat: Beat) -> bool:
+def _renewed(renewal: Renewal) -> bool:
     with suppress(Exception):
-        return beat.renew()
+        return renewal.renew()
     return True

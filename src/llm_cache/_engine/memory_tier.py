@@ -1,4 +1,4 @@
-"""A first tier in the warm process: entries seen a moment ago, served without a command."""
+"""The memory tier: recent hits, kept in the process and served without a command."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import NamedTuple
 from llm_cache._checks import above_zero, function
 
 
-class Kept(NamedTuple):
-    """An entry's text, the tags of the lookup that saw it, and until when it is kept."""
+class RememberedEntry(NamedTuple):
+    """The text of an entry, the tags of the lookup that read it, and its expiry."""
 
     text: str
     tags: tuple[str, ...]
@@ -21,11 +21,11 @@ class Kept(NamedTuple):
 
 
 class MemoryTier:
-    """Keeps the latest hits for ``seconds`` each, at most ``max_entries`` and ``max_bytes``.
+    """Keep recent hits in the process for ``seconds``, at most ``max_entries`` and ``max_bytes``.
 
-    A clear by this cache empties it at once; one by another process is late by ``seconds`` at
-    most, and so is an answer that another overwrites. The least recently used goes first. Threads
-    may share it. Raises ``InvalidSettings`` for a bound that is not positive.
+    The least recently used entry is evicted first. A clear of this cache empties the tier at once;
+    a clear or a store of another process takes effect within ``seconds``. Threads may share it.
+    Raises ``InvalidSettings`` for a bound that is not above 0.
     """
 
     def __init__(
@@ -46,14 +46,14 @@ class MemoryTier:
         self.start_fresh()
 
     def start_fresh(self) -> None:
-        """Forget every entry; in a process that was forked, the lock of the parent too."""
+        """Forget every entry, and replace the lock: the parent of a forked process may hold it."""
         self._changed = -math.inf  # when this cache last stored, deleted or cleared
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, RememberedEntry] = OrderedDict()
         self._bytes = 0
 
     def get(self, key: str, tags: tuple[str, ...]) -> str | None:
-        """Return what was seen under ``key`` by a lookup of the same ``tags``."""
+        """Return the entry of ``key`` if a lookup of the same ``tags`` read it, or None."""
         with self._lock:
             kept = self._kept.get(key)
             if kept is None or kept.tags != tags:
@@ -64,17 +64,17 @@ class MemoryTier:
             self._kept.move_to_end(key)
             return kept.text
 
-    def put(self, key: str, tags: tuple[str, ...], text: str, *, asked_at: float) -> None:
-        """Keep an entry that Redis was asked for at ``asked_at``, by this tier's ``clock``.
+    def put(self, key: str, tags: tuple[str, ...], text: str, *, read_at: float) -> None:
+        """Keep an entry whose lookup was sent at ``read_at``, by this tier's ``clock``.
 
-        One that is too large for the tier is left out, and so is one that was asked for before a
-        store or a clear of this cache: it may be what was there before that.
+        An entry is not kept if it is larger than the tier, or if this cache has stored or cleared
+        since ``read_at``: it may be outdated.
         """
         with self._lock:
             self._drop(key)
-            if len(text) > self._max_bytes or asked_at <= self._changed:
+            if len(text) > self._max_bytes or read_at <= self._changed:
                 return
-            self._kept[key] = Kept(text, tags, asked_at + self._seconds)
+            self._kept[key] = RememberedEntry(text, tags, read_at + self._seconds)
             self._bytes += len(text)
             while self._bytes > self._max_bytes or len(self._kept) > self._max_entries:
                 self._drop(next(iter(self._kept)))

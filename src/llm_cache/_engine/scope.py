@@ -1,48 +1,46 @@
-"""How a policy reaches the cache, and a report comes back: a ContextVar around the model call.
+"""The scope of a policy block: a ContextVar carries its policy to the cache and a report back.
 
-LangChain hands ``lookup`` and ``update`` a prompt and nothing else. A ContextVar set around the
-call is seen by ``invoke``, by ``batch`` (whose threads copy the context), by ``ainvoke`` and by
-executors.
+LangChain passes ``lookup`` and ``update`` no more than a prompt and the model's settings. A
+ContextVar set around the call is visible to ``invoke``, ``ainvoke``, executors and the threads of
+``batch``.
 """
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import NamedTuple, Protocol, TypeAlias
+from typing import NamedTuple, Protocol
 
 from llm_cache._errors import InvalidPolicy
 from llm_cache._policy.cache_policy import NOTHING_ASKED, CachePolicy, Mode
-from llm_cache._protocol.in_flight import Claim
-from llm_cache._protocol.lookup import ANYTHING, Epochs, Unseen
 from llm_cache._report import Circuit, Report
 
 
 class LambdaContext(Protocol):
-    """What is read of Lambda's context object."""
+    """The part of Lambda's context object that the cache reads."""
 
     def get_remaining_time_in_millis(self) -> int:
         """Return the milliseconds the invocation has left."""
 
 
 class Scope(NamedTuple):
-    """What holds around one model call."""
+    """The policy, the report and the time limit of one policy block."""
 
     policy: CachePolicy
     report: Report
     remaining: Callable[[], float] | None
     """Seconds the invocation has left; None outside one."""
     at_exit: list[Callable[[], None]]
-    """What is still to be done when the block ends; none of it raises."""
+    """Cleanup for the end of the block."""
 
 
 _scope: ContextVar[Scope | None] = ContextVar("llm_cache_scope", default=None)
 
 
 def current() -> Scope:
-    """Return the innermost scope; outside of any, an empty one whose report nobody reads."""
+    """Return the innermost scope; outside a policy block, an empty one."""
     return _scope.get() or Scope(NOTHING_ASKED, Report(), None, [])
 
 
@@ -59,17 +57,17 @@ def entered(
     breaker: Callable[[], Circuit] = lambda: Circuit.CLOSED,
     unused: Callable[[], None] = lambda: None,
 ) -> Iterator[Report]:
-    """Lay ``policy`` over the scope around it for as long as the block runs.
+    """Use ``policy`` inside the block, on top of the policy around it.
 
-    ``unused`` is called after a block that ended without an error, did not bypass the cache and has
-    nothing to report.
+    ``unused`` is called if the block ends without an error and no cache was used, unless the policy
+    bypasses it.
     """
     outer = current()
     remaining = outer.remaining
     if context is not None:
         milliseconds = getattr(context, "get_remaining_time_in_millis", None)
         if not callable(milliseconds):
-            accepted = "the context that Lambda gives the handler"
+            accepted = "the context argument of the Lambda handler"
             raise InvalidPolicy("context", context, accepted, withheld=True)
         remaining = functools.partial(_seconds_of, milliseconds)
     scope = Scope(policy.within(outer.policy), Report(breaker=breaker), remaining, [])
@@ -79,81 +77,19 @@ def entered(
     finally:
         outer.report.outcomes.extend(scope.report.outcomes)
         try:
-            _leave(scope.at_exit)
-        finally:  # after it, since what is left to do is bounded by the invocation's time
+            _clean_up(scope.at_exit)
+        finally:  # afterwards: the cleanup is bounded by this scope's time
             _scope.reset(token)
     if not scope.report.outcomes and scope.policy.effective_mode is not Mode.BYPASS:
         unused()
 
 
-def _leave(left_to_do: list[Callable[[], None]]) -> None:
-    """Do all of it, whatever one of them raises."""
-    while left_to_do:
+def _clean_up(steps: list[Callable[[], None]]) -> None:
+    """Run every step, even if one raises."""
+    while steps:
         with suppress(Exception):  # a lease that is not released expires
-            left_to_do.pop()()
+            steps.pop()()
 
 
 def _seconds_of(milliseconds: Callable[[], int]) -> float:
     return milliseconds() / 1000
-
-
-Lookup: TypeAlias = tuple[int, str, tuple[str, ...]]
-"""Which cache looked up which key under which tags: to another, what it saw is nothing."""
-
-
-class Seen(NamedTuple):
-    """What a lookup that missed leaves to its update.
-
-    The epochs it saw, or why they are not known; the fingerprint of the entry it found, or
-    ``ANYTHING``; and, if others may wait for the answer, the claim.
-    """
-
-    epochs: Epochs | Unseen = Unseen.NOT_LOOKED_UP
-    there: str = ANYTHING
-    claim: Claim | None = None
-
-
-Shard: TypeAlias = Mapping[Lookup, Seen]
-
-# Never changed in place, so that the threads of a batch, each in a copy of the context, do not see
-# one another's. In shards, since each change copies one; a model call that fails leaves its own.
-_SHARDS, _MOST_OF_SHARD = 64, 64
-_seen: ContextVar[tuple[Shard, ...]] = ContextVar("llm_cache_seen", default=({},) * _SHARDS)
-_claims: ContextVar[tuple[Claim, ...]] = ContextVar("llm_cache_claims", default=())
-
-
-def remember(lookup: Lookup, seen: Seen) -> None:
-    """Note what a lookup saw, for the update that follows it in this context."""
-    kept = {**_shard(lookup), lookup: seen}
-    if len(kept) > _MOST_OF_SHARD:
-        del kept[next(iter(kept))]
-    _replace(lookup, kept)
-    if seen.claim:
-        _claims.set((*(claim for claim in _claims.get() if claim.flight.awaited), seen.claim))
-
-
-def recall(lookup: Lookup) -> Seen:
-    """Return what the last such lookup in this context saw, and forget it."""
-    kept = dict(_shard(lookup))
-    seen = kept.pop(lookup, Seen())
-    _replace(lookup, kept)
-    return seen
-
-
-def claim_on(lookup: Lookup) -> Claim | None:
-    """Return the claim that an earlier try of this lookup in this context has left, if any."""
-    return _shard(lookup).get(lookup, Seen()).claim
-
-
-def others_wait() -> bool:
-    """Whether other callers may be waiting for what this context computes."""
-    return any(claim.flight.awaited for claim in _claims.get())
-
-
-def _shard(lookup: Lookup) -> Shard:
-    return _seen.get()[hash(lookup) % _SHARDS]
-
-
-def _replace(lookup: Lookup, kept: Shard) -> None:
-    at, shards = hash(lookup) % _SHARDS, _seen.get()
-    _seen.set((*shards[:at], kept, *shards[at + 1 :]))

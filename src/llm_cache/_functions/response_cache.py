@@ -12,8 +12,8 @@ from typing import Any, ClassVar, NamedTuple, Unpack, cast, overload
 from llm_cache._checks import function, instance
 from llm_cache._config.settings import Settings
 from llm_cache._engine.assembly import Bounds, configured
+from llm_cache._engine.call import Call
 from llm_cache._engine.core import Cache
-from llm_cache._engine.request import Question
 from llm_cache._entries.envelope import Entry
 from llm_cache._entries.json_bounds import is_count, parsed
 from llm_cache._errors import UnreadableEntry
@@ -45,7 +45,7 @@ class Ask:
     """The step that the cached function itself does."""
 
 
-Answered = Generator[Command | Pause | Ask, Any, Response]
+Answered = Generator[Command[Any] | Pause | Ask, Any, Response]
 
 
 class ResponseCache(Cache[Response]):
@@ -91,19 +91,19 @@ class ResponseCache(Cache[Response]):
 
     def lookup(self, request: object) -> Response | None:
         """Return the stored response, or None. One command."""
-        return self._lookup(self._question(request))
+        return self._lookup(self._call_of(request))
 
     async def alookup(self, request: object) -> Response | None:
         """Return the stored response, or None. One command."""
-        return await self._alookup(self._question(request))
+        return await self._alookup(self._call_of(request))
 
     def update(self, request: object, response: Response | Uncached) -> None:
         """Store a response, unless the policy or ``Uncached`` forbids it. One command."""
-        self._update(self._question(request), response)
+        self._update(self._call_of(request), response)
 
     async def aupdate(self, request: object, response: Response | Uncached) -> None:
         """Store a response, unless the policy or ``Uncached`` forbids it. One command."""
-        await self._aupdate(self._question(request), response)
+        await self._aupdate(self._call_of(request), response)
 
     @overload
     def cached(self, answer: AsyncAnswering) -> Callable[[Any], Awaitable[Response]]: ...
@@ -121,25 +121,25 @@ class ResponseCache(Cache[Response]):
 
             @functools.wraps(answer)
             async def aanswered(request: Any) -> Response:
-                async def execute(step: Command | Ask) -> Any:
+                async def execute(step: Command[Any] | Ask) -> Any:
                     if isinstance(step, Ask):
                         with self.policy(COMPUTING):
                             return await answer(request)
-                    return await self._aexecute(step)
+                    return await self._execution.aexecute(step)
 
                 with self.policy() as report:
-                    await self._prefetch(self._question(request))
+                    await self._prefetch(self._call_of(request))
                     return await arun(self._answered(request, report, may_wait=always), execute)
 
             return aanswered
 
         @functools.wraps(answer)
         def answered(request: Any) -> Response:
-            def execute(step: Command | Ask) -> Any:
+            def execute(step: Command[Any] | Ask) -> Any:
                 if isinstance(step, Ask):
                     with self.policy(COMPUTING):
                         return answer(request)
-                return self._execute(step)
+                return self._execution.execute(step)
 
             with self.policy() as report:
                 return run(self._answered(request, report, may_wait=may_block), execute)
@@ -148,10 +148,10 @@ class ResponseCache(Cache[Response]):
 
     def _answered(self, request: Any, report: Report, *, may_wait: Callable[[], bool]) -> Answered:
         """Answer one request. ``report`` is its own: what another left to spare is not for it."""
-        asked = self._question(request)
-        if asked.bypasses:
+        call = self._call_of(request)
+        if call.bypasses:
             return _plain((yield Ask()))
-        found = yield from self._answers.lookup(asked, may_wait=may_wait)
+        found = yield from self._reading.lookup(call, may_wait=may_wait)
         if found is not None:
             return found
         try:
@@ -160,17 +160,17 @@ class ResponseCache(Cache[Response]):
             if (spare := report.stand_in()) is None:
                 raise
             return cast("Response", spare[1])
-        yield from self._answers.update(self._question(request), response)
+        yield from self._writing.update(self._call_of(request), response)
         return _plain(response)
 
-    def _question(self, request: object) -> Question:
-        def asked(policy: CachePolicy) -> tuple[str, ...]:
+    def _call_of(self, request: object) -> Call[Response]:
+        def key_parts(policy: CachePolicy) -> tuple[str, ...]:
             if policy.key is not None:
                 return "response, by its own key", policy.key
             text = json.dumps(request, sort_keys=True, separators=(",", ":"), allow_nan=False)
             return "response", self._version, text
 
-        return self._about(asked)
+        return self._call(key_parts)
 
 
 COMPUTING = CachePolicy(mode=Mode.BYPASS)
@@ -186,7 +186,7 @@ class Responses:
 
     validate: Validate | None = None
 
-    codec: ClassVar[str] = "json"
+    name: ClassVar[str] = "json"
 
     def serialize(self, answer: Any) -> tuple[str, ...] | None:
         """Return it as text, or None when it would come back as something else."""
@@ -211,7 +211,7 @@ class Responses:
             return False
         return isinstance(answer, dict) and answer != {} and right
 
-    def unwanted(self, answer: Any) -> Reason | None:
+    def uncacheable_reason(self, answer: Any) -> Reason | None:
         """Return why the function's answer is not stored: it is ``Uncached``, or empty."""
         if isinstance(answer, Uncached):
             return answer.reason

@@ -13,8 +13,8 @@ from llm_cache._checks import instance
 from llm_cache._config.checks import header_names
 from llm_cache._config.settings import Settings
 from llm_cache._engine.assembly import Bounds, configured
+from llm_cache._engine.call import Call
 from llm_cache._engine.core import Cache
-from llm_cache._engine.request import Question
 from llm_cache._errors import InvalidSettings
 from llm_cache._langchain.codec import Generations
 from llm_cache._langchain.conversation_key import conversation_hash
@@ -97,41 +97,41 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return the stored answer, or None. One command."""
-        return self._lookup(self._question(prompt, llm_string))
+        return self._lookup(self._call_of(prompt, llm_string))
 
     async def alookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return the stored answer, or None. One command."""
-        return await self._alookup(self._question(prompt, llm_string))
+        return await self._alookup(self._call_of(prompt, llm_string))
 
     def update(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Store an answer, unless the policy or the answer itself forbids it. One command."""
-        self._update(self._question(prompt, llm_string), return_val)
+        self._update(self._call_of(prompt, llm_string), return_val)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: Sequence[Generation]) -> None:
         """Store an answer, unless the policy or the answer itself forbids it. One command."""
-        await self._aupdate(self._question(prompt, llm_string), return_val)
+        await self._aupdate(self._call_of(prompt, llm_string), return_val)
 
     def delete(self, prompt: str, llm_string: str) -> bool:
         """Delete one answer; return whether there was one. One command; raises ``StoreError``.
 
         The policy around the call counts: its tenant, salt and namespace are part of which answer.
         """
-        return self._delete(self._question(prompt, llm_string))
+        return self._delete(self._call_of(prompt, llm_string))
 
     async def adelete(self, prompt: str, llm_string: str) -> bool:
         """Delete one answer, as ``delete`` does."""
-        return await self._adelete(self._question(prompt, llm_string))
+        return await self._adelete(self._call_of(prompt, llm_string))
 
     def _unused(self) -> None:
-        if not self._asked:
-            self._asked = True  # one warning is enough
+        if not self._used:
+            self._used = True  # one warning is enough
             logger.warning(
                 "no call of a model used the cache inside a policy block. If a model was called "
                 "there, give it the cache (cache=... or set_llm_cache); for streams, use cached()"
             )
 
-    def _question(self, prompt: str, llm_string: str) -> Question:
-        def asked(policy: CachePolicy) -> tuple[str, ...]:
+    def _call_of(self, prompt: str, llm_string: str) -> Call[list[Generation]]:
+        def key_parts(policy: CachePolicy) -> tuple[str, ...]:
             if policy.key is not None:
                 return "by its own key", policy.key
             if not self._canonical_keys:
@@ -140,7 +140,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
             enters = settings(llm_string, self._ignored_headers, salted=salted)
             return "canonical", conversation_hash(prompt), enters
 
-        return self._about(asked)
+        return self._call(key_parts)
 
 
 def _reasons(names: Collection[Reason | str]) -> frozenset[Reason]:

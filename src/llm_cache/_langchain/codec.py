@@ -71,7 +71,7 @@ class Generations:
     ``read`` raises ``UnreadableEntry`` for anything else.
     """
 
-    codec: ClassVar[str] = "langchain"
+    name: ClassVar[str] = "langchain"
     do_not_store: frozenset[Reason] = UNCACHEABLE
     mark_hits: bool = True
 
@@ -79,7 +79,7 @@ class Generations:
     read = staticmethod(read)
     tokens = staticmethod(tokens)
 
-    def unwanted(self, answer: Sequence[Generation]) -> Reason | None:
+    def uncacheable_reason(self, answer: Sequence[Generation]) -> Reason | None:
         """Return the first reason of ``do_not_store`` for which an answer may not be kept."""
         found = (reason for one in answer for reason in reasons(one))
         return next((reason for reason in found if reason in self.do_not_store), None)

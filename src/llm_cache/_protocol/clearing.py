@@ -1,15 +1,15 @@
-"""Clearing, deleting and reclaiming, step by step, with no I/O of their own: see ``operations``."""
+"""Clearing, deleting and reclaiming, as operations without I/O."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from llm_cache._entries import envelope as entries
+from llm_cache._entries.envelope import HEAD
 from llm_cache._entries.keys import MAX_EPOCHS, MAX_TEXT, Keyspace, cleared_epoch
 from llm_cache._errors import InvalidPolicy, StoreError, StoreRefused
-from llm_cache._protocol import replies
-from llm_cache._protocol.effects import Command, Operation, Pause
+from llm_cache._protocol.commands import flushdb, scan, script, unlink
+from llm_cache._protocol.effects import Operation, Pause
 
 
 def clear(
@@ -20,13 +20,13 @@ def clear(
     One command. Raises ``InvalidPolicy`` for a name that no answer can have.
     """
     epoch = _epoch(keys, tag, tenant)
-    replies.number((yield ("EVAL", CLEAR, 1, epoch, cleared_epoch(now, token))))
+    yield from script(CLEAR, (epoch,), cleared_epoch(now, token))
 
 
 def _epoch(keys: Keyspace, tag: str | None, tenant: str | None) -> str:
-    """Return the key of the epoch that a clear of all, of ``tag`` or of ``tenant`` replaces."""
+    """Return the key of the epoch that the clear replaces."""
     if tag is not None and tenant is not None:
-        raise InvalidPolicy("tenant", tenant, "no tag beside it: clear one of them", withheld=True)
+        raise InvalidPolicy("tenant", tenant, "a tag or a tenant, not both", withheld=True)
     for kind, name in (("tag", tag), ("tenant", tenant)):
         if name is not None and not (isinstance(name, str) and 0 < len(name) <= MAX_TEXT):
             accepted = f"text of 1 to {MAX_TEXT} characters"
@@ -36,8 +36,8 @@ def _epoch(keys: Keyspace, tag: str | None, tenant: str | None) -> str:
     return keys.tag_epoch(keys.tags(() if tag is None else (tag,), tenant)[0])
 
 
-# A full database refuses a SET, but lets a script go on that has deleted something. Where it
-# refuses even that, the missing epoch is the clear: no entry has it.
+# A full database refuses a SET, but not in a script that has deleted something first. If it refuses
+# that too, the missing epoch is the clear: no entry has it.
 CLEAR = """
 redis.call('UNLINK', KEYS[1])
 redis.pcall('SET', KEYS[1], ARGV[1])
@@ -47,7 +47,7 @@ return 1
 
 def delete(keys: Keyspace, hashed: str) -> Operation[bool]:
     """Delete one answer; return whether there was one. One ``UNLINK``."""
-    return bool(replies.number((yield ("UNLINK", keys.entry(hashed)))))
+    return bool((yield from unlink(keys.entry(hashed))))
 
 
 def flush_database(
@@ -55,16 +55,14 @@ def flush_database(
 ) -> Operation[None]:
     """Delete every key of the database, other programs' too, and set the epoch of ``keys``.
 
-    One command, so that an answer which is being computed is not served afterwards. Where the
-    server refuses ``FLUSHDB`` in a script, it is sent by itself, and the epoch after it: an answer
-    that is stored between the two is served.
+    One command, so that an answer in computation is not served afterwards. If the server refuses
+    ``FLUSHDB`` in a script, two commands follow; an answer stored between them is served.
     """
-    how = "ASYNC" if asynchronous else "SYNC"
+    mode = "ASYNC" if asynchronous else "SYNC"
     try:
-        script = ("EVAL", FLUSH, 1, keys.epoch, cleared_epoch(now, token), how)
-        replies.number((yield script))
+        yield from script(FLUSH, (keys.epoch,), cleared_epoch(now, token), mode)
     except StoreRefused:
-        replies.done((yield ("FLUSHDB", how)))
+        yield from flushdb(mode)
         yield from clear(keys, token=token, now=now)
 
 
@@ -77,10 +75,10 @@ return 1
 
 @dataclass(frozen=True, slots=True)
 class Reclaimed:
-    """How far a reclaim came. ``cursor`` resumes it: ``"0"`` is the start, and the end.
+    """The progress of a reclaim. ``cursor`` resumes it; ``"0"`` is both the start and the end.
 
-    ``scanned`` and ``removed`` are entries; of a dry run, ``removed`` are those to be removed.
-    ``failure`` is the error that ended it, after the page was tried again; None if none did.
+    ``scanned`` and ``removed`` count entries; a dry run counts in ``removed`` what it would remove.
+    ``failure`` is the error that ended the reclaim after its retries, or None.
     """
 
     scanned: int
@@ -90,20 +88,18 @@ class Reclaimed:
 
     @property
     def complete(self) -> bool:
-        """Whether every entry was looked at."""
+        """Whether every entry was scanned."""
         return self.cursor == "0" and self.failure is None
 
 
-PAGE = 500  # keys asked of one SCAN
-TRIES = 3  # of a page whose request failed
-BETWEEN = 1.0  # seconds from one try to the next
-EPOCH_BYTES = 128  # of an entry's head; a hash, an epoch and what is around them take 70
+PAGE = 500  # keys of one SCAN
+TRIES = 3  # per page
+RETRY_PAUSE = 1.0  # seconds between two tries
+EPOCH_BYTES = 128  # of an entry's head per epoch; an epoch with its hash takes 70
 
-# Deciding and deleting in one script: an entry stored anew in between is never the one deleted.
-# Which tags an entry has is known only here, so the keys of their epochs are not among KEYS, which
-# Upstash accepts of a script that does not ask to lock by key. Each epoch is read once a page, but
-# for the one in ARGV[4], which counts as cleared; MGET, as in a lookup, finds none of another type.
-# What has no readable head is freed with the rest.
+# One script decides and deletes, so it never deletes an entry that was stored in between. Only the
+# entry names its tags, so their epochs are not among KEYS; Upstash accepts that. Each epoch is read
+# once a page; the epoch in ARGV[4] counts as cleared. An entry without a readable head is freed.
 RECLAIM_PAGE = f"""
 local head, tag_epoch, free, cleared = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local epochs = {{[cleared] = false}}
@@ -138,12 +134,11 @@ def reclaim(
     proceed: Callable[[], bool] = lambda: True,
     dry_run: bool = False,
 ) -> Operation[Reclaimed]:
-    """Free the memory of answers that a clear has made unreachable.
+    """Free the memory of cleared answers.
 
-    Two commands a page of some ``PAGE`` keys; after each, ``proceed`` says whether to go on. The
-    cursor of an unfinished reclaim resumes it. A dry run counts, and frees nothing. It raises no
-    ``StoreError``: a page that fails is tried again, ``TRIES`` times in all, unless it was refused,
-    and the result says how far the reclaim came and what ended it.
+    Two commands a page of about ``PAGE`` keys; it stops after the page at which ``proceed`` returns
+    False. A dry run counts and frees nothing. It raises no ``StoreError``: a page that failed is
+    retried unless it was refused, ``TRIES`` times in all, and the result holds the failure.
     """
     return _each_page(keys, cursor, proceed, "EXISTS" if dry_run else "UNLINK", "")
 
@@ -156,9 +151,9 @@ def preview(
     cursor: str = "0",
     proceed: Callable[[], bool] = lambda: True,
 ) -> Operation[Reclaimed]:
-    """Count what a clear and a reclaim after it would free, and do neither.
+    """Count the entries that a clear and a reclaim would free, earlier clears included.
 
-    It costs what a reclaim does. What earlier clears have left counts too.
+    It costs as much as a reclaim.
     """
     return _each_page(keys, cursor, proceed, "EXISTS", _epoch(keys, tag, tenant))
 
@@ -166,7 +161,7 @@ def preview(
 def _each_page(
     keys: Keyspace, cursor: str, proceed: Callable[[], bool], free: str, cleared: str
 ) -> Operation[Reclaimed]:
-    """Run ``free`` on what is unreachable, or would be if the epoch ``cleared`` were replaced."""
+    """Run ``free`` on each entry that is cleared, or would be if ``cleared`` were replaced."""
     scanned = removed = tries = 0
     while True:
         try:
@@ -175,7 +170,7 @@ def _each_page(
             tries += 1
             if isinstance(error, StoreRefused) or tries == TRIES or not proceed():
                 return Reclaimed(scanned, removed, cursor, error)
-            yield Pause(BETWEEN)
+            yield Pause(RETRY_PAUSE)
             continue
         cursor, scanned, removed, tries = following, scanned + page, removed + freed, 0
         if cursor == "0" or not proceed():
@@ -185,12 +180,11 @@ def _each_page(
 def _one_page(
     keys: Keyspace, cursor: str, free: str, cleared: str
 ) -> Operation[tuple[str, int, int]]:
-    """Return the next cursor, how many entries the page has, and of how many ``free`` was run."""
-    scan: Command = ("SCAN", cursor, "MATCH", keys.entry_pattern, "COUNT", PAGE)
-    following, names = replies.page((yield scan))
+    """Return the next cursor, the number of entries, and on how many ``free`` was run."""
+    following, names = yield from scan(cursor, keys.entry_pattern, PAGE)
     page = [name for name in names if keys.owns_entry(name)]
     if not page:
         return following, 0, 0
-    script: Command = ("EVAL", RECLAIM_PAGE, 1 + len(page), keys.epoch, *page)
-    freed = yield (*script, entries.HEAD, keys.tag_epoch(""), free, cleared)
-    return following, len(page), replies.number(freed)
+    args = (HEAD, keys.tag_epoch(""), free, cleared)
+    freed = yield from script(RECLAIM_PAGE, (keys.epoch, *page), *args)
+    return following, len(page), freed

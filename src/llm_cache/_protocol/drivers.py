@@ -1,8 +1,7 @@
-"""Run an operation against a store: once blocking, once on the event loop.
+"""Run an operation: blocking, or on the running event loop.
 
-The two must stay the same but for ``await``; every rule lives in the operation. One that is
-cancelled, or interrupted, is closed at once: it may have something to give back. A step that is no
-pause is for ``execute``.
+The two drivers differ in ``await`` alone; every rule stands in the operation. A cancelled operation
+is closed at once, so that it can clean up. ``execute`` runs each step that is not a pause.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from contextvars import copy_context
 from functools import partial
 from typing import Any, TypeVar
 
-from llm_cache._protocol.background import beside
+from llm_cache._protocol.daemon_thread import in_daemon_thread
 from llm_cache._protocol.effects import Command, Operation, Pause
 
 T = TypeVar("T")
@@ -57,7 +56,7 @@ async def arun(operation: Generator[Any, Any, T], execute: Callable[[Any], Await
 
 
 def may_block() -> bool:
-    """Whether this thread may wait: on an event loop, everyone on it would wait too."""
+    """Whether this thread may wait: on an event loop, a wait would stop every task."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -70,10 +69,13 @@ def always() -> bool:
     return True
 
 
-def finish(
-    operation: Operation[None], execute: Callable[[Command], Any], *, aside: bool = False
+def clean_up(
+    operation: Operation[Any], execute: Callable[[Command[Any]], Any], *, wait: bool = True
 ) -> None:
-    """Run best-effort cleanup: on an event loop in its executor, ``aside`` in a thread."""
+    """Run best-effort cleanup: on an event loop in its executor.
+
+    Elsewhere the caller waits for it, unless ``wait`` is false: it then runs in a daemon thread.
+    """
 
     def work() -> None:
         with suppress(Exception):
@@ -81,25 +83,25 @@ def finish(
 
     if not may_block():
         asyncio.get_running_loop().run_in_executor(None, copy_context().run, work)
-    elif aside:
-        beside(partial(copy_context().run, work))
-    else:
+    elif wait:
         work()
+    else:
+        in_daemon_thread(partial(copy_context().run, work))
 
 
 def pause(step: Pause) -> Any:
-    """Wait, for as long as ``step`` says at most."""
+    """Wait as long as ``step`` allows."""
     if step.until is None:
         return time.sleep(step.seconds)
     return concurrent.futures.wait([step.until], step.seconds)
 
 
 async def apause(step: Pause) -> Any:
-    """Wait, for as long as ``step`` says at most."""
+    """Wait as long as ``step`` allows."""
     if step.until is None:
         return await asyncio.sleep(step.seconds)
     until = asyncio.wrap_future(step.until)
     try:
         return await asyncio.wait([until], timeout=step.seconds)
     finally:
-        until.cancel()  # so that what it was made of says nothing to a loop that is gone
+        until.cancel()  # its source then calls no loop that is closed

@@ -1,16 +1,34 @@
-"""What an operation may ask of its driver: a command of Redis, or a pause.
+"""What an operation asks of its driver: a Redis command, or a pause.
 
-Apart from what a lookup and a store do, so that a clear is imported without it.
+An operation is a generator without I/O. It yields commands and pauses, receives the replies, and
+returns its result. ``drivers`` runs it; a test drives it by hand, with no server and no clock. A
+command that failed is thrown in as a ``StoreError``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from typing import Any, NamedTuple, TypeAlias, TypeVar
+from dataclasses import dataclass
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
-Command: TypeAlias = tuple[str | int, ...]
+CommandArgs: TypeAlias = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Command(Generic[T]):
+    """A Redis command, and how its reply is read: ``reply = yield from command``.
+
+    ``parse`` returns the value of a reply, or raises ``StoreGarbled``.
+    """
+
+    args: CommandArgs
+    parse: Callable[[object], T]
+
+    def __iter__(self) -> Operation[T]:
+        """Yield the command to the driver; return the parsed reply."""
+        return self.parse((yield self))
 
 
 class Pause(NamedTuple):
@@ -20,4 +38,4 @@ class Pause(NamedTuple):
     until: Future[Any] | None = None
 
 
-Operation: TypeAlias = Generator[Command | Pause, Any, T]
+Operation: TypeAlias = Generator[Command[Any] | Pause, Any, T]

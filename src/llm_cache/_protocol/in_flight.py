@@ -1,154 +1,190 @@
-"""Answers being computed in this process, and who waits for each."""
+"""Single flight within one process: the calls in flight, each with a leader that computes it."""
 
 from __future__ import annotations
 
 import threading
 import time
 import weakref
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from enum import Enum
-from typing import TypeAlias
+from types import TracebackType
+from typing import Self, TypeAlias
 
 
 class NotShared(Enum):
-    """What lands when there is no answer for those who wait."""
+    """Why an in-flight call ended without an answer for its waiters."""
 
     FAILED = "failed"
-    """Nothing came of it: one of those who wait computes the answer instead."""
-    EACH_FOR_ITSELF = "each_for_itself"
-    """The answer is not one to store, so it is not one to share either."""
+    """There is no answer: one of the waiters becomes the leader."""
+    UNCACHEABLE = "uncacheable"
+    """The answer is neither stored nor shared: each waiter calls the model."""
 
 
-Landing: TypeAlias = str | NotShared
-"""An entry's text, or why there is none."""
+Result: TypeAlias = str | NotShared
+"""The text of an entry, or why there is none."""
+Cleanup: TypeAlias = Callable[[str], None]
+"""Releases a lease, given its token. Best effort: it does not raise."""
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
-class Flight:
-    """One answer being computed; ``until`` is when, by the monotonic clock, it is given up on.
+class InFlightCall:
+    """An answer that one leader computes while other callers wait.
 
-    ``lease`` is the token under which this process is the fleet's only writer of it, if it is, and
-    ``held`` until when that stands in Redis.
+    ``deadline`` is the time, by the monotonic clock, after which no caller waits. ``lease`` is the
+    token of the fleet's lease, if the leader holds it, and ``lease_expires`` when it expires in
+    Redis.
     """
 
-    about: Hashable
-    until: float
+    identity: Hashable
+    deadline: float
     lease: str | None = None
-    held: float = 0.0
-    landed: Future[Landing] = field(default_factory=Future)
+    lease_expires: float = 0.0
+    result: Future[Result] = field(default_factory=Future)
 
     def __post_init__(self) -> None:
-        self.landed.set_running_or_notify_cancel()  # one who waits no longer cancels nothing
+        self.result.set_running_or_notify_cancel()  # a waiter that gives up cancels nothing
 
     @property
-    def flying(self) -> bool:
-        """Whether the answer is still to come."""
-        return not self.landed.done()
+    def pending(self) -> bool:
+        """Whether the leader has not finished."""
+        return not self.result.done()
 
     @property
     def awaited(self) -> bool:
-        """Whether other callers may be waiting for it."""
-        return self.flying and self.left() > 0
+        """Whether other callers may wait for the answer."""
+        return self.pending and self.seconds_left() > 0
 
-    def take(self, lease: str, seconds: float, held: float) -> None:
-        """Note the lease under which the fleet waits for it, for ``seconds`` from now.
+    def seconds_left(self) -> float:
+        """Return the seconds until no caller waits."""
+        return self.deadline - time.monotonic()
 
-        In Redis it stands for ``held`` seconds, unless it is renewed.
-        """
+    def lease_taken(self, token: str, seconds: float, lifetime: float) -> None:
+        """Record that the lease was taken: its leader has ``seconds``, renewals included."""
         now = time.monotonic()
-        self.lease, self.until, self.held = lease, now + seconds, now + held
+        self.lease, self.deadline, self.lease_expires = token, now + seconds, now + lifetime
 
-    def renewed(self, held: float) -> None:
-        """Note that the lease stands in Redis for ``held`` seconds from now."""
-        self.held = time.monotonic() + held
-
-    def left(self) -> float:
-        """Return the seconds after which nobody waits for it any more."""
-        return self.until - time.monotonic()
+    def lease_renewed(self, lifetime: float) -> None:
+        """Record that the lease stays in Redis for ``lifetime`` seconds from now."""
+        self.lease_expires = time.monotonic() + lifetime
 
 
-class Claim:
-    """The right to land a flight, and the duty.
+class Leader:
+    """Ownership of an in-flight call: the holder completes it, and closes it in any case.
 
-    It is kept in the context that looked the answer up. When a model call fails, LangChain tells
-    no cache; but its context goes, and with it the claim.
+    ::
+
+        lead ─▶ pending ─┬─ complete(entry) ──────▶ shared       waiters return the entry
+                         ├─ complete(UNCACHEABLE) ▶ uncacheable  each waiter calls the model
+                         └─ close, or deadline ───▶ failed       one waiter becomes the leader
+
+    A ``with`` block closes it. LangChain tells no cache of a failed model call, so the leader is
+    also closed when its policy block ends, when the context that holds it is collected, and in a
+    forked process. Closing releases the lease, unless the store has released it or a later leader
+    of this process has taken it over.
     """
 
-    __slots__ = ("__weakref__", "flight")
+    __slots__ = ("__weakref__", "_calls", "_release", "call")
 
-    def __init__(self, flight: Flight) -> None:
-        self.flight = flight
+    def __init__(self, calls: InFlightCalls, call: InFlightCall, release: Cleanup) -> None:
+        self.call = call
+        self._calls = calls
+        self._release = release
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def complete(self, result: Result) -> None:
+        """Give the waiters the result; later results are ignored."""
+        self._calls.complete(self.call, result)
+
+    def take_lease(self) -> str | None:
+        """Return the lease if it is still held; the caller releases it."""
+        return self._calls.take_lease(self.call)
+
+    def close(self, release: Cleanup | None = None) -> None:
+        """Fail the call unless it is complete, and release the lease if it is still held."""
+        self.complete(NotShared.FAILED)
+        if lease := self.take_lease():
+            (release or self._release)(lease)
 
 
-class Flights:
-    """The flights of one cache. Threads and event loops may share it."""
+class InFlightCalls:
+    """The calls in flight of one cache. Threads and event loops may share it."""
 
     def __init__(self) -> None:
-        self._lock = threading.RLock()  # a claim may be collected while a method runs
-        self._current: dict[Hashable, Flight] = {}
+        self._lock = threading.RLock()  # a leader may be collected while a method runs
+        self._current: dict[Hashable, InFlightCall] = {}
 
-    def join(self, about: Hashable, seconds: float, mine: Claim | None) -> Claim | Flight:
-        """Return a claim on a flight of at most ``seconds``, or the flight of who has it.
+    def join(
+        self, identity: Hashable, seconds: float, release: Cleanup, previous: Leader | None
+    ) -> Leader | InFlightCall:
+        """Lead a call of at most ``seconds``, or return the call that another caller leads.
 
-        ``mine`` is a claim from an earlier try in the same context, which this one goes on from.
+        ``previous`` is the leader of an earlier try in the same context, which this call continues.
         """
         with self._lock:
-            current = self._current.get(about)
-            again = mine is not None and mine.flight is current
-            if current and current.awaited and not again:
+            current = self._current.get(identity)
+            retried = previous is not None and previous.call is current
+            if current and current.awaited and not retried:
                 return current
-            flight = self._current[about] = _next(about, seconds, current)
+            call = self._current[identity] = _successor(identity, seconds, current)
         if current:
             _end(current, NotShared.FAILED)
-        claim = Claim(flight)
-        weakref.finalize(claim, self._abandon, flight).atexit = False
-        return claim
+        leader = Leader(self, call, release)
+        weakref.finalize(leader, self._collected, call).atexit = False
+        return leader
 
-    def land(self, flight: Flight, landing: Landing) -> None:
-        """Give those who wait what there is."""
+    def complete(self, call: InFlightCall, result: Result) -> None:
+        """End a call; callers that come later start another."""
         with self._lock:
-            self._forget(flight)
-        _end(flight, landing)
+            self._forget(call)
+        _end(call, result)
 
-    def leave(self, flight: Flight) -> str | None:
-        """End a flight that has not landed; return its lease if nobody has taken that over."""
+    def take_lease(self, call: InFlightCall) -> str | None:
+        """Return the lease of a call, once: it is then the caller's to release."""
         with self._lock:
-            lease = flight.lease if self._forget(flight) else None
-        _end(flight, NotShared.FAILED)
+            lease, call.lease = call.lease, None
         return lease
 
     def start_fresh(self) -> None:
-        """Let go of the parent's calls in a process that was forked; no lock of it is ours."""
+        """Forget the calls of the parent, in a forked process: the parent keeps their leases."""
         self._lock = threading.RLock()
-        for flight in self._current.values():
-            flight.lease, flight.landed = None, Future()
-            flight.landed.set_result(NotShared.FAILED)
+        for call in self._current.values():
+            call.lease, call.result = None, Future()
+            call.result.set_result(NotShared.FAILED)
         self._current = {}
 
-    def _abandon(self, flight: Flight) -> None:
-        """End a flight whose claim is gone; its lease stays for who goes on."""
+    def _collected(self, call: InFlightCall) -> None:
+        """Fail a call whose leader was collected; its lease is kept for the next leader."""
         with self._lock:
-            if flight.lease is None:
-                self._forget(flight)
-        _end(flight, NotShared.FAILED)
+            if call.lease is None:
+                self._forget(call)
+        _end(call, NotShared.FAILED)
 
-    def _forget(self, flight: Flight) -> bool:
-        if self._current.get(flight.about) is not flight:
-            return False
-        del self._current[flight.about]
-        return True
+    def _forget(self, call: InFlightCall) -> None:
+        if self._current.get(call.identity) is call:
+            del self._current[call.identity]
 
 
-def _next(about: Hashable, seconds: float, last: Flight | None) -> Flight:
-    """Return a flight that goes on under the lease of the last, for as long as that has left."""
-    if last and last.lease and min(last.held, last.until) > time.monotonic():
-        return Flight(about, last.until, last.lease, last.held)
-    return Flight(about, time.monotonic() + seconds)
+def _successor(identity: Hashable, seconds: float, last: InFlightCall | None) -> InFlightCall:
+    """Return a new call, which takes over the lease of the last one while that is valid."""
+    if last and last.lease and min(last.lease_expires, last.deadline) > time.monotonic():
+        lease, last.lease = last.lease, None
+        return InFlightCall(identity, last.deadline, lease, last.lease_expires)
+    return InFlightCall(identity, time.monotonic() + seconds)
 
 
-def _end(flight: Flight, landing: Landing) -> None:
-    with suppress(InvalidStateError):  # it has landed already
-        flight.landed.set_result(landing)
+def _end(call: InFlightCall, result: Result) -> None:
+    with suppress(InvalidStateError):  # it has ended already
+        call.result.set_result(result)

@@ -27,7 +27,7 @@ from llm_cache._errors import (
     StoreTimeout,
     StoreUnavailable,
 )
-from llm_cache._protocol.effects import Command
+from llm_cache._protocol.effects import CommandArgs
 from llm_cache._upstash.asynchronous import PerLoop
 from llm_cache._upstash.blocking import Connections
 from llm_cache._upstash.connecting import Origin
@@ -62,7 +62,7 @@ class Client:
         self._blocking, self._asynchronous = Connections(origin), PerLoop(origin)
         self._sync_token = ""
 
-    def execute(self, command: Command, until: float) -> Any:
+    def execute(self, command: CommandArgs, until: float) -> Any:
         """Run a command and return its reply; raise ``StoreError``.
 
         ``until`` is in seconds of ``time.monotonic``. One request, and another, at once, when the
@@ -76,7 +76,7 @@ class Client:
             return _known(command, self._read(command, reply))
         return self._read(command, reply)
 
-    async def aexecute(self, command: Command, until: float) -> Any:
+    async def aexecute(self, command: CommandArgs, until: float) -> Any:
         """Run a command as ``execute`` does; the caller cancels it at the deadline."""
         request = self._encoded(command)
         try:
@@ -87,13 +87,13 @@ class Client:
             )
         return self._read(command, reply)
 
-    def _encoded(self, command: Command) -> bytes:
+    def _encoded(self, command: CommandArgs) -> bytes:
         token = self._sync_token
         return self._request.encode(
             _encode(command).encode(), f"{_SYNC}: {token}\r\n" if token else ""
         )
 
-    def _read(self, command: Command, reply: Reply) -> Any:
+    def _read(self, command: CommandArgs, reply: Reply) -> Any:
         self._sync_token = reply.headers.get(_SYNC.lower(), self._sync_token)
         try:
             result = format_response(reply.json(), "base64")
@@ -113,7 +113,7 @@ class Client:
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
 
 
-def _known(command: Command, reply: Any) -> Any:
+def _known(command: CommandArgs, reply: Any) -> Any:
     """Return the reply to a command sent twice; raise where it does not say what the first did."""
     if command[0] == "UNLINK" and reply == 0:
         raise StoreUnavailable("the answer is gone; whether it was there is not known")

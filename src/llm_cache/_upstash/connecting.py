@@ -16,7 +16,7 @@ from typing import NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from llm_cache._errors import InvalidSettings, StoreTimeout, StoreUnavailable
-from llm_cache._protocol.background import beside
+from llm_cache._protocol.daemon_thread import in_daemon_thread
 from llm_cache._upstash.connection import Connection, left
 from llm_cache._upstash.http_exchange import Request, start_reading
 
@@ -62,7 +62,7 @@ def dialling(
     ``time.monotonic``. ``direct``: never through a proxy. Raises ``StoreTimeout`` or
     ``StoreUnavailable`` for what fails on the network.
     """
-    opening = beside(lambda: _dial(origin, until, None if direct else _proxy(origin)))
+    opening = in_daemon_thread(lambda: _dial(origin, until, None if direct else _proxy(origin)))
     try:
         yield opening
     except BaseException as error:

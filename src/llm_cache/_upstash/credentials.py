@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from llm_cache._config.checks import rest_token, rest_url
 from llm_cache._config.settings import TOKEN, URL, Settings
 from llm_cache._errors import InvalidSettings, LlmCacheError, StoreTimeout, StoreUnavailable
-from llm_cache._protocol.background import beside
+from llm_cache._protocol.daemon_thread import in_daemon_thread
 from llm_cache._protocol.drivers import apause, pause
 from llm_cache._protocol.effects import Pause
 from llm_cache._upstash.aws_environment import boto3_is_needed
@@ -196,7 +196,7 @@ class RefreshableCredentials:
 
     def _begin(self, work: Callable[[], None]) -> None:
         if self._fetching.done() and self._clock() >= self._next:
-            self._began, self._fetching = self._clock(), beside(work)
+            self._began, self._fetching = self._clock(), in_daemon_thread(work)
 
     def _fetch_first(self) -> None:
         try:

@@ -13,7 +13,7 @@ from typing import Any
 
 from llm_cache._errors import StoreRefused
 from llm_cache._protocol.drivers import apause, pause
-from llm_cache._protocol.effects import Command, Pause
+from llm_cache._protocol.effects import CommandArgs, Pause
 from llm_cache._upstash.client import Client, credentials_of, raise_as_store_error
 from llm_cache._upstash.connection import left
 from llm_cache._upstash.credentials import Credentials, RefreshableCredentials, Within
@@ -49,7 +49,7 @@ class UpstashStore:
         credentials = credentials_of(redis_)
         return cls(lambda: credentials)
 
-    def execute(self, command: Command, seconds: float, guard: Guard = unguarded) -> Any:
+    def execute(self, command: CommandArgs, seconds: float, guard: Guard = unguarded) -> Any:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``.
 
         The first call also reads the secrets, which has a bound of its own. A command whose token
@@ -73,7 +73,7 @@ class UpstashStore:
         except Exception as error:  # noqa: BLE001  each is raised as what it means
             raise_as_store_error(error)
 
-    async def aexecute(self, command: Command, seconds: float, guard: Guard = unguarded) -> Any:
+    async def aexecute(self, command: CommandArgs, seconds: float, guard: Guard = unguarded) -> Any:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``."""
         try:
             client = self._client_at(await self._credentials.aget())

@@ -218,7 +218,7 @@ def test_the_command_line_says_what_was_done_before_upstash_failed(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(clearing, "BETWEEN", 0.0)
+    monkeypatch.setattr(clearing, "RETRY_PAUSE", 0.0)
     shell.update("p", "model", ANSWER)
     with proxying(upstash.url) as proxy:
         monkeypatch.setenv("UPSTASH_REDIS_REST_URL", proxy.url)

@@ -10,7 +10,7 @@ from llm_cache._entries.envelope import HEAD, Entry, before_tag, body, head
 from llm_cache._entries.keys import Keyspace, cleared_at, cleared_epoch, tag_hash
 from llm_cache._errors import StoreGarbled, StoreRefused, StoreTimeout, StoreUnavailable
 from llm_cache._protocol.clearing import (
-    BETWEEN,
+    RETRY_PAUSE,
     CLEAR,
     FLUSH,
     TRIES,
@@ -437,7 +437,7 @@ def test_reclaim_tries_a_failed_page_again(
     failed = [reply for error in failures for reply in (*half, error, None)]
     replies = [["7", [MINE]], 1, *failed, ["0", [MINE]], 1]
     commands, result = drive(reclaim(KEYS), *replies)
-    assert commands.count(Pause(BETWEEN)) == len(failures)
+    assert commands.count(Pause(RETRY_PAUSE)) == len(failures)
     assert [command[1] for command in commands if isinstance(command, tuple) and "SCAN" in command][
         1:
     ] == ["7"] * (len(failures) + 1)

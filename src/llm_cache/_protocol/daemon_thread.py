@@ -1,4 +1,4 @@
-"""Work that cannot be given up, done where nobody has to wait for it."""
+"""Work in a daemon thread, for calls that cannot be cancelled."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def beside(work: Callable[[], T]) -> Future[T]:
-    """Do it in a thread that nobody waits for, not even at the exit."""
+def in_daemon_thread(work: Callable[[], T]) -> Future[T]:
+    """Run ``work`` in a thread that the exit of the process does not wait for."""
     done: Future[T] = Future()
     done.set_running_or_notify_cancel()
 
     def run() -> None:
         try:
             result = work()
-        except Exception as error:  # noqa: BLE001  it is raised where the caller waits
+        except Exception as error:  # noqa: BLE001  raised where the future is awaited
             done.set_exception(error)
         else:
             done.set_result(result)

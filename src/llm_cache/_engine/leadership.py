@@ -1,0 +1,101 @@
+"""Single flight of one cache: which lookups lead, how long they wait, and how a lead ends."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
+
+from llm_cache._engine import lookup_state
+from llm_cache._engine.execution import RESERVE, Execution
+from llm_cache._engine.heartbeat import Heartbeat
+from llm_cache._engine.scope import Scope
+from llm_cache._entries.keys import random_token
+from llm_cache._policy.cache_policy import Coalesce
+from llm_cache._protocol import leases
+from llm_cache._protocol.drivers import run
+from llm_cache._protocol.effects import Operation
+from llm_cache._protocol.in_flight import InFlightCall, InFlightCalls, Leader, NotShared
+from llm_cache._protocol.lookup import Hit, Miss
+from llm_cache._protocol.request import Request
+from llm_cache._protocol.single_flight import Compute, Flight, lead_or_wait
+
+A = TypeVar("A")
+
+
+@dataclass(frozen=True, slots=True)
+class Leadership:
+    """The in-flight calls of one cache. ``lease``: seconds until waiters give up on a leader."""
+
+    execution: Execution
+    lease: float
+    calls: InFlightCalls = field(default_factory=InFlightCalls)
+    heartbeat: Heartbeat = field(default_factory=Heartbeat)
+
+    @property
+    def parts(self) -> tuple[InFlightCalls, Heartbeat]:
+        """The parts that a forked process starts afresh."""
+        return self.calls, self.heartbeat
+
+    def lead_or_wait(
+        self, request: Request[A], miss: Miss[A], scope: Scope, *, may_wait: Callable[[], bool]
+    ) -> Operation[Hit[A] | Compute[A]]:
+        """Return the answer of another caller, or have this caller compute it."""
+        if request.policy.effective_coalesce is Coalesce.OFF:
+            return Compute(miss)
+        flight = self._flight(request, scope, may_wait=may_wait())
+        taken = yield from lead_or_wait(request, miss, flight)
+        if isinstance(taken, Compute) and taken.leader:
+            self._watch(request, taken.leader, scope)
+        return taken
+
+    def decline(self, request: Request[Any], leader: Leader) -> Operation[None]:
+        """End a call whose answer is uncacheable: each waiter calls the model."""
+        leader.complete(NotShared.UNCACHEABLE)
+        if lease := leader.take_lease():
+            yield from leases.release(request, lease, uncacheable=True)
+
+    def _flight(self, request: Request[A], scope: Scope, *, may_wait: bool) -> Flight:
+        """Return how this lookup joins single flight.
+
+        It gives up waiting after two leases, and after half of the invocation's remaining time:
+
+        - the second lease is for the leader that replaces a dead one; otherwise all waiters would
+          call the model when the first lease ends;
+        - the other half of the time is for the model, if the wait was in vain.
+
+        A leader never waits for another leader, so they cannot deadlock.
+        """
+        left = scope.remaining() - RESERVE if scope.remaining else 4 * self.lease
+        lease = min(self.lease, max(left, 0.001))
+        wait = min(2 * lease, left / 2) if may_wait and not lookup_state.leads() else 0.0
+        until = time.monotonic() + wait
+        return Flight(
+            calls=self.calls,
+            lease=lease,
+            token=random_token(),
+            patience=lambda: until - time.monotonic(),
+            release=partial(self._release, request, wait=False),
+            previous=lookup_state.earlier_leader(request.identity),
+        )
+
+    def _watch(self, request: Request[A], leader: Leader, scope: Scope) -> None:
+        """Close the leader when its policy block ends; until then renew its lease."""
+        scope.at_exit.append(partial(leader.close, partial(self._release, request, wait=True)))
+        if leader.call.lease:
+            renewal = partial(self._renew, request, leader.call)
+            self.heartbeat.keep(leader.call, lambda: run(renewal(), self.execution.execute))
+
+    def _renew(self, request: Request[A], call: InFlightCall) -> Operation[bool]:
+        if (lease := call.lease) is None:
+            return False
+        seconds = call.seconds_left()
+        held = yield from leases.renew(request, lease, seconds)
+        if held:
+            call.lease_renewed(leases.lifetime(seconds))
+        return held
+
+    def _release(self, request: Request[A], lease: str, *, wait: bool) -> None:
+        self.execution.clean_up(leases.release(request, lease), wait=wait)
