@@ -27,7 +27,7 @@ MARGIN = 60.0  # seconds that a busy machine may add
 @pytest.fixture(autouse=True)
 def _long_lives(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have no lease end by itself."""
-    monkeypatch.setattr("llm_cache._protocol.single_flight.LIFE", LEASE)
+    monkeypatch.setattr("llm_cache._protocol.leases.LEASE_LIFE", LEASE)
 
 
 @pytest.mark.parametrize(("tags", "before"), [((), 1), (("tag",), 3)])

@@ -103,7 +103,7 @@ def cleared_by_tag(caller: Caller, server: Connection) -> None:
 
 
 def key_of(caller: Caller) -> str:
-    return caller.cache._question(QUESTION, MODEL).identified().protected().key
+    return caller.cache._call_of(QUESTION, MODEL).identified().protected().key
 
 
 @dataclass(frozen=True, slots=True)

@@ -108,7 +108,7 @@ def test_refusal_of_one_command_leaves_the_circuit_closed(error: str, clock: Clo
     with misbehaving(replying("400 Bad Request", {"error": error})) as url:
         cache = cache_at(url, clock)
         with pytest.raises(StoreRefused) as raised:
-            cache._store.execute(("GET", "k"), 10.0)
+            cache._execution.store.execute(("GET", "k"), 10.0)
         assert not isinstance(raised.value, QuotaExceeded)
         call(cache)
         assert cache.circuit == Circuit.CLOSED

@@ -18,13 +18,13 @@ from tests.integration.upstash.connection import Connection
 from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache._engine import scope
 from llm_cache._engine.answers import Answers
-from llm_cache._engine.request import Question
+from llm_cache._engine.call import Question
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol.clearing import clear
 from llm_cache._protocol.drivers import always, run
 from llm_cache._protocol.effects import Operation, Pause
+from llm_cache._protocol.leases import TAKE
 from llm_cache._protocol.lookup import Epochs
-from llm_cache._protocol.single_flight import TAKE
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
 
@@ -122,7 +122,7 @@ class Caller:
         never: Callable[..., None] = lambda *_: None  # noqa: E731
         ttl = never if self.ends is Ends.NOT_STORED else None
         with scope.entered(CachePolicy(coalesce="fleet", ttl=ttl), None):
-            asked = self.process.cache._question("p", "model")
+            asked = self.process.cache._call_of("p", "model")
             found = yield from self.process.answers.lookup(asked, may_wait=always)
             if found is not None:
                 self.world.served(self, found)
@@ -132,7 +132,7 @@ class Caller:
             yield from self.process.left.pop()
 
     def _compute(self, asked: Question) -> Generator[Any, Any, None]:
-        seen = scope._shard(asked.identity)[asked.identity]
+        seen = lookup_state._shard(asked.identity)[asked.identity]
         assert isinstance(seen.epochs, tuple)
         self.epochs = seen.epochs
         self.lease = seen.claim.flight.lease if seen.claim else None
@@ -159,7 +159,7 @@ class World:
     state: Any = None
 
     def __post_init__(self) -> None:
-        hashed = Process().cache._question("p", "model").identified().hashed
+        hashed = Process().cache._call_of("p", "model").identified().hashed
         self.lease_key = KEYS.lease(hashed)
         self.all = ("MGET", self.lease_key, KEYS.epoch, KEYS.entry(hashed))
         self.run(("FLUSHDB",))

@@ -34,7 +34,7 @@ def among_many(
     for each in (cache, UpstashRedisCache(redis, namespace="other")):
         each.update("p", "model", ANSWER)
     connection = Connection(server)
-    key = cache._question("p", "model").identified().protected().key
+    key = cache._call_of("p", "model").identified().protected().key
     fill(connection, "shop", key, count - 1)
     yield cache, connection
     connection.close()

@@ -20,7 +20,7 @@ from llm_cache._protocol.effects import Operation
 from llm_cache._protocol.in_flight import InFlightCall, InFlightCalls, Leader, NotShared
 from llm_cache._protocol.lookup import Hit, Miss
 from llm_cache._protocol.request import Request
-from llm_cache._protocol.single_flight import Compute, Flight, lead_or_wait
+from llm_cache._protocol.single_flight import Compute, SingleFlight, lead_or_wait
 
 A = TypeVar("A")
 
@@ -57,7 +57,7 @@ class Leadership:
         if lease := leader.take_lease():
             yield from leases.release(request, lease, uncacheable=True)
 
-    def _flight(self, request: Request[A], scope: Scope, *, may_wait: bool) -> Flight:
+    def _flight(self, request: Request[A], scope: Scope, *, may_wait: bool) -> SingleFlight:
         """Return how this lookup joins single flight.
 
         It gives up waiting after two leases, and after half of the invocation's remaining time:
@@ -72,7 +72,7 @@ class Leadership:
         lease = min(self.lease, max(left, 0.001))
         wait = min(2 * lease, left / 2) if may_wait and not lookup_state.leads() else 0.0
         until = time.monotonic() + wait
-        return Flight(
+        return SingleFlight(
             calls=self.calls,
             lease=lease,
             token=random_token(),

@@ -21,7 +21,7 @@ from llm_cache._reasons import Reason
 T = TypeVar("T")
 
 
-class Flight(NamedTuple):
+class SingleFlight(NamedTuple):
     """How one lookup joins single flight.
 
     ``lease``: seconds until waiters give up on a leader. ``token``: the lease's token if this
@@ -46,7 +46,7 @@ class Compute(NamedTuple, Generic[T]):
 
 
 def lead_or_wait(
-    request: Request[T], miss: Miss[T], flight: Flight
+    request: Request[T], miss: Miss[T], flight: SingleFlight
 ) -> Operation[Hit[T] | Compute[T]]:
     """Return the answer of another caller, or have this caller compute it.
 
@@ -87,7 +87,7 @@ def _shared(request: Request[T], miss: Miss[T], call: InFlightCall) -> Hit[T] | 
 
 
 def _across_the_fleet(
-    request: Request[T], miss: Miss[T], flight: Flight, leader: Leader
+    request: Request[T], miss: Miss[T], flight: SingleFlight, leader: Leader
 ) -> Operation[Hit[T] | Compute[T]]:
     """Take the lease, or wait for the process that holds it."""
     for pause in _pauses():
@@ -119,7 +119,7 @@ def _across_the_fleet(
     raise AssertionError("unreachable")
 
 
-def _record_lease(leader: Leader, flight: Flight) -> None:
+def _record_lease(leader: Leader, flight: SingleFlight) -> None:
     leader.call.lease_taken(flight.token, flight.lease, leases.lifetime(flight.lease))
 
 

@@ -24,7 +24,6 @@ from tests.told import Told
 
 from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache._engine import heartbeat
-from llm_cache._protocol import single_flight
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
 
@@ -44,7 +43,7 @@ class Fleet(Told):
     folder: str
     size: int
     lease: float = 30.0
-    life: float = single_flight.LIFE
+    life: float = leases.LEASE_LIFE
     call: float = 1.0
     fail: int = 0
     hang: int = 0
@@ -123,7 +122,7 @@ def warm_up(fleet: Fleet) -> None:
 
 def main() -> None:
     fleet = Fleet.from_text(sys.argv[1])
-    single_flight.LIFE, heartbeat.EACH = fleet.life, fleet.life / 3
+    leases.LEASE_LIFE, heartbeat.RENEW_EVERY = fleet.life, fleet.life / 3
     warm_up(fleet)
     gc.freeze()  # so that no process copies, by collecting it, what all of them share
     fork, start = multiprocessing.get_context("fork"), Start()

@@ -18,7 +18,9 @@ from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol.clearing import clear
 from llm_cache._protocol.drivers import run
 from llm_cache._protocol.effects import Command, Operation
-from llm_cache._protocol.lookup import Hit, Miss, Wanted, lookup, store
+from llm_cache._protocol.lookup import Hit, Miss, lookup
+from llm_cache._protocol.request import Request
+from llm_cache._protocol.store import store
 from upstash_endpoint.redis_server import RedisServer
 
 KEYS = Keyspace("race")
@@ -60,7 +62,7 @@ class World:
             began: int = entry.answer[0]
             return began
 
-        return self.once(lookup(Wanted(KEYS, HASH, policy, lambda: 0.0, answer, "langchain")))
+        return self.once(lookup(Request(KEYS, HASH, policy, lambda: 0.0, answer, "langchain")))
 
     def writer(self, token: str) -> Iterator[None]:
         began = self.steps

@@ -135,6 +135,6 @@ def test_refresh_and_an_update_without_a_lookup_replace_whatever_is_there(
     with cache.policy(CachePolicy(mode=mode)):
         if mode == "refresh":
             assert cache.lookup("p", "model") is None
-        keep(UpstashRedisCache(cache._store, namespace="shop"), "between")
+        keep(UpstashRedisCache(cache._execution.store, namespace="shop"), "between")
         cache.update("p", "model", [Generation(text="newest")])
     assert cache.lookup("p", "model") == [Generation(text="newest")]

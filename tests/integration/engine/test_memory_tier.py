@@ -97,7 +97,7 @@ def _clear_any_tag(cache: UpstashRedisCache) -> None:
     """The memory does not know the tags of an entry whose lookup named none."""
     with cache.policy(CachePolicy(tags=("t",))):
         cache.update("p", "model", OLD)
-    cache._memory.clock.now += 1  # type: ignore[union-attr]
+    cache._tiers.memory.clock.now += 1  # type: ignore[union-attr]
     cache.lookup("p", "model")
     cache.clear(tag="t")
 
@@ -154,7 +154,7 @@ def test_a_clear_that_failed_empties_the_memory_all_the_same(
     memory = MemoryTier(seconds=SECONDS, clock=clock)
     with Redis(upstash.url, upstash.read_only_token) as client:
         cache = UpstashRedisCache(client, namespace="shop", memory=memory)
-        memory.put("key", (), "text", asked_at=clock.now)
+        memory.put("key", (), "text", read_at=clock.now)
         with pytest.raises(Exception, match="NOPERM"):
             cache.clear()
     assert memory.get("key", ()) is None
@@ -237,7 +237,7 @@ def meanwhile(
     cache: UpstashRedisCache, monkeypatch: pytest.MonkeyPatch, happens: Callable[[], None]
 ) -> None:
     """Have something happen after Redis has answered a lookup and before the cache hears of it."""
-    execute = cache._store.execute
+    execute = cache._execution.store.execute
 
     def late(command: Command, *within: Any) -> Any:
         reply = execute(command, *within)
@@ -245,7 +245,7 @@ def meanwhile(
             happens()
         return reply
 
-    monkeypatch.setattr(cache._store, "execute", late)
+    monkeypatch.setattr(cache._execution.store, "execute", late)
 
 
 def test_an_answer_read_before_a_clear_does_not_come_back_after_it(

@@ -447,7 +447,7 @@ def test_a_lease_is_renewed_in_spite_of_failures(
     execute = first._execute
 
     def unsteady(command: Any) -> Any:
-        if single_flight.RENEW in command and next(failing):
+        if leases.RENEW in command and next(failing):
             raise StoreUnavailable("not now")
         return execute(command)
 

@@ -248,7 +248,7 @@ def guesses(keys: UpstashRedisCache, policy: CachePolicy) -> set[str]:
     """Return the hashes by which the prompt and the tags would be known without a key."""
     plain = UpstashRedisCache(Redis("https://x", "token"), namespace="shop")
     with plain.policy(policy):
-        hashed = plain._question("p", "model").identified().protected().hashed
+        hashed = plain._call_of("p", "model").identified().protected().hashed
     return {hashed, tag_hash("invoices"), digest("tag", "invoices")} | {
         hashlib.sha256(text.encode()).hexdigest() for text in ("p", "acme", "invoices")
     }
@@ -576,8 +576,8 @@ def test_after_a_fork_or_a_restore_the_keys_are_fetched_anew(
 ) -> None:
     cache = UpstashRedisCache.from_env(plainly(upstash, LLM_CACHE_SIGNING_KEY=NEW))
     keep(cache)
-    cache._store.disconnect()
-    assert cache._store._credentials.known is None
+    cache._execution.store.disconnect()
+    assert cache._execution.store._credentials.known is None
     assert told(cache) == "hit"
 
 
@@ -590,7 +590,7 @@ def test_no_key_is_in_a_report_a_log_or_a_repr(
         cache.update("p", "model", ANSWER)
         redis.set(report.outcomes[-1].key, "rubbish")
         cache.lookup("p", "model")
-    question = cache._question("p", "model").identified().protected()
+    question = cache._call_of("p", "model").identified().protected()
     seen = (
         f"{report!r} {caplog.text} {question!r} {cache!r} {vars(cache)!r} {question.protection!r}"
     )

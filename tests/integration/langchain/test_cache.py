@@ -391,7 +391,7 @@ def test_a_reclaim_in_many_short_turns_reaches_everything(
 
 
 def open_loops(cache: UpstashRedisCache) -> int:
-    client = cache._store._client
+    client = cache._execution.store._client
     assert client
     return len(client._asynchronous._pools)
 
@@ -487,10 +487,10 @@ def unasked(
         case "the canonical form":
             monkeypatch.setattr("llm_cache._langchain.cache.conversation_hash", broken)
         case "the key":
-            monkeypatch.setattr("llm_cache._engine.request.digest", broken)
+            monkeypatch.setattr("llm_cache._engine.call.digest", broken)
         case "the protection":
-            monkeypatch.setattr(cache._store._credentials, "get", broken)
-            monkeypatch.setattr(cache._store._credentials, "aget", broken)
+            monkeypatch.setattr(cache._execution.store._credentials, "get", broken)
+            monkeypatch.setattr(cache._execution.store._credentials, "aget", broken)
         case _:
             return 7
     return "p"

@@ -75,7 +75,7 @@ class Reader:
     def key(self, protection: Protection) -> str:
         """Return the key of the one question that is asked."""
         cache = self.caches[protection]
-        return cache._question(PROMPT, SETTINGS).identified().protected().key
+        return cache._call_of(PROMPT, SETTINGS).identified().protected().key
 
     def read(
         self, random: Random, protection: Protection | None, text: Any, policy: CachePolicy
@@ -205,7 +205,7 @@ def _questions(reader: Reader) -> Attack:
     known: dict[str, int] = {}
 
     def hash_of(prompt: str, llm_string: str) -> str:
-        return reader.caches[None]._question(prompt, llm_string).identified().hashed
+        return reader.caches[None]._call_of(prompt, llm_string).identified().hashed
 
     def attack(random: Random) -> str:
         prompt, llm_string = random.choice(corpus.PROMPTS), random.choice(corpus.LLM_STRINGS)

@@ -34,5 +34,5 @@ def reader() -> Reader:
 @pytest.fixture(autouse=True)
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(mutations.SECRET, FROM_ENVIRONMENT)
-    for name in ("llm_cache._engine.request", "llm_cache._upstash.breaker"):
+    for name in ("llm_cache._engine.call", "llm_cache._upstash.breaker"):
         monkeypatch.setattr(logging.getLogger(name), "disabled", True)

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from llm_cache._protocol.lookup import STORE
+from llm_cache._protocol.store import STORE
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
 

@@ -14,10 +14,10 @@ from tests.integration.properties.processes import Block
 from llm_cache import CacheMiss
 from llm_cache._engine import scope
 from llm_cache._engine.answers import Answers
-from llm_cache._engine.request import Question
+from llm_cache._engine.call import Question
 from llm_cache._errors import StoreError
 from llm_cache._protocol.effects import Operation, Pause
-from llm_cache._protocol.single_flight import GIVE_BACK, TAKE
+from llm_cache._protocol.leases import RELEASE, TAKE
 
 MODEL = "model"
 
@@ -160,7 +160,7 @@ class Caller:
             reply = self.context.run(self.process.cache._execute, self.wants)
         except StoreError as error:
             # neither a lease that is released nor an entry that is deleted is waited for
-            self.failed += GIVE_BACK not in self.wants and self.wants[0] != "UNLINK"
+            self.failed += RELEASE not in self.wants and self.wants[0] != "UNLINK"
             self.faulted = True
             # its traceback holds the frame that will hold what is returned: a cycle, and the claim
             return partial(operation.throw, error.with_traceback(None))
@@ -169,7 +169,7 @@ class Caller:
         return partial(operation.send, reply)
 
     def _advance(self, resume: Callable[[], Any]) -> None:
-        if self.wants is None or GIVE_BACK not in _words(self.wants):
+        if self.wants is None or RELEASE not in _words(self.wants):
             self.sight.judged = self.process.clock()
         try:
             self.wants = self.context.run(resume)

@@ -41,9 +41,9 @@ def database(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iter
     """The time of flights and of waits is the test's, like that of the caches and the server."""
     now = Time()
     monkeypatch.setattr("llm_cache._protocol.in_flight.time", now)
-    monkeypatch.setattr("llm_cache._engine.answers.time", now)
+    monkeypatch.setattr("llm_cache._engine.leadership.time", now)
     # pytest keeps every record of a test: here that is one for every fault of every run
-    for name in ("llm_cache._engine.request", "llm_cache._upstash.breaker"):
+    for name in ("llm_cache._engine.call", "llm_cache._upstash.breaker"):
         monkeypatch.setattr(logging.getLogger(name), "disabled", True)
     database = Database(redis_server, now)
     yield database

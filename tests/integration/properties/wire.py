@@ -9,8 +9,8 @@ from typing import Any
 
 from llm_cache._errors import StoreRefused, StoreTimeout, StoreUnavailable
 from llm_cache._protocol.effects import Command
-from llm_cache._protocol.lookup import STORE
-from llm_cache._protocol.single_flight import TAKE
+from llm_cache._protocol.leases import TAKE
+from llm_cache._protocol.store import STORE
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import Guard, UpstashStore, unguarded
 from upstash_endpoint.redis_server import RedisServer

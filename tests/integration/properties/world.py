@@ -24,8 +24,8 @@ from tests.integration.properties.wire import DRIFT, Database, Wire
 
 from llm_cache import CachePolicy
 from llm_cache._policy.cache_policy import Mode
-from llm_cache._protocol.lookup import STORE
-from llm_cache._protocol.single_flight import GIVE_BACK, HELD, TAKE, TAKEN
+from llm_cache._protocol.leases import HELD, RELEASE, TAKE, TAKEN
+from llm_cache._protocol.store import STORE
 
 Kind = Callable[[str], Sequence[Generation]]
 
@@ -163,7 +163,7 @@ class World:
     def _after(self, caller: Caller) -> None:
         executed, self.wire.executed = self.wire.executed, []
         for command, reply, delivered in executed:
-            if GIVE_BACK in command:
+            if RELEASE in command:
                 self.turns.given_back(command)
             if not stores(caller.policy):
                 assert command[0] == "MGET", "the policy asked to leave nothing behind"

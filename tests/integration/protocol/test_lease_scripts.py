@@ -6,15 +6,7 @@ from typing import Any
 import pytest
 from tests.integration.upstash.connection import Connection
 
-from llm_cache._protocol.single_flight import (
-    EACH_FOR_ITSELF,
-    GIVE_BACK,
-    HELD,
-    NOBODY,
-    RENEW,
-    TAKE,
-    TAKEN,
-)
+from llm_cache._protocol.leases import HELD, NO_LEADER, RELEASE, RENEW, TAKE, TAKEN, UNCACHEABLE
 from upstash_endpoint.redis_server import RedisServer
 
 FIRST, SECOND = "1" * 16, "2" * 16  # tokens, as long as real ones
@@ -39,7 +31,7 @@ def take(server: Connection) -> Take:
 
 
 def give_back(server: Connection, token: str, mark: str = "") -> object:
-    return server.call("EVAL", GIVE_BACK, 1, "lease", token, mark)
+    return server.call("EVAL", RELEASE, 1, "lease", token, mark)
 
 
 def test_the_first_takes_the_lease_for_its_milliseconds(server: Connection, take: Take) -> None:
@@ -168,7 +160,7 @@ def test_a_lease_given_back_is_gone(server: Connection, take: Take, epoch: str |
     assert take(SECOND)[0] == TAKEN
 
 
-@pytest.mark.parametrize("mark", ["", NOBODY])
+@pytest.mark.parametrize("mark", ["", NO_LEADER])
 def test_the_lease_of_another_is_left_alone(server: Connection, take: Take, mark: str) -> None:
     take(SECOND)
     before = server.call("GET", "lease")
@@ -176,7 +168,7 @@ def test_the_lease_of_another_is_left_alone(server: Connection, take: Take, mark
     assert server.call("GET", "lease") == before
 
 
-@pytest.mark.parametrize("mark", ["", NOBODY])
+@pytest.mark.parametrize("mark", ["", NO_LEADER])
 def test_a_lease_that_has_ended_does_not_come_back(server: Connection, mark: str) -> None:
     assert give_back(server, FIRST, mark) == 0
     assert server.call("EXISTS", "lease") == 0
@@ -189,24 +181,24 @@ def test_for_the_rest_of_its_time_each_is_for_itself(
     if epoch:
         server.call("SET", "epoch", epoch)
     take(FIRST, milliseconds=9000)
-    assert give_back(server, FIRST, NOBODY) == 1
+    assert give_back(server, FIRST, NO_LEADER) == 1
     assert 0 < server.call("PTTL", "lease") <= 9000  # type: ignore[operator]
-    assert take(SECOND) == [EACH_FOR_ITSELF, epoch, None]
-    assert take(FIRST)[0] == EACH_FOR_ITSELF
+    assert take(SECOND) == [UNCACHEABLE, epoch, None]
+    assert take(FIRST)[0] == UNCACHEABLE
 
 
 def test_after_a_clear_it_is_one_for_all_again(server: Connection, take: Take) -> None:
     take(FIRST)
-    give_back(server, FIRST, NOBODY)
+    give_back(server, FIRST, NO_LEADER)
     server.call("SET", "epoch", "e2")
     assert take(SECOND)[0] == TAKEN
 
 
 def test_nobody_gives_back_what_is_nobodys(server: Connection, take: Take) -> None:
     take(FIRST)
-    give_back(server, FIRST, NOBODY)
+    give_back(server, FIRST, NO_LEADER)
     assert give_back(server, FIRST) == 0
-    assert take(SECOND)[0] == EACH_FOR_ITSELF
+    assert take(SECOND)[0] == UNCACHEABLE
 
 
 @pytest.mark.parametrize(
@@ -214,7 +206,7 @@ def test_nobody_gives_back_what_is_nobodys(server: Connection, take: Take) -> No
     [
         ("SET", "lease", f"{SECOND}:"),  # without expiry
         ("SET", "lease", f"{SECOND}:", "PX", 60_000),  # for longer than a lease may live
-        ("SET", "lease", f"{NOBODY}:"),
+        ("SET", "lease", f"{NO_LEADER}:"),
         ("SET", "lease", "rubbish", "PX", 5000),
         ("HSET", "lease", "field", f"{SECOND}:"),
         ("RPUSH", "lease", f"{SECOND}:"),

@@ -8,7 +8,8 @@ from upstash_redis import Redis
 from llm_cache._entries.envelope import HEAD, before_tag, body, fingerprint, head
 from llm_cache._entries.keys import Keyspace, tag_hash
 from llm_cache._protocol.drivers import run
-from llm_cache._protocol.lookup import ANYTHING, Epochs, Unseen, store
+from llm_cache._protocol.lookup import ANY_ENTRY, Epochs
+from llm_cache._protocol.store import Unseen, store
 from llm_cache._reasons import Reason
 
 KEYS = Keyspace("shop")
@@ -19,7 +20,7 @@ BODY = body(head(1.0, 60, "langchain"), ["1"])
 
 
 def outcome(
-    redis: Redis, epochs: Epochs | Unseen, lease: str | None = None, there: str = ANYTHING
+    redis: Redis, epochs: Epochs | Unseen, lease: str | None = None, there: str = ANY_ENTRY
 ) -> Reason | None:
     fields: Any = {"tags": [RED], "epochs": epochs, "lease": lease, "there": there}
     operation = store(KEYS, "a" * 64, body=BODY, ttl=60, token="new", **fields)
@@ -113,7 +114,7 @@ SEEN = ("ce", "cr")
         (None, "", None),
         (None, fingerprint(OLDER), None),  # what the lookup found has expired since
         (OLDER, fingerprint(OLDER), None),
-        (OLDER, ANYTHING, None),
+        (OLDER, ANY_ENTRY, None),
         (OLDER, "", Reason.SUPERSEDED),
         (OLDER, fingerprint(OLDER.replace("0.500", "0.400")), Reason.SUPERSEDED),
         (OLDER + " ", fingerprint(OLDER), Reason.SUPERSEDED),

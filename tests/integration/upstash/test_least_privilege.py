@@ -12,7 +12,7 @@ from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, CachePolicy, StoreError, UpstashRedisCache
 from llm_cache._protocol.clearing import Reclaimed
-from llm_cache._protocol.single_flight import RENEW
+from llm_cache._protocol.leases import RENEW
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint

@@ -182,7 +182,7 @@ def test_an_ssm_that_hangs_costs_one_lookup_its_time_and_no_more(
         began = time.monotonic()
         assert look(cache) is None
         assert time.monotonic() - began < SHORT + MARGIN
-    cache._store._credentials.refresh().result(60)  # nothing answers any more
+    cache._execution.store._credentials.refresh().result(60)  # nothing answers any more
 
 
 def test_an_ssm_that_fails_is_logged_and_changes_nothing(
@@ -207,7 +207,7 @@ def test_old_secrets_are_read_anew_while_the_known_ones_serve(
 ) -> None:
     cache = UpstashRedisCache.from_env({**NAMES, "LLM_CACHE_SECRETS_MAX_AGE": "0.01"})
     cache.update("p", "model", ANSWER)
-    client = cache._store._credentials
+    client = cache._execution.store._credentials
     first = client.known
     database.rotate("second")  # the first one stays in force
     time.sleep(0.01)
@@ -237,7 +237,7 @@ def test_keys_of_a_protection_that_were_rotated_reach_a_warm_environment(
 def told_by(cache: UpstashRedisCache) -> list[str]:
     """Return the names of the keys that a cache protects with."""
     cache.lookup("p", "model")
-    return list(cache._store.secrets().protection._keys)
+    return list(cache._execution.store.secrets().protection._keys)
 
 
 def test_secrets_given_as_values_are_never_read_anew(
@@ -247,8 +247,8 @@ def test_secrets_given_as_values_are_never_read_anew(
     cache = UpstashRedisCache.from_env(
         {"LLM_CACHE_SECRETS_MAX_AGE": "0.01", **given}, namespace="n"
     )
-    first = [lookup(cache), cache._store._credentials.known]
+    first = [lookup(cache), cache._execution.store._credentials.known]
     time.sleep(0.01)
-    assert [lookup(cache), cache._store._credentials.known] == first
-    assert cache._store._credentials.known is first[1]
+    assert [lookup(cache), cache._execution.store._credentials.known] == first
+    assert cache._execution.store._credentials.known is first[1]
     assert called == []

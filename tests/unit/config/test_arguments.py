@@ -123,7 +123,11 @@ def test_parts_that_are_accepted_are_used() -> None:
     cache = UpstashRedisCache(
         CLIENT, memory=memory, breaker=breaker, protection=protection, clock=clock
     )
-    assert (cache._memory, cache._breaker, cache._protection) == (memory, breaker, protection)
+    assert (cache._tiers.memory, cache._execution.breaker, cache._protection) == (
+        memory,
+        breaker,
+        protection,
+    )
     assert cache._answers.clock is clock
 
 

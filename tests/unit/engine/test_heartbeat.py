@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from llm_cache._engine.heartbeat import EACH, Heartbeat
-from llm_cache._protocol.in_flight import Flight, NotShared
-from llm_cache._protocol.single_flight import LIFE
+from llm_cache._protocol.in_flight import InFlightCall, NotShared
+from llm_cache._protocol.leases import LEASE_LIFE
 from upstash_endpoint.children import wait_until
 
 
@@ -40,12 +40,12 @@ def beating(passing: Time) -> Heartbeat:
     return Heartbeat()
 
 
-def flight(seconds: float = 600.0, held: float = LIFE) -> Flight:
-    return Flight("p", seconds, "token", held)
+def flight(seconds: float = 600.0, held: float = LEASE_LIFE) -> InFlightCall:
+    return InFlightCall("p", seconds, "token", held)
 
 
 def renewals(
-    beating: Heartbeat, passing: Time, *flights: Flight, renew: Callable[[int], bool]
+    beating: Heartbeat, passing: Time, *flights: InFlightCall, renew: Callable[[int], bool]
 ) -> list[int]:
     """Keep the flights until nothing is due; return which was renewed, in order."""
     renewed: list[int] = []
@@ -120,4 +120,4 @@ def test_renewal_that_is_lost_is_repeated_before_the_lease_lapses(
 
     renewals(beating, passing, flight(), renew=renew)
     assert len(tries) == 2
-    assert tries[1] < LIFE
+    assert tries[1] < LEASE_LIFE

@@ -22,7 +22,7 @@ def tier(clock: Clock, **bounds: Any) -> MemoryTier:
 
 def put(memory: MemoryTier, *keys: str, text: str = "text") -> None:
     for key in keys:
-        memory.put(key, TAGS, text, asked_at=memory.clock())
+        memory.put(key, TAGS, text, read_at=memory.clock())
 
 
 def held(memory: MemoryTier, *keys: str) -> list[str]:
@@ -53,7 +53,7 @@ def test_an_entry_is_kept_for_its_seconds(clock: Clock, later: float, found: boo
 
 def test_its_seconds_begin_when_redis_was_asked(clock: Clock) -> None:
     memory = tier(clock)
-    memory.put("a", TAGS, "text", asked_at=clock.now - 4)
+    memory.put("a", TAGS, "text", read_at=clock.now - 4)
     clock.now += 6
     assert memory.get("a", TAGS) is None
 
@@ -149,7 +149,7 @@ def test_what_was_asked_for_before_a_clear_does_not_come_back(
     memory = tier(clock)
     memory.clear()
     clock.now += 1
-    memory.put("a", TAGS, "text", asked_at=asked_at)
+    memory.put("a", TAGS, "text", read_at=asked_at)
     assert bool(held(memory, "a")) == kept
 
 
@@ -160,7 +160,7 @@ def test_what_was_asked_for_before_another_took_its_place_does_not_come_back(
     memory = tier(clock)
     memory.discard("a")
     clock.now += 1
-    memory.put("a", TAGS, "text", asked_at=asked_at)
+    memory.put("a", TAGS, "text", read_at=asked_at)
     assert bool(held(memory, "a")) == kept
 
 

@@ -3,8 +3,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
 from llm_cache import CachePolicy, Mode, Outcome, Status
-from llm_cache._engine.scope import Seen, current, entered, recall, remember
-from llm_cache._protocol.lookup import Unseen
+from llm_cache._engine.lookup_state import LookupState, recall, remember
+from llm_cache._engine.scope import current, entered
+from llm_cache._protocol.store import Unseen
 from llm_cache._report import Tokens
 
 
@@ -56,20 +57,20 @@ def test_what_is_left_to_do_is_done_when_the_block_ends_and_in_it() -> None:
 
 
 def test_an_update_recalls_what_its_lookup_saw_once() -> None:
-    remember((1, "k", ()), Seen(("e1",)))
+    remember((1, "k", ()), LookupState(("e1",)))
     assert recall((1, "k", ())).epochs == ("e1",)
     assert recall((1, "k", ())).epochs is Unseen.NOT_LOOKED_UP
 
 
 def test_what_one_cache_saw_is_nothing_to_another() -> None:
-    remember((1, "k", ()), Seen(("e1",)))
+    remember((1, "k", ()), LookupState(("e1",)))
     assert recall((2, "k", ())).epochs is Unseen.NOT_LOOKED_UP
     assert recall((1, "k", ())).epochs == ("e1",)
 
 
 def test_threads_of_one_batch_do_not_see_each_others_lookups() -> None:
     def one(epoch: str) -> object:
-        remember((1, "same", ()), Seen((epoch,)))
+        remember((1, "same", ()), LookupState((epoch,)))
         return recall((1, "same", ())).epochs
 
     with ThreadPoolExecutor(4) as pool:
@@ -80,7 +81,7 @@ def test_threads_of_one_batch_do_not_see_each_others_lookups() -> None:
 
 def test_tasks_of_one_gather_do_not_see_each_others_lookups() -> None:
     async def one(epoch: str) -> object:
-        remember((1, "same", ()), Seen((epoch,)))
+        remember((1, "same", ()), LookupState((epoch,)))
         await asyncio.sleep(0)
         return recall((1, "same", ())).epochs
 
@@ -93,7 +94,7 @@ def test_tasks_of_one_gather_do_not_see_each_others_lookups() -> None:
 def test_lookups_whose_calls_failed_do_not_pile_up() -> None:
     def many() -> list[object]:
         for number in range(5000):
-            remember((1, f"k{number}", ()), Seen(("e",)))
+            remember((1, f"k{number}", ()), LookupState(("e",)))
         return [recall((1, "k0", ())).epochs, recall((1, "k4999", ())).epochs]
 
     assert copy_context().run(many) == [Unseen.NOT_LOOKED_UP, ("e",)]

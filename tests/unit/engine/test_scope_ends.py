@@ -6,10 +6,10 @@ from contextvars import copy_context
 import pytest
 
 from llm_cache import CachePolicy
-from llm_cache._engine import scope
-from llm_cache._engine.scope import Seen, current, entered, others_wait, recall, remember
-from llm_cache._protocol.in_flight import Claim, Flights
-from llm_cache._protocol.lookup import Unseen
+from llm_cache._engine.lookup_state import LookupState, leads, recall, remember
+from llm_cache._engine.scope import current, entered
+from llm_cache._protocol.in_flight import InFlightCalls, Leader
+from llm_cache._protocol.store import Unseen
 
 
 def left_to_do(error: BaseException, done: list[str]) -> None:
@@ -45,10 +45,10 @@ def test_error_of_the_block_passes_through_a_failing_exit(error: BaseException) 
 
 def test_update_recalls_its_lookup_whatever_thousands_of_failed_calls_left() -> None:
     def work() -> None:
-        remember((1, "mine", ()), Seen(("e1",), "there"))
+        remember((1, "mine", ()), LookupState(("e1",), "there"))
         for number in range(3000):
-            remember((1, f"failed {number}", ()), Seen(("e2",)))
-        assert recall((1, "mine", ())) == Seen(("e1",), "there")
+            remember((1, f"failed {number}", ()), LookupState(("e2",)))
+        assert recall((1, "mine", ())) == LookupState(("e1",), "there")
         assert recall((1, "mine", ())).epochs is Unseen.NOT_LOOKED_UP
         assert recall((1, "failed 2999", ())).epochs == ("e2",)
 
@@ -58,13 +58,13 @@ def test_update_recalls_its_lookup_whatever_thousands_of_failed_calls_left() -> 
 def test_what_failed_calls_leave_is_bounded_and_copied_in_small_parts() -> None:
     def work() -> None:
         for number in range(20_000):
-            remember((1, f"failed {number}", ()), Seen(("e",)))
-        shards = scope._seen.get()
+            remember((1, f"failed {number}", ()), LookupState(("e",)))
+        shards = lookup_state._states.get()
         assert len(shards) == 64
         assert max(map(len, shards)) == 64
-        before = scope._seen.get()
-        remember((1, "one more", ()), Seen(("e",)))
-        changed = [a is not b for a, b in zip(before, scope._seen.get(), strict=True)]
+        before = lookup_state._states.get()
+        remember((1, "one more", ()), LookupState(("e",)))
+        changed = [a is not b for a, b in zip(before, lookup_state._states.get(), strict=True)]
         assert changed.count(True) == 1
 
     copy_context().run(work)
@@ -72,7 +72,7 @@ def test_what_failed_calls_leave_is_bounded_and_copied_in_small_parts() -> None:
 
 def test_threads_of_a_batch_do_not_see_one_anothers_lookups() -> None:
     def work(number: int) -> object:
-        remember((1, "same", ()), Seen((f"e{number}",)))
+        remember((1, "same", ()), LookupState((f"e{number}",)))
         return recall((1, "same", ())).epochs
 
     with ThreadPoolExecutor(4) as pool:
@@ -82,17 +82,17 @@ def test_threads_of_a_batch_do_not_see_one_anothers_lookups() -> None:
 
 def test_others_wait_while_a_call_is_in_flight_and_no_longer() -> None:
     def work() -> None:
-        flights = Flights()
+        flights = InFlightCalls()
         claim = flights.join("p", 30.0, None)
-        assert isinstance(claim, Claim)
-        assert not others_wait()
-        remember((1, "p", ()), Seen(("e",), "", claim))
+        assert isinstance(claim, Leader)
+        assert not leads()
+        remember((1, "p", ()), LookupState(("e",), "", claim))
         for number in range(10_000):  # however many lookups fail meanwhile
-            remember((1, f"failed {number}", ()), Seen(("e",)))
-        assert others_wait()
+            remember((1, f"failed {number}", ()), LookupState(("e",)))
+        assert leads()
         flights.leave(claim.flight)
-        assert not others_wait()
-        remember((1, "q", ()), Seen(("e",), "", flights.join("q", 30.0, None)))  # type: ignore[arg-type]
-        assert claim not in scope._claims.get()
+        assert not leads()
+        remember((1, "q", ()), LookupState(("e",), "", flights.join("q", 30.0, None)))  # type: ignore[arg-type]
+        assert claim not in lookup_state._leaders.get()
 
     copy_context().run(work)

@@ -79,10 +79,10 @@ def test_every_key_changes_with_the_version(monkeypatch: pytest.MonkeyPatch) -> 
     responses = ResponseCache(store, version="1")
 
     def keys() -> list[str]:
-        asked = [cache._question("p", "model") for cache in caches]
+        asked = [cache._call_of("p", "model") for cache in caches]
         with caches[0].policy(CachePolicy(key="k")):
-            asked += [caches[0]._question("p", "model"), responses._question("q")]
-        asked += [responses._question("q")]
+            asked += [caches[0]._call_of("p", "model"), responses._call_of("q")]
+        asked += [responses._call_of("q")]
         return [question.identified().protected().key for question in asked]
 
     before = keys()

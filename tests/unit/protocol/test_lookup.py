@@ -10,9 +10,9 @@ from llm_cache._entries.envelope import HEAD, Entry, before_tag, body, head
 from llm_cache._entries.keys import Keyspace, cleared_at, cleared_epoch, tag_hash
 from llm_cache._errors import StoreGarbled, StoreRefused, StoreTimeout, StoreUnavailable
 from llm_cache._protocol.clearing import (
-    RETRY_PAUSE,
     CLEAR,
     FLUSH,
+    RETRY_PAUSE,
     TRIES,
     clear,
     delete,
@@ -21,17 +21,9 @@ from llm_cache._protocol.clearing import (
     reclaim,
 )
 from llm_cache._protocol.effects import Operation, Pause
-from llm_cache._protocol.lookup import (
-    ANYTHING,
-    Epochs,
-    Hit,
-    Miss,
-    Unseen,
-    Wanted,
-    judge,
-    lookup,
-    store,
-)
+from llm_cache._protocol.lookup import ANY_ENTRY, Epochs, Hit, Miss, judge, lookup
+from llm_cache._protocol.request import Request
+from llm_cache._protocol.store import Unseen, store
 from llm_cache._reasons import Reason
 
 KEYS = Keyspace("ns")
@@ -72,13 +64,13 @@ def missed(why: Reason, epochs: Epochs, stale: Hit[str] | None = None) -> Miss[s
     return Miss(why, epochs, stale, ANY, ANY)
 
 
-def wanted(policy: CachePolicy | None = None) -> Wanted[str]:
+def wanted(policy: CachePolicy | None = None) -> Request[str]:
     def read(found: Entry) -> str:
         if found.answer != ("hi",):
             raise UnreadableEntry("not hi")
         return "hi"
 
-    return Wanted(KEYS, HASH, policy or CachePolicy(), lambda: NOW, read, "langchain")
+    return Request(KEYS, HASH, policy or CachePolicy(), lambda: NOW, read, "langchain")
 
 
 def looking(policy: CachePolicy | None = None) -> Operation[Any]:
@@ -259,7 +251,7 @@ def test_a_reply_of_another_length_is_never_a_hit(policy: CachePolicy, replies: 
 
 
 def storing(
-    epochs: Epochs | Unseen, *tags: str, lease: str | None = None, there: str = ANYTHING
+    epochs: Epochs | Unseen, *tags: str, lease: str | None = None, there: str = ANY_ENTRY
 ) -> Operation[Reason | None]:
     fields: Any = {"tags": tags, "epochs": epochs, "token": "new", "lease": lease, "there": there}
     return store(KEYS, HASH, body='"},"rest"', ttl=60, **fields)
@@ -269,7 +261,7 @@ def storing(
     ("epochs", "told"),
     [(("e1",), ["=e1", ""]), ((None,), ["-", ""]), (Unseen.NOT_LOOKED_UP, ["?", ""])],
 )
-@pytest.mark.parametrize("there", ["", "7:an entry", ANYTHING])
+@pytest.mark.parametrize("there", ["", "7:an entry", ANY_ENTRY])
 def test_a_store_is_one_script_that_carries_its_own_expiry(
     epochs: Epochs | Unseen, told: list[str], there: str
 ) -> None:
@@ -305,7 +297,7 @@ def test_a_store_tells_the_script_which_epochs_it_saw(
 def test_an_answer_computed_under_a_lease_is_stored_by_the_script_that_gives_it_back() -> None:
     (command,), stored = drive(storing(("e1",), lease="mine"), 1)
     assert command[0] == "EVAL"
-    assert command[-4:] == ("mine", ANYTHING, "=e1", "")
+    assert command[-4:] == ("mine", ANY_ENTRY, "=e1", "")
     assert stored is None
 
 

@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from llm_cache import StoreGarbled
-from llm_cache._protocol.replies import done, number, page, texts
+from llm_cache._protocol.commands import done, number, page, texts
 
 
 def test_what_redis_replies_is_taken() -> None:

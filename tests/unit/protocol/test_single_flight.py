@@ -14,19 +14,11 @@ from llm_cache._entries.envelope import HEAD, Entry, before_tag, body, head
 from llm_cache._entries.keys import Keyspace, tag_hash
 from llm_cache._errors import StoreTimeout
 from llm_cache._protocol.effects import Operation, Pause
-from llm_cache._protocol.in_flight import Claim, Flight, Flights, NotShared
-from llm_cache._protocol.lookup import Hit, Miss, Wanted
-from llm_cache._protocol.single_flight import (
-    GIVE_BACK,
-    RENEW,
-    TAKE,
-    Turn,
-    Write,
-    give_back,
-    leave,
-    renew,
-    take_turn,
-)
+from llm_cache._protocol.in_flight import InFlightCall, InFlightCalls, Leader, NotShared
+from llm_cache._protocol.leases import RELEASE, RENEW, TAKE, release, renew
+from llm_cache._protocol.lookup import Hit, Miss
+from llm_cache._protocol.request import Request
+from llm_cache._protocol.single_flight import Compute, InFlightCall, lead_or_wait, leave
 from llm_cache._reasons import Reason
 
 KEYS = Keyspace("ns")
@@ -37,7 +29,7 @@ MISSED: Miss[str] = Miss(Reason.UNKNOWN, ("e1",))
 AFTER_A_CLEAR: Miss[str] = Miss(Reason.CLEARED, ("e2",), None, ANY, ANY)
 TOKEN = "mine"
 TAKING = ("EVAL", TAKE, 3, LEASE_KEY, "ns:epoch", ENTRY, TOKEN, 10_000, 10_000)
-GIVING_BACK = ("EVAL", GIVE_BACK, 1, LEASE_KEY, TOKEN, "")
+GIVING_BACK = ("EVAL", RELEASE, 1, LEASE_KEY, TOKEN, "")
 HELD, TAKEN, EACH_FOR_ITSELF = [0, "e1", None], [1, "e1", None], [2, "e1", None]
 
 
@@ -55,16 +47,16 @@ def read(found: Entry) -> str:
     return "hi"
 
 
-def wanted(coalesce: str, **fields: Any) -> Wanted[str]:
+def wanted(coalesce: str, **fields: Any) -> Request[str]:
     policy = CachePolicy(coalesce=coalesce, **fields)
-    return Wanted(KEYS, HASH, policy, lambda: NOW, read, "langchain")
+    return Request(KEYS, HASH, policy, lambda: NOW, read, "langchain")
 
 
 @pytest.fixture
-def turn() -> Turn:
+def turn() -> SingleFlight:
     """The turn of one who waits for as long as anybody flies."""
-    flights = Flights()
-    return Turn(flights, 30.0, TOKEN, lambda: 60.0, lambda work: work.close())
+    flights = InFlightCalls()
+    return SingleFlight(flights, 30.0, TOKEN, lambda: 60.0, lambda work: work.close())
 
 
 def _words(command: Any) -> tuple[Any, ...]:
@@ -99,11 +91,11 @@ class Driven:
         return self.step
 
 
-def taking(turn: Turn, coalesce: str = "process", **fields: Any) -> Driven:
-    return Driven(take_turn(wanted(coalesce, **fields), MISSED, turn))
+def taking(turn: SingleFlight, coalesce: str = "process", **fields: Any) -> Driven:
+    return Driven(lead_or_wait(wanted(coalesce, **fields), MISSED, turn))
 
 
-def waiting(turn: Turn, coalesce: str = "process", **fields: Any) -> tuple[Claim, Driven]:
+def waiting(turn: SingleFlight, coalesce: str = "process", **fields: Any) -> tuple[Leader, Driven]:
     """Return the claim of one who leads, and one who waits for it."""
     first = taking(turn)
     return first.result.claim, taking(turn, coalesce, **fields)
@@ -112,15 +104,17 @@ def waiting(turn: Turn, coalesce: str = "process", **fields: Any) -> tuple[Claim
 # --- within a process ---
 
 
-def test_the_first_computes_without_a_command(turn: Turn) -> None:
+def test_the_first_computes_without_a_command(turn: SingleFlight) -> None:
     first = taking(turn)
     assert first.step is None
-    assert isinstance(first.result.claim, Claim)
-    assert first.result == Write(MISSED, first.result.claim)
+    assert isinstance(first.result.claim, Leader)
+    assert first.result == Compute(MISSED, first.result.claim)
 
 
 @pytest.mark.parametrize("coalesce", ["process", "fleet"])
-def test_the_second_waits_for_the_flight_without_a_command(turn: Turn, coalesce: str) -> None:
+def test_the_second_waits_for_the_flight_without_a_command(
+    turn: SingleFlight, coalesce: str
+) -> None:
     claim, second = waiting(turn, coalesce)
     assert isinstance(second.step, Pause)
     assert second.step.until is claim.flight.landed
@@ -128,13 +122,13 @@ def test_the_second_waits_for_the_flight_without_a_command(turn: Turn, coalesce:
 
 @pytest.mark.parametrize(("patience", "seconds"), [(5.0, 5.0), (60.0, 30.0)])
 def test_a_wait_is_bounded_by_patience_and_by_the_flight(
-    turn: Turn, patience: float, seconds: float
+    turn: SingleFlight, patience: float, seconds: float
 ) -> None:
     _, second = waiting(turn._replace(patience=lambda: patience))
     assert second.step.seconds == pytest.approx(seconds, abs=0.5)
 
 
-def test_an_answer_that_lands_is_the_hit_of_those_who_wait(turn: Turn) -> None:
+def test_an_answer_that_lands_is_the_hit_of_those_who_wait(turn: SingleFlight) -> None:
     claim, second = waiting(turn)
     turn.flights.land(claim.flight, landed())
     assert second.advance(None) is None
@@ -152,16 +146,16 @@ def test_an_answer_that_lands_is_the_hit_of_those_who_wait(turn: Turn) -> None:
     ],
 )
 def test_what_those_who_wait_may_not_have_they_compute_with_nobody_waiting_for_them(
-    turn: Turn, landing: Any, fields: dict[str, Any]
+    turn: SingleFlight, landing: Any, fields: dict[str, Any]
 ) -> None:
     claim, second = waiting(turn, **fields)
     turn.flights.land(claim.flight, landing)
     assert second.advance(None) is None
-    assert second.result == Write(MISSED)
+    assert second.result == Compute(MISSED)
 
 
 def test_after_a_failure_one_of_those_who_wait_leads_and_the_others_wait_for_it(
-    turn: Turn,
+    turn: SingleFlight,
 ) -> None:
     claim, second = waiting(turn)
     third = taking(turn)
@@ -173,43 +167,43 @@ def test_after_a_failure_one_of_those_who_wait_leads_and_the_others_wait_for_it(
 
 
 def test_who_computes_for_too_long_is_taken_over(
-    turn: Turn, monkeypatch: pytest.MonkeyPatch
+    turn: SingleFlight, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     claim, second = waiting(turn)
-    monkeypatch.setattr(Flight, "left", lambda _: 0.0)
+    monkeypatch.setattr(InFlightCall, "left", lambda _: 0.0)
     assert second.advance(None) is None
     assert second.result.claim.flight is not claim.flight
     assert not claim.flight.flying
 
 
-def test_who_has_no_patience_computes_at_once(turn: Turn) -> None:
+def test_who_has_no_patience_computes_at_once(turn: SingleFlight) -> None:
     _, second = waiting(turn._replace(patience=lambda: 0.0))
-    assert (second.step, second.result) == (None, Write(MISSED))
+    assert (second.step, second.result) == (None, Compute(MISSED))
 
 
-def test_whose_patience_ends_while_another_flies_computes(turn: Turn) -> None:
+def test_whose_patience_ends_while_another_flies_computes(turn: SingleFlight) -> None:
     _, second = waiting(turn._replace(patience=patient(1.0, 1.0, 0.0)))
     assert isinstance(second.step, Pause)
     assert second.advance(None) is None
-    assert second.result == Write(MISSED)
+    assert second.result == Compute(MISSED)
 
 
-def test_a_retry_in_the_same_context_does_not_wait_for_itself(turn: Turn) -> None:
+def test_a_retry_in_the_same_context_does_not_wait_for_itself(turn: SingleFlight) -> None:
     claim, second = waiting(turn)
     again = taking(turn._replace(mine=claim))
     assert again.step is None
     assert second.advance(None).until is again.result.claim.flight.landed
 
 
-def test_who_missed_under_other_epochs_or_tags_does_not_wait(turn: Turn) -> None:
+def test_who_missed_under_other_epochs_or_tags_does_not_wait(turn: SingleFlight) -> None:
     claims = [
-        Driven(take_turn(wanted("process", tags=tags), missed, turn)).result.claim
+        Driven(lead_or_wait(wanted("process", tags=tags), missed, turn)).result.claim
         for tags, missed in [((), MISSED), ((), AFTER_A_CLEAR), (("t",), MISSED)]
     ]
     assert len({claim.flight for claim in claims}) == 3
 
 
-def test_one_who_waits_and_is_cancelled_changes_nothing(turn: Turn) -> None:
+def test_one_who_waits_and_is_cancelled_changes_nothing(turn: SingleFlight) -> None:
     claim, second = waiting(turn)
     third = taking(turn)
     second.operation.close()
@@ -222,7 +216,7 @@ def test_one_who_waits_and_is_cancelled_changes_nothing(turn: Turn) -> None:
 # --- across the fleet ---
 
 
-def test_lease_whose_reply_is_lost_is_noted_so_that_it_is_released(turn: Turn) -> None:
+def test_lease_whose_reply_is_lost_is_noted_so_that_it_is_released(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     assert first.advance(StoreTimeout("lost")) is None
     claim, released = first.result.claim, []
@@ -233,15 +227,15 @@ def test_lease_whose_reply_is_lost_is_noted_so_that_it_is_released(turn: Turn) -
     assert released == [TOKEN]
 
 
-def test_across_the_fleet_the_lease_is_taken_in_one_command(turn: Turn) -> None:
+def test_across_the_fleet_the_lease_is_taken_in_one_command(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     assert first.step == TAKING
     assert first.advance(TAKEN) is None
-    assert first.result == Write(MISSED, first.result.claim)
+    assert first.result == Compute(MISSED, first.result.claim)
     assert first.result.claim.flight.lease == TOKEN
 
 
-def test_the_lease_is_taken_under_the_epochs_of_the_tags_too(turn: Turn) -> None:
+def test_the_lease_is_taken_under_the_epochs_of_the_tags_too(turn: SingleFlight) -> None:
     epoch = f"ns:epoch:{tag_hash('t')}"
     first = taking(turn, "fleet", tags=("t",))
     words = (LEASE_KEY, "ns:epoch", epoch, ENTRY, TOKEN, 10_000, 10_000)
@@ -252,18 +246,18 @@ def test_the_lease_is_taken_under_the_epochs_of_the_tags_too(turn: Turn) -> None
     ("seconds", "milliseconds"), [(120, 10_000), (10, 10_000), (1.5, 1500), (0.0001, 1)]
 )
 def test_a_lease_stands_for_ten_seconds_at_most_in_whole_milliseconds(
-    turn: Turn, seconds: float, milliseconds: int
+    turn: SingleFlight, seconds: float, milliseconds: int
 ) -> None:
     assert taking(turn._replace(lease=seconds), "fleet").step[-2] == milliseconds
 
 
-def test_who_has_the_lease_computes_under_the_epochs_that_came_with_it(turn: Turn) -> None:
+def test_who_has_the_lease_computes_under_the_epochs_that_came_with_it(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     first.advance([1, "e2", stored(epoch="e1")])
     assert first.result.missed == Miss(Reason.CLEARED, ("e2",), None, ANY, ANY)
 
 
-def test_pauses_double_from_50_milliseconds_to_a_second(turn: Turn) -> None:
+def test_pauses_double_from_50_milliseconds_to_a_second(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     pauses = []
     for _ in range(8):
@@ -272,14 +266,14 @@ def test_pauses_double_from_50_milliseconds_to_a_second(turn: Turn) -> None:
     assert pauses == [Pause(seconds) for seconds in (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)]
 
 
-def test_a_pause_is_never_longer_than_patience(turn: Turn) -> None:
+def test_a_pause_is_never_longer_than_patience(turn: SingleFlight) -> None:
     first = taking(turn._replace(patience=patient(0.02, 0.02)), "fleet")
     assert first.advance(HELD) == Pause(0.02)
 
 
 @pytest.mark.parametrize("looks", [1, 4])
 def test_whose_patience_ends_computes_for_who_waits_for_it_without_a_lease(
-    turn: Turn, looks: int
+    turn: SingleFlight, looks: int
 ) -> None:
     left = patient(*repeat(1.0, 2 * looks - 2), 0.0)
     first = taking(turn._replace(patience=left), "fleet")
@@ -291,7 +285,7 @@ def test_whose_patience_ends_computes_for_who_waits_for_it_without_a_lease(
     assert taking(turn).step.until is first.result.claim.flight.landed
 
 
-def test_who_waited_takes_the_lease_that_has_gone(turn: Turn) -> None:
+def test_who_waited_takes_the_lease_that_has_gone(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     first.advance(HELD)
     first.advance(None)
@@ -299,7 +293,7 @@ def test_who_waited_takes_the_lease_that_has_gone(turn: Turn) -> None:
     assert first.result.claim.flight.lease == TOKEN
 
 
-def test_the_answer_of_another_process_is_a_hit_and_lands_for_this_one(turn: Turn) -> None:
+def test_the_answer_of_another_process_is_a_hit_and_lands_for_this_one(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     first.advance(HELD)
     second = taking(turn, "fleet")
@@ -311,14 +305,16 @@ def test_the_answer_of_another_process_is_a_hit_and_lands_for_this_one(turn: Tur
     assert not turn.flights._current
 
 
-def test_an_answer_found_while_taking_the_lease_gives_it_back(turn: Turn) -> None:
+def test_an_answer_found_while_taking_the_lease_gives_it_back(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     assert first.advance([1, "e1", stored()]) == GIVING_BACK
     assert first.advance(1) is None
     assert isinstance(first.result, Hit)
 
 
-def test_an_answer_found_is_a_hit_even_if_the_lease_cannot_be_given_back(turn: Turn) -> None:
+def test_an_answer_found_is_a_hit_even_if_the_lease_cannot_be_given_back(
+    turn: SingleFlight,
+) -> None:
     first = taking(turn, "fleet")
     assert first.advance([1, "e1", stored()]) == GIVING_BACK
     assert first.advance(StoreTimeout("slow")) is None
@@ -326,32 +322,34 @@ def test_an_answer_found_is_a_hit_even_if_the_lease_cannot_be_given_back(turn: T
 
 
 @pytest.mark.parametrize("state", [0, 2])
-def test_an_answer_found_without_the_lease_gives_nothing_back(turn: Turn, state: int) -> None:
+def test_an_answer_found_without_the_lease_gives_nothing_back(
+    turn: SingleFlight, state: int
+) -> None:
     first = taking(turn, "fleet")
     assert first.advance([state, "e1", stored()]) is None
     assert isinstance(first.result, Hit)
 
 
-def test_where_each_is_for_itself_nobody_waits_and_those_here_are_told(turn: Turn) -> None:
+def test_where_each_is_for_itself_nobody_waits_and_those_here_are_told(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     second = taking(turn, "fleet")
     assert first.advance(EACH_FOR_ITSELF) is None
     second.advance(None)
-    assert first.result == second.result == Write(MISSED)
+    assert first.result == second.result == Compute(MISSED)
     assert not turn.flights._current
 
 
-def test_without_patience_each_for_itself_computes_too(turn: Turn) -> None:
+def test_without_patience_each_for_itself_computes_too(turn: SingleFlight) -> None:
     first = taking(turn._replace(patience=lambda: 0.0), "fleet")
     assert first.advance(EACH_FOR_ITSELF) is None
-    assert isinstance(first.result, Write)
+    assert isinstance(first.result, Compute)
 
 
-def test_rubbish_beside_the_lease_is_deleted_and_computed_anew(turn: Turn) -> None:
+def test_rubbish_beside_the_lease_is_deleted_and_computed_anew(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     assert first.advance([1, "e1", "rubbish"]) == ("UNLINK", ENTRY)
     assert first.advance(1) is None
-    assert first.result == Write(
+    assert first.result == Compute(
         Miss(Reason.UNREADABLE, ("e1",), None, ANY, ANY), first.result.claim
     )
     assert first.result.claim.flight.lease == TOKEN
@@ -359,7 +357,7 @@ def test_rubbish_beside_the_lease_is_deleted_and_computed_anew(turn: Turn) -> No
 
 @pytest.mark.parametrize("looks", [0, 1])
 def test_a_store_that_fails_while_taking_leaves_the_answer_to_the_caller(
-    turn: Turn, looks: int
+    turn: SingleFlight, looks: int
 ) -> None:
     """Those in its process still wait for it, so that a database that is down costs one call."""
     first = taking(turn, "fleet")
@@ -368,18 +366,18 @@ def test_a_store_that_fails_while_taking_leaves_the_answer_to_the_caller(
         first.advance(None)
     error: StoreError = StoreTimeout("slow")
     assert first.advance(error) is None
-    assert first.result == Write(MISSED, first.result.claim, error)
+    assert first.result == Compute(MISSED, first.result.claim, error)
     assert taking(turn, "fleet").step.until is first.result.claim.flight.landed
 
 
-def test_a_store_that_fails_after_the_lease_was_taken_keeps_it(turn: Turn) -> None:
+def test_a_store_that_fails_after_the_lease_was_taken_keeps_it(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     first.advance([1, "e1", "rubbish"])
     first.advance(StoreTimeout("slow"))
     assert first.result.claim.flight.lease == TOKEN
 
 
-def test_a_retry_goes_on_under_its_lease_without_a_command(turn: Turn) -> None:
+def test_a_retry_goes_on_under_its_lease_without_a_command(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     first.advance(TAKEN)
     again = taking(turn._replace(mine=first.result.claim, token="another"), "fleet")
@@ -387,7 +385,7 @@ def test_a_retry_goes_on_under_its_lease_without_a_command(turn: Turn) -> None:
     assert again.result.claim.flight.lease == TOKEN
 
 
-def test_the_next_goes_on_under_the_lease_of_a_context_that_is_gone(turn: Turn) -> None:
+def test_the_next_goes_on_under_the_lease_of_a_context_that_is_gone(turn: SingleFlight) -> None:
     first = taking(turn, "fleet")
     second = taking(turn, "fleet")
     first.advance(TAKEN)
@@ -399,7 +397,7 @@ def test_the_next_goes_on_under_the_lease_of_a_context_that_is_gone(turn: Turn) 
 
 @pytest.mark.parametrize("replies", [(), (HELD,), (HELD, None)])
 def test_one_who_is_cancelled_on_the_way_leaves_no_flight_behind(
-    turn: Turn, replies: tuple[Any, ...]
+    turn: SingleFlight, replies: tuple[Any, ...]
 ) -> None:
     first = taking(turn, "fleet")
     second = taking(turn, "fleet")
@@ -417,7 +415,7 @@ def test_one_who_is_cancelled_on_the_way_leaves_no_flight_behind(
     ("replies", "given_back"), [((), [TOKEN]), ((HELD,), []), ((HELD, None), [TOKEN])]
 )
 def test_one_who_is_cancelled_while_asking_for_the_lease_gives_it_back(
-    turn: Turn, replies: tuple[Any, ...], given_back: list[str]
+    turn: SingleFlight, replies: tuple[Any, ...], given_back: list[str]
 ) -> None:
     left: list[Any] = []
     leaving = turn._replace(finish=lambda work: left.append(_words(next(work))[4]))
@@ -429,7 +427,7 @@ def test_one_who_is_cancelled_while_asking_for_the_lease_gives_it_back(
 
 
 def test_one_who_is_cancelled_with_the_lease_while_asking_for_more_gives_it_back(
-    turn: Turn,
+    turn: SingleFlight,
 ) -> None:
     first = taking(turn, "fleet")
     tagged = (
@@ -442,7 +440,7 @@ def test_one_who_is_cancelled_with_the_lease_while_asking_for_more_gives_it_back
 
 @pytest.mark.parametrize("state", [0, 1])
 def test_one_who_is_cancelled_after_the_answer_landed_has_told_the_others(
-    turn: Turn, state: int
+    turn: SingleFlight, state: int
 ) -> None:
     first = taking(turn, "fleet")
     second = taking(turn, "fleet")
@@ -454,8 +452,8 @@ def test_one_who_is_cancelled_after_the_answer_landed_has_told_the_others(
 
 @pytest.mark.parametrize(("each_for_itself", "mark"), [(False, ""), (True, "-")])
 def test_a_lease_is_given_back_in_one_command(each_for_itself: bool, mark: str) -> None:
-    given = Driven(give_back(KEYS, HASH, TOKEN, each_for_itself=each_for_itself))
-    assert given.step == ("EVAL", GIVE_BACK, 1, LEASE_KEY, TOKEN, mark)
+    given = Driven(release(KEYS, HASH, TOKEN, each_for_itself=each_for_itself))
+    assert given.step == ("EVAL", RELEASE, 1, LEASE_KEY, TOKEN, mark)
     assert given.advance(1) is None
 
 
@@ -467,7 +465,7 @@ def test_a_lease_is_renewed_in_one_command_for_no_longer_than_anybody_waits(
     monkeypatch.setattr(
         "llm_cache._protocol.in_flight.time", SimpleNamespace(monotonic=lambda: now)
     )
-    flight = Flight("p", now + left, TOKEN, now + 1)
+    flight = InFlightCall("p", now + left, TOKEN, now + 1)
     renewal = Driven(renew(KEYS, HASH, flight))
     assert renewal.step == ("EVAL", RENEW, 1, LEASE_KEY, TOKEN, milliseconds)
     renewal.advance(1)
@@ -476,7 +474,7 @@ def test_a_lease_is_renewed_in_one_command_for_no_longer_than_anybody_waits(
 
 
 def test_a_lease_that_another_has_taken_is_renewed_no_more() -> None:
-    flight = Flight("p", 100.0, TOKEN, 10.0)
+    flight = InFlightCall("p", 100.0, TOKEN, 10.0)
     renewal = Driven(renew(KEYS, HASH, flight))
     renewal.advance(0)
     assert renewal.result is False
