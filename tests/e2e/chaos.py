@@ -180,7 +180,7 @@ class Chaos:
                     self.cloud.stack.fire_schedule()
                     self.flush = (began, time.monotonic())
                 (fate,) = dice.choices([*FATES], [*FATES.values()])
-                self.asked.append(asking(*self._call_of(number, dice), fate))
+                self.asked.append(asking(*self._question(number, dice), fate))
 
 
 @dataclass

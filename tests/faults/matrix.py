@@ -25,7 +25,7 @@ from llm_cache import (
     UpstashRedisCache,
 )
 from llm_cache._admin import namespace as namespace_module
-from llm_cache._engine import core as core_module
+from llm_cache._engine import execution
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol import clearing
 from llm_cache._protocol.drivers import run
@@ -81,7 +81,7 @@ class Bench:
 
     def allow(self, seconds: float) -> None:
         """Let each command take so long."""
-        self.cache._timeout = self.protecting._timeout = seconds
+        self.cache._execution.timeout = self.protecting._execution.timeout = seconds
 
     def clear_patiently(self) -> None:
         """Clear the namespace before anything is wrong, whatever a clear may take otherwise."""
@@ -271,5 +271,5 @@ def _left(line: Line) -> list[str]:
 
 def shorten_what_nobody_waits_for() -> None:
     """Bound what may take its time in production as everything else is here."""
-    core_module.CLEAR_TIMEOUT = TIMEOUT
+    execution.CLEAR_TIMEOUT = TIMEOUT
     namespace_module.COMMAND_TIMEOUT = TIMEOUT

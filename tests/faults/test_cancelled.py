@@ -14,7 +14,7 @@ from tests.faults.wire import replying, silent, silent_after_it_ran
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, UpstashRedisCache
-from llm_cache._engine import scope
+from llm_cache._engine import lookup_state, scope
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
 from upstash_endpoint.children import wait_until
@@ -65,7 +65,7 @@ async def test_update_that_does_not_succeed_gives_its_lease_back(
             assert await cache.alookup("p", "model") is None
             assert leases(redis) == 1
             proxy.misbehave = once(proxy, refused if how == "refused" else silent)
-            cache._timeout = 0.5 if how.startswith("timed out") else LEASE
+            cache._execution.timeout = 0.5 if how.startswith("timed out") else LEASE
             blocking = how.endswith("blocking")
             await asyncio.to_thread(partial(update, cache, proxy, blocking=blocking, how=how))
         if how != "cancelled":
@@ -134,4 +134,4 @@ async def test_cancellation_at_any_step_leaves_no_lease_and_no_policy(
                 await task
         await until(lambda: leases(redis) == 0)
         assert scope.current().policy == CachePolicy()
-        assert not scope.others_wait()
+        assert not lookup_state.leads()

@@ -31,6 +31,7 @@ from tests.faults.victims import (
     answer,
 )
 from tests.integration.filling import fill
+from tests.integration.requested import requested
 from tests.integration.upstash.connection import Connection
 
 from llm_cache._protocol.clearing import PAGE
@@ -103,7 +104,7 @@ def cleared_by_tag(caller: Caller, server: Connection) -> None:
 
 
 def key_of(caller: Caller) -> str:
-    return caller.cache._call_of(QUESTION, MODEL).identified().protected().key
+    return requested(caller.cache._call_of(QUESTION, MODEL)).key
 
 
 @dataclass(frozen=True, slots=True)

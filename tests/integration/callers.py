@@ -16,14 +16,14 @@ from langchain_core.outputs import Generation
 from tests.integration.upstash.connection import Connection
 
 from llm_cache import CachePolicy, UpstashRedisCache
-from llm_cache._engine import scope
-from llm_cache._engine.answers import Answers
-from llm_cache._engine.call import Question
+from llm_cache._engine import lookup_state, scope
+from llm_cache._engine.call import Call
+from llm_cache._engine.leadership import Leadership
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol.clearing import clear
 from llm_cache._protocol.drivers import always, run
 from llm_cache._protocol.effects import Operation, Pause
-from llm_cache._protocol.leases import TAKE
+from llm_cache._protocol.leases import TAKE, release
 from llm_cache._protocol.lookup import Epochs
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
@@ -43,6 +43,17 @@ class Ends(Enum):
     DEAD = "dead"
 
 
+class Inline(Leadership):
+    """Keeps the releases of leases for the test to run."""
+
+    def __init__(self, leadership: Leadership, left: list[Operation[None]]) -> None:
+        super().__init__(leadership.execution, leadership.lease)
+        self.__dict__["left"] = left
+
+    def _release(self, request: Any, lease: str, *, wait: bool) -> None:
+        self.__dict__["left"].append(release(request, lease))
+
+
 class Process:
     """What callers of one process share, and the commands of those nobody waits for."""
 
@@ -50,9 +61,9 @@ class Process:
         store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token"))
         self.cache = UpstashRedisCache(store, namespace="race", lease=3600)
         self.left: list[Operation[None]] = []
-        self.answers: Answers[list[Generation]] = replace(
-            self.cache._answers, finish=self.left.append
-        )
+        leadership = Inline(self.cache._leadership, self.left)
+        self.reading = replace(self.cache._reading, leadership=leadership)
+        self.writing = replace(self.cache._writing, leadership=leadership)
 
 
 @dataclass
@@ -108,9 +119,9 @@ class Caller:
             reply = None
         else:
             self.begun = True
-            if self.next[0] == "MGET" or self.next[1] == TAKE:
+            if self.next.args[0] == "MGET" or self.next.args[1] == TAKE:
                 self.saw_clear_at = self.world.cleared_at
-            reply = self.world.run(self.next)
+            reply = self.world.run(self.next.args)
         if not self.dead:
             self.advance(reply)
 
@@ -122,25 +133,25 @@ class Caller:
         never: Callable[..., None] = lambda *_: None  # noqa: E731
         ttl = never if self.ends is Ends.NOT_STORED else None
         with scope.entered(CachePolicy(coalesce="fleet", ttl=ttl), None):
-            asked = self.process.cache._call_of("p", "model")
-            found = yield from self.process.answers.lookup(asked, may_wait=always)
+            call = self.process.cache._call_of("p", "model")
+            found = yield from self.process.reading.lookup(call, may_wait=always)
             if found is not None:
                 self.world.served(self, found)
                 return
-            yield from self._compute(asked.identified().protected())
+            yield from self._compute(call)
         while self.process.left:
             yield from self.process.left.pop()
 
-    def _compute(self, asked: Question) -> Generator[Any, Any, None]:
-        seen = lookup_state._shard(asked.identity)[asked.identity]
+    def _compute(self, call: Call[Any]) -> Generator[Any, Any, None]:
+        seen = lookup_state._shard(call.identity)[call.identity]
         assert isinstance(seen.epochs, tuple)
         self.epochs = seen.epochs
-        self.lease = seen.claim.flight.lease if seen.claim else None
+        self.lease = seen.leader.call.lease if seen.leader else None
         began = self.world.computes(self)
         yield MODEL
         if self.ends is not Ends.FAILED:
             answer = [Generation(text=str(began))]
-            yield from self.process.answers.update(asked, answer)
+            yield from self.process.writing.update(call, answer)
         self.computing = False
 
 
@@ -159,7 +170,7 @@ class World:
     state: Any = None
 
     def __post_init__(self) -> None:
-        hashed = Process().cache._call_of("p", "model").identified().hashed
+        hashed = Process().cache._call_of("p", "model").identify().hashed
         self.lease_key = KEYS.lease(hashed)
         self.all = ("MGET", self.lease_key, KEYS.epoch, KEYS.entry(hashed))
         self.run(("FLUSHDB",))

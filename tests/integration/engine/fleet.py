@@ -24,6 +24,7 @@ from tests.told import Told
 
 from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache._engine import heartbeat
+from llm_cache._protocol import leases
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
 

@@ -39,6 +39,23 @@ def server(redis_server: RedisServer) -> Iterator[Connection]:
     connection.close()
 
 
+class Began:
+    """The codec of answers that are the step at which their computation began."""
+
+    name = "langchain"
+
+    def serialize(self, answer: int) -> tuple[str, ...]:
+        return (str(answer),)
+
+    def read(self, entry: Entry) -> int:
+        began: int = entry.answer[0]
+        return began
+
+
+def request(policy: CachePolicy) -> Request[int]:
+    return Request((0, "", ()), KEYS, HASH, policy, Began(), lambda: 0.0)
+
+
 class World:
     """One server, and when its answers were begun and its clears happened."""
 
@@ -53,16 +70,11 @@ class World:
         """Run an operation to its end."""
         return run(operation, self.ask)
 
-    def ask(self, step: Command) -> Any:
-        assert isinstance(step, tuple)
-        return self.server.call(*step)
+    def ask(self, step: Command[Any]) -> Any:
+        return self.server.call(*step.args)
 
     def read(self, policy: CachePolicy) -> Hit[int] | Miss[int]:
-        def answer(entry: Entry) -> int:
-            began: int = entry.answer[0]
-            return began
-
-        return self.once(lookup(Request(KEYS, HASH, policy, lambda: 0.0, answer, "langchain")))
+        return self.once(lookup(request(policy)))
 
     def writer(self, token: str) -> Iterator[None]:
         began = self.steps
@@ -70,9 +82,8 @@ class World:
         assert isinstance(missed, Miss)
         yield
         text = body(head(0.0, 60, "langchain"), [str(began)])
-        tags = KEYS.tags(self.policy.tags)
         seen = missed.epochs
-        self.once(store(KEYS, HASH, body=text, ttl=60, tags=tags, epochs=seen, token=token))
+        self.once(store(request(self.policy), body=text, ttl=60, epochs=seen, token=token))
         yield
 
     def step(self, actor: str) -> None:

@@ -13,7 +13,7 @@ from llm_cache import CacheNamespace, UpstashRedisCache
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol.clearing import PAGE, reclaim
 from llm_cache._protocol.drivers import run
-from llm_cache._protocol.effects import Command
+from llm_cache._protocol.effects import CommandArgs
 from llm_cache._upstash.store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
@@ -78,7 +78,7 @@ def test_a_reclaim_that_is_killed_is_gone_on_with_from_the_start(
     cache.clear()
     left = commands
 
-    def execute(command: Command) -> object:
+    def execute(command: CommandArgs) -> object:
         nonlocal left
         left -= 1
         if left < 0:

@@ -11,7 +11,7 @@ from tests.clock import Clock
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, MemoryTier, Report, UpstashRedisCache
-from llm_cache._protocol.effects import Command
+from llm_cache._protocol.effects import CommandArgs
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 OLD, NEW = [Generation(text="old")], [Generation(text="new")]
@@ -239,7 +239,7 @@ def meanwhile(
     """Have something happen after Redis has answered a lookup and before the cache hears of it."""
     execute = cache._execution.store.execute
 
-    def late(command: Command, *within: Any) -> Any:
+    def late(command: CommandArgs, *within: Any) -> Any:
         reply = execute(command, *within)
         if command[0] == "MGET":
             happens()

@@ -25,8 +25,8 @@ from upstash_redis import Redis
 
 from llm_cache import CachePolicy, Report, Status, StoreUnavailable, UpstashRedisCache, cached
 from llm_cache._engine import heartbeat
-from llm_cache._engine.answers import RESERVE
-from llm_cache._protocol import single_flight
+from llm_cache._engine.execution import RESERVE
+from llm_cache._protocol import leases
 from upstash_endpoint.children import wait_until
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
@@ -388,8 +388,8 @@ def test_of_those_who_wait_for_a_dead_writer_one_takes_over(
 
 @pytest.fixture
 def _short_lives(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(single_flight, "LIFE", LIFE)
-    monkeypatch.setattr(heartbeat, "EACH", EACH)
+    monkeypatch.setattr(leases, "LEASE_LIFE", LIFE)
+    monkeypatch.setattr(heartbeat, "RENEW_EVERY", EACH)
 
 
 def compute(cache: UpstashRedisCache, seconds: float) -> list[str]:
@@ -444,14 +444,14 @@ def test_a_lease_is_renewed_in_spite_of_failures(
 ) -> None:
     first, second = caches(), caches()
     failing = iter([True, False] * 99)
-    execute = first._execute
+    execute = first._execution.store.execute
 
-    def unsteady(command: Any) -> Any:
+    def unsteady(command: Any, *limits: Any) -> Any:
         if leases.RENEW in command and next(failing):
             raise StoreUnavailable("not now")
-        return execute(command)
+        return execute(command, *limits)
 
-    first._execute = unsteady  # type: ignore[method-assign]
+    first._execution.store.execute = unsteady  # type: ignore[assignment, method-assign]
     with ThreadPoolExecutor(1) as pool:
         writing = pool.submit(compute, first, LONG)
         wait_until(lambda: bool(redis.keys("*:lease:*")), seconds=60, what="the lease")

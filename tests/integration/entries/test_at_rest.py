@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from langchain_core.outputs import Generation
 from moto import mock_aws
 from moto.ssm.models import Parameter, ParameterDict
+from tests.integration.requested import requested
 from tests.waits import waiting
 from upstash_redis import Redis
 
@@ -32,7 +33,7 @@ from llm_cache import (
 from llm_cache._admin.cli import main
 from llm_cache._entries.keys import digest, tag_hash
 from llm_cache._entries.protection import Protection
-from llm_cache._protocol.effects import Command
+from llm_cache._protocol.effects import CommandArgs
 from llm_cache._upstash import credentials
 from llm_cache._upstash.store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
@@ -248,7 +249,7 @@ def guesses(keys: UpstashRedisCache, policy: CachePolicy) -> set[str]:
     """Return the hashes by which the prompt and the tags would be known without a key."""
     plain = UpstashRedisCache(Redis("https://x", "token"), namespace="shop")
     with plain.policy(policy):
-        hashed = plain._call_of("p", "model").identified().protected().hashed
+        hashed = requested(plain._call_of("p", "model")).hashed
     return {hashed, tag_hash("invoices"), digest("tag", "invoices")} | {
         hashlib.sha256(text.encode()).hexdigest() for text in ("p", "acme", "invoices")
     }
@@ -590,7 +591,7 @@ def test_no_key_is_in_a_report_a_log_or_a_repr(
         cache.update("p", "model", ANSWER)
         redis.set(report.outcomes[-1].key, "rubbish")
         cache.lookup("p", "model")
-    question = cache._call_of("p", "model").identified().protected()
+    question = requested(cache._call_of("p", "model"))
     seen = (
         f"{report!r} {caplog.text} {question!r} {cache!r} {vars(cache)!r} {question.protection!r}"
     )
@@ -602,11 +603,11 @@ def test_no_key_is_in_a_report_a_log_or_a_repr(
 def test_a_protection_is_asked_for_nothing_where_there_is_none(
     redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    commands: list[Command] = []
+    commands: list[CommandArgs] = []
     cache = UpstashRedisCache(redis, namespace="shop")
     execute = UpstashStore.execute
 
-    def watched(store: UpstashStore, command: Command, *within: Any) -> Any:
+    def watched(store: UpstashStore, command: CommandArgs, *within: Any) -> Any:
         commands.append(command)
         return execute(store, command, *within)
 

@@ -24,7 +24,7 @@ from llm_cache import (
     UpstashRedisCache,
 )
 from llm_cache._entries.keys import MAX_NAMESPACE, MAX_TAGS
-from llm_cache._protocol.effects import Command
+from llm_cache._protocol.effects import CommandArgs
 from llm_cache._upstash.store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
@@ -240,7 +240,7 @@ def test_the_largest_answer_by_default_is_within_upstashs_smaller_limit(
     tags = [f"tag {number}" for number in range(MAX_TAGS)]
     execute = UpstashStore.execute
 
-    def watched(store: UpstashStore, command: Command, *within: Any) -> Any:
+    def watched(store: UpstashStore, command: CommandArgs, *within: Any) -> Any:
         sent.append(len(json.dumps(command, ensure_ascii=False).encode()))
         return execute(store, command, *within)
 

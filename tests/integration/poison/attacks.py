@@ -12,6 +12,7 @@ from tests.integration.poison.corpus import NOW, PROMPT, SETTINGS
 from tests.integration.poison.promises import only_listed, seen_alike, set_alike
 from tests.integration.poison.upstash import EPOCH, NOTHING, Canned
 from tests.integration.poison.watch import watched
+from tests.integration.requested import requested
 from tests.unit.langchain.test_conversation_key import canonical
 
 from llm_cache import (
@@ -75,7 +76,7 @@ class Reader:
     def key(self, protection: Protection) -> str:
         """Return the key of the one question that is asked."""
         cache = self.caches[protection]
-        return cache._call_of(PROMPT, SETTINGS).identified().protected().key
+        return requested(cache._call_of(PROMPT, SETTINGS)).key
 
     def read(
         self, random: Random, protection: Protection | None, text: Any, policy: CachePolicy
@@ -205,7 +206,8 @@ def _questions(reader: Reader) -> Attack:
     known: dict[str, int] = {}
 
     def hash_of(prompt: str, llm_string: str) -> str:
-        return reader.caches[None]._call_of(prompt, llm_string).identified().hashed
+        hashed: str = reader.caches[None]._call_of(prompt, llm_string).identify().hashed
+        return hashed
 
     def attack(random: Random) -> str:
         prompt, llm_string = random.choice(corpus.PROMPTS), random.choice(corpus.LLM_STRINGS)

@@ -10,13 +10,13 @@ from langchain_core.outputs import Generation
 from tests.integration.properties.model import Answer, Event, identity
 from tests.integration.properties.policies import LEASE
 from tests.integration.properties.processes import Block
+from tests.integration.requested import requested
 
 from llm_cache import CacheMiss
-from llm_cache._engine import scope
-from llm_cache._engine.answers import Answers
-from llm_cache._engine.call import Question
+from llm_cache._engine import lookup_state
+from llm_cache._engine.call import Call
 from llm_cache._errors import StoreError
-from llm_cache._protocol.effects import Operation, Pause
+from llm_cache._protocol.effects import Command, Operation, Pause
 from llm_cache._protocol.leases import RELEASE, TAKE
 
 MODEL = "model"
@@ -95,33 +95,30 @@ class Caller:
         self.context = self.block.context.copy()
         self.process, self.policy = self.block.process, self.block.policy
         self.which = identity(self.process.setup, self.policy, self.prompt)
-        self.key = self.question().identified().protected().key
+        self.key = requested(self.question()).key
 
     def look(self, at: int) -> None:
         """Begin a lookup."""
         self.sight, self.turn, self.result = Sight(at), None, None
-        self._start(self._answers.lookup(self.question(), may_wait=lambda: self.may_wait))
+        self._start(self.process.reading.lookup(self.question(), may_wait=lambda: self.may_wait))
 
     def store(self, answer: Answer) -> None:
         """Begin an update."""
         self.answer = answer
-        self._start(self._answers.update(self.question(), answer.generations))
+        self._start(self.process.writing.update(self.question(), answer.generations))
 
     def is_waited_for_by(self, other: "Caller") -> bool:
-        claim = self.context.run(scope.claim_on, self.question().identified().identity)
+        call = self.question()
+        claim = self.context.run(lookup_state.earlier_leader, call.identify().identity)
         waits = other.running and isinstance(other.wants, Pause) and other.wants.until
-        return bool(claim and waits is claim.flight.landed)
+        return bool(claim and waits is claim.call.result)
 
     def forget(self) -> None:
         """Let the context of the call be gone, and all that it held."""
         self.context, self.operation, self.wants, self.reply = Context(), None, None, None
 
-    @property
-    def _answers(self) -> Answers[list[Generation]]:
-        return self.process.cache._answers
-
-    def question(self) -> Question:
-        return self.context.run(self.process.cache._question, self.prompt, MODEL)
+    def question(self) -> Call[Any]:
+        return self.context.run(self.process.cache._call_of, self.prompt, MODEL)
 
     def _start(self, operation: Operation[Any]) -> None:
         self.operation, self.wants, self.commands = operation, None, 0
@@ -157,10 +154,10 @@ class Caller:
         self.commands += 1
         failures = self.process.wire.failures
         try:
-            reply = self.context.run(self.process.cache._execute, self.wants)
+            reply = self.context.run(self.process.cache._execution.execute, self.wants)
         except StoreError as error:
             # neither a lease that is released nor an entry that is deleted is waited for
-            self.failed += RELEASE not in self.wants and self.wants[0] != "UNLINK"
+            self.failed += RELEASE not in self.wants.args and self.wants.args[0] != "UNLINK"
             self.faulted = True
             # its traceback holds the frame that will hold what is returned: a cycle, and the claim
             return partial(operation.throw, error.with_traceback(None))
@@ -184,7 +181,7 @@ class Caller:
 
     def _check_the_wait(self) -> None:
         waits = isinstance(self.wants, Pause)
-        if self.answer is None and not waits and TAKE in self.wants:
+        if self.answer is None and not waits and TAKE in self.wants.args:
             turn = self.takes_turn()
             turn.joined = turn.joined or self.process.time.now
         if waits:
@@ -206,4 +203,4 @@ class Caller:
 
 
 def _words(wants: Any) -> tuple[Any, ...]:
-    return wants if isinstance(wants, tuple) else ()
+    return wants.args if isinstance(wants, Command) else ()

@@ -3,14 +3,28 @@
 import math
 from contextvars import copy_context
 from dataclasses import dataclass, replace
+from typing import Any
 
 from tests.integration.properties.policies import LEASE, Setup
 from tests.integration.properties.wire import Time, Wire
 
 from llm_cache import CachePolicy, MemoryTier, Report, UpstashRedisCache
-from llm_cache._engine.answers import RESERVE
+from llm_cache._engine.execution import RESERVE, Execution
+from llm_cache._protocol.effects import Operation
 from llm_cache._report import Circuit
 from llm_cache._upstash.breaker import Breaker
+
+
+class Inline(Execution):
+    """Cleans up without a thread."""
+
+    def __init__(self, execution: Execution) -> None:
+        super().__init__(
+            execution.store, execution.breaker, execution.timeout, execution.own_protection
+        )
+
+    def clean_up(self, operation: Operation[Any], *, wait: bool = True) -> None:
+        super().clean_up(operation)
 
 
 class Process:
@@ -34,8 +48,11 @@ class Process:
             breaker=Breaker(failures=3, seconds=4.0, clock=now.monotonic),
             clock=self.clock,
         )
-        answers = self.cache._answers  # no thread may use the one connection to the server
-        self.cache._answers = replace(answers, aside=answers.finish)
+        # no thread may use the one connection to the server
+        leadership = replace(self.cache._leadership, execution=Inline(self.cache._execution))
+        self.cache._leadership = leadership
+        self.reading = replace(self.cache._reading, leadership=leadership)
+        self.writing = replace(self.cache._writing, leadership=leadership)
 
     @property
     def asks(self) -> bool:

@@ -11,7 +11,7 @@ from tests.integration.properties.processes import Block, Process
 from tests.integration.properties.promises import answer_of
 from tests.integration.properties.wire import DRIFT, Stored, Time
 
-from llm_cache._engine import scope
+from llm_cache._engine import lookup_state
 from llm_cache._entries.keys import FIRST
 from llm_cache._policy.cache_policy import Coalesce
 from llm_cache._protocol.in_flight import NotShared
@@ -81,9 +81,11 @@ class Turns:
 
     def _goes_on_from(self, caller: Caller) -> list[Caller]:
         """Return who has left this caller its right: its model failed, in the same process."""
-        claim = caller.context.run(scope.claim_on, caller.question().identified().identity)
-        if claim and claim.flight.lease in self._owners:
-            self._owners[claim.flight.lease] = caller
+        claim = caller.context.run(
+            lookup_state.earlier_leader, caller.question().identify().identity
+        )
+        if claim and claim.call.lease in self._owners:
+            self._owners[claim.call.lease] = caller
         return [one for one in self._left if _same(one, caller)]
 
     def _excused(self, caller: Caller, history: History) -> bool:
@@ -95,7 +97,7 @@ class Turns:
         until = turn.waited and turn.waited.until
         landed = until.result() if until and until.done() else None
         if not isinstance(landed, str):
-            return landed is NotShared.EACH_FOR_ITSELF
+            return landed is NotShared.UNCACHEABLE
         answer = answer_of(history, landed)
         assert answer
         accepted = answer.acceptable(caller.policy, caller.sight.judged)

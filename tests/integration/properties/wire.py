@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from llm_cache._errors import StoreRefused, StoreTimeout, StoreUnavailable
-from llm_cache._protocol.effects import Command
+from llm_cache._protocol.effects import CommandArgs
 from llm_cache._protocol.leases import TAKE
 from llm_cache._protocol.store import STORE
 from llm_cache._upstash.credentials import Credentials
@@ -98,7 +98,7 @@ class Wire(UpstashStore):
         super().__init__(lambda: Credentials("https://x.upstash.io", "token"))
         self.database = database
         self.faults: deque[str] = deque()
-        self.executed: list[tuple[Command, Any, bool]] = []
+        self.executed: list[tuple[CommandArgs, Any, bool]] = []
         self.failures = 0
         self.down = False
         self._garbage = 0
@@ -134,7 +134,7 @@ class Wire(UpstashStore):
         self.faults = kept
 
 
-def _scaled(command: Command) -> Command:
+def _scaled(command: CommandArgs) -> CommandArgs:
     """Return the command with its time to live by the server's time."""
     scaled = list(command)
     if command[0] == "SET" and "EX" in command:

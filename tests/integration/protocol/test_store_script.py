@@ -1,14 +1,16 @@
 """Which answers are stored and under which epochs, decided by a script in a real server."""
 
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from upstash_redis import Redis
 
+from llm_cache import CachePolicy
 from llm_cache._entries.envelope import HEAD, before_tag, body, fingerprint, head
 from llm_cache._entries.keys import Keyspace, tag_hash
 from llm_cache._protocol.drivers import run
 from llm_cache._protocol.lookup import ANY_ENTRY, Epochs
+from llm_cache._protocol.request import Request
 from llm_cache._protocol.store import Unseen, store
 from llm_cache._reasons import Reason
 
@@ -22,9 +24,13 @@ BODY = body(head(1.0, 60, "langchain"), ["1"])
 def outcome(
     redis: Redis, epochs: Epochs | Unseen, lease: str | None = None, there: str = ANY_ENTRY
 ) -> Reason | None:
-    fields: Any = {"tags": [RED], "epochs": epochs, "lease": lease, "there": there}
-    operation = store(KEYS, "a" * 64, body=BODY, ttl=60, token="new", **fields)
-    return run(operation, lambda command: redis.execute([*command]))
+    request: Any = Request(
+        (0, "", ()), KEYS, "a" * 64, CachePolicy(tags=["red"]), cast("Any", None), lambda: 0.0
+    )
+    operation = store(
+        request, body=BODY, ttl=60, token="new", epochs=epochs, lease=lease, fingerprint=there
+    )
+    return run(operation, lambda command: redis.execute([*command.args]))
 
 
 def keep(redis: Redis, epochs: Epochs | Unseen, lease: str | None = None) -> bool:

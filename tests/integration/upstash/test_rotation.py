@@ -176,7 +176,7 @@ def test_an_ssm_that_hangs_costs_one_lookup_its_time_and_no_more(
     cache = UpstashRedisCache.from_env(NAMES)
     cache.update("p", "model", ANSWER)
     database.withdraw("first")
-    cache._timeout = SHORT
+    cache._execution.timeout = SHORT
     with servers.serving(servers.silent) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
         began = time.monotonic()
@@ -226,12 +226,12 @@ def test_keys_of_a_protection_that_were_rotated_reach_a_warm_environment(
     named = {**NAMES, "LLM_CACHE_SIGNING_KEY_PARAMETER": KEY}
     warm = UpstashRedisCache.from_env({**named, "LLM_CACHE_SECRETS_MAX_AGE": "0.01"})
     warm.update("p", "model", ANSWER)
-    client = warm._store._client
+    client = warm._execution.store._client
     database.put(KEY, f"{KEYS[1]} {KEYS[0]}")
     eventually(lambda: told_by(warm) == told_by(UpstashRedisCache.from_env(named)))
     UpstashRedisCache.from_env(named).update("q", "model", ANSWER)
     assert [warm.lookup(prompt, "model") for prompt in "pq"] == [ANSWER] * 2
-    assert warm._store._client is client  # it leads where it did
+    assert warm._execution.store._client is client  # it leads where it did
 
 
 def told_by(cache: UpstashRedisCache) -> list[str]:

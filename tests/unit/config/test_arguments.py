@@ -94,7 +94,7 @@ def test_wrong_protection_is_refused_without_its_value(protection: Any) -> None:
 
 
 def store() -> Any:
-    return UpstashRedisCache(CLIENT)._store
+    return UpstashRedisCache(CLIENT)._execution.store
 
 
 def test_namespace_refuses_a_client_in_place_of_a_store() -> None:
@@ -123,12 +123,12 @@ def test_parts_that_are_accepted_are_used() -> None:
     cache = UpstashRedisCache(
         CLIENT, memory=memory, breaker=breaker, protection=protection, clock=clock
     )
-    assert (cache._tiers.memory, cache._execution.breaker, cache._protection) == (
+    assert (cache._tiers.memory, cache._execution.breaker, cache._execution.own_protection) == (
         memory,
         breaker,
         protection,
     )
-    assert cache._answers.clock is clock
+    assert cache._clock is clock
 
 
 @pytest.mark.parametrize("policy", [120, 0, "x", "", {"ttl": 120}, {}, False, timedelta(1)])

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from llm_cache._engine.heartbeat import EACH, Heartbeat
+from llm_cache._engine.heartbeat import RENEW_EVERY, Heartbeat
 from llm_cache._protocol.in_flight import InFlightCall, NotShared
 from llm_cache._protocol.leases import LEASE_LIFE
 from upstash_endpoint.children import wait_until
@@ -74,7 +74,7 @@ def test_one_that_has_landed_is_renewed_no_more(beating: Heartbeat, passing: Tim
 
     def renew(count: int) -> bool:
         if count == 3:
-            landed.landed.set_result(NotShared.FAILED)
+            landed.result.set_result(NotShared.FAILED)
         return count < 5
 
     assert renewals(beating, passing, landed, one, renew=renew) == [0, 1, 0, 1, 1]
@@ -83,7 +83,7 @@ def test_one_that_has_landed_is_renewed_no_more(beating: Heartbeat, passing: Tim
 def test_one_that_nobody_waits_for_any_more_is_renewed_no_more(
     beating: Heartbeat, passing: Time
 ) -> None:
-    short = flight(2.5 * EACH, held=0.0)
+    short = flight(2.5 * RENEW_EVERY, held=0.0)
     assert renewals(beating, passing, short, renew=lambda _: True) == [0, 0]
 
 

@@ -6,6 +6,7 @@ from contextvars import copy_context
 import pytest
 
 from llm_cache import CachePolicy
+from llm_cache._engine import lookup_state
 from llm_cache._engine.lookup_state import LookupState, leads, recall, remember
 from llm_cache._engine.scope import current, entered
 from llm_cache._protocol.in_flight import InFlightCalls, Leader
@@ -82,17 +83,17 @@ def test_threads_of_a_batch_do_not_see_one_anothers_lookups() -> None:
 
 def test_others_wait_while_a_call_is_in_flight_and_no_longer() -> None:
     def work() -> None:
-        flights = InFlightCalls()
-        claim = flights.join("p", 30.0, None)
+        calls = InFlightCalls()
+        claim = calls.join("p", 30.0, print, None)
         assert isinstance(claim, Leader)
         assert not leads()
         remember((1, "p", ()), LookupState(("e",), "", claim))
         for number in range(10_000):  # however many lookups fail meanwhile
             remember((1, f"failed {number}", ()), LookupState(("e",)))
         assert leads()
-        flights.leave(claim.flight)
+        claim.close()
         assert not leads()
-        remember((1, "q", ()), LookupState(("e",), "", flights.join("q", 30.0, None)))  # type: ignore[arg-type]
+        remember((1, "q", ()), LookupState(("e",), "", calls.join("q", 30.0, print, None)))  # type: ignore[arg-type]
         assert claim not in lookup_state._leaders.get()
 
     copy_context().run(work)

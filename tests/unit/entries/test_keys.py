@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
+from tests.integration.requested import requested
 
 from llm_cache import CachePolicy, InvalidSettings, ResponseCache, UpstashRedisCache
-from llm_cache._engine import request
+from llm_cache._engine import call
 from llm_cache._entries.keys import Keyspace, digest, tag_hash
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
@@ -79,13 +82,13 @@ def test_every_key_changes_with_the_version(monkeypatch: pytest.MonkeyPatch) -> 
     responses = ResponseCache(store, version="1")
 
     def keys() -> list[str]:
-        asked = [cache._call_of("p", "model") for cache in caches]
+        asked: list[Any] = [cache._call_of("p", "model") for cache in caches]
         with caches[0].policy(CachePolicy(key="k")):
             asked += [caches[0]._call_of("p", "model"), responses._call_of("q")]
         asked += [responses._call_of("q")]
-        return [question.identified().protected().key for question in asked]
+        return [requested(question).key for question in asked]
 
     before = keys()
     assert len({*before}) == 5
-    monkeypatch.setattr(request, "KEY_VERSION", 99)
+    monkeypatch.setattr(call, "KEY_VERSION", 99)
     assert not {*keys()} & {*before}
