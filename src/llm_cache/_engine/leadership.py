@@ -82,11 +82,15 @@ class Leadership:
         )
 
     def _watch(self, request: Request[A], leader: Leader, scope: Scope) -> None:
-        """Close the leader when its policy block ends; until then renew its lease."""
-        scope.at_exit.append(partial(leader.close, partial(self._release, request, wait=True)))
-        if leader.call.lease:
-            renewal = partial(self._renew, request, leader.call)
-            self.heartbeat.keep(leader.call, lambda: run(renewal(), self.execution.execute))
+        """Renew the lease while the call is pending, and close the call at the end of its block.
+
+        Neither may refer to the leader: the call of a collected leader fails at once.
+        """
+        call, release = leader.call, partial(self._release, request, wait=True)
+        scope.at_exit.append(partial(self.calls.close, call, release))
+        if call.lease:
+            renewal = partial(self._renew, request, call)
+            self.heartbeat.keep(call, lambda: run(renewal(), self.execution.execute))
 
     def _renew(self, request: Request[A], call: InFlightCall) -> Operation[bool]:
         if (lease := call.lease) is None:

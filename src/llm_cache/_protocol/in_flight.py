@@ -112,11 +112,9 @@ class Leader:
         """Return the lease if it is still held; the caller releases it."""
         return self._calls.take_lease(self.call)
 
-    def close(self, release: Cleanup | None = None) -> None:
+    def close(self) -> None:
         """Fail the call unless it is complete, and release the lease if it is still held."""
-        self.complete(NotShared.FAILED)
-        if lease := self.take_lease():
-            (release or self._release)(lease)
+        self._calls.close(self.call, self._release)
 
 
 class InFlightCalls:
@@ -150,6 +148,12 @@ class InFlightCalls:
         with self._lock:
             self._forget(call)
         _end(call, result)
+
+    def close(self, call: InFlightCall, release: Cleanup) -> None:
+        """Fail a call unless it is complete, and release its lease if it is still held."""
+        self.complete(call, NotShared.FAILED)
+        if lease := self.take_lease(call):
+            release(lease)
 
     def take_lease(self, call: InFlightCall) -> str | None:
         """Return the lease of a call, once: it is then the caller's to release."""

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from tests.integration.filling import ANSWER, among_many
@@ -13,7 +14,7 @@ from llm_cache import CacheNamespace, UpstashRedisCache
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol.clearing import PAGE, reclaim
 from llm_cache._protocol.drivers import run
-from llm_cache._protocol.effects import CommandArgs
+from llm_cache._protocol.effects import Command
 from llm_cache._upstash.store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
@@ -78,12 +79,12 @@ def test_a_reclaim_that_is_killed_is_gone_on_with_from_the_start(
     cache.clear()
     left = commands
 
-    def execute(command: CommandArgs) -> object:
+    def execute(command: Command[Any]) -> object:
         nonlocal left
         left -= 1
         if left < 0:
             raise KeyboardInterrupt
-        return store.execute(command, 5.0)
+        return store.execute(command.args, 5.0)
 
     with pytest.raises(KeyboardInterrupt):
         run(reclaim(Keyspace("shop")), execute)

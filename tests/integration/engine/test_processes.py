@@ -73,7 +73,7 @@ from llm_cache import Breaker, CachePolicy, MemoryTier, UpstashRedisCache
 breaker, memory = Breaker(failures=1, seconds=1000), MemoryTier(seconds=1000)
 fields = {"namespace": "shop", "breaker": breaker, "memory": memory, "timeout": 20.0}
 cache = UpstashRedisCache(Redis(*sys.argv[1:]), **fields)
-flights, heartbeat = cache._answers.flights, cache._heartbeat
+calls, heartbeat = cache._leadership.parts
 FLEET = CachePolicy(coalesce="fleet")
 
 def in_the_child(work):
@@ -96,7 +96,7 @@ def work():
         assert cache.lookup("p", "model")
     assert report.stored == 1, report
 
-locks = (breaker._lock, memory._lock, flights._lock, heartbeat._lock)
+locks = (breaker._lock, memory._lock, calls._lock, heartbeat._lock)
 for lock in locks:
     lock.acquire()
 in_the_child(work)
@@ -132,18 +132,18 @@ def others():
 
 with cache.policy(FLEET):
     assert cache.lookup("p", "model") is None
-    (flight,) = flights._current.values()
+    (call,) = calls._current.values()
 
     def work():
-        assert flights._current == {}
-        assert not heartbeat._beats
+        assert calls._current == {}
+        assert not heartbeat._due
         others()
         cache.update("p", "model", [Generation(text="the child's")])
 
     leases = Redis(*sys.argv[1:]).keys("shop:lease:*")
     in_the_child(work)
     assert Redis(*sys.argv[1:]).keys("shop:lease:*") == leases  # it is the parent's
-    assert flight.lease
+    assert call.lease
     cache.update("p", "model", [Generation(text="the parent's")])
 assert Redis(*sys.argv[1:]).keys("shop:lease:*") == []
 """
