@@ -1,10 +1,15 @@
-"""The request and the reply that docs/ask.md shows."""
+"""The request and the reply that docs/ask.md shows, and the route of CONTRIBUTING.md."""
 
 import json
+from typing import Any
 
+import pytest
 from tests.functions.asking import call
 from tests.functions.bedrock import Bedrock
 from tests.repository.pages import blocks
+
+import llm_cache
+import web
 
 REQUEST, REPLY = (
     json.loads(block.text) for block in blocks("docs/ask.md") if block.language == "json"
@@ -30,3 +35,11 @@ def test_documented_request_has_every_field_of_a_question(model: Bedrock) -> Non
     while "$ref" in question:
         question = description["components"]["schemas"][question["$ref"].rpartition("/")[2]]
     assert REQUEST.keys() == question["properties"].keys()
+
+
+def test_documented_route_answers(model: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, Any] = {}
+    (code,) = (block.text for block in blocks("CONTRIBUTING.md") if "ROUTE" in block.text)
+    exec(code, names)
+    monkeypatch.setattr(web.app.router, "routes", [*web.app.router.routes, names["ROUTE"]])
+    assert call(method="GET", path="/version").body == {"version": llm_cache.__version__}

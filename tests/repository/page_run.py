@@ -23,12 +23,13 @@ NUMBER = re.compile(r"\d[\d.,]*")
 class PageRun:
     """The blocks so far: the names that Python has, and the output of the last block.
 
-    ``folders`` precede the others on ``PATH``. ``numbers_vary``: a shown output need not have the
-    same numbers.
+    ``folders`` precede the others on ``PATH``. Commands run in ``folder``. ``numbers_vary``: a
+    shown output need not have the same numbers.
     """
 
     environ: Mapping[str, str]
     folders: tuple[Path, ...] = ()
+    folder: Path = ROOT
     numbers_vary: bool = False
     names: dict[str, Any] = field(default_factory=lambda: {"__name__": "page"})
     output: str = ""
@@ -43,6 +44,13 @@ class PageRun:
         }
         languages[block.language](block)
 
+    def close(self) -> None:
+        """Close the clients that the page has opened."""
+        for value in self.names.values():
+            if isinstance(value, Redis):
+                with value:
+                    pass
+
     def _python(self, block: Block) -> None:
         lines = "\n" * block.line
         printed = StringIO()
@@ -55,19 +63,26 @@ class PageRun:
         environ = {**os.environ, **self.environ, "PATH": os.pathsep.join(path)}
         command = ["bash", "-euo", "pipefail", "-c", block.text]
         done = subprocess.run(
-            command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False
+            command, cwd=self.folder, env=environ, capture_output=True, text=True, check=False
         )
         assert done.returncode == 0, f"{block}: {done.stdout}{done.stderr}"
         self.output = done.stdout
 
     def _redis(self, block: Block) -> None:
-        """Run each line; ``TOKEN`` is what the line before it returned."""
+        """Run each line; ``TOKEN`` is what the line before it returned.
+
+        The local endpoint has no ``ACL GENTOKEN``: any password is a token to it.
+        """
         client = Redis(
             self.environ["UPSTASH_REDIS_REST_URL"], self.environ["UPSTASH_REDIS_REST_TOKEN"]
         )
         with client:
+            last = ""
             for line in filter(None, block.text.splitlines()):
-                self.output = str(client.execute(line.replace("TOKEN", self.output).split()))
+                words = re.sub(r"\bTOKEN\b", last, line).split()
+                words = ["ACL", "GENPASS"] if words[:2] == ["ACL", "GENTOKEN"] else words
+                reply = str(client.execute(words))
+                last = last if reply == "OK" else reply
 
     def _compare(self, block: Block) -> None:
         """Compare by the rules of doctest: ``...`` stands for any text."""

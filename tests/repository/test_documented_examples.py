@@ -65,7 +65,9 @@ def page_run(upstash: UpstashEndpoint, tmp_path: Path) -> Iterator[PageRun]:
     with bedrock() as model:
         offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
         offline |= {"PIP_TARGET": str(tmp_path)}
-        yield PageRun({**environment(model, upstash), "LLM_CACHE_TIMEOUT": "10", **offline})
+        run = PageRun({**environment(model, upstash), "LLM_CACHE_TIMEOUT": "10", **offline})
+        yield run
+        run.close()
     set_llm_cache(None)
 
 

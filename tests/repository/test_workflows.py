@@ -162,8 +162,8 @@ def test_downloads_are_cached_under_a_hash_of_the_locks(name: str) -> None:
 
 
 def documented_policies() -> list[Any]:
-    """Return the trust and the rights of a role, as the page on deploying has them."""
-    text = (ROOT / "docs/deploying.md").read_text()
+    """Return the trust and the rights of a role, as the page on security has them."""
+    text = (ROOT / "docs/security.md").read_text()
     blocks = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
     return [json.loads(block)["Statement"] for block in blocks]
 

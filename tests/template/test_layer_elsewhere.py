@@ -17,7 +17,6 @@ from botocore import xform_name
 from tests.layer.artifacts import SAM, run
 from tests.template.loader import ROOT, load, resources
 
-README = (ROOT / "README.md").read_text()  # its first screen has the handler
 PAGE = (ROOT / "docs/other-stacks.md").read_text()
 SHOWN = ("yaml", "python", "hcl", "sh")
 CONFIG = tomllib.loads((ROOT / "samconfig.toml").read_text())
@@ -100,7 +99,7 @@ def test_function_may_read_the_secrets_that_its_variables_name(function: dict[st
 
 
 def test_function_may_call_the_model_that_its_handler_calls(function: dict[str, Any]) -> None:
-    (handler,) = re.findall(r'^model = .*model="(.+?)"', README, re.MULTILINE)
+    (handler,) = re.findall(r'^model = .*model="(.+?)"', PAGE, re.MULTILINE)
     profile, _, model = handler.partition(".")
     _, call = function["Policies"][0]["Statement"]
     ends = [f"inference-profile/{profile}.{model}", f"foundation-model/{model}"]
