@@ -15,6 +15,8 @@ from tests.repository.pages import PAGES, ROOT, blocks
 from local_cloud.aws.sam import target
 from local_cloud.cloud import LocalCloud
 
+TOOLS = ("sam", "aws", "model", "runtime")
+INSTALLED = (".venv/.uv", ".venv/.ready", *(f".tools/{tool}/.ready" for tool in TOOLS))
 LOCAL = [page for page in PAGES if any(it.marker == "local" and not it.test for it in blocks(page))]
 
 
@@ -30,7 +32,8 @@ def commands(tmp_path: Path) -> Path:
     folder = tmp_path / "commands"
     folder.mkdir()
     real = shutil.which("make")
-    at = f'-C "{ROOT}" --no-print-directory -o .venv/.ready -o .tools/sam/.ready'
+    ready = " ".join(f"-o {file}" for file in INSTALLED)
+    at = f'-C "{ROOT}" --no-print-directory {ready}'
     make = f'[ "$OF_SAM" ] && exec {real} "$@"\nOF_SAM=1 exec {real} {at} "$@"'
     aws = f'exec "{sys.executable}" "{aws_command.__file__}" "$@"'
     for name, text in (("make", make), ("aws", aws)):
