@@ -179,7 +179,7 @@ def _by_one_profile(statement: dict[str, Any]) -> bool:
     match statement.get("Condition"):
         case {
             "Fn::If": [
-                "CallsProfile",
+                "UsesProfile",
                 {"StringEquals": {"bedrock:InferenceProfileArn": {"Fn::Sub": str(profile)}}},
                 {"Ref": "AWS::NoValue"},
             ]

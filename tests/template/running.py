@@ -151,7 +151,7 @@ def a_variable_says_what_its_parameter_does(template: Template) -> Iterator[str]
 
 # Whether a parameter is given, and that parameter: it stands where it is, and nowhere else.
 GIVEN = {
-    "FlushesByItsOwnToken": "UpstashFlushTokenParameter",
+    "HasFlushToken": "UpstashFlushTokenParameter",
     "Signs": "SigningKeyParameter",
     "Encrypts": "EncryptionKeyParameter",
     "ReservesConcurrency": "AskReservedConcurrency",
@@ -167,7 +167,7 @@ def a_choice_is_of_what_its_condition_is_about(template: Template) -> Iterator[s
         if parameter and (parameter not in references(then) or parameter in references(otherwise)):
             yield f"{parameter} is not what is chosen by {condition}"
     chosen = environment(functions(template)["AskFunction"]).get("MODEL_ID", {})
-    profile = [then for condition, then, _ in _choices(chosen) if condition == "CallsProfile"]
+    profile = [then for condition, then, _ in _choices(chosen) if condition == "UsesProfile"]
     if [set(references(then)) for then in profile] != [{"InferenceProfile", "ModelId"}]:
         yield "the model is not called by the profile that is given"
 
@@ -189,7 +189,7 @@ SAID: list[tuple[dict[str, str], str, bool]] = [
     *(
         ({parameter: value}, condition, bool(value))
         for condition, parameter, given in (
-            ("FlushesByItsOwnToken", "UpstashFlushTokenParameter", "/flush"),
+            ("HasFlushToken", "UpstashFlushTokenParameter", "/flush"),
             ("Signs", "SigningKeyParameter", "/key"),
             ("Encrypts", "EncryptionKeyParameter", "/key"),
             ("ReservesConcurrency", "AskReservedConcurrency", "9"),
@@ -200,8 +200,8 @@ SAID: list[tuple[dict[str, str], str, bool]] = [
     ),
     ({"DocumentVersionDays": "0"}, "ExpiresVersions", False),
     ({"DocumentVersionDays": "30"}, "ExpiresVersions", True),
-    ({"InferenceProfile": "none"}, "CallsProfile", False),
-    ({"InferenceProfile": "eu"}, "CallsProfile", True),
+    ({"InferenceProfile": "none"}, "UsesProfile", False),
+    ({"InferenceProfile": "eu"}, "UsesProfile", True),
     *(
         ({"Monitoring": said}, condition, said == "on")
         for condition in ("Monitored", "HasOwnTopic", "WatchesHitRate", "WatchesSchedule")
@@ -209,8 +209,8 @@ SAID: list[tuple[dict[str, str], str, bool]] = [
     ),
     ({"AlarmTopicArn": "arn:it"}, "HasOwnTopic", False),
     ({"AlarmTopicArn": "arn:it"}, "NoTopicGiven", False),
-    ({"AlarmEmail": "a@example.com"}, "WritesToSomebody", True),
-    ({"AlarmEmail": ""}, "WritesToSomebody", False),
+    ({"AlarmEmail": "a@example.com"}, "SendsEmail", True),
+    ({"AlarmEmail": ""}, "SendsEmail", False),
     ({"HitRateAlarm": "0"}, "WatchesHitRate", False),
     ({"FlushState": "DISABLED"}, "WatchesSchedule", False),
     ({}, "WatchesForgery", False),

@@ -81,8 +81,8 @@ BREACHES: list[Breach] = [
         for name, value in (
             ("Signs", NEVER),
             ("Encrypts", ALWAYS),
-            ("CallsProfile", NEVER),
-            ("FlushesByItsOwnToken", NEVER),
+            ("UsesProfile", NEVER),
+            ("HasFlushToken", NEVER),
             ("ReservesConcurrency", ALWAYS),
             ("HasSecretsKey", ALWAYS),
             ("ServesBrowsers", ALWAYS),
@@ -90,7 +90,7 @@ BREACHES: list[Breach] = [
             ("Monitored", ALWAYS),
             ("NoTopicGiven", ALWAYS),
             ("WatchesHitRate", {"Condition": "Monitored"}),
-            ("WritesToSomebody", {"Condition": "HasOwnTopic"}),
+            ("SendsEmail", {"Condition": "HasOwnTopic"}),
             ("WatchesForgery", {"Fn::And": [{"Condition": "Monitored"}, {"Condition": "Signs"}]}),
         )
     ),
