@@ -54,7 +54,6 @@ def web_pages_call_ask_from_the_chosen_origins(template: ResolvedTemplate) -> It
     (f"{FLUSH}/ReservedConcurrentExecutions", 1),
     (f"{ASK}/ReservedConcurrentExecutions", {"Ref": "AskReservedConcurrency"}),
     ("Parameters/AskReservedConcurrency/Default", "5"),
-    ("Conditions/ReservesConcurrency", {"Fn::Equals": ["on", "off"]}),
 )
 def only_ask_reserves_concurrency_and_only_if_chosen(template: ResolvedTemplate) -> Iterator[str]:
     """A new AWS account has no concurrency to reserve: its deployment would fail."""

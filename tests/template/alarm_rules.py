@@ -93,7 +93,7 @@ ALWAYS_WATCHED = {
     ("Conditions/Monitored", {"Fn::Equals": ["on", "off"]}),
 )
 def each_failure_has_an_alarm(template: ResolvedTemplate) -> Iterator[str]:
-    """The errors of a function with asynchronous retries have none: its failure queue has one."""
+    """A function with asynchronous retries has an alarm for its failure queue instead."""
     alarms = list(in_alarms(template))
     for name, function in template.functions.items():
         dimensions = {"FunctionName": {"Ref": name}}
@@ -141,7 +141,6 @@ HIGHEST_THRESHOLDS |= dict.fromkeys(("DocumentsWait", "DocumentsRetried"), 4 * A
     ("Resources/AskErrors/Properties/TreatMissingData", ABSENT),
     ("Resources/ModelMisconfigured/Properties/Threshold", 2),
     ("Resources/ModelErrors/Properties/EvaluationPeriods", 13),
-    ("Resources/DocumentsWait/Properties/Threshold", 86_400),
     ("Resources/CacheErrors/Properties/Statistic", "Average"),
     ("Resources/CacheErrors/Properties/DatapointsToAlarm", 1),
 )
@@ -162,7 +161,6 @@ def alarms_ring_within_an_hour_of_a_failure(template: ResolvedTemplate) -> Itera
     ("Resources/FlushMissed/Properties/TreatMissingData", "notBreaching"),
     ("Resources/FlushMissed/Properties/ComparisonOperator", "GreaterThanOrEqualToThreshold"),
     ("Resources/FlushMissed/Properties/EvaluationPeriods", 24),
-    ("Resources/FlushMissed/Properties/DatapointsToAlarm", 1),
 )
 def missed_flush_rings_after_the_chosen_hours(template: ResolvedTemplate) -> Iterator[str]:
     alarm = template.of_type("Alarm")["FlushMissed"]

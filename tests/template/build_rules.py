@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.template.loader import references
+from tests.template.loader import environment, references
 from tests.template.resolved_template import ABSENT, PSEUDO, ResolvedTemplate
 from tests.template.rule import broken_by
 
@@ -54,15 +54,18 @@ def functions_have_only_the_layer_of_the_stack(template: ResolvedTemplate) -> It
     ("Resources/Documents/Properties/BucketName", "documents"),
     ("Resources/AskErrors/Properties/AlarmName", "errors"),
     ("Resources/AskLogs/Properties/LogGroupName", "/aws/lambda/ask"),
-    ("Resources/LayerArnParameter/Properties/Name", "/llm-cache/layer-arn"),
+    ("Globals/Function/Environment/Variables/LLM_CACHE_NAMESPACE", "llm-cache"),
 )
 def names_contain_the_name_of_the_stack(template: ResolvedTemplate) -> Iterator[str]:
-    """A second stack in the account fails at a name that exists."""
+    """A second stack of the account has other names, and another namespace in Redis."""
     for name, resource in template.resources.items():
         for key, value in resource.get("Properties", {}).items():
             named = key.endswith("Name") and key != "MetricName" and isinstance(value, str)
             if named and PSEUDO["AWS::StackName"] not in value:
                 yield f"{name}: {key} is the same in each stack"
+    for name, function in template.functions.items():
+        if environment(function)["LLM_CACHE_NAMESPACE"] != PSEUDO["AWS::StackName"]:
+            yield f"{name} has the cache of another stack"
 
 
 @broken_by(

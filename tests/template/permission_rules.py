@@ -195,7 +195,6 @@ def functions_read_the_secrets_that_they_name(template: ResolvedTemplate) -> Ite
 @broken_by(
     (f"{SECRETS}/1/Fn::If/1/Condition", ABSENT),
     (f"{SECRETS}/1/Fn::If/1/Resource", sub("arn:aws:kms:${AWS::Region}:${AWS::AccountId}:key/2")),
-    ("Conditions/HasSecretsKey", {"Fn::Equals": ["on", "on"]}),
 )
 def functions_decrypt_secrets_only(template: ResolvedTemplate) -> Iterator[str]:
     by_ssm = {"StringEquals": {"kms:ViaService": f"ssm.{REGION}.amazonaws.com"}}

@@ -61,15 +61,17 @@ def test_variable_has_the_value_of_the_parameter_of_its_name(function: str) -> N
     references = {name: value["Ref"] for name, value in variables if "Ref" in value}
     for name, parameter in references.items():
         words = re.findall("[A-Z][a-z]+", parameter.removeprefix("Upstash"))
-        renamed = RENAMED.get((function, name)) == parameter
-        assert parameter not in PARAMETERS or renamed or name.endswith("_".join(words).upper())
+        expected = RENAMED.get((function, name), parameter)
+        same_words = name.endswith("_".join(words).upper())
+        assert parameter == expected
+        assert same_words or parameter not in PARAMETERS or (function, name) in RENAMED
 
 
-def test_library_accepts_the_lowest_ttls_of_the_template() -> None:
+@pytest.mark.parametrize("kind", ["MinValue", "Default"])
+def test_library_accepts_the_ttls_of_the_template(kind: str) -> None:
     names = {"": "", "_FLOOR": "Floor", "_CEILING": "Ceiling"}.items()
-    lowest = {f"LLM_CACHE_TTL{it}": PARAMETERS[f"CacheTtl{name}"]["MinValue"] for it, name in names}
-    environ = {"LLM_CACHE_URL_PARAMETER": "/url", "LLM_CACHE_TOKEN_PARAMETER": "/token"}
-    environ |= {name: str(value) for name, value in lowest.items()}
+    ttls = {f"LLM_CACHE_TTL{it}": str(PARAMETERS[f"CacheTtl{name}"][kind]) for it, name in names}
+    environ = {"LLM_CACHE_URL_PARAMETER": "/url", "LLM_CACHE_TOKEN_PARAMETER": "/token", **ttls}
     assert Settings.from_env(environ, namespace="stack")
 
 
