@@ -67,11 +67,12 @@ def test_variable_has_the_value_of_the_parameter_of_its_name(function: str) -> N
         assert same_words or parameter not in PARAMETERS or (function, name) in RENAMED
 
 
-@pytest.mark.parametrize("kind", ["MinValue", "Default"])
-def test_library_accepts_the_ttls_of_the_template(kind: str) -> None:
-    names = {"": "", "_FLOOR": "Floor", "_CEILING": "Ceiling"}.items()
-    ttls = {f"LLM_CACHE_TTL{it}": str(PARAMETERS[f"CacheTtl{name}"][kind]) for it, name in names}
-    environ = {"LLM_CACHE_URL_PARAMETER": "/url", "LLM_CACHE_TOKEN_PARAMETER": "/token", **ttls}
+def test_library_accepts_the_lowest_ttls_and_the_defaults_are_in_order() -> None:
+    floor, ttl, ceiling = (PARAMETERS[f"CacheTtl{it}"] for it in ("Floor", "", "Ceiling"))
+    assert floor["Default"] <= ttl["Default"] <= ceiling["Default"]
+    ttls = {"TTL_FLOOR": floor, "TTL": ttl, "TTL_CEILING": ceiling}.items()
+    environ = {"LLM_CACHE_URL_PARAMETER": "/url", "LLM_CACHE_TOKEN_PARAMETER": "/token"}
+    environ |= {f"LLM_CACHE_{name}": str(it["MinValue"]) for name, it in ttls}
     assert Settings.from_env(environ, namespace="stack")
 
 
