@@ -10,7 +10,7 @@ import pytest
 from langchain_core.outputs import Generation
 from tests.repository.pages import blocks, text_of
 from tests.repository.test_imports import ALLOWED, VOCABULARY
-from tests.waits import waiting
+from tests.wait_log import logged_waits
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, UpstashRedisCache
@@ -52,9 +52,9 @@ class Caller:
     def waiting(self) -> Iterator[None]:
         """Wait for the leader in a thread, until the end of the block."""
         thread = threading.Thread(target=self._wait, args=[lease_of(self.redis)])
-        with waiting() as waits:
+        with logged_waits() as waits:
             thread.start()
-            waits.of(1)
+            waits.until(1)
             yield
             thread.join()
 
