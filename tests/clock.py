@@ -1,11 +1,11 @@
-"""A clock that stands still until a test moves it."""
+"""A clock that a test sets."""
 
 from dataclasses import dataclass
 
 
 @dataclass
 class Clock:
-    """The time, in seconds: of the day, or since whenever."""
+    """Seconds since any fixed moment."""
 
     now: float = 1_000_000.0
 

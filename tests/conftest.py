@@ -1,4 +1,4 @@
-"""A real Redis server behind Upstash's protocol, once a session, emptied for each test."""
+"""Fixtures for all tests: a real Redis server behind the Upstash REST protocol, and a clock."""
 
 import gc
 import os
@@ -18,44 +18,44 @@ from llm_cache._engine.core import Cache
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
 
-# What takes minutes is for `make nightly`.
+# Tests that take minutes run in `make nightly` only.
 collect_ignore = [] if os.environ.get("PROFILE") == "nightly" else ["nightly"]
 
-# How long an example takes is no failure: a machine may be busy.
-settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("patient")
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 def pytest_collection_finish() -> None:
-    """Leave what was imported out of garbage collections: they would take longer than timeouts."""
+    """Exclude imported modules from garbage collection, which would last longer than a timeout."""
     gc.collect()
     gc.freeze()
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _patient() -> Iterator[None]:
-    """Let a command take its time on a busy machine, where a test does not say how long it may."""
+def _long_timeout() -> Iterator[None]:
+    """Raise the default timeout of a command, for busy machines."""
     with patch.dict(Cache.__init__.__kwdefaults__, timeout=10.0):
         yield
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _certificates_read_once() -> Iterator[None]:
-    """Share one TLS context between the clients of httpx, whose default takes 40 ms of CPU each."""
-    kept: dict[tuple[object, ...], ssl.SSLContext] = {}
+def _shared_tls_context() -> Iterator[None]:
+    """Share one TLS context between all httpx clients: each takes 40 ms of CPU to create."""
+    contexts: dict[tuple[object, ...], ssl.SSLContext] = {}
 
     def create(verify: Any = True, cert: Any = None, trust_env: bool = True) -> ssl.SSLContext:
         if verify is not True or cert:
             return httpx.create_ssl_context(verify, cert, trust_env)
         variables = (os.environ.get(name) for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"))
         key = (trust_env, *variables)
-        if key not in kept:
-            kept[key] = httpx.create_ssl_context(trust_env=trust_env)
-        return kept[key]
+        if key not in contexts:
+            contexts[key] = httpx.create_ssl_context(trust_env=trust_env)
+        return contexts[key]
 
     with (
         patch("httpx._transports.default.create_ssl_context", create),
-        patch("httpx2._transports.default.create_ssl_context", create),  # of starlette and openai
+        # Starlette and openai use httpx2.
+        patch("httpx2._transports.default.create_ssl_context", create),
     ):
         yield
 
@@ -74,7 +74,7 @@ def _endpoint(redis_server: RedisServer) -> Iterator[UpstashEndpoint]:
 
 @pytest.fixture
 def upstash(_endpoint: UpstashEndpoint) -> UpstashEndpoint:
-    """An empty database behind Upstash's REST protocol, and a meter that starts at zero."""
+    """Return the endpoint with an empty database and its meter at zero."""
     with Redis(_endpoint.url, _endpoint.token) as client:
         client.flushdb()
     _endpoint.meter.reset()
@@ -83,7 +83,7 @@ def upstash(_endpoint: UpstashEndpoint) -> UpstashEndpoint:
 
 @pytest.fixture
 def redis(upstash: UpstashEndpoint) -> Iterator[Redis]:
-    """The published client, as a user makes it."""
+    """Return the published client, created as a user creates it."""
     with Redis(upstash.url, upstash.token) as client:
         yield client
 

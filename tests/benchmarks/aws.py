@@ -23,13 +23,13 @@ from urllib.parse import urlsplit
 
 from tests.faults.certificates import Authority
 from tests.functions.bedrock import Bedrock
-from tests.told import Told
+from tests.json_record import JsonRecord
 
 HOST = "localhost"  # the name on the certificates
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted(Told):
+class Wanted(JsonRecord):
     """The endpoint to put TLS before, its token, and a folder for the certificates."""
 
     upstash: str
@@ -38,7 +38,7 @@ class Wanted(Told):
 
 
 @dataclass(frozen=True, slots=True)
-class Aws(Told):
+class Aws(JsonRecord):
     """Addresses: of the endpoint and of SSM behind TLS, of the rest of AWS without it."""
 
     upstash: str
@@ -61,9 +61,9 @@ def aws(wanted: Wanted) -> Iterator[Aws]:
     ) as process:
         assert process.stdin
         assert process.stdout
-        process.stdin.write(wanted.as_text + "\n")
+        process.stdin.write(wanted.as_json + "\n")
         process.stdin.flush()
-        yield Aws.from_text(process.stdout.readline())
+        yield Aws.from_json(process.stdout.readline())
         process.stdin.close()
 
 
@@ -157,14 +157,14 @@ async def relay(wanted: Wanted, secure: ssl.SSLContext) -> asyncio.Server:
 
 async def main() -> None:
     """Serve until standard input closes."""
-    wanted = Wanted.from_text(sys.stdin.readline())
+    wanted = Wanted.from_json(sys.stdin.readline())
     authority = Authority.made(Path(wanted.folder))
     server = await relay(wanted, authority.serving(HOST))
     upstash = f"https://{HOST}:{server.sockets[0].getsockname()[1]}"
     Handler.model = Bedrock()
     Handler.parameters = {"/bench/url": upstash, "/bench/token": wanted.token}
     ssm = f"https://{HOST}:{http(authority.serving(HOST))}"
-    print(Aws(upstash, ssm, f"http://127.0.0.1:{http()}").as_text, flush=True)
+    print(Aws(upstash, ssm, f"http://127.0.0.1:{http()}").as_json, flush=True)
     await asyncio.to_thread(sys.stdin.read)
 
 

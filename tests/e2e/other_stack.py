@@ -102,7 +102,7 @@ def write_news(cloud: LocalCloud, folder: Path) -> Path:
     """
     code = folder / "news"
     shutil.copytree(cloud.tree.built.parent / "AskFunction", code)
-    (code / "news.py").write_text(shown("python", "README.md"))
+    (code / "news.py").write_text(shown("python", section="The function"))
     (code / "clearing.py").write_text(CLEAR)
     text = for_this_host(shown("yaml"))
     news = text[text.index("  NewsFunction:") :]
@@ -121,7 +121,9 @@ def as_cdk_synthesizes(template: Path, bucket: str, key: str) -> dict[str, Any]:
     """
     sam = load(template)["Resources"]["NewsFunction"]["Properties"]
     name = "SsmParameterValuellmcachedevlayerarnC96584B6F00A464EAD1953AFF4B05118Parameter"
-    (arn,) = re.findall(r'value_for_string_parameter\(self, "(.+?)"\)', shown("python"))
+    (arn,) = re.findall(
+        r'value_for_string_parameter\(self, "(.+?)"\)', shown("python", section="CDK and Terraform")
+    )
     trust = {
         "Effect": "Allow",
         "Action": "sts:AssumeRole",

@@ -1,4 +1,4 @@
-"""What the documentation says on other stacks and on rolling back, run on the deployed kit."""
+"""The blocks of docs/other-stacks.md, and the roll back of docs/deploying.md, in stacks."""
 
 import json
 import os
@@ -132,7 +132,7 @@ def test_package_as_documented_has_nothing_that_the_layer_has(
     (tmp_path / "lambda-llm-cache").symlink_to(ROOT)
     yours = tmp_path / "yours"
     (yours / "news").mkdir(parents=True)
-    (yours / "news/news.py").write_text(shown("python", "README.md"))
+    (yours / "news/news.py").write_text(shown("python", section="The function"))
     (yours / "news/requirements.in").write_text("langchain-aws")
     (yours / "template.yaml").write_text(for_this_host(shown("yaml")))
 

@@ -83,7 +83,7 @@ class Nursery:
 
     def start(self, job: Job) -> int:
         """Start a process and return its id; it is to be waited for before the next."""
-        print(job.as_text, file=self._to, flush=True)
+        print(job.as_json, file=self._to, flush=True)
         pid: int = self._next()["pid"]
         return pid
 

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 from langchain_core.outputs import Generation
 from tests.faults.proxy import Forward, Proxy, proxying
-from tests.waits import waiting
+from tests.wait_log import logged_waits
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, StoreUnavailable, UpstashRedisCache
@@ -49,12 +49,12 @@ def test_caller_does_not_wait_for_its_own_lease(
     cache: UpstashRedisCache, proxy: Proxy, redis: Redis
 ) -> None:
     lose_the_reply_to(proxy, b"PTTL")
-    with waiting() as waits, cache.policy(CachePolicy(coalesce="fleet")) as report:
+    with logged_waits() as waits, cache.policy(CachePolicy(coalesce="fleet")) as report:
         assert cache.lookup("p", "model") is None
         assert len(redis.keys("shop:lease:*")) == 1
         cache.update("p", "model", ANSWER)
     assert proxy.misbehave is None
-    assert waits.asked == []
+    assert waits.pauses == []
     assert (report.misses, report.stored, report.errors) == (1, 1, 0)
     assert redis.keys("shop:lease:*") == []
 

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from langchain_core.outputs import Generation
-from tests.told import Told
+from tests.json_record import JsonRecord
 
 from llm_cache import CacheNamespace, CachePolicy, Encryption, StoreError, UpstashRedisCache
 from llm_cache._upstash.credentials import Credentials
@@ -51,7 +51,7 @@ def text_of(found: list[Generation] | None) -> str | None:
 
 
 @dataclass(frozen=True, slots=True)
-class Job(Told):
+class Job(JsonRecord):
     """What a process is to do, and where. ``cursor`` is where a survivor resumes a reclaim."""
 
     operation: str
@@ -222,7 +222,7 @@ def main() -> None:
     gc.freeze()  # so that no process copies, by collecting it, what all of them share
     for line in sys.stdin:
         if (pid := os.fork()) == 0:
-            _be_killed(Job.from_text(line))
+            _be_killed(Job.from_json(line))
         _, status = os.waitpid(pid, 0)
         tell(ended=os.waitstatus_to_exitcode(status))
 

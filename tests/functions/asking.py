@@ -13,7 +13,7 @@ import httpx
 from starlette.types import Receive, Scope, Send
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context, function_url
-from tests.waits import waiting
+from tests.wait_log import logged_waits
 
 import answer
 import ask
@@ -79,12 +79,12 @@ def handle(event: dict[str, Any], seconds: float = 60) -> Reply:
 async def at_once(model: Bedrock, events: Sequence[dict[str, Any]], calls: int) -> list[Any]:
     """Send questions together while the model holds its answers back."""
     model.hold = threading.Event()
-    with waiting() as waits:
+    with logged_waits() as waits:
         asked = asyncio.gather(*(_post(event) for event in events))
         await asyncio.to_thread(
             wait_until, lambda: len(model.requests) >= calls, seconds=60, what="the calls"
         )
-        await asyncio.to_thread(waits.of, len(events) - calls)
+        await asyncio.to_thread(waits.until, len(events) - calls)
         model.hold.set()
         return list(await asked)
 

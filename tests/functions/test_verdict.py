@@ -2,13 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.functions.asking import QUESTION, at_once, call, cold
 from tests.functions.bedrock import USAGE, Bedrock
 from tests.functions.events import function_url
+from tests.repository.pages import blocks
 from upstash_redis import Redis
 
 import answer
@@ -217,19 +217,16 @@ def test_response_of_another_shape_is_not_stored(model: Bedrock, response: Any) 
     assert report.stored == (response == RIGHT)
 
 
-def documented(checkout: Path) -> Any:
+def documented() -> Any:
     """Return the documented function, behind the cache of the environment."""
-    page = (checkout / "docs/response-cache.md").read_text()
-    code = page.partition("```python\n")[2].partition("```\n")[0]
     names: dict[str, Any] = {}
+    (code,) = (it.text for it in blocks("docs/functions.md") if "ResponseCache" in it.text)
     exec(code, names)
     return names["answer"]
 
 
-def test_documented_function_stores_whole_answers_alone(
-    model: Bedrock, redis: Redis, checkout: Path
-) -> None:
-    answer = documented(checkout)
+def test_documented_function_stores_whole_answers_alone(model: Bedrock, redis: Redis) -> None:
+    answer = documented()
     for model.content, model.stops in (([THOUGHT], "end_turn"), (None, "max_tokens")):
         answer(QUESTION)
         assert stored(redis) == []

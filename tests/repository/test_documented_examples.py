@@ -1,369 +1,101 @@
-"""What LangChain's documentation has people build: with the cache the same, for fewer calls."""
+"""The code blocks of all pages: each has a marker, and each ``run`` block does what it shows."""
 
-import asyncio
-import uuid
-import warnings
-from collections.abc import Callable, Iterator, Sequence
-from operator import itemgetter
-from typing import Any, TypeAlias
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
-from langchain_core.chat_history import InMemoryChatMessageHistory
 from langchain_core.globals import set_llm_cache
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import (
-    AIMessage,
-    BaseMessage,
-    HumanMessage,
-    SystemMessage,
-    ToolMessage,
-    trim_messages,
-)
-from langchain_core.output_parsers import JsonOutputParser, PydanticToolsParser, StrOutputParser
-from langchain_core.prompts import ChatPromptTemplate, MessagesPlaceholder
-from langchain_core.runnables import (
-    Runnable,
-    RunnableBranch,
-    RunnableLambda,
-    RunnableParallel,
-    RunnablePassthrough,
-)
-from langchain_core.runnables.history import RunnableWithMessageHistory
-from langchain_core.tools import tool
-from pydantic import BaseModel, Field
-from tests.integration.langchain.assistant import Assistant
-from upstash_redis import Redis
+from tests.functions.bedrock import bedrock, environment
+from tests.repository.page_run import PageRun
+from tests.repository.pages import PAGES, ROOT, Block, blocks, blocks_in, text_of
 
-from llm_cache import CachePolicy, UpstashRedisCache, cached
+from upstash_endpoint.endpoint import UpstashEndpoint
 
+MOST_CHECKED = 5  # each of them needs an AWS account
+FENCE = re.compile(r"^\s*(?:```|~~~)", re.MULTILINE)
+TARGET = re.compile(r"\bmake ([a-z][a-z-]*)")
+BLOCKS = [block for page in PAGES for block in blocks(page)]
+RUN = [page for page in PAGES if any(it.marker == "run" and not it.test for it in blocks(page))]
 
-@tool
-def weather(city: str) -> str:
-    """Tell the weather of a city."""
-    return f"sun in {city}"
 
+def unmarked(found: list[Block]) -> list[str]:
+    return [str(block) for block in found if not block.marker]
 
-class Place(BaseModel):
-    """A place."""
 
-    city: str = Field(description="Its name")
+def test_every_block_has_a_marker_and_a_language() -> None:
+    assert unmarked(BLOCKS) == []
+    assert [str(block) for block in BLOCKS if not block.language] == []
 
 
-Example: TypeAlias = Callable[[BaseChatModel], Any]
+def test_block_without_a_marker_is_found() -> None:
+    text = "<!-- run -->\n```sh\ntrue\n```\n\n```sh\nfalse\n```\n"
+    assert unmarked(blocks_in(text, "page.md")) == ["page.md:6"]
 
 
-def told(messages: Sequence[BaseMessage]) -> list[Any]:
-    """Return what does not differ from run to run: no ids of messages, and none of tool calls."""
-    return [
-        (message.text, [call["args"] for call in getattr(message, "tool_calls", [])])
-        for message in messages
-    ]
+@pytest.mark.parametrize("page", PAGES)
+def test_every_fence_of_a_page_belongs_to_a_block(page: str) -> None:
+    assert len(FENCE.findall(text_of(page))) == 2 * len(blocks(page))
 
 
-def agent(model: BaseChatModel) -> Any:
-    """Call tools until the model is done, as an agent of LangGraph does."""
-    history: list[BaseMessage] = [HumanMessage("The weather of Rome and Oslo?")]
-    while True:
-        answer = model.bind_tools([weather]).invoke(history)
-        history.append(answer)
-        if not answer.tool_calls:
-            return told(history)
-        history += [weather.invoke(call) for call in answer.tool_calls]
+def test_only_blocks_that_need_an_account_are_not_run() -> None:
+    checked = [block for block in BLOCKS if block.marker == "checked"]
+    assert len(checked) <= MOST_CHECKED
+    assert [str(block) for block in checked if not block.test] == []
 
 
-def agent_of_several_turns(model: BaseChatModel) -> Any:
-    history: list[BaseMessage] = [SystemMessage("Be brief.")]
-    for question in ("The weather of Rome?", "And of Oslo?", "Thanks."):
-        history.append(HumanMessage(question))
-        while (answer := model.bind_tools([weather]).invoke(history)).tool_calls:
-            history += [answer, *(weather.invoke(call) for call in answer.tool_calls)]
-        history.append(answer)
-    return told(history)
+def test_test_that_a_marker_names_reads_the_page() -> None:
+    for block in BLOCKS:
+        if block.test:
+            assert (ROOT / block.test).is_file(), f"{block}: {block.test} does not exist"
+            assert block.page in (ROOT / block.test).read_text(), f"{block.test} reads no {block}"
 
 
-def asynchronous_agent(model: BaseChatModel) -> Any:
-    async def run() -> Any:
-        history: list[BaseMessage] = [HumanMessage("The weather of Rome?")]
-        answer = await model.bind_tools([weather]).ainvoke(history)
-        history += [answer, *[await weather.ainvoke(call) for call in answer.tool_calls]]
-        return told([*history, await model.bind_tools([weather]).ainvoke(history)])
-
-    return asyncio.run(run())
-
-
-def prompt(text: str = "Tell me of {topic}.") -> ChatPromptTemplate:
-    return ChatPromptTemplate.from_messages([("system", "Be brief."), ("human", text)])
-
-
-def chain(model: BaseChatModel) -> Any:
-    return (prompt() | model | StrOutputParser()).invoke({"topic": "bears"})
-
-
-def chain_of_chains(model: BaseChatModel) -> Any:
-    joke = prompt() | model | StrOutputParser()
-    judged = {"topic": joke, "by": itemgetter("topic")} | prompt("Is {topic} by {by} funny?")
-    return (judged | model | StrOutputParser()).invoke({"topic": "bears"})
-
-
-def json_chain(model: BaseChatModel) -> Any:
-    return (prompt("JSON of {topic}") | model | JsonOutputParser()).invoke({"topic": "bears"})
-
-
-def structured(model: BaseChatModel) -> Any:
-    return model.with_structured_output(Place).invoke("Where is Rome?")
-
-
-def structured_with_raw(model: BaseChatModel) -> Any:
-    answer = model.with_structured_output(Place, include_raw=True).invoke("Where is Rome?")
-    assert isinstance(answer, dict)
-    return answer["parsed"], answer["parsing_error"], answer["raw"].tool_calls[0]["args"]
-
-
-def tools_parser(model: BaseChatModel) -> Any:
-    extract = model.bind_tools([Place]) | PydanticToolsParser(tools=[Place])
-    return extract.invoke("Between Rome and Oslo.")
-
-
-def batch(model: BaseChatModel) -> Any:
-    told = (prompt() | model | StrOutputParser()).batch(
-        [{"topic": topic} for topic in ("bears", "cats", "dogs")], {"max_concurrency": 2}
-    )
-    as_done = model.batch_as_completed(["bears", "cats"], config={"tags": ["a"]})
-    return told, sorted((index, message.text) for index, message in as_done)
-
-
-def asynchronous_batch(model: BaseChatModel) -> Any:
-    configs: Any = [{"run_name": name, "metadata": {"by": name}} for name in ("a", "b")]
-    messages: list[Any] = asyncio.run(model.abatch(["bears", "cats"], configs))
-    return told(messages)
-
-
-def parallel(model: BaseChatModel) -> Any:
-    joke, poem = (prompt(f"A {kind} on {{topic}}.") | model for kind in ("joke", "poem"))
-    both = RunnableParallel(joke=joke, poem=poem | StrOutputParser())
-    answers = both.invoke({"topic": "bears"})
-    return answers["joke"].text, answers["poem"]
-
-
-def retrieval(model: BaseChatModel) -> Any:
-    retriever: Runnable[str, str] = RunnableLambda(lambda question: f"All about {question}")
-    given = {"context": retriever, "question": RunnablePassthrough()}
-    answer = prompt("By {context}, answer {question}.") | model | StrOutputParser()
-    return (given | RunnablePassthrough.assign(answer=answer)).invoke("bears")
-
-
-def routing(model: BaseChatModel) -> Any:
-    is_weather: Runnable[str, bool] = model | StrOutputParser() | (lambda text: "weather" in text)
-    return RunnableBranch((is_weather, lambda _: "out"), model | StrOutputParser()).invoke("bears")
-
-
-def retry(model: BaseChatModel) -> Any:
-    model.busy.append("throttled")  # type: ignore[attr-defined]
-    retried = model.with_retry(wait_exponential_jitter=False)
-    try:
-        return retried.invoke("bears").text
-    finally:
-        model.busy.clear()  # type: ignore[attr-defined]
-
-
-def fallbacks(model: BaseChatModel) -> Any:
-    failing = Assistant(busy=["down"] * 9, cache=False)
-    return failing.with_fallbacks([model]).invoke("bears").text
-
-
-def few_shots(model: BaseChatModel) -> Any:
-    shots: list[BaseMessage] = [
-        HumanMessage("Rome", name="example_user"),
-        AIMessage(
-            "",
-            name="example_assistant",
-            tool_calls=[{"name": "weather", "args": {"city": "Rome"}, "id": str(uuid.uuid4())}],
-        ),
-    ]
-    shots.append(ToolMessage("sun", tool_call_id=shots[1].tool_calls[0]["id"]))  # type: ignore[attr-defined]
-    full = ChatPromptTemplate.from_messages([MessagesPlaceholder("shots"), ("human", "{city}?")])
-    return (full | model | StrOutputParser()).invoke({"shots": shots, "city": "Paris"})
-
-
-def chat(model: BaseChatModel) -> Any:
-    """Keep a history, and send what fits of it."""
-    history: list[BaseMessage] = [SystemMessage("Be brief.")]
-    fit = trim_messages(
-        max_tokens=4, strategy="last", token_counter=len, include_system=True, start_on="human"
-    )
-    for question in ("one", "two", "three", "four"):
-        history.append(HumanMessage(question))
-        history.append((fit | model).invoke(history))
-    return told(history)
-
-
-def chat_of_a_session(model: BaseChatModel) -> Any:
-    """Have LangChain keep the history, as it still may until its second version."""
-    full = ChatPromptTemplate.from_messages([MessagesPlaceholder("past"), ("human", "{question}")])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        past = InMemoryChatMessageHistory()
-        remembering = RunnableWithMessageHistory(
-            full | model,
-            lambda: past,
-            input_messages_key="question",
-            history_messages_key="past",
-            history_factory_config=[],
-        )
-        for question in ("one", "two", "three"):
-            remembering.invoke({"question": question})
-    return told(past.messages)
-
-
-def media(model: BaseChatModel) -> Any:
-    image = {"type": "image", "base64": "AAAA", "mime_type": "image/png"}
-    question = HumanMessage([{"type": "text", "text": "What is this?"}, image])
-    return model.invoke([question]).text
-
-
-def configured(model: BaseChatModel) -> Any:
-    return (
-        model.with_config(tags=["a"], run_name="b", callbacks=[]).bind(stop=["x"]).invoke("q").text
-    )
-
-
-EXAMPLES: list[Example] = [
-    agent,
-    agent_of_several_turns,
-    asynchronous_agent,
-    asynchronous_batch,
-    batch,
-    chain,
-    chain_of_chains,
-    chat,
-    chat_of_a_session,
-    configured,
-    fallbacks,
-    few_shots,
-    json_chain,
-    media,
-    parallel,
-    retrieval,
-    retry,
-    routing,
-    structured,
-    structured_with_raw,
-    tools_parser,
-]
-
-
-def stream_of_a_chain(model: BaseChatModel) -> Any:
-    return "".join((prompt() | model | StrOutputParser()).stream({"topic": "bears"}))
-
-
-def asynchronous_stream(model: BaseChatModel) -> Any:
-    async def run() -> str:
-        return "".join([chunk.text async for chunk in model.astream("bears")])
-
-    return asyncio.run(run())
-
-
-def events(model: BaseChatModel) -> Any:
-    """Show tokens as they come, and the answer that the chain ends with."""
-
-    async def run() -> Any:
-        whole = prompt() | model | StrOutputParser()
-        found = [each async for each in whole.astream_events({"topic": "bears"}, version="v2")]
-        tokens = [e["data"]["chunk"].text for e in found if e["event"] == "on_chat_model_stream"]
-        (ended,) = [e["data"]["output"].text for e in found if e["event"] == "on_chat_model_end"]
-        kinds = list(dict.fromkeys(each["event"] for each in found))
-        return "".join(tokens), ended, found[-1]["data"]["output"], kinds
-
-    return asyncio.run(run())
-
-
-def stream_of_an_agent(model: BaseChatModel) -> Any:
-    history: list[BaseMessage] = [HumanMessage("The weather of Rome and Oslo?")]
-    while True:
-        whole: Any = None
-        for chunk in model.bind_tools([weather]).stream(history):
-            whole = chunk if whole is None else whole + chunk
-        history.append(whole)
-        if not whole.tool_calls:
-            return told(history)
-        history += [weather.invoke(call) for call in whole.tool_calls]
-
-
-def stream_of_structured_output(model: BaseChatModel) -> Any:
-    return list(model.with_structured_output(Place).stream("Where is Rome?"))[-1]
-
-
-def stream_of_parallel_chains(model: BaseChatModel) -> Any:
-    text = model | StrOutputParser()
-    both = RunnableParallel(
-        joke=prompt("Joke: {topic}") | text, poem=prompt("Poem: {topic}") | text
-    )
-    parts = list(both.stream({"topic": "bears"}))
-    return {name: "".join(part.get(name, "") for part in parts) for name in ("joke", "poem")}
-
-
-STREAMS: list[Example] = [
-    asynchronous_stream,
-    events,
-    stream_of_a_chain,
-    stream_of_an_agent,
-    stream_of_parallel_chains,
-    stream_of_structured_output,
-]
+def test_make_targets_on_the_pages_exist() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", text_of("Makefile"), re.MULTILINE))
+    for page in PAGES:
+        code = [it.text for it in blocks(page)] + re.findall("`[^`\n]+`", text_of(page))
+        named = {target for text in code for target in TARGET.findall(text)}
+        assert named <= targets, page
 
 
 @pytest.fixture
-def cache(redis: Redis) -> UpstashRedisCache:
-    return UpstashRedisCache(redis, ttl=60, namespace="documented")
-
-
-@pytest.fixture(params=["its own", "global", "cached"])
-def model(request: pytest.FixtureRequest, cache: UpstashRedisCache) -> Iterator[BaseChatModel]:
-    if request.param == "global":
-        set_llm_cache(cache)
-    own = None if request.param == "global" else cache
-    bare = Assistant(cache=own)
-    yield cached(bare) if request.param == "cached" else bare
+def page_run(upstash: UpstashEndpoint, tmp_path: Path) -> Iterator[PageRun]:
+    """A run with an Upstash endpoint and a Bedrock endpoint in its environment."""
+    with bedrock() as model:
+        offline = {"PIP_NO_INDEX": "1", "PIP_NO_DEPS": "1", "PIP_NO_BUILD_ISOLATION": "0"}
+        offline |= {"PIP_TARGET": str(tmp_path)}
+        run = PageRun({**environment(model, upstash), "LLM_CACHE_TIMEOUT": "10", **offline})
+        yield run
+        run.close()
     set_llm_cache(None)
 
 
-def same_for_fewer_calls(example: Example, model: Any) -> None:
-    bare = Assistant(cache=False)
-    expected = [example(bare) for _ in range(2)]
-    assert expected[0] == expected[1]
-    assert example(model) == expected[0]
-    paid = sorted(model.answered)
-    assert example(model) == expected[0]
-    assert sorted(model.answered) == paid
-    assert 2 * len(paid) <= len(bare.answered)
+@pytest.mark.parametrize("page", RUN)
+def test_run_blocks_of_a_page_do_what_it_shows(page: str, page_run: PageRun) -> None:
+    for block in blocks(page):
+        if block.marker == "run" and not block.test:
+            page_run.run(block)
 
 
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example.__name__)
-def test_an_example_does_the_same_and_its_second_run_calls_no_model(
-    example: Example, model: BaseChatModel
-) -> None:
-    same_for_fewer_calls(example, model)
+def run_text(page_run: PageRun, text: str) -> None:
+    for block in blocks_in(text):
+        page_run.run(block)
 
 
-@pytest.mark.parametrize("example", STREAMS, ids=lambda example: example.__name__)
-def test_a_streamed_example_does_the_same_and_its_second_run_calls_no_model(
-    example: Example, cache: UpstashRedisCache
-) -> None:
-    same_for_fewer_calls(example, cached(Assistant(cache=cache)))
+@pytest.mark.parametrize(
+    "text",
+    [
+        "```python\nprint('a')\n```\n```text\nb\n```\n",
+        "```sh\necho a\n```\n```text\nb\n```\n",
+        "```sh\nfalse\n```\n",
+    ],
+    ids=["python", "shell", "exit status"],
+)
+def test_output_that_differs_and_failing_commands_are_found(page_run: PageRun, text: str) -> None:
+    with pytest.raises(AssertionError):
+        run_text(page_run, text)
 
 
-def test_an_agent_that_begins_anew_under_other_ids_goes_on_with_what_is_stored(
-    cache: UpstashRedisCache,
-) -> None:
-    model = Assistant(cache=cache)
-    ids = []
-    for mode in ("use", "refresh"):
-        history: list[BaseMessage] = [HumanMessage("The weather of Rome and Oslo?")]
-        with cache.policy(CachePolicy(mode=mode)):
-            history.append(model.bind_tools([weather]).invoke(history))
-        calls = history[-1].tool_calls  # type: ignore[attr-defined]
-        ids += [call["id"] for call in calls]
-        history += [weather.invoke(call) for call in calls]
-        assert "sun in Oslo" in model.bind_tools([weather]).invoke(history).text
-    assert len({*ids}) == 4
-    assert len(model.answered) == 3
+def test_dots_in_a_shown_output_stand_for_any_text(page_run: PageRun) -> None:
+    run_text(page_run, "```sh\nseq 3\n```\n```text\n1\n...\n3\n```\n")

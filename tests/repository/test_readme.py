@@ -1,59 +1,35 @@
-"""The pages for readers: their links lead somewhere, and the tests and names on them exist."""
+"""The pages for readers: their links lead somewhere, and the names and figures on them are true."""
 
 import re
-from pathlib import Path
 
 import pytest
+from tests.benchmarks import results
+from tests.repository.pages import PAGES, ROOT, anchors, links, text_of
 
-ROOT = Path(__file__).parents[2]
-PAGES = ["README.md", "SECURITY.md", "CONTRIBUTING.md"]
-PAGES += sorted(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md"))
 FEATURES = ["SECURITY.md", "docs/comparison.md"]  # each promise there links to its test
 README_LINES = 150
-LINK = re.compile(r'\[[^\]]*\]\(([^)\s]+)(?: "([^"]+)")?\)')
-HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 VARIABLE = re.compile(r"\b(?:LLM_CACHE|UPSTASH_REDIS)_[A-Z_]+[A-Z]\b")
-BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
-
-
-def text_of(page: str) -> str:
-    return (ROOT / page).read_text(encoding="utf-8")
-
-
-def links(page: str) -> list[tuple[Path, str, str]]:
-    """Return the file, the anchor and the title of each link to a file of the repository."""
-    found = []
-    for target, title in LINK.findall(BLOCK.sub("", text_of(page))):
-        if "://" not in target:
-            name, _, anchor = target.partition("#")
-            file = (ROOT / page).parent / name if name else ROOT / page
-            found.append((file.resolve(), anchor, title))
-    return found
-
-
-def anchors(file: Path) -> set[str]:
-    """Return the anchors of a page's headings, as GitHub makes them."""
-    headings = HEADING.findall(BLOCK.sub("", file.read_text(encoding="utf-8")))
-    return {re.sub(r"[^\w\- ]", "", heading).lower().replace(" ", "-") for heading in headings}
+ALARM = re.compile(r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", re.MULTILINE)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_linked_file_and_heading_exist(page: str) -> None:
-    for file, anchor, _ in links(page):
-        assert file.is_file(), f"{page} links to {file}"
-        assert not anchor or anchor in anchors(file), f"{page} links to {file}#{anchor}"
+    for link in links(page):
+        assert link.file.is_file(), f"{page} links to {link.file}"
+        assert not link.anchor or link.anchor in anchors(link.file), f"{page}: {link}"
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_named_test_is_in_the_linked_file(page: str) -> None:
-    named = [(file, title) for file, _, title in links(page) if title.startswith("test_")]
+    named = [link for link in links(page) if link.title.startswith("test_")]
     assert len(named) > 10 or page not in FEATURES
-    for file, title in named:
-        assert f"def {title}(" in file.read_text(encoding="utf-8"), f"{file} has no {title}"
+    for link in named:
+        text = link.file.read_text(encoding="utf-8")
+        assert f"def {link.title}(" in text, f"{link.file} has no {link.title}"
 
 
 def test_readme_links_to_every_page() -> None:
-    linked = {file for file, _, _ in links("README.md")}
+    linked = {link.file for link in links("README.md")}
     assert {(ROOT / page).resolve() for page in PAGES} - linked == {ROOT / "README.md"}
 
 
@@ -74,8 +50,21 @@ def test_configuration_page_lists_every_variable_of_the_cache() -> None:
 
 
 def test_alarm_table_has_every_alarm_of_the_template() -> None:
-    made = re.findall(
-        r"^  (\w+):\n    Type: AWS::CloudWatch::Alarm$", text_of("template.yaml"), re.MULTILINE
-    )
-    table = text_of("docs/observe.md").partition("## Alarms\n")[2]
-    assert sorted(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE)) == sorted(made)
+    table = text_of("docs/operate.md").partition("## Alarms\n")[2]
+    shown = re.findall(r"^\| `(\w+)` \|", table.partition("\n## ")[0], re.MULTILINE)
+    assert sorted(shown) == sorted(ALARM.findall(text_of("template.yaml")))
+
+
+def test_metrics_on_the_page_are_written_by_the_code() -> None:
+    section = text_of("docs/observe.md").partition("## Metrics\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"`((?:[A-Z][a-z]+){2,})`", section)) - {"LlmCache", "DashboardUrl"}
+    files = [*(ROOT / "functions").rglob("*.py"), *(ROOT / "src/llm_cache").rglob("*.py")]
+    code = "".join(file.read_text(encoding="utf-8") for file in files)
+    assert len(named) > 10
+    assert [name for name in named if name not in code] == []
+
+
+def test_migration_page_has_the_measured_results_of_the_cache_suites() -> None:
+    (table,) = results.load()["parts"]["suites"]["tables"]
+    ours, theirs = (f"{row['passed']} of {row['tests']}" for row in table["rows"])
+    assert f"| {theirs} pass | {ours} pass |" in text_of("docs/migration.md")

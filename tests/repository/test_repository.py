@@ -1,32 +1,43 @@
-"""What the repository holds, and what the Serverless Application Repository is told of it."""
+"""The files of the repository, and the project's metadata, are consistent."""
 
+import re
 import subprocess
 import tomllib
 from pathlib import Path
 
-import pytest
 from tests.template.loader import ROOT, load
 
 from llm_cache._version import __version__
 
-TOLD = load()["Metadata"]["AWS::ServerlessRepo::Application"]
+# Metadata of the AWS Serverless Application Repository.
+APPLICATION = load()["Metadata"]["AWS::ServerlessRepo::Application"]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 
 
-def test_it_is_told_the_name_the_licence_the_version_and_the_subjects_of_the_project() -> None:
-    assert TOLD["Name"] == PROJECT["name"]
-    assert TOLD["SpdxLicenseId"] == PROJECT["license"]
-    assert TOLD["SemanticVersion"] == __version__
-    assert TOLD["Labels"] == PROJECT["keywords"]
+def test_template_has_the_metadata_of_the_project() -> None:
+    assert APPLICATION["Name"] == PROJECT["name"]
+    assert APPLICATION["SpdxLicenseId"] == PROJECT["license"]
+    assert APPLICATION["SemanticVersion"] == __version__
+    assert APPLICATION["Labels"] == PROJECT["keywords"]
+    assert APPLICATION["ReadmeUrl"] == PROJECT["readme"]
+    assert [APPLICATION["LicenseUrl"]] == PROJECT["license-files"]
+    assert all((ROOT / APPLICATION[name]).is_file() for name in ("ReadmeUrl", "LicenseUrl"))
 
 
-def test_its_files_are_those_of_the_project() -> None:
-    assert TOLD["ReadmeUrl"] == PROJECT["readme"]
-    assert [TOLD["LicenseUrl"]] == PROJECT["license-files"]
-    assert all((ROOT / TOLD[name]).is_file() for name in ("ReadmeUrl", "LicenseUrl"))
+def test_nightly_runs_the_tests_that_its_profile_changes() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    paths = " ".join(re.findall(r"^NIGHTLY_\w+ *:= (.+)$", makefile, re.MULTILINE)).split()
+    changed = [
+        path.relative_to(ROOT)
+        for path in (ROOT / "tests").glob("**/*.py")
+        if re.search(r'environ.get\("PROFILE"', path.read_text())
+    ]
+    folders = {it.parent if it.name == "conftest.py" else it for it in changed} - {Path("tests")}
+    assert len(folders) > 2
+    assert [it for it in folders if not any(it.is_relative_to(path) for path in paths)] == []
 
 
-OUTPUTS = (
+OUTPUTS = [
     ".schemathesis/default/cache/crashes/one.json",
     "schemathesis-report/junit-1.xml",
     ".hypothesis/examples/0",
@@ -42,7 +53,7 @@ OUTPUTS = (
     "dist/one.whl",
     "run.log",
     "session.har",
-)
+]
 
 
 def git(folder: Path, *arguments: str) -> list[str]:
@@ -51,20 +62,19 @@ def git(folder: Path, *arguments: str) -> list[str]:
 
 
 def tracked_outputs(folder: Path) -> list[str]:
-    """Return the tracked files that .gitignore says a tool writes."""
+    """Return the tracked files that .gitignore lists as outputs of tools."""
     ignored = ("--ignored", f"--exclude-from={ROOT / '.gitignore'}")
     return git(folder, "ls-files", "--cached", *ignored)
 
 
-def test_no_output_of_a_tool_is_tracked() -> None:
+def test_outputs_of_tools_are_not_tracked() -> None:
     assert tracked_outputs(ROOT) == []
 
 
-@pytest.mark.parametrize("output", OUTPUTS)
-def test_tracked_output_of_a_tool_is_found(tmp_path: Path, output: str) -> None:
+def test_tracked_outputs_of_tools_are_found(tmp_path: Path) -> None:
     git(tmp_path, "init", "--quiet")
-    for name in (output, "src/llm_cache/_entries/keys.py"):
+    for name in (*OUTPUTS, "src/llm_cache/_entries/keys.py"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()
     git(tmp_path, "add", "--force", ".")
-    assert tracked_outputs(tmp_path) == [output]
+    assert tracked_outputs(tmp_path) == sorted(OUTPUTS)

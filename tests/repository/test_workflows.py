@@ -1,9 +1,9 @@
-"""The workflows run nobody else's code unpinned, and are allowed no more than they need."""
+"""The workflows run pinned actions only, with the permissions that they need."""
 
 import copy
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,14 +15,16 @@ Workflow = dict[Any, Any]
 PINNED = re.compile(
     r"uses: ([\w.-]+/[\w.-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+|\./\.github/workflows/[a-z]+\.yml)$"
 )
+TEXTS = {path.name: path.read_text() for path in sorted(FOLDER.glob("*.yml"))}
+WORKFLOWS: dict[str, Workflow] = {name: yaml.safe_load(text) for name, text in TEXTS.items()}
+DEPLOY = WORKFLOWS["deploy.yml"]
+ON = True  # YAML reads the key `on` as true
+FROM_THE_REPOSITORY = "github.event.pull_request.head.repo.full_name == github.repository"
+each_workflow = pytest.mark.parametrize("workflow", WORKFLOWS.values(), ids=WORKFLOWS.keys())
 
 
-def texts() -> dict[str, str]:
-    return {path.name: path.read_text() for path in sorted(FOLDER.glob("*.yml"))}
-
-
-def jobs_with_steps(workflow: Workflow) -> dict[str, Any]:
-    """Return the jobs that do something themselves; the others call a workflow of this folder."""
+def own_jobs(workflow: Workflow) -> dict[str, Any]:
+    """Return the jobs with steps; other jobs call a workflow of this folder."""
     return {name: job for name, job in workflow["jobs"].items() if "uses" not in job}
 
 
@@ -31,19 +33,18 @@ def unpinned(text: str) -> list[str]:
     return [line for line in uses if not PINNED.match(line)]
 
 
-def allows_more_than_it_needs(workflow: Workflow) -> Iterator[str]:
+def excess_permissions(workflow: Workflow) -> Iterator[str]:
     if workflow.get("permissions") != {"contents": "read"}:
-        yield "what a job may do is not said, or is more than to read"
-    if "pull_request_target" in workflow[True]:  # YAML's `on`
-        yield "a fork's code would run with this repository's rights"
-    for name, job in jobs_with_steps(workflow).items():
-        assumes = any("configure-aws-credentials" in step.get("uses", "") for step in job["steps"])
-        needed = {"contents": "read"} | ({"id-token": "write"} if assumes else {})
+        yield "the workflow does not limit its token to reading"
+    if "pull_request_target" in workflow[ON]:
+        yield "the code of a fork runs with the permissions of the repository"
+    for name, job in own_jobs(workflow).items():
+        uses_aws = any("configure-aws-credentials" in step.get("uses", "") for step in job["steps"])
+        needed = {"contents": "read"} | ({"id-token": "write"} if uses_aws else {})
         if job.get("permissions", {"contents": "read"}) != needed:
-            yield f"{name} may do more, or less, than it needs"
-        own = "github.event.pull_request.head.repo.full_name == github.repository"
-        if assumes and "pull_request" in job["if"] and own not in job["if"]:
-            yield f"{name} runs a fork's code with AWS's credentials"
+            yield f"{name} has other permissions than it needs"
+        if uses_aws and "pull_request" in job["if"] and FROM_THE_REPOSITORY not in job["if"]:
+            yield f"{name} runs the code of a fork with AWS credentials"
         if "timeout-minutes" not in job:
             yield f"{name} may run for six hours"
         for step in job["steps"]:
@@ -51,25 +52,18 @@ def allows_more_than_it_needs(workflow: Workflow) -> Iterator[str]:
             if checks_out and step.get("with", {}).get("persist-credentials") is not False:
                 yield f"{name} leaves the token of its checkout on the disk"
             if "secrets." in str(step):
-                yield f"{name} has a secret: SSM has them"
+                yield f"{name} has a secret; secrets are in SSM"
 
 
 def interpolated(workflow: Workflow) -> list[str]:
-    """Return the commands that contain an expression, which a pull request's author may fill."""
-    jobs = jobs_with_steps(workflow).values()
-    commands = [step.get("run", "") for job in jobs for step in job["steps"]]
-    return [command for command in commands if "${{" in command]
+    """Return the commands with an expression, which the author of a pull request may control."""
+    steps = [step for job in own_jobs(workflow).values() for step in job["steps"]]
+    return [step["run"] for step in steps if "${{" in step.get("run", "")]
 
 
-@pytest.mark.parametrize("name", texts())
-def test_every_action_is_pinned_to_a_commit_and_says_which_version_it_is(name: str) -> None:
-    assert unpinned(texts()[name]) == []
-    assert interpolated(yaml.safe_load(texts()[name])) == []
-
-
-@pytest.mark.parametrize("name", texts())
-def test_a_workflow_is_allowed_what_it_needs(name: str) -> None:
-    assert list(allows_more_than_it_needs(yaml.safe_load(texts()[name]))) == []
+@pytest.mark.parametrize("text", TEXTS.values(), ids=TEXTS.keys())
+def test_actions_are_pinned_to_a_commit_and_name_its_version(text: str) -> None:
+    assert unpinned(text) == []
 
 
 @pytest.mark.parametrize(
@@ -81,97 +75,100 @@ def test_a_workflow_is_allowed_what_it_needs(name: str) -> None:
         "uses: docker://alpine",
     ],
 )
-def test_an_action_that_may_change_is_noticed(line: str) -> None:
+def test_unpinned_action_is_found(line: str) -> None:
     assert unpinned(f"      {line}") != []
 
 
-def _without_permissions(workflow: Workflow) -> None:
-    del workflow["permissions"]
+@each_workflow
+def test_workflow_has_the_permissions_that_it_needs(workflow: Workflow) -> None:
+    assert list(excess_permissions(workflow)) == []
+    assert interpolated(workflow) == []
 
 
-def _for_forks(workflow: Workflow) -> None:
-    workflow[True]["pull_request_target"] = None
-
-
-def _writing(workflow: Workflow) -> None:
-    workflow["jobs"]["production"]["permissions"]["contents"] = "write"
-
-
-def _from_forks(workflow: Workflow) -> None:
-    workflow["jobs"]["pull-request"]["if"] = "github.event_name == 'pull_request'"
-
-
-def _endless(workflow: Workflow) -> None:
-    del workflow["jobs"]["production"]["timeout-minutes"]
-
-
-def _keeping_the_token(workflow: Workflow) -> None:
-    del workflow["jobs"]["production"]["steps"][0]["with"]
-
-
-def _with_a_secret(workflow: Workflow) -> None:
-    workflow["jobs"]["production"]["steps"][-1]["env"] = {"KEY": "${{ secrets.AWS_KEY }}"}
+PRODUCTION = ("jobs", "production")
+CHECKOUT, LAST = (*PRODUCTION, "steps", 0), (*PRODUCTION, "steps", -1)
 
 
 @pytest.mark.parametrize(
-    "change",
+    ("path", "value"),
     [
-        _without_permissions,
-        _for_forks,
-        _writing,
-        _from_forks,
-        _endless,
-        _keeping_the_token,
-        _with_a_secret,
+        (("permissions",), None),
+        ((ON, "pull_request_target"), None),
+        ((*PRODUCTION, "permissions", "contents"), "write"),
+        (("jobs", "pull-request", "if"), "github.event_name == 'pull_request'"),
+        ((*CHECKOUT, "with"), {}),
+        ((*LAST, "env"), {"KEY": "${{ secrets.AWS_KEY }}"}),
     ],
 )
-def test_one_that_is_allowed_more_is_noticed(change: Callable[[Workflow], None]) -> None:
-    workflow = copy.deepcopy(yaml.safe_load(texts()["deploy.yml"]))
-    change(workflow)
-    assert list(allows_more_than_it_needs(workflow)) != []
+def test_excess_permission_is_found(path: tuple[Any, ...], value: Any) -> None:
+    workflow = copy.deepcopy(DEPLOY)
+    place: Any = workflow
+    for part in path[:-1]:
+        place = place[part]
+    place[path[-1]] = value
+    assert list(excess_permissions(workflow)) != []
 
 
-def test_production_waits_for_the_checks() -> None:
-    jobs = yaml.safe_load(texts()["deploy.yml"])["jobs"]
-    assert "workflow_call" in yaml.safe_load(texts()["check.yml"])[True]
+def test_job_without_a_timeout_is_found() -> None:
+    workflow = copy.deepcopy(DEPLOY)
+    del workflow["jobs"]["production"]["timeout-minutes"]
+    assert list(excess_permissions(workflow)) == ["production may run for six hours"]
+
+
+@pytest.mark.parametrize("before", ["", "set -e\n"])
+def test_title_of_a_pull_request_in_a_command_is_found(before: str) -> None:
+    command = before + "echo ${{ github.event.pull_request.title }}"
+    assert interpolated({"jobs": {"one": {"steps": [{"run": command}]}}}) == [command]
+
+
+def test_production_is_deployed_after_the_checks() -> None:
+    jobs = DEPLOY["jobs"]
+    assert "workflow_call" in WORKFLOWS["check.yml"][ON]
     assert jobs["check"]["uses"] == "./.github/workflows/check.yml"
     assert jobs["production"]["needs"] == "check"
-    assert jobs["check"]["if"] in jobs["production"]["if"]  # never skipped where production is not
+    assert jobs["check"]["if"] in jobs["production"]["if"]  # both run for the same events
 
 
-def test_stack_of_a_closed_pull_request_is_deleted_even_if_its_flush_fails() -> None:
-    steps = yaml.safe_load(texts()["deploy.yml"])["jobs"]["pull-request"]["steps"]
-    commands = [step.get("run", "") for step in steps]
-    last = steps[-1]
-    assert "make flush" in commands[:-1]
+def test_stack_of_a_closed_pull_request_is_deleted_after_a_failed_flush() -> None:
+    *steps, last = DEPLOY["jobs"]["pull-request"]["steps"]
+    assert "make flush" in [step.get("run") for step in steps]
     assert last["run"] == "make delete YES=1 LEFTOVERS=delete"
     assert last["if"] == "!cancelled() && github.event.action == 'closed'"
 
 
-@pytest.mark.parametrize("name", texts())
-def test_downloads_are_cached_under_a_hash_of_the_locks(name: str) -> None:
-    for job in jobs_with_steps(yaml.safe_load(texts()[name])).values():
-        used = [step.get("uses", "").partition("@")[0] for step in job["steps"]]
-        runs = next(index for index, step in enumerate(job["steps"]) if "run" in step)
-        (cached,) = [
-            step for step in job["steps"] if step.get("uses", "").startswith("actions/cache@")
-        ]
-        assert used.index("actions/setup-python") < used.index("actions/cache") < runs
-        assert "~/.cache/uv" in cached["with"]["path"]
-        assert "**/requirements.txt" in cached["with"]["key"]
+def test_checks_run_on_the_oldest_python_and_on_the_default_runtime() -> None:
+    versions = WORKFLOWS["check.yml"]["jobs"]["check"]["strategy"]["matrix"]["python"]
+    runtime = load()["Parameters"]["Runtime"]
+    expected = [runtime["AllowedValues"][0], runtime["Default"]]
+    assert [f"python{version}" for version in versions] == expected
 
 
-def documented_policies() -> list[Any]:
-    """Return the trust and the rights of a role, as the page on deploying has them."""
-    text = (ROOT / "docs/deploying.md").read_text()
-    blocks = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
-    return [json.loads(block)["Statement"] for block in blocks]
+def test_nightly_workflow_runs_make_nightly() -> None:
+    steps = WORKFLOWS["nightly.yml"]["jobs"]["nightly"]["steps"]
+    assert [step["run"] for step in steps if "run" in step] == ["make nightly"]
+
+
+@each_workflow
+def test_downloads_are_cached_by_a_hash_of_the_lock_files(workflow: Workflow) -> None:
+    for job in own_jobs(workflow).values():
+        used = [step.get("uses", "run").partition("@")[0] for step in job["steps"]]
+        cache = job["steps"][used.index("actions/cache")]["with"]
+        assert used.index("actions/setup-python") < used.index("actions/cache") < used.index("run")
+        assert "~/.cache/uv" in cache["path"]
+        assert "**/requirements.txt" in cache["key"]
+
+
+def documented_policies() -> tuple[list[Any], list[Any]]:
+    """Return the statements of the role's trust policy and of its permissions, as documented."""
+    text = (ROOT / "docs/security.md").read_text()
+    trust, permissions = re.findall(r"```json\n(.*?)```", text, re.DOTALL)
+    return json.loads(trust)["Statement"], json.loads(permissions)["Statement"]
 
 
 def test_documented_role_trusts_one_environment_of_the_repository() -> None:
     ((trust,), _) = documented_policies()
     issuer = trust["Principal"]["Federated"].partition("oidc-provider/")[2]
-    environment = yaml.safe_load(texts()["deploy.yml"])["jobs"]["production"]["environment"]
+    environment = DEPLOY["jobs"]["production"]["environment"]
     assert trust["Condition"] == {
         "StringEquals": {
             f"{issuer}:aud": "sts.amazonaws.com",
@@ -180,30 +177,14 @@ def test_documented_role_trusts_one_environment_of_the_repository() -> None:
     }
 
 
-def test_documented_rights_reach_the_services_of_the_template_and_the_stacks_of_a_name() -> None:
-    _, rights = documented_policies()
+def test_documented_permissions_are_for_the_services_of_the_template() -> None:
+    _, permissions = documented_policies()
     services = set[str]()
-    for statement in rights:
-        actions = (
-            [statement["Action"]] if isinstance(statement["Action"], str) else statement["Action"]
-        )
+    for statement in permissions:
+        actions = statement["Action"]
+        actions = [actions] if isinstance(actions, str) else actions
         services |= {action.partition(":")[0] for action in actions}
         assert statement["Resource"] != "*" or not [it for it in actions if "*" in it]
     kinds = {resource["Type"].split("::")[1].lower() for resource in load()["Resources"].values()}
-    made_by_sam = {"cloudformation", "codedeploy", "lambda", "scheduler"}
-    assert kinds - {"serverless"} | made_by_sam <= services
-
-
-@pytest.mark.parametrize("before", ["", "set -e\n"])
-def test_a_title_in_a_command_is_noticed(before: str) -> None:
-    command = before + "echo ${{ github.event.pull_request.title }}"
-    assert interpolated({"jobs": {"one": {"steps": [{"run": command}]}}}) == [command]
-
-
-def test_it_is_checked_on_the_oldest_python_and_on_the_one_deployed() -> None:
-    matrix = yaml.safe_load(texts()["check.yml"])["jobs"]["check"]["strategy"]["matrix"]["python"]
-    runtime = load()["Parameters"]["Runtime"]
-    assert [f"python{version}" for version in matrix] == [
-        runtime["AllowedValues"][0],
-        runtime["Default"],
-    ]
+    created_by_sam = {"cloudformation", "codedeploy", "lambda", "scheduler"}
+    assert kinds - {"serverless"} | created_by_sam <= services

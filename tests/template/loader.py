@@ -1,4 +1,4 @@
-"""Read template.yaml as plain data: `!Ref X` becomes `{"Ref": "X"}`, as in JSON templates."""
+"""Read template.yaml as data: `!Ref X` becomes `{"Ref": "X"}`, as in a JSON template."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -35,13 +35,13 @@ def load(path: Path = ROOT / "template.yaml") -> Template:
 
 
 def resources(template: Template, kind: str) -> dict[str, Template]:
-    """The resources whose type ends with `kind`, by logical id."""
+    """Return the resources whose type ends with `kind`, by logical ID."""
     found = template["Resources"].items()
     return {key: resource for key, resource in found if resource["Type"].endswith(f"::{kind}")}
 
 
 def functions(template: Template) -> dict[str, Properties]:
-    """The properties of each function, Globals included."""
+    """Return the properties of each function, with those in Globals."""
     shared = template.get("Globals", {}).get("Function", {})
     own = resources(template, "Serverless::Function")
     return {key: _merge(shared, function["Properties"]) for key, function in own.items()}
@@ -64,19 +64,8 @@ def environment(function: Properties) -> dict[str, Any]:
     return variables
 
 
-def leaves(value: Any) -> Iterator[Any]:
-    """Every scalar under a value, keys left out."""
-    if isinstance(value, dict):
-        value = list(value.values())
-    if isinstance(value, list):
-        for item in value:
-            yield from leaves(item)
-    else:
-        yield value
-
-
 def references(value: Any) -> Iterator[str]:
-    """Every logical id that a value names by Ref, GetAtt or Sub."""
+    """Yield each logical ID that a value names in a Ref, GetAtt or Sub."""
     if isinstance(value, list):
         for item in value:
             yield from references(item)
@@ -85,32 +74,12 @@ def references(value: Any) -> Iterator[str]:
             yield from _named_by(key, inner)
 
 
-def parameters_of(template: Template, value: Any) -> set[str]:
-    """The parameters on which a value depends, by the conditions in it too."""
-    found = set(references(value)) | set(references(list(_conditions(template, value))))
-    return found & set(template["Parameters"])
-
-
-def _conditions(template: Template, value: Any) -> Iterator[Any]:
-    """What the conditions say by which a value is chosen, and those that they are made of."""
-    if isinstance(value, list):
-        for item in value:
-            yield from _conditions(template, item)
-    elif isinstance(value, dict):
-        named = value.get("Condition") or (value["Fn::If"][0] if "Fn::If" in value else None)
-        if isinstance(named, str):
-            yield template["Conditions"][named]
-            yield from _conditions(template, template["Conditions"][named])
-        yield from _conditions(template, list(value.values()))
-
-
 def _named_by(key: str, inner: Any) -> Iterator[str]:
     if key == "Ref":
         yield inner
     elif key == "Fn::GetAtt":
         yield inner[0]
     elif key == "Fn::Sub":
-        text = inner if isinstance(inner, str) else inner[0]
-        yield from (part.split("}")[0].split(".")[0] for part in text.split("${")[1:])
+        yield from (part.split("}")[0].split(".")[0] for part in inner.split("${")[1:])
     else:
         yield from references(inner)

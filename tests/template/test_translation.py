@@ -1,16 +1,20 @@
-"""What SAM's own translator makes of the template."""
+"""SAM's own translator makes the intended resources of the template."""
 
 import copy
 import json
 from functools import cache
 
+import pytest
 from tests.e2e.proof.transformed import transformed
 from tests.template.loader import Template, load, resources
 
+TEMPLATE = load()
+ROLLOUTS = TEMPLATE["Parameters"]["Rollout"]["AllowedValues"]
+
 
 def built(layer: str = "layer-1") -> Template:
-    """The template as `sam build` and `sam package` leave it: code stands in a bucket."""
-    template = copy.deepcopy(load())
+    """Return the template as `sam package` leaves it: with the code in a bucket."""
+    template = copy.deepcopy(TEMPLATE)
     for function in resources(template, "Serverless::Function").values():
         function["Properties"]["CodeUri"] = "s3://bucket/function"
     template["Resources"]["LlmCacheLayer"]["Properties"]["ContentUri"] = f"s3://bucket/{layer}"
@@ -27,104 +31,75 @@ def _translate(template: str, parameters: tuple[tuple[str, str], ...]) -> Templa
 
 
 def versions(template: Template) -> dict[str, str]:
-    """The logical id of the version that each function publishes: a new id is a new version."""
+    """Return the logical ID of each function's version: a new ID is a new version."""
     found = resources(translate(template), "Lambda::Version")
     return {it["Properties"]["FunctionName"]["Ref"]: key for key, it in found.items()}
 
 
-def test_changed_layer_publishes_every_function_anew() -> None:
+def test_changed_layer_publishes_all_functions() -> None:
     before, after = versions(built()), versions(built(layer="layer-2"))
     assert set(before) == {"AskFunction", "FlushCacheFunction", "SummarizeFunction"}
     assert all(before[function] != after[function] for function in before)
 
 
-def test_unchanged_template_publishes_nothing() -> None:
-    _translate.cache_clear()
-    before = versions(built())
-    _translate.cache_clear()
-    assert versions(built()) == before
+FLAGS = {"AskFunction": "AutoPublishAliasAllProperties", "LlmCacheLayer": "PublishLambdaVersion"}
 
 
-def test_changed_layer_is_lost_without_the_flags_that_the_rules_ask_for() -> None:
-    def unflagged(layer: str) -> Template:
-        template = built(layer)
-        del template["Resources"]["AskFunction"]["Properties"]["AutoPublishAliasAllProperties"]
-        return template
-
-    before, after = versions(unflagged("layer-1")), versions(unflagged("layer-2"))
-    assert before["AskFunction"] == after["AskFunction"]
+@pytest.mark.parametrize(("resource", "flag"), FLAGS.items())
+def test_changed_layer_publishes_nothing_without_a_flag(resource: str, flag: str) -> None:
+    without, changed = built(), built(layer="layer-2")
+    for template in (without, changed):
+        del template["Resources"][resource]["Properties"][flag]
+    assert versions(without)["AskFunction"] == versions(changed)["AskFunction"]
 
 
-def test_schedule_and_url_invoke_the_alias() -> None:
+def test_schedule_url_and_queue_invoke_the_alias() -> None:
     translated = translate(built())
     (schedule,) = resources(translated, "Scheduler::Schedule").values()
     (url,) = resources(translated, "Lambda::Url").values()
+    (mapping,) = resources(translated, "EventSourceMapping").values()
     assert schedule["Properties"]["Target"]["Arn"] == {"Ref": "FlushCacheFunctionAliaslive"}
     assert url["Properties"]["TargetFunctionArn"] == {"Ref": "AskFunctionAliaslive"}
-
-
-def test_the_queue_invokes_the_alias_and_no_other_queue_is_open_to_it() -> None:
-    translated = translate(built())
-    (mapping,) = resources(translated, "EventSourceMapping").values()
     assert mapping["Properties"]["FunctionName"] == {"Ref": "SummarizeFunctionAliaslive"}
-    role = resources(translated, "IAM::Role")["SummarizeFunctionRole"]["Properties"]
-    assert "SQS" not in json.dumps(role["ManagedPolicyArns"])
 
 
-def test_scheduler_and_function_may_send_to_the_failures_queue() -> None:
-    roles = resources(translate(built()), "IAM::Role")
-    for role in ("FlushCacheFunctionRole", "FlushCacheFunctionScheduledRole"):
-        allowed = [
-            statement["Resource"]
-            for policy in roles[role]["Properties"]["Policies"]
-            for statement in policy["PolicyDocument"]["Statement"]
-            if statement.get("Action") == "sqs:SendMessage"
-        ]
-        assert allowed == [{"Fn::GetAtt": ["FlushFailures", "Arn"]}]
+def test_role_of_summarize_has_no_permission_for_all_queues() -> None:
+    role = resources(translate(built()), "IAM::Role")["SummarizeFunctionRole"]
+    assert "SQS" not in json.dumps(role["Properties"]["ManagedPolicyArns"])
 
 
-def test_codedeploy_is_there_where_a_rollout_is_gradual_and_nowhere_else() -> None:
-    def made(**parameters: str) -> list[str]:
-        found = resources(translate(built(), **parameters), "DeploymentGroup")
-        return sorted(found) + sorted(
-            key
-            for key, it in resources(translate(built(), **parameters), "Alias").items()
-            if "UpdatePolicy" in it
-        )
-
-    assert made() == made(Rollout="AllAtOnce") == []
-    gradual = made(Rollout="Canary10Percent5Minutes")
-    assert gradual == ["AskFunctionDeploymentGroup", "AskFunctionAliaslive"]
+@pytest.mark.parametrize("role", ["FlushCacheFunctionRole", "FlushCacheFunctionScheduledRole"])
+def test_scheduler_and_flush_cache_may_send_to_the_failure_queue(role: str) -> None:
+    policies = resources(translate(built()), "IAM::Role")[role]["Properties"]["Policies"]
+    statements = [it for policy in policies for it in policy["PolicyDocument"]["Statement"]]
+    allowed = [it["Resource"] for it in statements if it.get("Action") == "sqs:SendMessage"]
+    assert allowed == [{"Fn::GetAtt": ["FlushFailures", "Arn"]}]
 
 
-def test_a_rollout_goes_back_on_the_alarm() -> None:
-    translated = translate(built(), Rollout="Linear10PercentEvery1Minute")
-    (group,) = resources(translated, "DeploymentGroup").values()
-    alarms = [{"Name": {"Ref": name}} for name in ("AskErrors", "ModelMisconfigured")]
-    watched = {"Enabled": True, "Alarms": alarms}
-    assert group["Properties"]["AlarmConfiguration"] == {"Fn::If": ["Monitored", watched, {}]}
-    assert "DEPLOYMENT_STOP_ON_ALARM" in group["Properties"]["AutoRollbackConfiguration"]["Events"]
+@pytest.mark.parametrize("rollout", ROLLOUTS)
+def test_gradual_rollout_rolls_back_on_the_alarms(rollout: str) -> None:
+    translated = translate(built(), Rollout=rollout)
+    groups = resources(translated, "DeploymentGroup").values()
+    aliases = resources(translated, "Alias").items()
+    gradual = rollout != "AllAtOnce"
+    assert [key for key, it in aliases if "UpdatePolicy" in it] == [
+        "AskFunctionAliaslive"
+    ] * gradual
+    assert len(groups) == gradual
+    for group in groups:
+        alarms = [{"Name": {"Ref": name}} for name in ("AskErrors", "ModelMisconfigured")]
+        watched = {"Enabled": True, "Alarms": alarms}
+        rollback = group["Properties"]["AutoRollbackConfiguration"]
+        assert group["Properties"]["AlarmConfiguration"] == {"Fn::If": ["Monitored", watched, {}]}
+        assert "DEPLOYMENT_STOP_ON_ALARM" in rollback["Events"]
+        assert rollout in json.dumps(group["Properties"]["DeploymentConfigName"])
 
 
-def test_tracing_that_is_off_allows_and_sets_nothing() -> None:
-    def traced(**parameters: str) -> tuple[int, int]:
-        translated = translate(built(), **parameters)
-        functions_ = resources(translated, "Lambda::Function").values()
-        roles = json.dumps(resources(translated, "IAM::Role"))
-        return sum("TracingConfig" in it["Properties"] for it in functions_), roles.count("Xray")
-
-    assert traced() == traced(Tracing="Disabled") == (0, 0)
-    assert traced(Tracing="Active") == (3, 3)
-
-
-def test_the_versions_are_described_by_the_settings_that_hold() -> None:
-    found = resources(translate(built()), "Lambda::Version").values()
-    assert [it["Properties"]["Description"] for it in found] == [{"Ref": "SettingsRevision"}] * 3
-
-
-def test_a_settings_value_alone_does_not_publish_a_version_of_sams_making() -> None:
-    """Why the versions have that description: the template is hashed as it is written."""
-    assert versions(built()) == {
-        it["Properties"]["FunctionName"]["Ref"]: key
-        for key, it in resources(translate(built(), CacheTtl="60"), "Lambda::Version").items()
-    }
+@pytest.mark.parametrize(("parameters", "traced"), [({}, 0), ({"Tracing": "Active"}, 3)])
+def test_functions_are_traced_and_allowed_to_trace_if_chosen(
+    parameters: dict[str, str], traced: int
+) -> None:
+    translated = translate(built(), **parameters)
+    functions = resources(translated, "Lambda::Function").values()
+    assert sum("TracingConfig" in it["Properties"] for it in functions) == traced
+    assert json.dumps(resources(translated, "IAM::Role")).count("Xray") == traced

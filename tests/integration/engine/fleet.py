@@ -20,7 +20,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from tests.told import Told
+from tests.json_record import JsonRecord
 
 from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache._engine import heartbeat
@@ -33,7 +33,7 @@ NONE = "none"  # the answer of one whose model failed
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet(Told):
+class Fleet(JsonRecord):
     """How many ask, where, and what happens.
 
     The first ``hang`` calls of the model never end, the first ``fail`` fail.
@@ -124,6 +124,8 @@ def warm_up(fleet: Fleet) -> None:
 def main() -> None:
     fleet = Fleet.from_text(sys.argv[1])
     leases.LEASE_LIFE, heartbeat.RENEW_EVERY = fleet.life, fleet.life / 3
+    fleet = Fleet.from_json(sys.argv[1])
+    single_flight.LIFE, heartbeat.EACH = fleet.life, fleet.life / 3
     warm_up(fleet)
     gc.freeze()  # so that no process copies, by collecting it, what all of them share
     fork, start = multiprocessing.get_context("fork"), Start()

@@ -37,7 +37,7 @@ def fleet(upstash: UpstashEndpoint, tmp_path: Path) -> Asking:
 @contextmanager
 def asking(fleet: Fleet, checkout: Path) -> Iterator[None]:
     """Have all of them ask inside the block, and wait for the last at its end."""
-    command = [sys.executable, "-m", "tests.integration.engine.fleet", fleet.as_text]
+    command = [sys.executable, "-m", "tests.integration.engine.fleet", fleet.as_json]
     # the endpoint speaks plain HTTP, and to read the certificates takes each of them a while
     environment = {**os.environ, "SSL_CERT_DIR": fleet.folder}
     with subprocess.Popen(

@@ -20,7 +20,7 @@ from langchain_core.outputs import (
     LLMResult,
 )
 from pydantic import Field
-from tests.waits import Waits, waiting
+from tests.wait_log import WaitLog, logged_waits
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, Report, Status, StoreUnavailable, UpstashRedisCache, cached
@@ -70,8 +70,8 @@ def policy(request: pytest.FixtureRequest) -> CachePolicy:
 
 
 @pytest.fixture
-def waits() -> Iterator[Waits]:
-    with waiting() as waits:
+def waits() -> Iterator[WaitLog]:
+    with logged_waits() as waits:
         yield waits
 
 
@@ -99,9 +99,9 @@ def statuses(report: Report) -> list[str]:
 
 
 def test_a_batch_of_equal_prompts_is_one_call(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
-    model = Model(cache=cache, during=lambda _: waits.of(4))
+    model = Model(cache=cache, during=lambda _: waits.until(4))
     with cache.policy(policy) as report:
         answers = model.batch(["same"] * 5)
     assert {answer.text for answer in answers} == {"answer 1"}
@@ -110,9 +110,9 @@ def test_a_batch_of_equal_prompts_is_one_call(
 
 
 async def test_an_asynchronous_batch_of_equal_prompts_is_one_call(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
-    model = Model(cache=cache, during=lambda _: waits.of(4))
+    model = Model(cache=cache, during=lambda _: waits.until(4))
     with cache.policy(policy):
         answers = await model.abatch([*["same"] * 5, "other"])
     assert [answer.text for answer in answers[:5]] == [answers[0].text] * 5
@@ -164,9 +164,9 @@ def asking(cache: UpstashRedisCache, model: Model, policy: CachePolicy) -> Calla
 
 
 def test_processes_ask_once_between_them(
-    caches: Callable[[], UpstashRedisCache], waits: Waits
+    caches: Callable[[], UpstashRedisCache], waits: WaitLog
 ) -> None:
-    model = Model(during=lambda _: waits.of(7))
+    model = Model(during=lambda _: waits.until(7))
     fleet = CachePolicy(coalesce="fleet")
     answers = together(*(asking(caches(), model, fleet) for _ in range(8)))
     assert answers == ["answer 1"] * 8
@@ -215,12 +215,14 @@ def test_a_database_that_has_become_full_keeps_nobody_waiting(
 
 
 def test_a_model_that_fails_lets_the_next_one_ask(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
-    model = Model(cache=cache, fail=1, during=lambda number: waits.of(3 if number == 1 else 3 + 2))
+    model = Model(
+        cache=cache, fail=1, during=lambda number: waits.until(3 if number == 1 else 3 + 2)
+    )
     with cache.policy(policy):
         answers = model.batch(["same"] * 4, return_exceptions=True)
-    assert waits.in_vain == []
+    assert waits.timed_out == []
     assert len(model.asked) == 2
     assert [str(answer) for answer in answers if isinstance(answer, Exception)] == [
         "the model failed"
@@ -228,17 +230,19 @@ def test_a_model_that_fails_lets_the_next_one_ask(
 
 
 async def test_a_model_that_fails_on_a_loop_lets_the_next_one_ask(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
-    model = Model(cache=cache, fail=1, during=lambda number: waits.of(3 if number == 1 else 3 + 2))
+    model = Model(
+        cache=cache, fail=1, during=lambda number: waits.until(3 if number == 1 else 3 + 2)
+    )
     with cache.policy(policy):
         await model.abatch(["same"] * 4, return_exceptions=True)
-    assert waits.in_vain == []
+    assert waits.timed_out == []
     assert len(model.asked) == 2
 
 
 def test_a_model_that_fails_gives_its_lease_back(
-    caches: Callable[[], UpstashRedisCache], redis: Redis, waits: Waits
+    caches: Callable[[], UpstashRedisCache], redis: Redis, waits: WaitLog
 ) -> None:
     first, second = caches(), caches()
     model = Model(fail=1)
@@ -247,7 +251,7 @@ def test_a_model_that_fails_gives_its_lease_back(
         asking(first, model, fleet)()
     assert redis.keys("*:lease:*") == []
     assert asking(second, model, fleet)() == "answer 2"
-    assert waits.asked == []
+    assert waits.pauses == []
 
 
 async def test_a_lease_is_given_back_without_stopping_the_loop(
@@ -266,39 +270,39 @@ async def until(holds: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("retry", ["invoke", "ainvoke"])
 def test_a_retry_goes_on_where_the_failure_left(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits, retry: str
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog, retry: str
 ) -> None:
     model = Model(cache=cache, fail=2)
     again = model.with_retry(stop_after_attempt=3, wait_exponential_jitter=False)
     with cache.policy(policy):
         answer = again.invoke("p") if retry == "invoke" else asyncio.run(again.ainvoke("p"))
     assert answer.text == "answer 3"
-    assert waits.asked == []
+    assert waits.pauses == []
 
 
 def _never(_answer: object, _now: float) -> None:
     """A TTL that says, once the answer is there, that it is not to be stored."""
 
 
-def side_by_side(waits: Waits, others: int) -> Callable[[int], object]:
+def side_by_side(waits: WaitLog, others: int) -> Callable[[int], object]:
     """Return what has the first call last until the others wait, and those until all have begun."""
     begun = threading.Barrier(others, timeout=60)
-    return lambda number: waits.of(others) if number == 1 else begun.wait()
+    return lambda number: waits.until(others) if number == 1 else begun.wait()
 
 
 def test_an_answer_that_is_not_stored_is_not_waited_for(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     """Those who wait learn of it at once, and then ask side by side and not in turn."""
     model = Model(cache=cache, during=side_by_side(waits, 5))
     with cache.policy(CachePolicy(coalesce=policy.coalesce, ttl=_never)):
         model.batch(["same"] * 6)
     assert len(model.asked) == 6
-    assert waits.in_vain == []
+    assert waits.timed_out == []
 
 
 def test_across_the_fleet_an_answer_that_is_not_stored_is_not_waited_for(
-    caches: Callable[[], UpstashRedisCache], waits: Waits
+    caches: Callable[[], UpstashRedisCache], waits: WaitLog
 ) -> None:
     model = Model(during=side_by_side(waits, 5))
     never = CachePolicy(coalesce="fleet", ttl=_never)
@@ -415,13 +419,13 @@ def test_a_slow_writer_that_lives_is_waited_for(
 @pytest.mark.timed
 @pytest.mark.usefixtures("_short_lives")
 async def test_one_that_holds_up_its_event_loop_lives(
-    caches: Callable[[], UpstashRedisCache], waits: Waits
+    caches: Callable[[], UpstashRedisCache], waits: WaitLog
 ) -> None:
     first, second = caches(), caches()
     with first.policy(CachePolicy(coalesce="fleet")):
         assert await first.alookup("p", "model") is None
         other = asyncio.get_running_loop().run_in_executor(None, compute, second, 0.0)
-        await asyncio.to_thread(waits.of, 1)
+        await asyncio.to_thread(waits.until, 1)
         time.sleep(LONG)  # noqa: ASYNC251  as a model that blocks
         await first.aupdate("p", "model", ANSWER)
     assert await other == ["hit collapsed"]
@@ -460,20 +464,20 @@ def test_a_lease_is_renewed_in_spite_of_failures(
 
 
 def test_a_wait_leaves_half_of_the_invocation_to_the_model(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     with hanging(cache, policy), cache.policy(policy, context=Invocation(2.0 + RESERVE)):
         assert cache.lookup("p", "model") is None
-    assert 0 < sum(pause.seconds for pause in waits.asked) <= 1.0
+    assert 0 < sum(pause.seconds for pause in waits.pauses) <= 1.0
 
 
 async def test_a_blocking_lookup_never_stops_the_loop_that_computes(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     with cache.policy(policy):
         assert await cache.alookup("p", "model") is None
         assert await asyncio.create_task(_blocking(cache)) is None
-    assert waits.asked == []
+    assert waits.pauses == []
 
 
 async def _blocking(cache: UpstashRedisCache) -> object:
@@ -495,7 +499,7 @@ class Completions(BaseLLM):
 
 
 def test_two_who_each_compute_what_the_other_wants_do_not_wait_for_each_other(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     model = Completions(cache=cache)
 
@@ -510,11 +514,13 @@ def test_two_who_each_compute_what_the_other_wants_do_not_wait_for_each_other(
         cache.clear()
         texts = together(ask(list(order)), ask(list(reversed(order))), ask(["a", "a", "c"]))
         assert texts[0] == [f"to {prompt}" for prompt in order]
-        assert waits.in_vain == []
+        assert waits.timed_out == []
 
 
-def test_those_who_wait_accept_by_their_own_policy(cache: UpstashRedisCache, waits: Waits) -> None:
-    model = Model(cache=cache, during=lambda _: waits.of(1))
+def test_those_who_wait_accept_by_their_own_policy(
+    cache: UpstashRedisCache, waits: WaitLog
+) -> None:
+    model = Model(cache=cache, during=lambda _: waits.until(1))
 
     def ask(policy: CachePolicy) -> Callable[[], Status]:
         def work() -> Status:
@@ -533,9 +539,9 @@ def test_those_who_wait_accept_by_their_own_policy(cache: UpstashRedisCache, wai
 
 
 def test_tenants_do_not_wait_for_each_other(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
-    model = Model(cache=cache, during=lambda _: waits.of(2))
+    model = Model(cache=cache, during=lambda _: waits.until(2))
     asked = [CachePolicy(coalesce=policy.coalesce, tenant=tenant) for tenant in ("a", "b")]
     answers = together(*(asking(cache, model, one) for one in asked * 2))
     assert answers[0] == answers[2] != answers[1] == answers[3]
@@ -552,9 +558,9 @@ class Streaming(Model):
 
 
 def test_streams_wait_for_one_stream(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
-    model = cached(Streaming(cache=cache, during=lambda _: waits.of(3)))
+    model = cached(Streaming(cache=cache, during=lambda _: waits.until(3)))
 
     def ask() -> str:
         with cache.policy(policy):
@@ -565,14 +571,14 @@ def test_streams_wait_for_one_stream(
 
 
 def test_a_stream_that_its_reader_left_is_not_waited_for(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     model = cached(Streaming(cache=cache))
     with cache.policy(policy):
         for _ in model.stream("same"):
             break
         assert together(lambda: ask_in(cache, model, policy)) == ["an answer"]
-    assert waits.asked == []
+    assert waits.pauses == []
 
 
 def ask_in(cache: UpstashRedisCache, model: Any, policy: CachePolicy) -> str:

@@ -17,7 +17,7 @@ from langchain_core.outputs import Generation
 from moto import mock_aws
 from moto.ssm.models import Parameter, ParameterDict
 from tests.integration.requested import requested
-from tests.waits import waiting
+from tests.wait_log import logged_waits
 from upstash_redis import Redis
 
 from llm_cache import (
@@ -291,10 +291,10 @@ def test_those_who_wait_in_the_process_get_a_protectioned_answer(make: Making) -
 
     other = threading.Thread(target=ask)
     other.start()
-    with waiting() as waits, cache.policy(policy):
+    with logged_waits() as waits, cache.policy(policy):
         assert cache.lookup("p", "model") is None
         begun.set()
-        waits.of(1)
+        waits.until(1)
         cache.update("p", "model", ANSWER)
     other.join()
     assert [outcome.why for outcome in outcomes] == ["collapsed"]

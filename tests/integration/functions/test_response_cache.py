@@ -10,7 +10,7 @@ import pytest
 from langchain_core.language_models import FakeListLLM
 from langchain_core.outputs import Generation
 from tests.clock import Clock
-from tests.waits import waiting
+from tests.wait_log import logged_waits
 from upstash_redis import Redis
 
 from llm_cache import (
@@ -211,14 +211,14 @@ def test_many_who_ask_at_once_cost_one_call(cache: ResponseCache) -> None:
     @cache.cached
     def behind(request: str) -> dict[str, Any]:
         calls.append(request)
-        waits.of(4)
+        waits.until(4)
         return {"answer": "one"}
 
     def one() -> dict[str, Any]:
         return behind("q")
 
     fleet = CachePolicy(coalesce="fleet")
-    with waiting() as waits, cache.policy(fleet), ThreadPoolExecutor(5) as pool:
+    with logged_waits() as waits, cache.policy(fleet), ThreadPoolExecutor(5) as pool:
         asking = [pool.submit(copy_context().run, one) for _ in range(5)]
         assert [one.result() for one in asking] == [{"answer": "one"}] * 5
     assert calls == ["q"]
@@ -289,13 +289,13 @@ def test_waiter_calls_the_function_itself_when_the_leaders_response_is_uncached(
         @cache.cached
         def behind(request: str) -> Uncached:
             calls.append(request)
-            waits.of(waiters)
+            waits.until(waiters)
             return Uncached({"answer": len(calls)}, Reason.TRUNCATED)
 
         with cache.policy(CachePolicy(coalesce=coalesce)):
             return behind("q")
 
-    with waiting() as waits, ThreadPoolExecutor(4) as pool:
+    with logged_waits() as waits, ThreadPoolExecutor(4) as pool:
         asking = [pool.submit(one, cache) for cache in caches * 2]
         assert all(each.result()["answer"] for each in asking)
     assert calls == ["q"] * 4

@@ -13,7 +13,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.tool import invalid_tool_call
 from langchain_core.outputs import ChatGeneration, Generation
-from tests.work import calls
+from tests.call_count import count_calls
 
 from llm_cache import UnreadableEntry
 from llm_cache._entries.envelope import MAX_ANSWER, MAX_VALUES, Entry, body, decode, head
@@ -74,7 +74,7 @@ def test_an_entry_made_to_hold_a_process_is_unreadable_in_bounded_work_and_memor
         with pytest.raises(UnreadableEntry):
             read(decode(text))
 
-    assert calls(refused) < AT_ONCE
+    assert count_calls(refused) < AT_ONCE
     assert peak(refused) < 100 * MEGABYTE
 
 
@@ -238,7 +238,7 @@ def test_planted_message_is_unreadable_in_bounded_work_and_memory(
         with pytest.raises(UnreadableEntry):
             read(entries.pop())
 
-    assert calls(refused) < AT_ONCE + EACH * len(text)
+    assert count_calls(refused) < AT_ONCE + EACH * len(text)
     assert peak(refused) < 16 * MEGABYTE
 
 
