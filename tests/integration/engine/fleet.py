@@ -122,10 +122,8 @@ def warm_up(fleet: Fleet) -> None:
 
 
 def main() -> None:
-    fleet = Fleet.from_text(sys.argv[1])
-    leases.LEASE_LIFE, heartbeat.RENEW_EVERY = fleet.life, fleet.life / 3
     fleet = Fleet.from_json(sys.argv[1])
-    single_flight.LIFE, heartbeat.EACH = fleet.life, fleet.life / 3
+    leases.LEASE_LIFE, heartbeat.RENEW_EVERY = fleet.life, fleet.life / 3
     warm_up(fleet)
     gc.freeze()  # so that no process copies, by collecting it, what all of them share
     fork, start = multiprocessing.get_context("fork"), Start()
