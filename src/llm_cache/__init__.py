@@ -12,7 +12,7 @@ from llm_cache._version import __version__
 
 if TYPE_CHECKING:
     from llm_cache._admin.namespace import CacheNamespace
-    from llm_cache._config.settings import Settings
+    from llm_cache._config.cache_config import CacheConfig
     from llm_cache._engine.memory_tier import MemoryTier
     from llm_cache._entries.protection import Encryption, Signing
     from llm_cache._errors import (
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Breaker": "_upstash.breaker",
+    "CacheConfig": "_config.cache_config",
     "CacheMetrics": "_observe.metrics",
     "CacheMiss": "_errors",
     "CacheNamespace": "_admin.namespace",
@@ -64,7 +65,6 @@ _HOMES = {
     "Reason": "_reasons",
     "Report": "_report",
     "ResponseCache": "_functions.response_cache",
-    "Settings": "_config.settings",
     "Signing": "_entries.protection",
     "Status": "_report",
     "StoreError": "_errors",
@@ -84,6 +84,7 @@ _HOMES = {
 
 __all__ = [
     "Breaker",
+    "CacheConfig",
     "CacheMetrics",
     "CacheMiss",
     "CacheNamespace",
@@ -103,7 +104,6 @@ __all__ = [
     "Reclaimed",
     "Report",
     "ResponseCache",
-    "Settings",
     "Signing",
     "Status",
     "StoreError",

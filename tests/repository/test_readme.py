@@ -39,7 +39,7 @@ def test_readme_is_short() -> None:
 
 def test_configuration_page_lists_every_variable_of_the_cache() -> None:
     code = "".join(
-        text_of(f"src/llm_cache/{name}.py") for name in ("_config/settings", "_observe/metrics")
+        text_of(f"src/llm_cache/{name}.py") for name in ("_config/cache_config", "_observe/metrics")
     )
     assert set(VARIABLE.findall(text_of("docs/configuration.md"))) == set(
         VARIABLE.findall(code)

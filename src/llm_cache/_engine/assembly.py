@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, TypedDict
 
-from llm_cache._config.settings import Settings
+from llm_cache._config.cache_config import CacheConfig
 from llm_cache._engine.memory_tier import MemoryTier
 from llm_cache._policy.ttl import Ttl
 from llm_cache._upstash.breaker import Breaker
@@ -33,7 +33,7 @@ class Bounds(TypedDict, total=False):
     clock: Callable[[], float]
 
 
-def configured(settings: Settings) -> tuple[UpstashStore, Bounds]:
+def configured(settings: CacheConfig) -> tuple[UpstashStore, Bounds]:
     """Return what the settings describe: where the database is, and what the operator decides.
 
     Connects, and reads SSM, on first use and not before.

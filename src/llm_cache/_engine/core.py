@@ -15,13 +15,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from llm_cache._checks import function, instance
-from llm_cache._config.checks import protection_or_none
-from llm_cache._config.settings import (
+from llm_cache._config.cache_config import (
     DEFAULT_LEASE,
     DEFAULT_MAX_BYTES,
     DEFAULT_TIMEOUT,
     positive_bytes,
 )
+from llm_cache._config.checks import protection_or_none
 from llm_cache._engine import scope
 from llm_cache._engine.answers import RESERVE, Answers, Kind
 from llm_cache._engine.heartbeat import Heartbeat

@@ -10,7 +10,7 @@ from inspect import iscoroutinefunction
 from typing import Any, ClassVar, NamedTuple, Unpack, cast, overload
 
 from llm_cache._checks import function, instance
-from llm_cache._config.settings import Settings
+from llm_cache._config.cache_config import CacheConfig
 from llm_cache._engine.assembly import Bounds, configured
 from llm_cache._engine.core import Cache
 from llm_cache._engine.request import Question
@@ -86,7 +86,7 @@ class ResponseCache(Cache[Response]):
         namespace: str | None = None,
     ) -> ResponseCache:
         """Build what the environment describes, as ``UpstashRedisCache.from_env`` does."""
-        store, bounds = configured(Settings.from_env(environ, namespace=namespace))
+        store, bounds = configured(CacheConfig.from_env(environ, namespace=namespace))
         return cls(store, version=version, validate=validate, **bounds)
 
     def lookup(self, request: object) -> Response | None:

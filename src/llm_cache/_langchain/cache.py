@@ -10,8 +10,8 @@ from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
 from llm_cache._checks import instance
+from llm_cache._config.cache_config import CacheConfig
 from llm_cache._config.checks import header_names
-from llm_cache._config.settings import Settings
 from llm_cache._engine.assembly import Bounds, configured
 from llm_cache._engine.core import Cache
 from llm_cache._engine.request import Question
@@ -86,12 +86,12 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, namespace: str | None = None
     ) -> UpstashRedisCache:
-        """Build the cache that the environment describes (see ``Settings.from_env``).
+        """Build the cache that the environment describes (see ``CacheConfig.from_env``).
 
         Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``, also where
         neither ``namespace`` nor ``LLM_CACHE_NAMESPACE`` names the namespace.
         """
-        settings = Settings.from_env(environ, namespace=namespace)
+        settings = CacheConfig.from_env(environ, namespace=namespace)
         store, bounds = configured(settings)
         return cls(store, ignored_headers=settings.ignored_headers, **bounds)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_cache._config.settings import environment, price
+from llm_cache._config.cache_config import environment, price
 from llm_cache._observe.tracing import annotate
 from llm_cache._reasons import Reason
 from llm_cache._report import Circuit

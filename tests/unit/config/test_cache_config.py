@@ -4,10 +4,10 @@ from collections.abc import Callable
 import pytest
 
 from llm_cache import (
+    CacheConfig,
     CacheNamespace,
     InvalidSettings,
     ResponseCache,
-    Settings,
     UpstashRedisCache,
 )
 from llm_cache._policy.ttl import TtlBounds
@@ -22,7 +22,7 @@ UNNAMED = {name: value for name, value in LOCAL.items() if name != "LLM_CACHE_NA
 
 
 def test_settings_are_read_from_the_environment() -> None:
-    settings = Settings.from_env(
+    settings = CacheConfig.from_env(
         {
             "LLM_CACHE_URL_PARAMETER": "/cache/url",
             "LLM_CACHE_TOKEN_PARAMETER": "/cache/token",
@@ -47,7 +47,7 @@ def test_settings_are_read_from_the_environment() -> None:
 
 
 def test_an_unset_variable_has_its_default() -> None:
-    settings = Settings.from_env({**LOCAL, "LLM_CACHE_TTL": "  "})
+    settings = CacheConfig.from_env({**LOCAL, "LLM_CACHE_TTL": "  "})
     assert (settings.timeout, settings.ttl) == (1.0, TtlBounds())
     assert settings.max_bytes == 900_000
     assert settings.secrets_max_age == 3600
@@ -58,12 +58,12 @@ def test_an_unset_variable_has_its_default() -> None:
     ["LLM_CACHE_URL_PARAMETER", "LLM_CACHE_TOKEN_PARAMETER", "LLM_CACHE_SIGNING_KEY_PARAMETER"],
 )
 def test_only_what_is_kept_elsewhere_gets_old(elsewhere: str) -> None:
-    assert Settings.from_env(LOCAL).max_age is None
-    assert Settings.from_env({**LOCAL, elsewhere: "/it"}).max_age == 3600
+    assert CacheConfig.from_env(LOCAL).max_age is None
+    assert CacheConfig.from_env({**LOCAL, elsewhere: "/it"}).max_age == 3600
 
 
 def test_the_token_is_not_in_the_repr() -> None:
-    assert "secret-token" not in repr(Settings.from_env(LOCAL))
+    assert "secret-token" not in repr(CacheConfig.from_env(LOCAL))
 
 
 @pytest.mark.parametrize(
@@ -86,12 +86,12 @@ def test_the_token_is_not_in_the_repr() -> None:
 )
 def test_a_wrong_variable_is_named_with_its_value(variable: str, value: str) -> None:
     with pytest.raises(InvalidSettings) as raised:
-        Settings.from_env({**LOCAL, variable: value})
+        CacheConfig.from_env({**LOCAL, variable: value})
     assert str(raised.value).startswith(f"{variable}={value!r} is not accepted: ")
 
 
 FROM_ENV: dict[str, Callable[..., object]] = {
-    "Settings": Settings.from_env,
+    "CacheConfig": CacheConfig.from_env,
     "UpstashRedisCache": UpstashRedisCache.from_env,
     "ResponseCache": functools.partial(ResponseCache.from_env, version="1"),
     "CacheNamespace": CacheNamespace.from_env,
@@ -122,23 +122,23 @@ def test_wrong_argument_namespace_is_refused_beside_a_right_variable(
 
 @pytest.mark.parametrize("environ", [UNNAMED, LOCAL], ids=["alone", "over the variable"])
 def test_argument_namespace_names_the_keys(environ: dict[str, str]) -> None:
-    assert Settings.from_env(environ, namespace="own").namespace == "own"
+    assert CacheConfig.from_env(environ, namespace="own").namespace == "own"
     assert CacheNamespace.from_env(environ, namespace="own").name == "own"
 
 
 @pytest.mark.parametrize("missing", UNNAMED)
 def test_it_must_be_known_where_upstash_is(missing: str) -> None:
     with pytest.raises(InvalidSettings, match=missing):
-        Settings.from_env({name: value for name, value in LOCAL.items() if name != missing})
+        CacheConfig.from_env({name: value for name, value in LOCAL.items() if name != missing})
 
 
 @pytest.mark.parametrize("value", ["1 MB", "-1", "0"])
 def test_a_wrong_size_is_told_what_a_size_is(value: str) -> None:
     with pytest.raises(InvalidSettings, match="a whole number of bytes"):
-        Settings.from_env({**LOCAL, "LLM_CACHE_MAX_BYTES": value})
+        CacheConfig.from_env({**LOCAL, "LLM_CACHE_MAX_BYTES": value})
 
 
 @pytest.mark.parametrize("value", ["10 %", "-0.1", "1", "nan"])
 def test_a_wrong_jitter_is_told_what_a_share_is(value: str) -> None:
     with pytest.raises(InvalidSettings, match=r"LLM_CACHE_TTL_JITTER.*: a share"):
-        Settings.from_env({**LOCAL, "LLM_CACHE_TTL_JITTER": value})
+        CacheConfig.from_env({**LOCAL, "LLM_CACHE_TTL_JITTER": value})

@@ -25,7 +25,7 @@ DEFAULT_MAX_BYTES = 900_000  # Upstash's smaller limit of a request is 1 MB; key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class CacheConfig:
     """The operator's configuration.
 
     Where Upstash is comes either from ``url`` and ``token``, or from the names of two SSM
@@ -54,7 +54,7 @@ class Settings:
     @classmethod
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, namespace: str | None = None
-    ) -> Settings:
+    ) -> CacheConfig:
         """Read the settings; raise ``InvalidSettings`` that names the variable.
 
         ``environ``: the variables; None: those of the process. ``namespace`` takes the place of
