@@ -37,7 +37,8 @@ if TYPE_CHECKING:
     from llm_cache._langchain.uncacheable import uncacheable
     from llm_cache._observe.metrics import CacheMetrics
     from llm_cache._observe.tracing import traced
-    from llm_cache._policy.cache_policy import CachePolicy, Coalesce, Mode
+    from llm_cache._policy.cache_policy import CachePolicy
+    from llm_cache._policy.modes import Coalesce, Mode
     from llm_cache._protocol.clearing import Reclaimed
     from llm_cache._reasons import Reason
     from llm_cache._report import Circuit, Outcome, Report, Status
@@ -52,14 +53,14 @@ _HOMES = {
     "CachePolicy": "_policy.cache_policy",
     "Circuit": "_report",
     "CircuitOpen": "_errors",
-    "Coalesce": "_policy.cache_policy",
+    "Coalesce": "_policy.modes",
     "Encryption": "_entries.protection",
     "ForgedEntry": "_errors",
     "InvalidPolicy": "_errors",
     "InvalidSettings": "_errors",
     "LlmCacheError": "_errors",
     "MemoryTier": "_engine.memory_tier",
-    "Mode": "_policy.cache_policy",
+    "Mode": "_policy.modes",
     "Outcome": "_report",
     "Reclaimed": "_protocol.clearing",
     "Reason": "_reasons",

@@ -16,7 +16,7 @@ from llm_cache._engine.scope import Seen
 from llm_cache._entries import envelope
 from llm_cache._entries.keys import random_token
 from llm_cache._errors import Uncacheable, UnreadableEntry
-from llm_cache._policy.cache_policy import Coalesce
+from llm_cache._policy.modes import Coalesce
 from llm_cache._policy.ttl import TtlBounds
 from llm_cache._protocol import lookup, single_flight
 from llm_cache._protocol.effects import Operation

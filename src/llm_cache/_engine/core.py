@@ -30,7 +30,8 @@ from llm_cache._engine.request import Asked, Question
 from llm_cache._engine.scope import LambdaContext
 from llm_cache._entries.keys import Keyspace, random_token
 from llm_cache._errors import StoreTimeout
-from llm_cache._policy.cache_policy import CachePolicy, PolicyFields, chosen
+from llm_cache._policy.cache_policy import CachePolicy
+from llm_cache._policy.policy_arguments import PolicyArguments, as_policy
 from llm_cache._policy.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds, positive
 from llm_cache._protocol import clearing
 from llm_cache._protocol.drivers import always, arun, finish, may_block, run
@@ -129,7 +130,7 @@ class Cache(Generic[A]):
         policy: CachePolicy | None = None,
         *,
         context: LambdaContext | None = None,
-        **fields: Unpack[PolicyFields],
+        **fields: Unpack[PolicyArguments],
     ) -> AbstractContextManager[Report]:
         """Use a policy for every model call inside a ``with`` block, and return its report.
 
@@ -137,7 +138,7 @@ class Cache(Generic[A]):
         policy's fields win. ``context`` is Lambda's: no wait for the cache then outlasts the
         invocation. Costs nothing. Raises ``InvalidPolicy``.
         """
-        return scope.entered(chosen(policy, fields), context, lambda: self.circuit, self._unused)
+        return scope.entered(as_policy(policy, fields), context, lambda: self.circuit, self._unused)
 
     def clear(
         self,

@@ -12,7 +12,8 @@ from llm_cache._engine.scope import Scope
 from llm_cache._entries import envelope
 from llm_cache._entries.keys import KEY_VERSION, Keyspace, digest, keyed
 from llm_cache._errors import CacheMiss, CircuitOpen, LlmCacheError
-from llm_cache._policy.cache_policy import CachePolicy, Mode
+from llm_cache._policy.cache_policy import CachePolicy
+from llm_cache._policy.modes import Mode
 from llm_cache._protocol.lookup import Hit
 from llm_cache._reasons import Reason
 from llm_cache._report import Outcome, Report, Status, Tokens

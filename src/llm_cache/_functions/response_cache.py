@@ -17,7 +17,8 @@ from llm_cache._engine.request import Question
 from llm_cache._entries.envelope import Entry
 from llm_cache._entries.json_bounds import is_count, parsed
 from llm_cache._errors import UnreadableEntry
-from llm_cache._policy.cache_policy import CachePolicy, Mode
+from llm_cache._policy.cache_policy import CachePolicy
+from llm_cache._policy.modes import Mode
 from llm_cache._protocol.drivers import always, arun, may_block, run
 from llm_cache._protocol.effects import Command, Pause
 from llm_cache._reasons import Reason

@@ -6,63 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any
 
 from llm_cache._entries.keys import MAX_TAGS, MAX_TEXT, Keyspace
 from llm_cache._errors import InvalidPolicy, InvalidSettings
 from llm_cache._policy.cache_control import delta_seconds, directives
+from llm_cache._policy.modes import Coalesce, Mode
 from llm_cache._policy.ttl import MAX_SECONDS, Seconds, Ttl, in_seconds, seconds
-
-
-class Mode(StrEnum):
-    """How an invocation uses the cache."""
-
-    USE = "use"
-    """Read, and store what had to be computed."""
-    REFRESH = "refresh"
-    """Compute anew, and overwrite."""
-    READ_ONLY = "read_only"
-    """Read, and leave nothing behind."""
-    BYPASS = "bypass"
-    """Neither read nor store."""
-    ONLY_IF_CACHED = "only_if_cached"
-    """Read, and raise ``CacheMiss`` rather than have the model asked."""
-
-    @property
-    def reads(self) -> bool:
-        """Whether a stored answer may be returned."""
-        return self in (Mode.USE, Mode.READ_ONLY, Mode.ONLY_IF_CACHED)
-
-    @property
-    def stores(self) -> bool:
-        """Whether a computed answer may be kept."""
-        return self in (Mode.USE, Mode.REFRESH)
-
-    def __and__(self, other: Mode) -> Mode:
-        """Return the mode that does what both do; whoever wants no model call, gets none."""
-        if Mode.ONLY_IF_CACHED in (self, other):
-            return Mode.ONLY_IF_CACHED
-        return _MODES[self.reads and other.reads, self.stores and other.stores]
-
-
-_MODES = {
-    (True, True): Mode.USE,
-    (False, True): Mode.REFRESH,
-    (True, False): Mode.READ_ONLY,
-    (False, False): Mode.BYPASS,
-}
-
-
-class Coalesce(StrEnum):
-    """Among whom equal questions asked at once cost one call of the model."""
-
-    OFF = "off"
-    """Nobody: each asks for itself."""
-    PROCESS = "process"
-    """The threads and tasks of this process."""
-    FLEET = "fleet"
-    """Every process that uses the database."""
-
 
 NOT_THE_CALLERS = ("key", "tenant", "namespace")
 
@@ -154,7 +104,7 @@ class CachePolicy:
 
     def within(self, outer: CachePolicy) -> CachePolicy:
         """Return this policy with its open fields filled from ``outer``."""
-        if outer is NOTHING_ASKED:
+        if outer is DEFAULT_POLICY:
             return self
         given = {field.name: getattr(self, field.name) for field in fields(self)}
         return replace(outer, **{name: value for name, value in given.items() if value is not None})
@@ -245,40 +195,13 @@ class CachePolicy:
             for name in ("max-age", "min-fresh", "max-stale", "stale-if-error")
             if name in told
         }
-        mode = _MODES["no-cache" not in told, "no-store" not in told]
+        mode = Mode.of(reads="no-cache" not in told, stores="no-store" not in told)
         policy = cls(mode=mode, **ages)  # type: ignore[arg-type]
         return policy & cls(mode="only_if_cached") if "only-if-cached" in told else policy
 
 
-NOTHING_ASKED = CachePolicy()
+DEFAULT_POLICY = CachePolicy()
 """What holds outside any block."""
-
-
-class PolicyFields(TypedDict, total=False):
-    """The fields of a ``CachePolicy`` as keyword arguments."""
-
-    ttl: Ttl | None
-    max_age: Seconds | None
-    min_fresh: Seconds | None
-    max_stale: Seconds | None
-    stale_if_error: Seconds | None
-    mode: Mode | str | None
-    coalesce: Coalesce | str | None
-    tags: Sequence[str] | None
-    tenant: str | None
-    salt: str | None
-    namespace: str | None
-    key: str | None
-
-
-def chosen(policy: CachePolicy | None, fields: PolicyFields) -> CachePolicy:
-    """Return ``policy``, or the policy of ``fields``; raise ``InvalidPolicy`` for both."""
-    if policy is None:
-        return CachePolicy(**fields)
-    if fields or not isinstance(policy, CachePolicy):
-        accepted = "a CachePolicy, or its fields by keyword, as in policy(ttl=120), not both"
-        raise InvalidPolicy("policy", policy, accepted, withheld=True)
-    return policy
 
 
 def _joined(

@@ -12,7 +12,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from llm_cache._entries.keys import FIRST, Keyspace
 from llm_cache._errors import StoreError, UnreadableEntry
-from llm_cache._policy.cache_policy import Coalesce
+from llm_cache._policy.modes import Coalesce
 from llm_cache._protocol.effects import Command, Operation, Pause
 from llm_cache._protocol.in_flight import Claim, Flight, Flights, NotShared
 from llm_cache._protocol.lookup import Epochs, Hit, Miss, Wanted, examine, judge

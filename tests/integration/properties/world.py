@@ -23,7 +23,7 @@ from tests.integration.properties.turns import Turns
 from tests.integration.properties.wire import DRIFT, Database, Wire
 
 from llm_cache import CachePolicy
-from llm_cache._policy.cache_policy import Mode
+from llm_cache._policy.modes import Mode
 from llm_cache._protocol.lookup import STORE
 from llm_cache._protocol.single_flight import GIVE_BACK, HELD, TAKE, TAKEN
 

@@ -23,7 +23,7 @@ from llm_cache import (
     UpstashRedisCache,
 )
 from llm_cache._engine.scope import current
-from llm_cache._policy.cache_policy import PolicyFields
+from llm_cache._policy.policy_arguments import PolicyArguments
 
 KEY = base64.b64encode(b"k" * 32).decode()
 CLIENT = Redis("https://x.upstash.io", "token")
@@ -160,7 +160,7 @@ def test_policy_block_refuses_a_wrong_or_unknown_field() -> None:
 
 def test_fields_by_keyword_are_the_fields_of_a_policy() -> None:
     hints = get_type_hints(CachePolicy)
-    assert get_type_hints(PolicyFields) == {
+    assert get_type_hints(PolicyArguments) == {
         each.name: hints[each.name] for each in fields(CachePolicy)
     }
 
