@@ -21,7 +21,7 @@ from llm_cache import (
     Uncached,
     uncacheable,
 )
-from llm_cache._config.cache_config import seconds_of
+from llm_cache._config.settings import seconds_of
 from problem import Problem
 
 CODE = 2  # enters the keys: raise it when the model is asked another thing for the same request

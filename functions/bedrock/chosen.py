@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from llm_cache._config.cache_config import text_of, whole_of
+from llm_cache._config.settings import text_of, whole_of
 
 MODEL_ID, MAX_TOKENS = "MODEL_ID", "MODEL_MAX_TOKENS"
 

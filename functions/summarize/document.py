@@ -8,7 +8,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from llm_cache._config.cache_config import whole_of
+from llm_cache._config.settings import whole_of
 from object_name import Name
 from storage import ABSENT, code_of, failures, s3
 from text import text_of, too_large

@@ -10,7 +10,7 @@ from typing import Any
 
 from faults import Permanent
 from llm_cache import InvalidPolicy
-from llm_cache._config.cache_config import seconds_of
+from llm_cache._config.settings import seconds_of
 from llm_cache._policy.ttl import seconds
 
 ATTRIBUTE = "cache-ttl"

@@ -17,7 +17,7 @@ from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from llm_cache._config.cache_config import TOKEN, URL, CacheConfig
-from llm_cache._config.checks import rest_token, rest_url
+from llm_cache._config.value_checks import rest_token, rest_url
 from llm_cache._errors import InvalidSettings, LlmCacheError, StoreTimeout, StoreUnavailable
 from llm_cache._protocol.background import beside
 from llm_cache._protocol.drivers import apause, pause
