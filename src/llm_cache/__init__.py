@@ -1,6 +1,6 @@
 """A cache for LangChain model calls on AWS Lambda, kept in Upstash Redis.
 
-Names are loaded when first used (PEP 562), so that who only clears never imports LangChain.
+Names are loaded when first used (PEP 562), so that clearing alone never imports LangChain.
 """
 
 from __future__ import annotations

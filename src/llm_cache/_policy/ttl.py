@@ -75,4 +75,4 @@ class TtlBounds:
 
         The ceiling limits the sum.
         """
-        return max(ttl, min(ttl + beyond, math.ceil(self.ceiling)))
+        return min(ttl + beyond, math.ceil(self.ceiling))

@@ -4,6 +4,7 @@ import base64
 import inspect
 import math
 import pydoc
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
 from functools import partial
@@ -17,6 +18,7 @@ from llm_cache import (
     CacheConfig,
     CacheNamespace,
     CachePolicy,
+    Encryption,
     InvalidPolicy,
     InvalidSettings,
     MemoryTier,
@@ -49,6 +51,7 @@ def test_signature_and_help_show_every_argument_with_its_default(kind: type, own
     assert str(shown.replace(parameters=plain)) == f"(redis_, *, {own}{OPTIONS}"
     assert f"{kind.__name__}{shown}" in pydoc.plain(pydoc.render_doc(kind))
     assert "ttl_floor: 'float' = 1.0, " in str(shown)
+    assert "memory: 'MemoryTier | None' = None, " in str(shown)
 
 
 def test_options_that_a_config_checks_have_its_types() -> None:
@@ -124,9 +127,10 @@ def test_wrong_clock_of_a_memory_tier_or_a_breaker_is_refused() -> None:
         Breaker(clock=clock)
 
 
-def test_objects_that_are_passed_in_are_used() -> None:
+@pytest.mark.parametrize("kind", [Signing, Encryption])
+def test_objects_that_are_passed_in_are_used(kind: Callable[[str], Signing | Encryption]) -> None:
     memory, breaker = MemoryTier(seconds=5), Breaker()
-    protection, clock = Signing(KEY + " " + KEY), lambda: 5.0
+    protection, clock = kind(KEY + " " + KEY), lambda: 5.0
     cache = UpstashRedisCache(
         CLIENT, memory=memory, breaker=breaker, protection=protection, clock=clock
     )
@@ -141,9 +145,11 @@ def test_policy_block_refuses_a_wrong_policy_without_its_value(policy: Any) -> N
     assert "private" not in str(raised.value)
 
 
-def test_policy_block_takes_the_fields_of_a_policy() -> None:
-    with UpstashRedisCache(CLIENT).policy(ttl=120, mode="refresh", tags=["a"]):
-        assert current().policy == CachePolicy(ttl=120, mode=Mode.REFRESH, tags=("a",))
+def test_policy_block_takes_a_policy_or_its_fields() -> None:
+    cache, policy = UpstashRedisCache(CLIENT), CachePolicy(ttl=120, mode=Mode.REFRESH, tags=("a",))
+    for block in (cache.policy(policy), cache.policy(ttl=120, mode="refresh", tags=["a"])):
+        with block:
+            assert current().policy == policy
 
 
 def test_policy_block_refuses_a_policy_together_with_fields() -> None:

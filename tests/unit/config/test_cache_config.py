@@ -56,6 +56,12 @@ def test_variable_sets_its_field(variable: str) -> None:
     assert getattr(CacheConfig.from_env({**LOCAL, variable: text}), field) == value
 
 
+def test_variables_of_the_process_are_read_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    for variable, text in LOCAL.items():
+        monkeypatch.setenv(variable, text)
+    assert CacheConfig.from_env() == CacheConfig.from_env(LOCAL)
+
+
 def test_every_field_has_a_variable() -> None:
     named = {field: variable for variable, (field, _, _) in VARIABLES.items()}
     assert named == {field: each.name for field, each in variables(CacheConfig).items()}
@@ -80,7 +86,9 @@ def test_ttl_fields_bound_each_ttl() -> None:
 def test_variables_become_options_of_the_cache() -> None:
     environ = {name: text for name, (_, text, _) in VARIABLES.items()}
     _, options = store_and_options(CacheConfig.from_env(environ))
-    assert options.pop("memory")
+    memory = options.pop("memory")
+    assert memory
+    assert memory._seconds == 5
     assert options == {
         name: VARIABLES[f"LLM_CACHE_{name.upper()}"][2] for name in CacheValues.__annotations__
     }
@@ -109,11 +117,29 @@ def test_wrong_variable_is_refused_by_name(variable: str, accepted: str, texts: 
         assert str(raised.value).startswith(f"{variable}={text!r} is not accepted: {accepted}")
 
 
-@pytest.mark.parametrize("variable", ["LLM_CACHE_SIGNING_KEY", "LLM_CACHE_ENCRYPTION_KEY"])
-def test_wrong_key_is_refused_by_name_without_its_value(variable: str) -> None:
+@pytest.mark.parametrize(
+    "variable", ["LLM_CACHE_SIGNING_KEY", "LLM_CACHE_ENCRYPTION_KEY", *LOCATION]
+)
+def test_wrong_secret_is_refused_by_name_without_its_value(variable: str) -> None:
     with pytest.raises(InvalidSettings, match=f"^{variable}='…' is not accepted") as raised:
-        CacheConfig.from_env({**LOCAL, variable: "secret-key"})
-    assert "secret-key" not in f"{raised.value!r} {raised.value.__cause__!r}"
+        CacheConfig.from_env({**LOCAL, variable: "a secret"})
+    assert "a secret" not in f"{raised.value!r} {raised.value.__cause__!r}"
+
+
+@pytest.mark.parametrize("kind", ["signing", "encryption"])
+@pytest.mark.parametrize("end", ["", "_parameter"])
+def test_key_or_its_parameter_turns_protection_on(kind: str, end: str) -> None:
+    fields: dict[str, Any] = {f"{kind}_key{end}": KEY}
+    config = CacheConfig(**fields)
+    assert (config.protects, config.encrypts) == (True, kind == "encryption")
+    found = (None, KEY) if end else (KEY, None)
+    assert config.protection_key == (f"LLM_CACHE_{kind.upper()}_KEY", *found)
+    assert not CacheConfig().protects
+
+
+def test_encryption_key_takes_precedence_over_a_signing_key() -> None:
+    config = CacheConfig(signing_key=KEY, encryption_key_parameter="/key")
+    assert config.protection_key == ("LLM_CACHE_ENCRYPTION_KEY", None, "/key")
 
 
 WRONG: dict[str, list[Any]] = {
@@ -149,6 +175,11 @@ def test_floor_above_the_ceiling_is_refused() -> None:
     assert CacheConfig(ttl_floor=10, ttl_ceiling=10).ttl_floor == 10
     with pytest.raises(InvalidSettings, match=r"^ttl_floor=20 .* at most ttl_ceiling=10$"):
         CacheConfig(ttl_floor=20, ttl_ceiling=10)
+
+
+def test_ignored_headers_are_lower_case() -> None:
+    headers: Any = ["X-Team"]
+    assert CacheConfig(ignored_headers=headers).ignored_headers == {"x-team"}
 
 
 def test_repr_shows_no_secret() -> None:

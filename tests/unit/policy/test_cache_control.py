@@ -16,6 +16,7 @@ from llm_cache._policy.ttl import MAX_SECONDS
         ("no-cache, no-store", Mode.BYPASS, None),
         ("max-age=5,max-age=9", Mode.USE, 5),
         ("max-age=99999999999999999999", Mode.USE, MAX_SECONDS),
+        ("max-age=1000000000", Mode.USE, MAX_SECONDS),
         ("max-age=315360000", Mode.USE, 315_360_000),
         ("max-age=0000000000000060", Mode.USE, 60),
         ("max-age=" + "0" * 5000, Mode.USE, 0),

@@ -106,7 +106,9 @@ def test_value_without_a_repr_is_refused_by_its_class(field: str, value: Any) ->
 def test_inner_policy_wins_field_by_field() -> None:
     outer = CachePolicy(ttl=60, max_age=5, mode="read_only")
     assert CachePolicy(ttl=9).within(outer) == CachePolicy(ttl=9, max_age=5, mode="read_only")
-    assert CachePolicy(mode="use").within(outer).effective_mode is Mode.USE
+    assert CachePolicy(mode="use", max_age=0).within(outer) == CachePolicy(
+        ttl=60, max_age=0, mode="use"
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,6 +168,11 @@ def test_mode_defines_whether_to_read_and_to_store(
 ) -> None:
     effective = CachePolicy(mode=mode).effective_mode
     assert (effective.reads, effective.stores) == (reads, stores)
+
+
+def test_repr_shows_no_tag_tenant_salt_or_key() -> None:
+    policy = CachePolicy(tags=["private"], tenant="private", salt="private", key="private")
+    assert "private" not in repr(policy)
 
 
 def test_policy_is_frozen_and_takes_keywords_only() -> None:
