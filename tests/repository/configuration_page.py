@@ -1,9 +1,12 @@
 """Writes the table of variables in docs/configuration.md: ``python -m`` this module."""
 
+import ast
+import inspect
 from collections.abc import Iterator
 from dataclasses import fields
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from llm_cache import CacheConfig, CacheMetrics
 
@@ -11,11 +14,22 @@ PAGE = Path(__file__).parents[2] / "docs" / "configuration.md"
 HEAD = "| variable | meaning | default |\n|---|---|---|\n"
 
 
+def meanings(config: Any) -> dict[str, str]:
+    """Return the text below each field in the source of a dataclass."""
+    (definition,) = ast.parse(inspect.getsource(config)).body
+    found = {}
+    for pair in pairwise(cast("ast.ClassDef", definition).body):
+        match pair:
+            case (ast.AnnAssign(target=ast.Name(name)), ast.Expr(ast.Constant(str(text)))):
+                found[name] = " ".join(text.split())
+    return found
+
+
 def rows(config: Any) -> Iterator[str]:
     for field in fields(config):
         if variable := field.metadata.get("variable"):
             default = f"{field.default:.10g}" if isinstance(field.default, int | float) else ""
-            yield f"| `{variable.name}` | {variable.meaning} | {default} |\n"
+            yield f"| `{variable.name}` | {meanings(config)[field.name]} | {default} |\n"
 
 
 def written() -> str:

@@ -55,107 +55,64 @@ class CacheConfig:
     Upstash's URL and token, and the keys to sign or encrypt entries with, are given as values or as
     the names of SSM SecureString parameters. The cache reads SSM on first use. A parameter takes
     precedence over a value, and encryption over signing. Raises ``InvalidSettings``, or
-    ``InvalidPolicy`` for ``ttl``.
+    ``InvalidPolicy`` for ``ttl``. The text below each field is its line in
+    ``docs/configuration.md``.
     """
 
-    url_parameter: str | None = variable(
-        "LLM_CACHE_URL_PARAMETER", "name of the SSM SecureString parameter with Upstash's REST URL"
-    )
-    token_parameter: str | None = variable(
-        "LLM_CACHE_TOKEN_PARAMETER",
-        "name of the SSM SecureString parameter with Upstash's REST token",
-    )
-    url: str | None = variable(
-        URL, "the URL itself; required without `LLM_CACHE_URL_PARAMETER`", secret=True
-    )
-    token: str | None = variable(
-        TOKEN, "the token itself; required without `LLM_CACHE_TOKEN_PARAMETER`", secret=True
-    )
-    namespace: str | None = variable(
-        NAMESPACE,
-        "prefix of the keys, such as the stack's name; required, or pass `from_env(namespace=…)`",
-        check=_namespace,
-    )
-    signing_key_parameter: str | None = variable(
-        f"{SIGNING_KEY}_PARAMETER",
-        "name of the SSM SecureString parameter with the keys to "
-        "[sign entries](security.md#sign-or-encrypt-entries)",
-    )
-    signing_key: str | None = variable(
-        SIGNING_KEY, "the signing keys themselves", check=_keys, secret=True
-    )
-    encryption_key_parameter: str | None = variable(
-        f"{ENCRYPTION_KEY}_PARAMETER",
-        "name of the SSM SecureString parameter with the keys to "
-        "[encrypt entries](security.md#sign-or-encrypt-entries); no signing key is then used",
-    )
-    encryption_key: str | None = variable(
-        ENCRYPTION_KEY, "the encryption keys themselves", check=_keys, secret=True
-    )
-    secrets_max_age: float = number(
-        "LLM_CACHE_SECRETS_MAX_AGE",
-        3600.0,
-        POSITIVE_SECONDS.check,
-        "seconds before the cache reads SSM again, in parallel with a request that still uses the "
-        "known secrets",
-    )
-    ttl: Ttl | None = number(  # noqa: RUF009  a field
-        "LLM_CACHE_TTL", None, _default_ttl, "default TTL in seconds; unset: 30 days"
-    )
-    ttl_floor: float = number(
-        "LLM_CACHE_TTL_FLOOR", 1.0, POSITIVE_SECONDS.check, "shortest TTL in seconds"
-    )
-    ttl_ceiling: float = number(
-        "LLM_CACHE_TTL_CEILING",
-        float(MAX_SECONDS),
-        POSITIVE_SECONDS.check,
-        "longest TTL in seconds; ten years by default",
-    )
-    ttl_jitter: float = number(
-        "LLM_CACHE_TTL_JITTER",
-        0.0,
-        SHARE.check,
-        "0.1 shortens each TTL by up to a tenth, at random, so that answers stored together do not "
-        "expire together",
-    )
-    timeout: float = number(
-        "LLM_CACHE_TIMEOUT", 1.0, POSITIVE_SECONDS.check, "seconds that one command may take"
-    )
-    lease: float = number(
-        "LLM_CACHE_LEASE",
-        30.0,
-        POSITIVE_SECONDS.check,
-        "seconds after which waiters give up on a leader; choose less than half of the function's "
-        "timeout, so that a waiter has time to take over (the template sets 50 of 120 for `ask`)",
-    )
-    memory: float | None = number(
-        "LLM_CACHE_MEMORY",
-        None,
-        POSITIVE_SECONDS.check,
-        "seconds that the [memory tier](single-flight.md#memory-tier) serves a hit; "
-        "unset: no memory tier",
-    )
-    max_bytes: int = number(
-        "LLM_CACHE_MAX_BYTES",
-        900_000,  # Upstash's smaller limit of a request is 1 MB; key and tags need 20 KB
-        BYTES.check,
-        "largest answer, in bytes of a request; a larger answer is not stored (Upstash refuses "
-        "requests above 1 or 10 MB, by plan)",
-    )
+    url_parameter: str | None = variable("LLM_CACHE_URL_PARAMETER")
+    """Name of the SSM SecureString parameter with Upstash's REST URL."""
+    token_parameter: str | None = variable("LLM_CACHE_TOKEN_PARAMETER")
+    """Name of the SSM SecureString parameter with Upstash's REST token."""
+    url: str | None = variable(URL, secret=True)
+    """The URL itself; required without `LLM_CACHE_URL_PARAMETER`."""
+    token: str | None = variable(TOKEN, secret=True)
+    """The token itself; required without `LLM_CACHE_TOKEN_PARAMETER`."""
+    namespace: str | None = variable(NAMESPACE, check=_namespace)
+    """Prefix of the keys, such as the stack's name; required, or pass `from_env(namespace=…)`."""
+    signing_key_parameter: str | None = variable(f"{SIGNING_KEY}_PARAMETER")
+    """Name of the SSM SecureString parameter with the keys to
+    [sign entries](security.md#sign-or-encrypt-entries)."""
+    signing_key: str | None = variable(SIGNING_KEY, check=_keys, secret=True)
+    """The signing keys themselves."""
+    encryption_key_parameter: str | None = variable(f"{ENCRYPTION_KEY}_PARAMETER")
+    """Name of the SSM SecureString parameter with the keys to
+    [encrypt entries](security.md#sign-or-encrypt-entries); no signing key is then used."""
+    encryption_key: str | None = variable(ENCRYPTION_KEY, check=_keys, secret=True)
+    """The encryption keys themselves."""
+    secrets_max_age: float = number("LLM_CACHE_SECRETS_MAX_AGE", 3600.0, POSITIVE_SECONDS.check)
+    """Seconds before the cache reads SSM again, in parallel with a request that still uses the
+    known secrets."""
+    ttl: Ttl | None = number("LLM_CACHE_TTL", None, _default_ttl)  # noqa: RUF009  a field
+    """Default TTL in seconds; unset: 30 days."""
+    ttl_floor: float = number("LLM_CACHE_TTL_FLOOR", 1.0, POSITIVE_SECONDS.check)
+    """Shortest TTL in seconds."""
+    ttl_ceiling: float = number("LLM_CACHE_TTL_CEILING", MAX_SECONDS, POSITIVE_SECONDS.check)
+    """Longest TTL in seconds; ten years by default."""
+    ttl_jitter: float = number("LLM_CACHE_TTL_JITTER", 0.0, SHARE.check)
+    """0.1 shortens each TTL by up to a tenth, at random, so that answers stored together do not
+    expire together."""
+    timeout: float = number("LLM_CACHE_TIMEOUT", 1.0, POSITIVE_SECONDS.check)
+    """Seconds that one command may take."""
+    lease: float = number("LLM_CACHE_LEASE", 30.0, POSITIVE_SECONDS.check)
+    """Seconds after which waiters give up on a leader. Choose less than half of the function's
+    timeout, so that a waiter has time to take over (the template sets 50 of 120 for `ask`)."""
+    memory: float | None = number("LLM_CACHE_MEMORY", None, POSITIVE_SECONDS.check)
+    """Seconds that the [memory tier](single-flight.md#memory-tier) serves a hit; unset:
+    no memory tier."""
+    max_bytes: int = number("LLM_CACHE_MAX_BYTES", 900_000, BYTES.check)  # key and tags: 20 KB
+    """Largest answer, in bytes of a request. A larger answer is not stored: Upstash refuses
+    requests above 1 or 10 MB, by plan."""
     ignored_headers: frozenset[str] = variable(
-        "LLM_CACHE_IGNORED_HEADERS",
-        "HTTP headers that stay out of the key because they do not change an answer, separated by "
-        "commas",
-        default=frozenset(),
-        parse=_header_list,
-        check=header_names,
+        "LLM_CACHE_IGNORED_HEADERS", default=frozenset(), parse=_header_list, check=header_names
     )
+    """HTTP headers that stay out of the key because they do not change an answer, separated by
+    commas."""
 
     @classmethod
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, namespace: str | None = None
     ) -> CacheConfig:
-        """Read the variables of ``environ``, by default the process's.
+        """Read the variables (``docs/configuration.md``) of ``environ``, by default the process's.
 
         ``namespace`` overrides ``LLM_CACHE_NAMESPACE``; one of the two is required. Raises
         ``InvalidSettings`` that names the variable.

@@ -15,9 +15,7 @@ WHOLE = Range("a whole number, 1 or more", least=1, whole=True)
 def seconds_of(environ: Mapping[str, str], name: str, default: float) -> float:
     """Return the seconds of a variable; raise ``InvalidSettings`` that names it."""
     text = environ.get(name, "").strip()
-    return (
-        float(Variable(name, "", as_number, seconds, secret=False).read(text)) if text else default
-    )
+    return float(Variable(name, as_number, seconds).read(text)) if text else default
 
 
 def text_of(environ: Mapping[str, str], name: str) -> str:
@@ -33,4 +31,4 @@ def whole_of(environ: Mapping[str, str], name: str, default: int | None = None) 
     text = environ.get(name, "").strip() or str(default or "")
     if not text:
         raise InvalidSettings(name, None, WHOLE.accepted)
-    return int(Variable(name, "", as_number, WHOLE.check, secret=False).read(text))
+    return int(Variable(name, as_number, WHOLE.check).read(text))

@@ -11,17 +11,16 @@ from llm_cache._errors import InvalidSettings, InvalidValue
 
 
 class Variable(NamedTuple):
-    """The environment variable of a field; ``meaning`` is its text in ``docs/configuration.md``.
+    """The environment variable of a field.
 
-    ``check`` takes the name of the variable or the field and a value; it returns the value or
-    raises ``InvalidValue``.
+    ``parse`` returns the value of a text. ``check`` takes the name of the variable or the field and
+    a value; it returns the value or raises ``InvalidValue``.
     """
 
     name: str
-    meaning: str
     parse: Callable[[str], Any]
     check: Callable[[str, Any], Any]
-    secret: bool
+    secret: bool = False
 
     def read(self, text: str) -> Any:
         """Return the value of a text; raise ``InvalidSettings`` that names the variable."""
@@ -34,7 +33,6 @@ class Variable(NamedTuple):
 
 def variable(
     name: str,
-    meaning: str,
     *,
     default: Any = None,
     parse: Callable[[str], Any] = str,
@@ -42,19 +40,13 @@ def variable(
     secret: bool = False,
 ) -> Any:
     """Return a dataclass field that an environment variable sets. No repr shows a ``secret``."""
-    metadata = {"variable": Variable(name, meaning, parse, check, secret)}
+    metadata = {"variable": Variable(name, parse, check, secret)}
     return field(default=default, repr=not secret, metadata=metadata)
 
 
-def number(name: str, default: float | None, check: Callable[[str, Any], Any], meaning: str) -> Any:
+def number(name: str, default: float | None, check: Callable[[str, Any], Any]) -> Any:
     """Return a dataclass field that an environment variable sets to a number."""
-    return variable(name, meaning, default=default, parse=as_number, check=check)
-
-
-def variables(config: Any) -> dict[str, Variable]:
-    """Return the variables of a dataclass, or of an instance, by field."""
-    found = {each.name: each.metadata.get("variable") for each in fields(config)}
-    return {name: each for name, each in found.items() if each}
+    return variable(name, default=default, parse=as_number, check=check)
 
 
 def read(config: Any, environ: Mapping[str, str], without: Collection[str] = ()) -> dict[str, Any]:
@@ -62,9 +54,12 @@ def read(config: Any, environ: Mapping[str, str], without: Collection[str] = ())
 
     Raises ``InvalidSettings`` that names the variable.
     """
-    wanted = {field: each for field, each in variables(config).items() if field not in without}
-    texts = {field: environ.get(each.name, "").strip() for field, each in wanted.items()}
-    return {field: wanted[field].read(text) for field, text in texts.items() if text}
+    values = {}
+    for each in fields(config):
+        found: Variable | None = each.metadata.get("variable")
+        if found and each.name not in without and (text := environ.get(found.name, "").strip()):
+            values[each.name] = found.read(text)
+    return values
 
 
 def environment(environ: Mapping[str, str] | None) -> Mapping[str, str]:

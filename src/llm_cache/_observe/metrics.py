@@ -44,18 +44,10 @@ class CacheMetrics:
     """
 
     metrics: Metrics
-    input_price: float = number(
-        "LLM_CACHE_INPUT_PRICE",
-        0.0,
-        PRICE.check,
-        "dollars per million tokens that the model reads, for the metric `DollarsSaved`",
-    )
-    output_price: float = number(
-        "LLM_CACHE_OUTPUT_PRICE",
-        0.0,
-        PRICE.check,
-        "dollars per million tokens that the model writes",
-    )
+    input_price: float = number("LLM_CACHE_INPUT_PRICE", 0.0, PRICE.check)
+    """Dollars per million tokens that the model reads, for the metric `DollarsSaved`."""
+    output_price: float = number("LLM_CACHE_OUTPUT_PRICE", 0.0, PRICE.check)
+    """Dollars per million tokens that the model writes."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> CacheMetrics:

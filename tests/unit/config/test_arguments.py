@@ -35,7 +35,7 @@ from llm_cache._reasons import UNCACHEABLE
 KEY = base64.b64encode(b"k" * 32).decode()
 CLIENT = Redis("https://x.upstash.io", "token")
 OPTIONS = (
-    "ttl=None, namespace=None, ttl_floor=1.0, ttl_ceiling=315360000.0, ttl_jitter=0.0, "
+    "ttl=None, namespace=None, ttl_floor=1.0, ttl_ceiling=315360000, ttl_jitter=0.0, "
     "timeout=1.0, max_bytes=900000, lease=30.0, memory=None, breaker=None, protection=None, "
     "clock=<built-in function time>)"
 )
