@@ -160,7 +160,7 @@ def test_wrong_value_is_refused_by_its_field(field: str) -> None:
         with pytest.raises(InvalidSettings) as raised:
             CacheConfig(**{field: value})
         assert (raised.value.name, raised.value.value) == (field, value)
-        assert len(raised.value.accepted) > 5
+        assert raised.value.accepted
 
 
 @pytest.mark.parametrize("ttl", ["60", True, math.nan, math.inf, -1, [60], 315_360_001])
