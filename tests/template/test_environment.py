@@ -8,7 +8,7 @@ from tests.template.loader import ROOT, environment, functions, load
 
 import object_name
 from identity import VARIABLE, Sharing
-from llm_cache import CacheMetrics, CacheConfig
+from llm_cache import CacheConfig, CacheMetrics
 
 TEMPLATE = load()
 PARAMETERS = TEMPLATE["Parameters"]

@@ -86,7 +86,7 @@ def test_wrong_argument_is_refused_with_its_name_and_value(
 ) -> None:
     for value in values:
         with pytest.raises(InvalidSettings) as raised:
-            make(**{name.split()[-1]: value})
+            make(**{name.rsplit(maxsplit=1)[-1]: value})
         assert (raised.value.name, raised.value.value) == (name, value)
         assert raised.value.accepted
 
