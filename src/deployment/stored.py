@@ -14,7 +14,7 @@ from typing import Any
 
 from deployment.failure import Failure
 from deployment.upstash import check_encrypted, ping
-from llm_cache._config.checks import rest_token, rest_url
+from llm_cache._config.value_checks import rest_token, rest_url
 from llm_cache._errors import InvalidSettings
 
 # The parameter of the template that names it, where its value may stand, and what it is.

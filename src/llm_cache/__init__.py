@@ -1,6 +1,6 @@
 """A cache for LangChain model calls on AWS Lambda, kept in Upstash Redis.
 
-Names are loaded when first used (PEP 562), so that who only clears never imports LangChain.
+Names are loaded when first used (PEP 562), so that clearing alone never imports LangChain.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from llm_cache._version import __version__
 
 if TYPE_CHECKING:
     from llm_cache._admin.namespace import CacheNamespace
-    from llm_cache._config.settings import Settings
+    from llm_cache._config.cache_config import CacheConfig
     from llm_cache._engine.memory_tier import MemoryTier
     from llm_cache._entries.protection import Encryption, Signing
     from llm_cache._errors import (
@@ -37,53 +37,40 @@ if TYPE_CHECKING:
     from llm_cache._langchain.uncacheable import uncacheable
     from llm_cache._observe.metrics import CacheMetrics
     from llm_cache._observe.tracing import traced
-    from llm_cache._policy.cache_policy import CachePolicy, Coalesce, Mode
+    from llm_cache._policy.cache_policy import CachePolicy
+    from llm_cache._policy.modes import Coalesce, Mode
     from llm_cache._protocol.clearing import Reclaimed
     from llm_cache._reasons import Reason
     from llm_cache._report import Circuit, Outcome, Report, Status
     from llm_cache._upstash.breaker import Breaker
 
-_HOMES = {
-    "Breaker": "_upstash.breaker",
-    "CacheMetrics": "_observe.metrics",
-    "CacheMiss": "_errors",
-    "CacheNamespace": "_admin.namespace",
-    "CachePolicy": "_policy.cache_policy",
-    "Circuit": "_report",
-    "CircuitOpen": "_errors",
-    "Coalesce": "_policy.cache_policy",
-    "Encryption": "_entries.protection",
-    "ForgedEntry": "_errors",
-    "InvalidPolicy": "_errors",
-    "InvalidSettings": "_errors",
-    "LlmCacheError": "_errors",
-    "MemoryTier": "_engine.memory_tier",
-    "Mode": "_policy.cache_policy",
-    "Outcome": "_report",
-    "Reclaimed": "_protocol.clearing",
-    "Reason": "_reasons",
-    "Report": "_report",
-    "ResponseCache": "_functions.response_cache",
-    "Settings": "_config.settings",
-    "Signing": "_entries.protection",
-    "Status": "_report",
-    "StoreError": "_errors",
-    "StoreGarbled": "_errors",
-    "StoreRefused": "_errors",
-    "StoreTimeout": "_errors",
-    "StoreUnavailable": "_errors",
-    "Uncacheable": "_errors",
-    "Uncached": "_functions.response_cache",
-    "UnreadableEntry": "_errors",
-    "UpstashRedisCache": "_langchain.cache",
-    "cached": "_langchain.streaming",
-    "or_stale": "_langchain.stale_fallback",
-    "traced": "_observe.tracing",
-    "uncacheable": "_langchain.uncacheable",
+_NAMES = {
+    "_admin.namespace": "CacheNamespace",
+    "_config.cache_config": "CacheConfig",
+    "_engine.memory_tier": "MemoryTier",
+    "_entries.protection": "Encryption Signing",
+    "_errors": "CacheMiss CircuitOpen ForgedEntry InvalidPolicy InvalidSettings LlmCacheError "
+    "StoreError StoreGarbled StoreRefused StoreTimeout StoreUnavailable Uncacheable "
+    "UnreadableEntry",
+    "_functions.response_cache": "ResponseCache Uncached",
+    "_langchain.cache": "UpstashRedisCache",
+    "_langchain.stale_fallback": "or_stale",
+    "_langchain.streaming": "cached",
+    "_langchain.uncacheable": "uncacheable",
+    "_observe.metrics": "CacheMetrics",
+    "_observe.tracing": "traced",
+    "_policy.cache_policy": "CachePolicy",
+    "_policy.modes": "Coalesce Mode",
+    "_protocol.clearing": "Reclaimed",
+    "_reasons": "Reason",
+    "_report": "Circuit Outcome Report Status",
+    "_upstash.breaker": "Breaker",
 }
+_HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 __all__ = [
     "Breaker",
+    "CacheConfig",
     "CacheMetrics",
     "CacheMiss",
     "CacheNamespace",
@@ -103,7 +90,6 @@ __all__ = [
     "Reclaimed",
     "Report",
     "ResponseCache",
-    "Settings",
     "Signing",
     "Status",
     "StoreError",

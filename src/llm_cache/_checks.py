@@ -1,30 +1,40 @@
-"""Checks of arguments. Each is made once, by the constructor of the object that keeps the value."""
+"""Checks of arguments. The constructor that keeps a value checks it, once."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
 from types import UnionType
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 from llm_cache._errors import InvalidSettings
 
 T = TypeVar("T")
-N = TypeVar("N", int, float)
+ABOVE_0 = math.ulp(0.0)  # the smallest float above 0
+BELOW_1 = math.nextafter(1.0, 0.0)  # the largest float below 1
 
 
-def number(name: str, value: N, accepted: str, fits: Callable[[Any], bool]) -> N:
-    """Return ``value`` if it is a number that ``fits``; raise ``InvalidSettings`` otherwise.
+class Range(NamedTuple):
+    """The numbers from ``least`` to ``most``, both included; errors quote ``accepted``."""
 
-    A bool is no number, and NaN fits no comparison.
-    """
-    if isinstance(value, bool) or not isinstance(value, int | float) or not fits(value):
-        raise InvalidSettings(name, value, accepted)
-    return value
+    accepted: str
+    least: float = 0
+    most: float = math.inf
+    whole: bool = False
+
+    def __contains__(self, value: object) -> bool:
+        """Whether a value is a number in the range. A bool is no number; NaN is in no range."""
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            return False
+        return self.least <= value <= self.most and (isinstance(value, int) or not self.whole)
+
+    def check(self, name: str, value: T) -> T:
+        """Return ``value`` if it is in the range; raise ``InvalidSettings`` otherwise."""
+        if value not in self:
+            raise InvalidSettings(name, value, self.accepted)
+        return value
 
 
-def above_zero(name: str, value: N) -> N:
-    """Return ``value`` if it is a number above 0; raise ``InvalidSettings`` otherwise."""
-    return number(name, value, "more than 0", lambda given: given > 0)
+above_zero = Range("more than 0", least=ABOVE_0).check
 
 
 def instance(
@@ -32,7 +42,7 @@ def instance(
 ) -> T:
     """Return ``value`` if it is of ``kinds``; raise ``InvalidSettings`` otherwise.
 
-    Of a ``secret`` the error holds the class instead of the value.
+    For a ``secret``, the error shows the value's class.
     """
     if not isinstance(value, kinds):
         raise InvalidSettings(name, type(value).__qualname__ if secret else value, accepted)

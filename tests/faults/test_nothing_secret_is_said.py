@@ -22,11 +22,11 @@ from upstash_redis import Redis
 
 from llm_cache import (
     Breaker,
+    CacheConfig,
     CacheNamespace,
     CachePolicy,
     InvalidPolicy,
     MemoryTier,
-    Settings,
     Status,
     UpstashRedisCache,
 )
@@ -205,7 +205,7 @@ def test_nothing_is_said_while_ssm_is_read(
     botocore.setLevel(logging.NOTSET)
     ssm(url=with_user(endpoint.url), token=TOKEN)
     with witness() as heard:
-        settings = Settings.from_env(NAMES)
+        settings = CacheConfig.from_env(NAMES)
         heard.said.append(repr(settings))
         heard.hear(lambda: fetch(settings, Signing))
         use(heard, UpstashRedisCache.from_env(NAMES))
@@ -260,7 +260,7 @@ def test_the_command_line_says_nothing_secret(
     capfd: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", token)
-    heard.said.append(repr(Settings.from_env()))
+    heard.said.append(repr(CacheConfig.from_env()))
     for options in ([], ["--reclaim", "1"], ["--dry-run"], ["--tag", "x" * 1001]):
         main(["clear", *options])
     main(["reclaim"])

@@ -116,11 +116,11 @@ def test_built_ask_never_imports_numpy(host: Artifacts, bedrock: str) -> None:
 
 
 READ = """
-from llm_cache import Settings
+from llm_cache import CacheConfig
 from llm_cache._upstash.credentials import fetch
 from llm_cache._entries.protection import Signing
 names = {f"LLM_CACHE_{name}_PARAMETER": name for name in ("URL", "TOKEN")}
-found = fetch(Settings.from_env(names, namespace="it"), Signing)
+found = fetch(CacheConfig.from_env(names, namespace="it"), Signing)
 print(found.url, sorted({"boto3", "botocore", "aws_lambda_powertools"} & set(sys.modules)))
 """
 

@@ -12,6 +12,7 @@ import llm_cache
 
 NAMES = [
     "Breaker",
+    "CacheConfig",
     "CacheMetrics",
     "CacheMiss",
     "CacheNamespace",
@@ -31,7 +32,6 @@ NAMES = [
     "Reclaimed",
     "Report",
     "ResponseCache",
-    "Settings",
     "Signing",
     "Status",
     "StoreError",

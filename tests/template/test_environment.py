@@ -8,7 +8,7 @@ from tests.template.loader import ROOT, environment, functions, load
 
 import object_name
 from identity import VARIABLE, Sharing
-from llm_cache import CacheMetrics, Settings
+from llm_cache import CacheConfig, CacheMetrics
 
 TEMPLATE = load()
 PARAMETERS = TEMPLATE["Parameters"]
@@ -31,7 +31,7 @@ def test_library_reads_each_cache_variable(function: str) -> None:
     names = set(environment(FUNCTIONS[function]))
     environ = RecordingEnvironment(dict.fromkeys(names, "10"), LLM_CACHE_NAMESPACE="stack")
     environ.read = set()
-    Settings.from_env(environ)
+    CacheConfig.from_env(environ)
     CacheMetrics.from_env(environ)
     assert {name for name in names if name.startswith("LLM_CACHE_")} <= environ.read
     assert "LLM_CACHE_TTL_FLOR" not in environ.read
@@ -73,7 +73,7 @@ def test_library_accepts_the_lowest_ttls_and_the_defaults_are_in_order() -> None
     ttls = {"TTL_FLOOR": floor, "TTL": ttl, "TTL_CEILING": ceiling}.items()
     environ = {"LLM_CACHE_URL_PARAMETER": "/url", "LLM_CACHE_TOKEN_PARAMETER": "/token"}
     environ |= {f"LLM_CACHE_{name}": str(it["MinValue"]) for name, it in ttls}
-    assert Settings.from_env(environ, namespace="stack")
+    assert CacheConfig.from_env(environ, namespace="stack")
 
 
 def test_answers_are_shared_as_the_code_knows_and_not_by_default() -> None:

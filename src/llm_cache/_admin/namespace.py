@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from llm_cache._checks import instance
-from llm_cache._config.checks import protection_or_none
-from llm_cache._config.settings import Settings
+from llm_cache._config.cache_config import CacheConfig
+from llm_cache._config.value_checks import protection_or_none
 from llm_cache._entries.keys import Keyspace, random_token
 from llm_cache._protocol import clearing
 from llm_cache._protocol.clearing import RETRY_PAUSE, Reclaimed
@@ -50,11 +50,9 @@ class CacheNamespace:
 
         Raises ``InvalidSettings`` where neither names one.
         """
-        settings = Settings.from_env(environ, namespace=namespace)
-        store = UpstashStore(
-            lambda: fetch(settings, lambda keyring: keyring), max_age=settings.max_age
-        )
-        return cls(store, settings.namespace)
+        config = CacheConfig.from_env(environ, namespace=namespace)
+        store = UpstashStore(lambda: fetch(config, lambda keyring: keyring), max_age=config.max_age)
+        return cls(store, config.keyspace.prefix)
 
     @property
     def name(self) -> str:

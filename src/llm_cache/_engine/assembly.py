@@ -1,57 +1,27 @@
-"""What the operator decides of a cache, as its arguments and as the environment."""
+"""Builds the store and the options of a cache from its configuration."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, TypedDict
+from typing import cast
 
-from llm_cache._config.settings import Settings
+from llm_cache._config.cache_config import CacheConfig
 from llm_cache._engine.memory_tier import MemoryTier
-from llm_cache._policy.ttl import Ttl
-from llm_cache._upstash.breaker import Breaker
+from llm_cache._engine.options import CacheOptions, CacheValues
 from llm_cache._upstash.credentials import fetch
 from llm_cache._upstash.store import UpstashStore
 
-if TYPE_CHECKING:
-    from llm_cache._entries.protection import Protection
 
+def store_and_options(config: CacheConfig) -> tuple[UpstashStore, CacheOptions]:
+    """Return the store and the options of the cache that ``config`` describes.
 
-class Bounds(TypedDict, total=False):
-    """What the operator decides of a cache; ``core.Cache`` says what each is."""
-
-    ttl: Ttl | None
-    namespace: str | None
-    ttl_floor: float
-    ttl_ceiling: float
-    ttl_jitter: float
-    timeout: float
-    max_bytes: int
-    lease: float
-    memory: MemoryTier | None
-    breaker: Breaker | None
-    protection: Protection | None
-    clock: Callable[[], float]
-
-
-def configured(settings: Settings) -> tuple[UpstashStore, Bounds]:
-    """Return what the settings describe: where the database is, and what the operator decides.
-
-    Connects, and reads SSM, on first use and not before.
+    The store connects, and reads SSM, on first use.
     """
-    protected = None
-    if settings.protects:
+    protection = None
+    if config.protects:
         from llm_cache._entries.protection import protecting
 
-        protected = protecting(encrypts=settings.encrypts)
-    store = UpstashStore(lambda: fetch(settings, protected), max_age=settings.max_age)
-    return store, Bounds(
-        ttl=settings.ttl.default,
-        namespace=settings.namespace,
-        ttl_floor=settings.ttl.floor,
-        ttl_ceiling=settings.ttl.ceiling,
-        ttl_jitter=settings.ttl.jitter,
-        timeout=settings.timeout,
-        max_bytes=settings.max_bytes,
-        lease=settings.lease,
-        memory=MemoryTier(seconds=settings.memory) if settings.memory else None,
-    )
+        protection = protecting(encrypts=config.encrypts)
+    store = UpstashStore(lambda: fetch(config, protection), max_age=config.max_age)
+    values = {name: getattr(config, name) for name in CacheValues.__annotations__}
+    memory = MemoryTier(seconds=config.memory) if config.memory else None
+    return store, cast("CacheOptions", {**values, "memory": memory})

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar
 from llm_cache._engine.scope import Scope
 from llm_cache._entries.keys import KEY_VERSION, Keyspace, digest
 from llm_cache._errors import CacheMiss, CircuitOpen, LlmCacheError
-from llm_cache._policy.cache_policy import CachePolicy, Mode
+from llm_cache._policy.cache_policy import CachePolicy
+from llm_cache._policy.modes import Mode
 from llm_cache._protocol.lookup import Hit
 from llm_cache._protocol.request import Codec, Identity, Request
 from llm_cache._reasons import Reason

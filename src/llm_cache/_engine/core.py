@@ -11,26 +11,22 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from llm_cache._checks import function, instance
-from llm_cache._config.checks import protection_or_none
-from llm_cache._config.settings import (
-    DEFAULT_LEASE,
-    DEFAULT_MAX_BYTES,
-    DEFAULT_TIMEOUT,
-    positive_bytes,
-)
+from llm_cache._config.cache_config import CacheConfig
+from llm_cache._config.value_checks import protection_or_none
 from llm_cache._engine import scope
 from llm_cache._engine.answer_kind import AnswerKind
 from llm_cache._engine.call import Call, KeyParts
 from llm_cache._engine.execution import Execution
 from llm_cache._engine.leadership import Leadership
 from llm_cache._engine.memory_tier import MemoryTier
+from llm_cache._engine.options import CacheValues, FullSignature
 from llm_cache._engine.reading import Reading
 from llm_cache._engine.scope import LambdaContext
 from llm_cache._engine.tiers import Tiers
 from llm_cache._engine.writing import Writing
-from llm_cache._entries.keys import Keyspace, random_token
-from llm_cache._policy.cache_policy import CachePolicy, PolicyFields, chosen
-from llm_cache._policy.ttl import DEFAULT_TTL, MAX_SECONDS, Ttl, TtlBounds, positive
+from llm_cache._entries.keys import random_token
+from llm_cache._policy.cache_policy import CachePolicy
+from llm_cache._policy.policy_arguments import PolicyArguments, as_policy
 from llm_cache._protocol import clearing
 from llm_cache._protocol.drivers import always, arun, may_block, run
 from llm_cache._protocol.effects import Operation
@@ -47,71 +43,66 @@ A = TypeVar("A")
 
 
 class Cache(Generic[A]):
-    """Answers of one kind in Upstash Redis, within the operator's bounds.
+    """Answers of one kind in Upstash Redis.
 
-    - ``redis_``: an ``upstash_redis.Redis``; it is left as it is and serves the asynchronous
-      methods too
-    - ``ttl``: how long answers live unless an invocation says otherwise; None: 30 days. Every entry
-      expires.
-    - ``namespace``: what the keys begin with, so that a clear touches nothing else. None: the whole
-      database, as the replaced class has it.
-    - ``ttl_floor``, ``ttl_ceiling``: seconds; what an invocation asks for is clamped between them
+    - ``redis_``: an ``upstash_redis.Redis``. The cache does not change it, and uses its URL and
+      token for the asynchronous methods too.
+    - ``ttl``: how long answers live where no policy sets a TTL: seconds, a ``timedelta`` or a
+      callable; None: 30 days. Every entry expires.
+    - ``namespace``: prefix of the keys; a clear deletes only these. None: the whole database, as in
+      the replaced class.
+    - ``ttl_floor``, ``ttl_ceiling``: seconds; the shortest and the longest TTL
     - ``ttl_jitter``: the share, less than 1, by which a TTL may be shortened at random, so that
-      answers born together do not die together
-    - ``timeout``: the seconds one command may take
-    - ``max_bytes``: the bytes an answer may take in the request that stores it; a larger one is not
-      stored. Upstash refuses requests above 1 MB, or 10 MB, by plan.
-    - ``lease``: the seconds after which nobody waits any longer for who computes an answer (see
-      ``CachePolicy.coalesce``); for one that has died, 10 at most
-    - ``memory``: a first tier in the process, off by default
-    - ``breaker``: when an Upstash that fails is left alone; None: after 5 failures in a row, for 30
-      seconds. Clearing and deleting ask all the same.
-    - ``protection``: ``Signing(keys)`` or ``Encryption(keys)`` of the entries; off by default
-    - ``clock``: the time, in Unix seconds
+      answers stored together do not expire together
+    - ``timeout``: seconds that one command may take
+    - ``max_bytes``: the largest answer, in bytes of the request that stores it; a larger answer is
+      not stored. Upstash refuses requests above 1 MB or 10 MB, by plan.
+    - ``lease``: seconds after which waiters give up on a leader (see ``CachePolicy.coalesce``). A
+      dead leader is replaced after 10 seconds at most.
+    - ``memory``: a ``MemoryTier`` in the process; None: off
+    - ``breaker``: when the cache stops sending commands to a failing Upstash; None: after 5
+      failures in a row, for 30 seconds. Clearing and deleting send theirs all the same.
+    - ``protection``: ``Signing(keys)`` or ``Encryption(keys)`` of the entries; None: off
+    - ``clock``: returns the time in Unix seconds
 
-    Constructing raises ``InvalidSettings`` or ``InvalidPolicy``, clearing and deleting raise
+    The constructor raises ``InvalidSettings`` or ``InvalidPolicy``; clearing and deleting raise
     ``StoreError``.
     """
+
+    __signature__ = FullSignature()
 
     def __init__(
         self,
         redis_: object,
         kind: AnswerKind[A],
         *,
-        ttl: Ttl | None = None,
-        namespace: str | None = None,
-        ttl_floor: float = 1.0,
-        ttl_ceiling: float = float(MAX_SECONDS),
-        ttl_jitter: float = 0.0,
-        timeout: float = DEFAULT_TIMEOUT,
-        max_bytes: int = DEFAULT_MAX_BYTES,
-        lease: float = DEFAULT_LEASE,
         memory: MemoryTier | None = None,
         breaker: Breaker | None = None,
         protection: Protection | None = None,
         clock: Callable[[], float] = time.time,
+        **values: Unpack[CacheValues],
     ) -> None:
-        self._keys = Keyspace(namespace)
+        config = CacheConfig(**values)
+        self._keys = config.keyspace
         self._clock = function("clock", clock, "the time in Unix seconds")
         self._kind = kind
-        timeout = positive("timeout", timeout)
         instance("breaker", breaker, Breaker | None, "a Breaker, or None")
         accepted = "a MemoryTier, as in MemoryTier(seconds=5), or None"
         self._tiers = Tiers(instance("memory", memory, MemoryTier | None, accepted))
         self._execution = Execution(
             store=redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_),
-            breaker=breaker or Breaker(slow=max(timeout / 2, 0.5)),
-            timeout=timeout,
+            breaker=breaker or Breaker(slow=max(config.timeout / 2, 0.5)),
+            timeout=config.timeout,
             own_protection=protection_or_none(protection),
         )
-        self._leadership = Leadership(self._execution, positive("lease", lease))
+        self._leadership = Leadership(self._execution, config.lease)
         self._reading = Reading(kind, self._tiers, self._leadership)
         self._writing = Writing(
             kind=kind,
             tiers=self._tiers,
             leadership=self._leadership,
-            ttl=TtlBounds(DEFAULT_TTL if ttl is None else ttl, ttl_floor, ttl_ceiling, ttl_jitter),
-            max_bytes=positive_bytes("max_bytes", max_bytes),
+            ttl=config.ttl_bounds,
+            max_bytes=config.max_bytes,
         )
         self._used = False
         self._number = next(_numbers)
@@ -127,7 +118,7 @@ class Cache(Generic[A]):
         policy: CachePolicy | None = None,
         *,
         context: LambdaContext | None = None,
-        **fields: Unpack[PolicyFields],
+        **fields: Unpack[PolicyArguments],
     ) -> AbstractContextManager[Report]:
         """Use a policy for every call inside a ``with`` block; the block's value is its report.
 
@@ -135,7 +126,7 @@ class Cache(Generic[A]):
         fields of the inner policy win. With Lambda's ``context`` no wait for the cache outlasts the
         invocation. No command. Raises ``InvalidPolicy``.
         """
-        return scope.entered(chosen(policy, fields), context, lambda: self.circuit, self._unused)
+        return scope.entered(as_policy(policy, fields), context, lambda: self.circuit, self._unused)
 
     def clear(
         self,

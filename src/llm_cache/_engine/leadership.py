@@ -13,7 +13,7 @@ from llm_cache._engine.execution import RESERVE, Execution
 from llm_cache._engine.heartbeat import Heartbeat
 from llm_cache._engine.scope import Scope
 from llm_cache._entries.keys import random_token
-from llm_cache._policy.cache_policy import Coalesce
+from llm_cache._policy.modes import Coalesce
 from llm_cache._protocol import leases
 from llm_cache._protocol.drivers import run
 from llm_cache._protocol.effects import Operation

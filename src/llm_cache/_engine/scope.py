@@ -14,7 +14,8 @@ from contextvars import ContextVar
 from typing import NamedTuple, Protocol
 
 from llm_cache._errors import InvalidPolicy
-from llm_cache._policy.cache_policy import NOTHING_ASKED, CachePolicy, Mode
+from llm_cache._policy.cache_policy import DEFAULT_POLICY, CachePolicy
+from llm_cache._policy.modes import Mode
 from llm_cache._report import Circuit, Report
 
 
@@ -41,7 +42,7 @@ _scope: ContextVar[Scope | None] = ContextVar("llm_cache_scope", default=None)
 
 def current() -> Scope:
     """Return the innermost scope; outside a policy block, an empty one."""
-    return _scope.get() or Scope(NOTHING_ASKED, Report(), None, [])
+    return _scope.get() or Scope(DEFAULT_POLICY, Report(), None, [])
 
 
 def time_left() -> float | None:

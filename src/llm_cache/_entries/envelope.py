@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple, TypeGuard
 
+from llm_cache._checks import Range
 from llm_cache._entries.dictionary import DICTIONARY
 from llm_cache._entries.json_bounds import parsed
 from llm_cache._entries.keys import MAX_EPOCHS
@@ -37,7 +38,9 @@ MAX_VALUES = 120_000  # of JSON, at 116 bytes each at most; and of a short entry
 FEW_VALUES = 1_000  # more than it has characters: so a small entry costs little to decode
 FINGERPRINT = 1_024  # characters: all epochs, the time, and the signature or the nonce
 ASKED = 16  # hexadecimal digits: enough to tell by mistake, and none is told on purpose
-LATEST = 10**11  # Unix seconds, in the year 5138
+LATEST = 10**11  # Unix seconds, in the year 5138; JSON carries integers that no float holds
+TIME = Range("Unix seconds", most=LATEST)
+TTL = Range("whole seconds", most=LATEST, whole=True)
 
 
 class Entry(NamedTuple):
@@ -121,7 +124,7 @@ def decode(text: object) -> Entry:
         isinstance(codec, str)
         and (asked is None or isinstance(asked, str))
         and (isinstance(answer, list) and answer)
-        and (_is_time(created) and _is_time(ttl) and isinstance(ttl, int))
+        and (created in TIME and ttl in TTL)
         and _are_epochs(epochs)
     ):
         return Entry(epochs, created, ttl, tuple(answer), codec, asked)
@@ -229,8 +232,3 @@ def _are_epochs(epochs: Any) -> TypeGuard[dict[str, str]]:
     tags = [tag for tag in epochs if tag]
     known = len(epochs) <= MAX_EPOCHS and all(re.fullmatch("[0-9a-f]{32}", tag) for tag in tags)
     return known and all(isinstance(epoch, str) for epoch in epochs.values())
-
-
-def _is_time(seconds: Any) -> TypeGuard[float]:
-    """Whether an age can be told of it: JSON carries integers that no float holds."""
-    return isinstance(seconds, int | float) and 0 <= seconds <= LATEST

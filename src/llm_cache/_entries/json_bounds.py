@@ -13,9 +13,12 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TypeGuard
 
+from llm_cache._checks import Range
+
 MAX_GENERATIONS = 200  # of an answer
 MAX_PARTS = 10_000  # of an answer: lists and objects that the validators copy, and their items
 MAX_COUNT = 10**9  # tokens of one call
+COUNT = Range("a number of tokens", most=MAX_COUNT, whole=True)
 
 _CALLS = ("tool_calls", "invalid_tool_calls", "tool_call_chunks")
 _COUNTS = ("input_tokens", "output_tokens", "total_tokens")
@@ -23,7 +26,7 @@ _COUNTS = ("input_tokens", "output_tokens", "total_tokens")
 
 def is_count(value: object) -> TypeGuard[int]:
     """Whether a value can be a number of tokens."""
-    return type(value) is int and 0 <= value <= MAX_COUNT
+    return value in COUNT
 
 
 def parsed(text: str) -> Any:

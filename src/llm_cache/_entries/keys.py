@@ -83,7 +83,7 @@ class Keyspace:
 
     def __post_init__(self) -> None:
         if self.namespace is not None and not is_namespace(self.namespace):
-            accepted = f"None, or 1 to {MAX_NAMESPACE} printable characters"
+            accepted = f"1 to {MAX_NAMESPACE} printable characters"
             raise InvalidSettings("namespace", self.namespace, accepted)
 
     @property

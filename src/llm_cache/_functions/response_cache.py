@@ -10,14 +10,16 @@ from inspect import iscoroutinefunction
 from typing import Any, ClassVar, NamedTuple, Unpack, cast, overload
 
 from llm_cache._checks import function, instance
-from llm_cache._config.settings import Settings
-from llm_cache._engine.assembly import Bounds, configured
+from llm_cache._config.cache_config import CacheConfig
+from llm_cache._engine.assembly import store_and_options
 from llm_cache._engine.call import Call
 from llm_cache._engine.core import Cache
+from llm_cache._engine.options import CacheOptions
 from llm_cache._entries.envelope import Entry
 from llm_cache._entries.json_bounds import is_count, parsed
 from llm_cache._errors import UnreadableEntry
-from llm_cache._policy.cache_policy import CachePolicy, Mode
+from llm_cache._policy.cache_policy import CachePolicy
+from llm_cache._policy.modes import Mode
 from llm_cache._protocol.drivers import always, arun, may_block, run
 from llm_cache._protocol.effects import Command, Pause
 from llm_cache._reasons import Reason
@@ -49,19 +51,19 @@ Answered = Generator[Command[Any] | Pause | Ask, Any, Response]
 
 
 class ResponseCache(Cache[Response]):
-    """Keep what a function returns: a ``dict`` of JSON, for a request that is JSON too.
+    """Store what a function returns: a ``dict`` of JSON, for a request that is JSON too.
 
-    A hit needs no LangChain, no client of the model and no prompt, and so costs a cold start none
-    of their imports. Policies, tags, tenants and clears are those of ``UpstashRedisCache`` over the
-    same namespace: one clear clears both. ``Cache`` has the other arguments.
+    A hit imports neither LangChain nor the model's client, which shortens a cold start. Policies,
+    tags and tenants work as in ``UpstashRedisCache``; with the same namespace, one clear clears
+    both caches. ``Cache`` documents the other arguments.
 
-    - ``version``: enters the key; what changes an answer beside the request, such as the model's id
-      and settings, and the version of the code
-    - ``validate``: called with each response that is read or to be stored; if it raises or returns
-      False, the entry is a miss and is deleted, or the response is not stored
+    - ``version``: text that enters the key. Put into it what changes an answer, such as the model's
+      id and settings and the version of your code.
+    - ``validate``: called with each response read or about to be stored. If it raises or returns
+      False, a read response is a miss and its entry is deleted; a new response is not stored.
 
-    The ``usage`` of a response, where it has ``input_tokens`` and ``output_tokens`` as LangChain's
-    ``usage_metadata`` has, is what a hit saves.
+    A hit saves the tokens in the ``usage`` of the response, which has ``input_tokens`` and
+    ``output_tokens`` as LangChain's ``usage_metadata`` does.
     """
 
     def __init__(
@@ -70,10 +72,10 @@ class ResponseCache(Cache[Response]):
         *,
         version: str,
         validate: Validate | None = None,
-        **bounds: Unpack[Bounds],
+        **options: Unpack[CacheOptions],
     ) -> None:
         checked = None if validate is None else function("validate", validate, "whether to accept")
-        super().__init__(redis_, Responses(checked), **bounds)
+        super().__init__(redis_, Responses(checked), **options)
         self._version = instance("version", version, str, "text")
 
     @classmethod
@@ -85,9 +87,9 @@ class ResponseCache(Cache[Response]):
         environ: Mapping[str, str] | None = None,
         namespace: str | None = None,
     ) -> ResponseCache:
-        """Build what the environment describes, as ``UpstashRedisCache.from_env`` does."""
-        store, bounds = configured(Settings.from_env(environ, namespace=namespace))
-        return cls(store, version=version, validate=validate, **bounds)
+        """Build a cache from environment variables, as ``UpstashRedisCache.from_env`` does."""
+        store, options = store_and_options(CacheConfig.from_env(environ, namespace=namespace))
+        return cls(store, version=version, validate=validate, **options)
 
     def lookup(self, request: object) -> Response | None:
         """Return the stored response, or None. One command."""

@@ -10,11 +10,12 @@ from langchain_core.caches import BaseCache
 from langchain_core.outputs import Generation
 
 from llm_cache._checks import instance
-from llm_cache._config.checks import header_names
-from llm_cache._config.settings import Settings
-from llm_cache._engine.assembly import Bounds, configured
+from llm_cache._config.cache_config import CacheConfig
+from llm_cache._config.value_checks import header_names
+from llm_cache._engine.assembly import store_and_options
 from llm_cache._engine.call import Call
 from llm_cache._engine.core import Cache
+from llm_cache._engine.options import CacheOptions
 from llm_cache._errors import InvalidSettings
 from llm_cache._langchain.codec import Generations
 from llm_cache._langchain.conversation_key import conversation_hash
@@ -31,23 +32,23 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
     """Keep LangChain's model answers in Upstash Redis.
 
     A drop-in for ``langchain_community.cache.UpstashRedisCache(redis_, *, ttl=None)`` that also
-    keeps chat answers. A hit costs one command in one request, a miss one, a store one. ``Cache``
-    has the other arguments.
+    stores chat answers. A hit, a miss and a store cost one command each. ``Cache`` documents the
+    other arguments.
 
-    - ``canonical_keys``: what cannot change an answer stays out of its key (see ``canonical``);
-      off: the prompt and the settings enter as LangChain writes them
-    - ``mark_hits``: a chat answer from the cache says that it is one (see ``hits.marked``); off:
-      it comes back exactly as it was stored. None: as ``canonical_keys``, for without those a mark,
-      with its age, enters the key of the turn after it, and no conversation replayed would hit.
-    - ``do_not_store``: the kinds of answers that are not worth keeping, all by default
+    - ``canonical_keys``: True: only what can change an answer enters its key; False: the prompt and
+      the model's settings enter as LangChain writes them
+    - ``mark_hits``: True: a chat answer from the cache carries hit metadata; False: it equals the
+      stored answer. None: as ``canonical_keys``, because without canonical keys the metadata would
+      change the keys of the following turns, and a replayed conversation would miss.
+    - ``do_not_store``: reasons not to store an answer, all by default
     - ``ignored_headers``: names of HTTP headers that do not change an answer and stay out of its
-      key, beside those of credentials, tracing and transport (see ``headers``)
+      key, in addition to the headers of credentials, tracing and transport
 
-    A policy block that ends before any call has used the cache is logged as a warning, once: the
-    model may lack the cache.
+    The first policy block that ends without a call to the cache logs a warning: the model may lack
+    the cache.
 
-    ``lookup`` and ``update`` never raise, but for the ``CacheMiss`` that ``only_if_cached`` asks
-    for: a cache that fails is a miss.
+    ``lookup`` and ``update`` raise only ``CacheMiss``, for the mode ``only_if_cached``. A cache
+    failure is a miss.
     """
 
     def __init__(
@@ -58,16 +59,16 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         mark_hits: bool | None = None,
         do_not_store: Collection[Reason | str] = UNCACHEABLE,
         ignored_headers: Collection[str] = (),
-        **bounds: Unpack[Bounds],
+        **options: Unpack[CacheOptions],
     ) -> None:
         instance("canonical_keys", canonical_keys, bool, "True or False")
         instance("mark_hits", mark_hits, bool | None, "True, False or None")
         marks = canonical_keys if mark_hits is None else mark_hits
-        super().__init__(redis_, Generations(_reasons(do_not_store), marks), **bounds)
+        super().__init__(redis_, Generations(_reasons(do_not_store), marks), **options)
         self._canonical_keys = canonical_keys
         self._ignored_headers = header_names("ignored_headers", ignored_headers)
         self._redis = None if isinstance(redis_, UpstashStore) else redis_
-        self._ttl = bounds.get("ttl")
+        self._ttl = options.get("ttl")
 
     @property
     def redis(self) -> Any:
@@ -86,14 +87,14 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, namespace: str | None = None
     ) -> UpstashRedisCache:
-        """Build the cache that the environment describes (see ``Settings.from_env``).
+        """Build a cache from environment variables (see ``docs/configuration.md``).
 
-        Connects, and reads SSM, on first use and not before. Raises ``InvalidSettings``, also where
-        neither ``namespace`` nor ``LLM_CACHE_NAMESPACE`` names the namespace.
+        It connects, and reads SSM, on first use. ``namespace`` overrides ``LLM_CACHE_NAMESPACE``;
+        one of the two is required. Raises ``InvalidSettings``.
         """
-        settings = Settings.from_env(environ, namespace=namespace)
-        store, bounds = configured(settings)
-        return cls(store, ignored_headers=settings.ignored_headers, **bounds)
+        config = CacheConfig.from_env(environ, namespace=namespace)
+        store, options = store_and_options(config)
+        return cls(store, ignored_headers=config.ignored_headers, **options)
 
     def lookup(self, prompt: str, llm_string: str) -> list[Generation] | None:
         """Return the stored answer, or None. One command."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from llm_cache._config.settings import environment, price
+from llm_cache._checks import Range
+from llm_cache._config.variables import environment, number, read
 from llm_cache._observe.tracing import annotate
 from llm_cache._reasons import Reason
 from llm_cache._report import Circuit
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from llm_cache._report import Report
 
 NAMESPACE = "LlmCache"
+PRICE = Range("dollars for a million tokens, 0 or more", most=sys.float_info.max)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +44,10 @@ class CacheMetrics:
     """
 
     metrics: Metrics
-    input_price: float = 0.0
-    output_price: float = 0.0
+    input_price: float = number("LLM_CACHE_INPUT_PRICE", 0.0, PRICE.check)
+    """Dollars per million tokens that the model reads, for the metric `DollarsSaved`."""
+    output_price: float = number("LLM_CACHE_OUTPUT_PRICE", 0.0, PRICE.check)
+    """Dollars per million tokens that the model writes."""
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> CacheMetrics:
@@ -55,8 +60,7 @@ class CacheMetrics:
 
         environ = environment(environ)
         metrics = Metrics(namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE)
-        read, written = "LLM_CACHE_INPUT_PRICE", "LLM_CACHE_OUTPUT_PRICE"
-        return cls(metrics, price(environ, read), price(environ, written))
+        return cls(metrics, **read(cls, environ))
 
     def write(self, report: Report) -> None:
         """Add one report, and write the line: where nothing else does, at the end of a block."""

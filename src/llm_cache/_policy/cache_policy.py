@@ -1,4 +1,4 @@
-"""What one invocation wants of the cache."""
+"""What one invocation may ask of the cache."""
 
 from __future__ import annotations
 
@@ -6,65 +6,15 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any
 
 from llm_cache._entries.keys import MAX_TAGS, MAX_TEXT, Keyspace
 from llm_cache._errors import InvalidPolicy, InvalidSettings
-from llm_cache._policy.cache_control import delta_seconds, directives
+from llm_cache._policy.cache_control import ages, directives
+from llm_cache._policy.modes import Coalesce, Mode
 from llm_cache._policy.ttl import MAX_SECONDS, Seconds, Ttl, in_seconds, seconds
 
-
-class Mode(StrEnum):
-    """How an invocation uses the cache."""
-
-    USE = "use"
-    """Read, and store what had to be computed."""
-    REFRESH = "refresh"
-    """Compute anew, and overwrite."""
-    READ_ONLY = "read_only"
-    """Read, and leave nothing behind."""
-    BYPASS = "bypass"
-    """Neither read nor store."""
-    ONLY_IF_CACHED = "only_if_cached"
-    """Read, and raise ``CacheMiss`` rather than have the model asked."""
-
-    @property
-    def reads(self) -> bool:
-        """Whether a stored answer may be returned."""
-        return self in (Mode.USE, Mode.READ_ONLY, Mode.ONLY_IF_CACHED)
-
-    @property
-    def stores(self) -> bool:
-        """Whether a computed answer may be kept."""
-        return self in (Mode.USE, Mode.REFRESH)
-
-    def __and__(self, other: Mode) -> Mode:
-        """Return the mode that does what both do; whoever wants no model call, gets none."""
-        if Mode.ONLY_IF_CACHED in (self, other):
-            return Mode.ONLY_IF_CACHED
-        return _MODES[self.reads and other.reads, self.stores and other.stores]
-
-
-_MODES = {
-    (True, True): Mode.USE,
-    (False, True): Mode.REFRESH,
-    (True, False): Mode.READ_ONLY,
-    (False, False): Mode.BYPASS,
-}
-
-
-class Coalesce(StrEnum):
-    """Among whom equal questions asked at once cost one call of the model."""
-
-    OFF = "off"
-    """Nobody: each asks for itself."""
-    PROCESS = "process"
-    """The threads and tasks of this process."""
-    FLEET = "fleet"
-    """Every process that uses the database."""
-
-
-NOT_THE_CALLERS = ("key", "tenant", "namespace")
+SERVER_ONLY = ("key", "tenant", "namespace")  # fields that no event may set
 
 
 def _text(field: str, value: object) -> None:
@@ -94,32 +44,32 @@ def _tags(value: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(value))
 
 
-def _withheld() -> Any:
-    """Return a field that no representation shows, for it may name a person."""
+def _private() -> Any:
+    """Return a field that no repr shows, because it may name a person."""
     return field(default=None, repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy:
-    """What one invocation wants; a field left at None is left to the policy around it.
+    """What one invocation asks of the cache. A field left at None is the outer policy's.
 
     - ``ttl``: how long the answer may be kept: seconds, a ``timedelta``, or a callable
-      ``(answer, now) -> seconds | None``. 0 or None from the callable: it is not stored. Clamped
-      between the operator's floor and ceiling.
-    - ``max_age``: the oldest stored answer accepted, in seconds (RFC 9111, section 5.2.1.1).
-    - ``min_fresh``: the least time an answer must have left, in seconds (section 5.2.1.3).
-    - ``max_stale``: how long ago, in seconds, an answer may have expired (section 5.2.1.2); it is
-      there as long as ``stale_if_error`` had it kept.
-    - ``stale_if_error``: seconds to keep an answer beyond its TTL, and to serve it within them when
-      the model fails, by ``or_stale`` (RFC 5861, section 4).
+      ``(answer, now) -> seconds | None``. 0, or None from the callable: the answer is not stored.
+      The operator's floor and ceiling clamp it.
+    - ``max_age``: the oldest stored answer to accept, in seconds (RFC 9111, section 5.2.1.1).
+    - ``min_fresh``: seconds that an answer must have left to live (section 5.2.1.3).
+    - ``max_stale``: seconds by which an accepted answer may have expired (section 5.2.1.2). Redis
+      holds such an answer only as long as ``stale_if_error`` kept it.
+    - ``stale_if_error``: seconds to keep an answer beyond its TTL. ``or_stale`` serves it within
+      them when the model fails (RFC 5861, section 4).
     - ``mode``: a ``Mode`` or its value.
-    - ``coalesce``: among whom equal questions asked at once cost one call of the model: a
-      ``Coalesce`` or its value. The others wait for its answer, each within its own time.
+    - ``coalesce``: a ``Coalesce`` or its value: which callers share one model call for equal
+      requests. Each waits at most as long as its own time allows.
     - ``tags``: at most 8 names to clear the answer by, with ``cache.clear(tag=…)``.
-    - ``tenant``, ``salt``: text that partitions the answers: those of one are never another's.
-    - ``namespace``: another than the cache's own.
-    - ``key``: text that names the question, in place of the prompt and the model's settings: every
-      call in the block is then that question. Tenant, salt and namespace partition it as ever.
+    - ``tenant``, ``salt``: text that partitions the answers: no partition sees another's.
+    - ``namespace``: a namespace other than the cache's own.
+    - ``key``: text that identifies the request instead of the prompt and the model's settings, for
+      every call in the block. Tenant, salt and namespace still partition it.
 
     Raises ``InvalidPolicy`` that names the field, the value and what is accepted.
     """
@@ -131,11 +81,11 @@ class CachePolicy:
     stale_if_error: Seconds | None = None
     mode: Mode | str | None = None
     coalesce: Coalesce | str | None = None
-    tags: Sequence[str] | None = _withheld()
-    tenant: str | None = _withheld()
-    salt: str | None = _withheld()
+    tags: Sequence[str] | None = _private()
+    tenant: str | None = _private()
+    salt: str | None = _private()
     namespace: str | None = None
-    key: str | None = _withheld()
+    key: str | None = _private()
 
     def __post_init__(self) -> None:
         for name in ("tenant", "salt", "key"):
@@ -149,49 +99,49 @@ class CachePolicy:
         for name in ("max_age", "min_fresh", "max_stale", "stale_if_error"):
             if getattr(self, name) is not None:
                 seconds(name, getattr(self, name))
-        for name, kind in (("mode", Mode), ("coalesce", Coalesce)):
-            _one_of(name, kind, getattr(self, name))
+        _one_of("mode", Mode, self.mode)
+        _one_of("coalesce", Coalesce, self.coalesce)
 
     def within(self, outer: CachePolicy) -> CachePolicy:
-        """Return this policy with its open fields filled from ``outer``."""
-        if outer is NOTHING_ASKED:
+        """Return this policy with its unset fields filled from ``outer``."""
+        if outer is DEFAULT_POLICY:
             return self
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
-        return replace(outer, **{name: value for name, value in given.items() if value is not None})
+        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        return replace(outer, **{name: each for name, each in values.items() if each is not None})
 
     def __and__(self, other: CachePolicy) -> CachePolicy:
-        """Return what satisfies both; a field that cannot be joined is this policy's if set."""
+        """Return a policy that satisfies both; where both set another field, this policy's wins."""
         modes = self.effective_mode, other.effective_mode
-        reads = all(mode.reads for mode in modes)
         mode = modes[0] & modes[1]
-        least = _joined(max, "min_fresh", self, other)
+        # neither a model call nor a stored answer will do: no answer is fresh enough
+        unservable = mode.reads and not all(each.reads for each in modes)
+        fresh = _stricter(max, self.min_fresh, other.min_fresh)
         return replace(
             self.within(other),
-            max_age=_joined(min, "max_age", self, other),
-            # neither a model call nor a stored answer will do: nothing is fresh enough
-            min_fresh=float(MAX_SECONDS) if mode.reads and not reads else least,
-            max_stale=_joined(min, "max_stale", self, other),
+            max_age=_stricter(min, self.max_age, other.max_age),
+            min_fresh=float(MAX_SECONDS) if unservable else fresh,
+            max_stale=_stricter(min, self.max_stale, other.max_stale),
             mode=mode,
             tags=(*(self.tags or ()), *(other.tags or ())) or None,
         )
 
     @property
     def effective_mode(self) -> Mode:
-        """The mode, ``USE`` when none was chosen."""
+        """The mode; ``USE`` where none is set."""
         return Mode.USE if self.mode is None else Mode(self.mode)
 
     @property
     def effective_coalesce(self) -> Coalesce:
-        """Among whom to coalesce: nobody waits for an answer that will not be stored, or read."""
-        forbidden = not callable(self.ttl) and self.ttl is not None and in_seconds(self.ttl) <= 0
-        if self.coalesce is None or self.effective_mode is not Mode.USE or forbidden:
+        """Which callers share a model call: none if its answer will not be stored or read."""
+        unstored = not callable(self.ttl) and self.ttl is not None and in_seconds(self.ttl) <= 0
+        if self.coalesce is None or self.effective_mode is not Mode.USE or unstored:
             return Coalesce.OFF
         return Coalesce(self.coalesce)
 
     def accepts(self, age: float, remaining: float) -> bool:
-        """Whether an answer is young enough and has enough time left, both in seconds.
+        """Whether an answer may be served; ``age``, and the time it has left to live, are seconds.
 
-        One that has expired has less than none left; ``max_stale`` lets it pass.
+        ``remaining`` is below 0 once the answer has expired.
         """
         if self.max_age is not None and age > in_seconds(self.max_age):
             return False
@@ -202,24 +152,24 @@ class CachePolicy:
 
     @property
     def kept_beyond(self) -> int:
-        """Whole seconds that an answer is kept beyond its TTL."""
+        """Whole seconds to keep an answer beyond its TTL."""
         return math.ceil(in_seconds(self.stale_if_error or 0))
 
     def tolerates_on_error(self, remaining: float) -> bool:
-        """Whether an answer that has expired may be served when the model fails."""
+        """Whether an expired answer may be served when the model fails."""
         return self.stale_if_error is not None and -remaining <= in_seconds(self.stale_if_error)
 
     @classmethod
     def from_event(cls, fields_of_event: object) -> CachePolicy:
         """Read a policy from a field of a Lambda event: ``{"ttl": 60, "mode": "refresh"}``.
 
-        Strict: an unknown field or an ill-typed value raises ``InvalidPolicy`` that names it. A
-        field that is null counts as left out. ``key``, ``tenant`` and ``namespace`` are not a
-        caller's to choose: join them with ``CachePolicy(tenant=…)``.
+        Raises ``InvalidPolicy`` that names an unknown field or a wrong value. A field that is null
+        counts as unset. An event cannot set ``key``, ``tenant`` and ``namespace``: add them with
+        ``& CachePolicy(tenant=…)``.
         """
         if not isinstance(fields_of_event, Mapping):
             raise InvalidPolicy("cache", fields_of_event, "an object", withheld=True)
-        known = [field.name for field in fields(cls) if field.name not in NOT_THE_CALLERS]
+        known = [field.name for field in fields(cls) if field.name not in SERVER_ONLY]
         for name, value in fields_of_event.items():
             if name not in known:
                 accepted = "one of the fields " + ", ".join(known)
@@ -228,62 +178,28 @@ class CachePolicy:
 
     @classmethod
     def from_cache_control(cls, header: str) -> CachePolicy:
-        """Read what a reader accepts from a request's ``Cache-Control`` (RFC 9111, section 5.2.1).
+        """Read a policy from a request's ``Cache-Control`` header (RFC 9111, section 5.2.1).
 
-        ``max-age``, ``min-fresh``, ``max-stale`` and ``stale-if-error`` (RFC 5861) are the fields
-        of those names, ``max-stale`` without a number meaning any time. ``no-cache`` has the answer
-        computed anew and stored, ``no-store`` leaves nothing behind, both together bypass the
-        cache; ``only-if-cached`` has the model left alone, and with ``no-cache`` accepts nothing.
-        Unknown directives are ignored, as section 5.2.3 asks; a number that is none raises
-        ``InvalidPolicy``.
+        - ``max-age``, ``min-fresh``, ``max-stale``, ``stale-if-error`` (RFC 5861) set the fields of
+          these names; ``max-stale`` without a number means any time
+        - ``no-cache``: compute the answer anew and store it; ``no-store``: store nothing; both:
+          bypass the cache
+        - ``only-if-cached``: do not call the model; with ``no-cache`` no answer is accepted
+
+        Unknown directives are ignored (section 5.2.3). Raises ``InvalidPolicy`` for a wrong number.
         """
-        told = directives(header)
-        if told.get("max-stale") == "":
-            told["max-stale"] = str(MAX_SECONDS)
-        ages = {
-            name.replace("-", "_"): delta_seconds(name, told[name])
-            for name in ("max-age", "min-fresh", "max-stale", "stale-if-error")
-            if name in told
-        }
-        mode = _MODES["no-cache" not in told, "no-store" not in told]
-        policy = cls(mode=mode, **ages)  # type: ignore[arg-type]
-        return policy & cls(mode="only_if_cached") if "only-if-cached" in told else policy
+        found = directives(header)
+        mode = Mode.of(reads="no-cache" not in found, stores="no-store" not in found)
+        policy = cls(mode=mode, **ages(found))  # type: ignore[arg-type]
+        return policy & cls(mode=Mode.ONLY_IF_CACHED) if "only-if-cached" in found else policy
 
 
-NOTHING_ASKED = CachePolicy()
-"""What holds outside any block."""
+DEFAULT_POLICY = CachePolicy()
+"""The policy outside any block."""
 
 
-class PolicyFields(TypedDict, total=False):
-    """The fields of a ``CachePolicy`` as keyword arguments."""
-
-    ttl: Ttl | None
-    max_age: Seconds | None
-    min_fresh: Seconds | None
-    max_stale: Seconds | None
-    stale_if_error: Seconds | None
-    mode: Mode | str | None
-    coalesce: Coalesce | str | None
-    tags: Sequence[str] | None
-    tenant: str | None
-    salt: str | None
-    namespace: str | None
-    key: str | None
-
-
-def chosen(policy: CachePolicy | None, fields: PolicyFields) -> CachePolicy:
-    """Return ``policy``, or the policy of ``fields``; raise ``InvalidPolicy`` for both."""
-    if policy is None:
-        return CachePolicy(**fields)
-    if fields or not isinstance(policy, CachePolicy):
-        accepted = "a CachePolicy, or its fields by keyword, as in policy(ttl=120), not both"
-        raise InvalidPolicy("policy", policy, accepted, withheld=True)
-    return policy
-
-
-def _joined(
-    which: Callable[[list[float]], float], field: str, one: CachePolicy, other: CachePolicy
+def _stricter(
+    which: Callable[[list[float]], float], one: Seconds | None, other: Seconds | None
 ) -> float | None:
-    given = [getattr(policy, field) for policy in (one, other)]
-    known = [in_seconds(value) for value in given if value is not None]
+    known = [in_seconds(value) for value in (one, other) if value is not None]
     return which(known) if known else None

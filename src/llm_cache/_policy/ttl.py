@@ -1,4 +1,4 @@
-"""How long answers live: what counts as seconds, and how far the operator lets a wish go."""
+"""How long answers live: what counts as seconds, and the operator's bounds of a TTL."""
 
 from __future__ import annotations
 
@@ -9,89 +9,70 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from llm_cache._checks import number
-from llm_cache._errors import InvalidPolicy, InvalidSettings
+from llm_cache._checks import ABOVE_0, BELOW_1, Range
+from llm_cache._errors import InvalidPolicy
 
-MAX_SECONDS = 10 * 365 * 86_400  # ten years: beyond it Redis may refuse an expiry
+MAX_SECONDS = 10 * 365 * 86_400  # ten years; Redis may refuse a later expiry
 DEFAULT_TTL = 30 * 86_400.0
+SECONDS = Range(f"0 to {MAX_SECONDS} seconds as a number, or a timedelta", most=MAX_SECONDS)
+POSITIVE_SECONDS = Range(
+    f"more than 0 seconds, at most {MAX_SECONDS}", least=ABOVE_0, most=MAX_SECONDS
+)
+SHARE = Range("a share: 0 or more and less than 1", most=BELOW_1)
 
 Seconds = float | timedelta
 Ttl = Seconds | Callable[[Any, float], Seconds | None]
-"""Seconds, a ``timedelta``, or ``(answer, now) -> seconds | None``; None: it is not stored."""
+"""Seconds, a ``timedelta``, or ``(answer, now) -> seconds | None``; None: do not store it."""
 
 
 def in_seconds(value: Seconds) -> float:
-    """Return what is known to be a time as seconds."""
+    """Return a valid time as seconds."""
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-def seconds(field: str, value: object) -> float:
-    """Return ``value`` as seconds; raise ``InvalidPolicy`` naming ``field`` otherwise."""
-    number = value.total_seconds() if isinstance(value, timedelta) else value
-    if isinstance(number, bool) or not isinstance(number, int | float):
-        raise InvalidPolicy(field, value, "seconds as a number, or a timedelta")
-    if not 0 <= number <= MAX_SECONDS:
-        raise InvalidPolicy(field, value, f"0 to {MAX_SECONDS} seconds")
+def seconds(field: str, value: Any) -> float:
+    """Return ``value`` as seconds; raise ``InvalidPolicy`` that names ``field``."""
+    number = in_seconds(value)
+    if number not in SECONDS:
+        raise InvalidPolicy(field, value, SECONDS.accepted)
     return float(number)
-
-
-def positive(name: str, value: float) -> float:
-    """Return ``value`` if it is a time above 0 seconds; raise ``InvalidSettings`` otherwise."""
-    accepted = f"more than 0 seconds, at most {MAX_SECONDS}"
-    return number(name, value, accepted, lambda given: 0 < given <= MAX_SECONDS)
-
-
-def share(name: str, value: float) -> float:
-    """Return ``value`` if it is a share of less than all; raise ``InvalidSettings`` otherwise."""
-    accepted = "a share: 0 or more and less than 1"
-    return number(name, value, accepted, lambda given: 0 <= given < 1)
 
 
 @dataclass(frozen=True, slots=True)
 class TtlBounds:
-    """How long answers live, by the operator: ``default``, ``floor``, ``ceiling``, in seconds.
+    """The operator's default TTL, and the shortest and longest TTL of an answer, in seconds.
 
-    ``jitter`` is the share, 0 or more and less than 1, by which a TTL may be shortened at random,
-    so that answers born together do not die together; ``random`` returns 0 or more, less than 1.
+    ``jitter`` is the share of each TTL that may be cut at random, so that answers stored together
+    do not expire together. ``random`` returns 0 or more and less than 1. ``CacheConfig`` checks the
+    values.
     """
 
-    default: Ttl = DEFAULT_TTL
-    floor: float = 1.0
-    ceiling: float = float(MAX_SECONDS)
+    default: Ttl
+    floor: float
+    ceiling: float
     jitter: float = 0.0
-    # the kernel's: those restored from one snapshot would all draw alike from Python's own
+    # the kernel's generator: Python's own repeats its numbers in each copy of a Lambda snapshot
     random: Callable[[], float] = field(
         default=random.SystemRandom().random, repr=False, compare=False
     )
 
-    def __post_init__(self) -> None:
-        if positive("ttl_floor", self.floor) > positive("ttl_ceiling", self.ceiling):
-            accepted = f"at most ttl_ceiling={self.ceiling}"
-            raise InvalidSettings("ttl_floor", self.floor, accepted)
-        if not callable(self.default):
-            seconds("ttl", self.default)
-        share("ttl_jitter", self.jitter)
-
     def resolve(self, wanted: Ttl | None, answer: object, now: float) -> int | None:
-        """Return the whole seconds to keep ``answer``, or None when it is not to be stored.
+        """Return the whole seconds to keep ``answer``; None: do not store it.
 
-        Shortened at random by at most ``jitter``, though not below the floor. Fractions round up,
-        since Redis' ``EX`` takes whole seconds. What a callable raises passes through; ``update``
-        then leaves the answer unstored.
+        ``wanted`` is the policy's TTL, None the default. The result is clamped between floor and
+        ceiling, shortened by the jitter, though not below the floor, and rounded up, because Redis'
+        ``EX`` takes whole seconds. Raises what a callable TTL raises.
         """
         ttl = self.default if wanted is None else wanted
-        given = ttl(answer, now) if callable(ttl) else ttl
-        if given is None:
+        chosen = ttl(answer, now) if callable(ttl) else ttl
+        if chosen is None or (asked := in_seconds(chosen)) <= 0:
             return None
-        asked = in_seconds(given)
-        if asked <= 0:
-            return None
-        most = min(max(asked, self.floor), self.ceiling)
-        return math.ceil(max(self.floor, most * (1 - self.jitter * self.random())))
+        longest = min(max(asked, self.floor), self.ceiling)
+        return math.ceil(max(self.floor, longest * (1 - self.jitter * self.random())))
 
     def kept(self, ttl: int, beyond: int) -> int:
-        """Return the whole seconds to keep an answer in all, ``beyond`` its TTL too.
+        """Return the whole seconds to keep an answer: its TTL, and ``beyond`` to serve it stale.
 
-        The ceiling holds for the whole: an error later is no reason to keep more than that.
+        The ceiling limits the sum.
         """
-        return max(ttl, min(ttl + beyond, math.ceil(self.ceiling)))
+        return min(ttl + beyond, math.ceil(self.ceiling))

@@ -10,7 +10,7 @@ from typing import Generic, NamedTuple, TypeVar
 
 from llm_cache._entries.keys import FIRST
 from llm_cache._errors import StoreError, UnreadableEntry
-from llm_cache._policy.cache_policy import Coalesce
+from llm_cache._policy.modes import Coalesce
 from llm_cache._protocol import leases
 from llm_cache._protocol.effects import Operation, Pause
 from llm_cache._protocol.in_flight import Cleanup, InFlightCall, InFlightCalls, Leader, NotShared

@@ -16,8 +16,8 @@ from concurrent.futures import Future
 from dataclasses import InitVar, dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from llm_cache._config.checks import rest_token, rest_url
-from llm_cache._config.settings import TOKEN, URL, Settings
+from llm_cache._config.cache_config import TOKEN, URL, CacheConfig
+from llm_cache._config.value_checks import rest_token, rest_url
 from llm_cache._errors import InvalidSettings, LlmCacheError, StoreTimeout, StoreUnavailable
 from llm_cache._protocol.daemon_thread import in_daemon_thread
 from llm_cache._protocol.drivers import apause, pause
@@ -57,7 +57,7 @@ class Credentials:
         object.__setattr__(self, "token", rest_token(names[1], self.token))
 
 
-def fetch(settings: Settings, protection: Callable[[Keyring], Any] | None) -> Credentials:
+def fetch(settings: CacheConfig, protection: Callable[[Keyring], Any] | None) -> Credentials:
     """Return the credentials that ``settings`` point at, and the ``protection`` of their keys.
 
     At most one call of SSM's ``GetParameters``; what the settings hold themselves needs none.

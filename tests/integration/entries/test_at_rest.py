@@ -21,12 +21,12 @@ from tests.wait_log import logged_waits
 from upstash_redis import Redis
 
 from llm_cache import (
+    CacheConfig,
     CacheNamespace,
     CachePolicy,
     Encryption,
     InvalidSettings,
     MemoryTier,
-    Settings,
     Signing,
     UpstashRedisCache,
 )
@@ -496,7 +496,7 @@ def test_a_wrong_key_in_ssm_is_told_by_name_and_not_shown(
 def test_a_wrong_key_in_the_environment_is_refused_at_once(
     upstash: UpstashEndpoint, variable: str
 ) -> None:
-    kinds: list[Any] = [UpstashRedisCache, CacheNamespace, Settings]
+    kinds: list[Any] = [UpstashRedisCache, CacheNamespace, CacheConfig]
     for kind in kinds:
         with pytest.raises(InvalidSettings, match=f"^{variable}='…' is not accepted") as raised:
             kind.from_env(plainly(upstash, **{variable: "short-but-secret"}))

@@ -10,7 +10,7 @@ from tests.integration.properties.policies import Setup
 
 from llm_cache import CachePolicy
 from llm_cache._entries.keys import Keyspace, tag_hash
-from llm_cache._policy.cache_policy import Coalesce, Mode
+from llm_cache._policy.modes import Coalesce, Mode
 from llm_cache._policy.ttl import DEFAULT_TTL, in_seconds
 
 Identity = tuple[str, str, str, str]

@@ -9,7 +9,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration, Generation
 
 from llm_cache import CachePolicy
-from llm_cache._policy.cache_policy import Mode
+from llm_cache._policy.modes import Mode
 from llm_cache._policy.ttl import MAX_SECONDS, Ttl
 
 TAGS = ("red", "blue")

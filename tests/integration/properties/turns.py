@@ -13,7 +13,7 @@ from tests.integration.properties.wire import DRIFT, Stored, Time
 
 from llm_cache._engine import lookup_state
 from llm_cache._entries.keys import FIRST
-from llm_cache._policy.cache_policy import Coalesce
+from llm_cache._policy.modes import Coalesce
 from llm_cache._protocol.in_flight import NotShared
 
 

@@ -23,7 +23,7 @@ from tests.integration.properties.turns import Turns
 from tests.integration.properties.wire import DRIFT, Database, Wire
 
 from llm_cache import CachePolicy
-from llm_cache._policy.cache_policy import Mode
+from llm_cache._policy.modes import Mode
 from llm_cache._protocol.leases import HELD, RELEASE, TAKE, TAKEN
 from llm_cache._protocol.store import STORE
 

@@ -12,7 +12,7 @@ from tests.faults.proxy import proxying
 from tests.faults.wire import hanging_up
 from upstash_redis import Redis
 
-from llm_cache import CachePolicy, Settings, Signing, StoreUnavailable, UpstashRedisCache
+from llm_cache import CacheConfig, CachePolicy, Signing, StoreUnavailable, UpstashRedisCache
 from llm_cache._admin.cli import main
 from llm_cache._protocol import clearing
 from llm_cache._upstash import credentials
@@ -86,7 +86,7 @@ def test_parameters_put_later_are_found_by_the_next_call(
 
 
 def test_an_empty_parameter_is_no_credential() -> None:
-    settings = Settings(namespace="n", url="https://x.upstash.io", token="")
+    settings = CacheConfig(namespace="n", url="https://x.upstash.io", token="")
     with pytest.raises(StoreUnavailable, match="no URL or no token"):
         fetch(settings, Signing)
 

@@ -10,7 +10,7 @@ from botocore.client import BaseClient
 from moto import mock_aws
 from tests.faults import servers
 
-from llm_cache import Settings, Signing, StoreRefused
+from llm_cache import CacheConfig, Signing, StoreRefused
 from llm_cache._upstash.credentials import Credentials, fetch
 from llm_cache._upstash.store import UpstashStore
 
@@ -29,7 +29,7 @@ def test_silent_ssm_holds_a_caller_for_ten_seconds_at_most(monkeypatch: pytest.M
         for name, value in (("/url", "https://x.upstash.io"), ("/token", "token")):
             boto3.client("ssm").put_parameter(Name=name, Value=value, Type="SecureString")
         monkeypatch.setattr(BaseClient, "_make_api_call", noted)
-        fetch(Settings(namespace="n", url_parameter="/url", token_parameter="/token"), Signing)
+        fetch(CacheConfig(namespace="n", url_parameter="/url", token_parameter="/token"), Signing)
     (config,) = configured
     tries = config.retries["total_max_attempts"]
     assert tries * (config.connect_timeout + config.read_timeout) <= LONGEST

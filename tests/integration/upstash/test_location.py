@@ -11,11 +11,11 @@ from moto import mock_aws
 from upstash_redis import Redis
 
 from llm_cache import (
+    CacheConfig,
     CacheNamespace,
     InvalidSettings,
     Reason,
     ResponseCache,
-    Settings,
     StoreError,
     UpstashRedisCache,
 )
@@ -60,7 +60,7 @@ SOURCES: dict[str, Callable[[str, str], object]] = {
     "client": lambda url, token: UpstashRedisCache(Redis(url, token)),
     "client of responses": lambda url, token: ResponseCache(Redis(url, token), version="1"),
     "environment": lambda url, token: UpstashRedisCache.from_env(environment(url, token)),
-    "settings": lambda url, token: Settings.from_env(environment(url, token)),
+    "settings": lambda url, token: CacheConfig.from_env(environment(url, token)),
     "namespace": lambda url, token: CacheNamespace.from_env(environment(url, token)),
     "credentials": Credentials,
 }

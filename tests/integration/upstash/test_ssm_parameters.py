@@ -12,7 +12,7 @@ from tests.faults.witness import witness
 from tests.integration.upstash import ssm as server
 from tests.integration.upstash.ssm import Ssm, is_signed
 
-from llm_cache import Settings, Signing, StoreUnavailable
+from llm_cache import CacheConfig, Signing, StoreUnavailable
 from llm_cache._errors import StoreTimeout
 from llm_cache._upstash import ssm_parameters
 from llm_cache._upstash.blocking import fetch as send
@@ -173,10 +173,10 @@ def test_on_lambda_the_secrets_come_without_boto3(ssm: Ssm, environment: propert
     ssm.values["/cache/protection"] = "A" * 43 + "="
     script = """
 import sys
-from llm_cache import Settings
+from llm_cache import CacheConfig
 from llm_cache._upstash.credentials import fetch
 from llm_cache._entries.protection import Signing
-settings = Settings(namespace="n", url_parameter="/cache/url", token_parameter="/cache/token",
+settings = CacheConfig(namespace="n", url_parameter="/cache/url", token_parameter="/cache/token",
     signing_key_parameter="/cache/protection")
 found = fetch(settings, Signing)
 print(found.url, found.token, type(found.protection).__name__)
@@ -192,6 +192,8 @@ print({"boto3", "botocore", "aws_lambda_powertools", "httpx"} & set(sys.modules)
 def test_elsewhere_boto3_reads_them_as_before(ssm: Ssm, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**ssm.on_lambda, "AWS_LAMBDA_FUNCTION_NAME": ""}.items():
         monkeypatch.setenv(name, value)
-    settings = Settings(namespace="n", url_parameter="/cache/url", token_parameter="/cache/token")
+    settings = CacheConfig(
+        namespace="n", url_parameter="/cache/url", token_parameter="/cache/token"
+    )
     assert fetch(settings, Signing).token == "mark-token"
     assert sorted(ssm.asked[0]["Names"]) == sorted(NAMES)

@@ -1,7 +1,10 @@
-"""A wrong argument is refused where it is given, by its name, and shows no secret."""
+"""A wrong argument is refused by its name, and the error shows no secret."""
 
 import base64
+import inspect
 import math
+import pydoc
+from collections.abc import Callable
 from dataclasses import fields
 from datetime import timedelta
 from functools import partial
@@ -12,8 +15,10 @@ from upstash_redis import Redis
 
 from llm_cache import (
     Breaker,
+    CacheConfig,
     CacheNamespace,
     CachePolicy,
+    Encryption,
     InvalidPolicy,
     InvalidSettings,
     MemoryTier,
@@ -22,48 +27,72 @@ from llm_cache import (
     Signing,
     UpstashRedisCache,
 )
+from llm_cache._engine.options import CacheValues
 from llm_cache._engine.scope import current
-from llm_cache._policy.cache_policy import PolicyFields
+from llm_cache._policy.policy_arguments import PolicyArguments
+from llm_cache._reasons import UNCACHEABLE
 
 KEY = base64.b64encode(b"k" * 32).decode()
 CLIENT = Redis("https://x.upstash.io", "token")
-
-WRONG: list[tuple[str, list[Any]]] = [
-    ("memory", [5, 0, True, MemoryTier, {"seconds": 5}]),
-    ("breaker", [5, 0, False, Breaker]),
-    ("clock", [5, None, "now", math]),
-    ("namespace", [5, "", b"shop", ("shop",)]),
-    ("timeout", [0, "1", None, True, math.nan, math.inf, 10**400, timedelta(seconds=1)]),
-    ("lease", [0, "1", None, True, math.nan, math.inf]),
-    ("max_bytes", [0, "1", None, True, math.nan, 1.5]),
-    ("ttl_floor", [0, -1, "x", None, True, math.nan, math.inf, timedelta(seconds=1)]),
-    ("ttl_ceiling", ["x", None, True, math.nan, math.inf, [60]]),
-    ("ttl_jitter", [1, "0.1", None, True, math.nan]),
-    ("canonical_keys", ["no", 0, 1, None]),
-    ("mark_hits", ["no", 0, 1]),
-    ("do_not_store", [5, None, "truncated", ["boring"], [[]], [None]]),
-]
+OPTIONS = (
+    "ttl=None, namespace=None, ttl_floor=1.0, ttl_ceiling=315360000, ttl_jitter=0.0, "
+    "timeout=1.0, max_bytes=900000, lease=30.0, memory=None, breaker=None, protection=None, "
+    "clock=<built-in function time>)"
+)
+UPSTASH = f"canonical_keys=True, mark_hits=None, do_not_store={UNCACHEABLE}, ignored_headers=(), "
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [(name, value) for name, values in WRONG for value in values]
+    ("kind", "own"), [(UpstashRedisCache, UPSTASH), (ResponseCache, "version, validate=None, ")]
 )
-def test_wrong_argument_is_refused_with_its_name_and_value(name: str, value: Any) -> None:
-    with pytest.raises(InvalidSettings) as raised:
-        UpstashRedisCache(CLIENT, **{name: value})
-    assert (raised.value.name, raised.value.value) == (name, value)
-    assert str(raised.value).startswith(f"{name}=")
-    assert len(raised.value.accepted) > 5
+def test_signature_and_help_show_every_argument_with_its_default(kind: type, own: str) -> None:
+    shown = inspect.signature(kind)
+    plain = [each.replace(annotation=each.empty) for each in shown.parameters.values()]
+    assert str(shown.replace(parameters=plain)) == f"(redis_, *, {own}{OPTIONS}"
+    assert f"{kind.__name__}{shown}" in pydoc.plain(pydoc.render_doc(kind))
+    assert "ttl_floor: 'float' = 1.0, " in str(shown)
+    assert "memory: 'MemoryTier | None' = None, " in str(shown)
 
 
-@pytest.mark.parametrize("ttl", ["60", True, math.nan, math.inf, -1, [60]])
-def test_wrong_default_ttl_is_refused(ttl: Any) -> None:
-    with pytest.raises(InvalidPolicy, match=r"^ttl="):
-        UpstashRedisCache(CLIENT, ttl=ttl)
+def test_options_that_a_config_checks_have_its_types() -> None:
+    hints = get_type_hints(CacheConfig)
+    assert get_type_hints(CacheValues) == {
+        name: hints[name] for name in CacheValues.__annotations__
+    }
+
+
+cache, responses = partial(UpstashRedisCache, CLIENT), partial(ResponseCache, CLIENT)
+memory_tier, namespace = partial(MemoryTier, seconds=5), partial(CacheNamespace, namespace="n")
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "values"),
+    [
+        (cache, "memory", [5, 0, True, MemoryTier, {"seconds": 5}]),
+        (cache, "breaker", [5, 0, False, Breaker]),
+        (cache, "clock", [5, None, "now", math]),
+        (cache, "canonical_keys", ["no", 0, 1, None]),
+        (cache, "mark_hits", ["no", 0, 1]),
+        (cache, "do_not_store", [5, None, "truncated", ["boring"], [[]], [None]]),
+        (cache, "timeout", [0]),
+        (responses, "version", [5, None, ["v1"]]),
+        (memory_tier, "memory clock", [5]),
+        (Breaker, "breaker clock", [5]),
+        (namespace, "store", [CLIENT]),
+    ],
+)
+def test_wrong_argument_is_refused_with_its_name_and_value(
+    make: Callable[..., object], name: str, values: list[Any]
+) -> None:
+    for value in values:
+        with pytest.raises(InvalidSettings) as raised:
+            make(**{name.rsplit(maxsplit=1)[-1]: value})
+        assert (raised.value.name, raised.value.value) == (name, value)
+        assert raised.value.accepted
 
 
 @pytest.mark.parametrize("ttl", [None, 60, timedelta(minutes=1), lambda _answer, _now: 60])
-def test_client_and_ttl_passed_in_can_be_read_and_not_set(ttl: Any) -> None:
+def test_client_and_ttl_can_be_read_and_not_set(ttl: Any) -> None:
     cache: Any = UpstashRedisCache(CLIENT, ttl=ttl)
     assert (cache.redis, cache.ttl) == (CLIENT, ttl)
     for name in ("redis", "ttl"):
@@ -71,55 +100,27 @@ def test_client_and_ttl_passed_in_can_be_read_and_not_set(ttl: Any) -> None:
             setattr(cache, name, None)
 
 
-def test_cache_of_the_environment_has_no_client_and_its_ttl() -> None:
-    located = {"UPSTASH_REDIS_REST_URL": "https://x", "UPSTASH_REDIS_REST_TOKEN": "token"}
-    cache = UpstashRedisCache.from_env({**located, "LLM_CACHE_TTL": "60"}, namespace="n")
+def test_cache_from_the_environment_has_no_client_and_its_ttl() -> None:
+    location = {"UPSTASH_REDIS_REST_URL": "https://x", "UPSTASH_REDIS_REST_TOKEN": "token"}
+    cache = UpstashRedisCache.from_env({**location, "LLM_CACHE_TTL": "60"}, namespace="n")
     assert (cache.redis, cache.ttl) == (None, 60)
-    assert UpstashRedisCache(CLIENT).ttl is None
-
-
-def test_floor_above_the_ceiling_is_refused() -> None:
-    with pytest.raises(InvalidSettings, match=r"^ttl_floor=20 .* at most ttl_ceiling=10$"):
-        UpstashRedisCache(CLIENT, ttl_floor=20, ttl_ceiling=10)
 
 
 @pytest.mark.parametrize("protection", [KEY, KEY.encode(), [KEY], 12345, Signing, {"key": KEY}])
 def test_wrong_protection_is_refused_without_its_value(protection: Any) -> None:
     kind, accepted = type(protection).__name__, "Signing(keys), Encryption(keys), or None"
-    for make in (partial(UpstashRedisCache, CLIENT), partial(CacheNamespace, store(), "n")):
+    store = UpstashRedisCache(CLIENT)._execution.store
+    for make in (cache, partial(namespace, store)):
         with pytest.raises(InvalidSettings) as raised:
             make(protection=protection)
         assert str(raised.value) == f"protection={kind!r} is not accepted: {accepted}"
         assert raised.value.value == kind
 
 
-def store() -> Any:
-    return UpstashRedisCache(CLIENT)._execution.store
-
-
-def test_namespace_refuses_a_client_in_place_of_a_store() -> None:
-    client: Any = CLIENT
-    with pytest.raises(InvalidSettings, match=r"^store="):
-        CacheNamespace(client, "n")
-
-
-@pytest.mark.parametrize("version", [5, None, ["v1"]])
-def test_wrong_version_is_refused(version: Any) -> None:
-    with pytest.raises(InvalidSettings, match=r"^version="):
-        ResponseCache(CLIENT, version=version)
-
-
-def test_wrong_clocks_of_the_parts_are_refused() -> None:
-    clock: Any = 5
-    with pytest.raises(InvalidSettings, match=r"^memory clock=5"):
-        MemoryTier(seconds=5, clock=clock)
-    with pytest.raises(InvalidSettings, match=r"^breaker clock=5"):
-        Breaker(clock=clock)
-
-
-def test_parts_that_are_accepted_are_used() -> None:
+@pytest.mark.parametrize("kind", [Signing, Encryption])
+def test_objects_that_are_passed_in_are_used(kind: Callable[[str], Signing | Encryption]) -> None:
     memory, breaker = MemoryTier(seconds=5), Breaker()
-    protection, clock = Signing(KEY + " " + KEY), lambda: 5.0
+    protection, clock = kind(KEY + " " + KEY), lambda: 5.0
     cache = UpstashRedisCache(
         CLIENT, memory=memory, breaker=breaker, protection=protection, clock=clock
     )
@@ -131,45 +132,38 @@ def test_parts_that_are_accepted_are_used() -> None:
     assert cache._clock is clock
 
 
-@pytest.mark.parametrize("policy", [120, 0, "x", "", {"ttl": 120}, {}, False, timedelta(1)])
-def test_policy_block_refuses_what_is_no_policy(policy: Any) -> None:
-    with pytest.raises(InvalidPolicy, match=r"^policy=.* as in policy\(ttl=120\)"):
+@pytest.mark.parametrize("policy", [120, 0, "x", "", {"tenant": "private"}, {}, False])
+def test_policy_block_refuses_a_wrong_policy_without_its_value(policy: Any) -> None:
+    with pytest.raises(InvalidPolicy, match=r"^policy=.* as in policy\(ttl=120\)") as raised:
         UpstashRedisCache(CLIENT).policy(policy)
+    assert "private" not in str(raised.value)
 
 
-def test_refused_policy_shows_no_value_of_the_call() -> None:
-    policy: Any = {"tenant": "mark-tenant"}
-    with pytest.raises(InvalidPolicy) as raised:
-        UpstashRedisCache(CLIENT).policy(policy)
-    assert "mark-tenant" not in str(raised.value)
+def test_policy_block_takes_a_policy_or_its_fields() -> None:
+    cache, policy = UpstashRedisCache(CLIENT), CachePolicy(ttl=120, mode=Mode.REFRESH, tags=("a",))
+    for block in (cache.policy(policy), cache.policy(ttl=120, mode="refresh", tags=["a"])):
+        with block:
+            assert current().policy == policy
 
 
-def test_policy_block_takes_the_fields_of_a_policy() -> None:
-    with UpstashRedisCache(CLIENT).policy(ttl=120, mode="refresh", tags=["a"]):
-        assert current().policy == CachePolicy(ttl=120, mode=Mode.REFRESH, tags=("a",))
-
-
-def test_policy_block_refuses_a_policy_and_fields_together() -> None:
-    with pytest.raises(InvalidPolicy, match="not both"):
-        UpstashRedisCache(CLIENT).policy(CachePolicy(ttl=60), ttl=120)
-
-
-def test_policy_block_refuses_a_wrong_or_unknown_field() -> None:
+def test_policy_block_refuses_wrong_and_unknown_fields_and_fields_beside_a_policy() -> None:
     cache: Any = UpstashRedisCache(CLIENT)
     with pytest.raises(InvalidPolicy, match=r"^ttl='120'"):
         cache.policy(ttl="120")
     with pytest.raises(TypeError, match="tll"):
         cache.policy(tll=120)
+    with pytest.raises(InvalidPolicy, match="not both"):
+        cache.policy(CachePolicy(ttl=60), ttl=120)
 
 
-def test_fields_by_keyword_are_the_fields_of_a_policy() -> None:
+def test_arguments_of_a_policy_block_are_the_fields_of_a_policy() -> None:
     hints = get_type_hints(CachePolicy)
-    assert get_type_hints(PolicyFields) == {
+    assert get_type_hints(PolicyArguments) == {
         each.name: hints[each.name] for each in fields(CachePolicy)
     }
 
 
-def test_context_whose_time_cannot_be_asked_for_is_refused() -> None:
+def test_context_without_a_method_for_the_remaining_time_is_refused() -> None:
     class Context:
         get_remaining_time_in_millis = 5
 

@@ -65,7 +65,7 @@ def test_an_impossible_namespace_is_named_in_the_error(namespace: str) -> None:
     with pytest.raises(InvalidSettings) as raised:
         Keyspace(namespace)
     assert str(raised.value).startswith(
-        f"namespace={namespace!r} is not accepted: None, or 1 to 200 printable"
+        f"namespace={namespace!r} is not accepted: 1 to 200 printable"
     )
 
 

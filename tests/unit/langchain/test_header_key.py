@@ -10,7 +10,7 @@ from langchain_aws import ChatBedrockConverse
 from langchain_core.language_models import FakeListChatModel
 from upstash_redis import Redis
 
-from llm_cache import InvalidSettings, Settings, UpstashRedisCache
+from llm_cache import CacheConfig, InvalidSettings, UpstashRedisCache
 from llm_cache._langchain.settings_key import settings
 
 PASSING = [
@@ -170,12 +170,12 @@ def test_ignored_headers_must_be_names(names: Any) -> None:
 
 
 def test_ignored_headers_are_read_from_the_environment() -> None:
-    assert Settings.from_env(LOCAL).ignored_headers == frozenset()
+    assert CacheConfig.from_env(LOCAL).ignored_headers == frozenset()
     environ = {**LOCAL, "LLM_CACHE_IGNORED_HEADERS": "X-Team, x-a"}
-    assert Settings.from_env(environ).ignored_headers == {"x-team", "x-a"}
+    assert CacheConfig.from_env(environ).ignored_headers == {"x-team", "x-a"}
 
 
 @pytest.mark.parametrize("text", ["a,,b", "a b", ","])
 def test_wrong_ignored_headers_are_refused(text: str) -> None:
     with pytest.raises(InvalidSettings, match=r"LLM_CACHE_IGNORED_HEADERS=.*header names"):
-        Settings.from_env({**LOCAL, "LLM_CACHE_IGNORED_HEADERS": text})
+        CacheConfig.from_env({**LOCAL, "LLM_CACHE_IGNORED_HEADERS": text})

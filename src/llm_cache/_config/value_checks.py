@@ -1,4 +1,4 @@
-"""Checks of what the operator configures: addresses, tokens, header names, protection."""
+"""Checks of configured values: Upstash's URL and token, header names, protection."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _URL = re.compile(
 
 
 def rest_url(name: str, text: object) -> str:
-    """Return the address of a database, less a user and a password in it, and spaces around it.
+    """Return a REST URL without user, password and surrounding spaces.
 
-    Raises ``InvalidSettings``, which does not show it.
+    Raises ``InvalidSettings``, which does not show the value.
     """
     found = _URL.fullmatch(_USER.sub(r"\1", text.strip())) if isinstance(text, str) else None
     if found is None or int(found["port"] or 0) > MAX_PORT:
@@ -34,7 +34,7 @@ def rest_url(name: str, text: object) -> str:
 
 
 def rest_token(name: str, text: object) -> str:
-    """Return a token, less spaces around it; raise ``InvalidSettings``, which does not show it."""
+    """Return a token without surrounding spaces; raise ``InvalidSettings`` without its value."""
     token = text.strip() if isinstance(text, str) else ""
     if not re.fullmatch("[!-~]+", token):
         accepted = (
@@ -45,7 +45,7 @@ def rest_token(name: str, text: object) -> str:
 
 
 def header_names(name: str, value: object) -> frozenset[str]:
-    """Return header names in lower case; raise ``InvalidSettings`` if ``value`` holds others."""
+    """Return header names in lower case; raise ``InvalidSettings`` for anything else."""
     names = value if isinstance(value, Collection) and not isinstance(value, str | bytes) else [""]
     if not all(isinstance(each, str) and re.fullmatch(r"[!-9;-~]+", each) for each in names):
         raise InvalidSettings(name, value, "a collection of header names")
