@@ -200,7 +200,8 @@ class World:
         if name == CLEAR:
             self.clears -= 1
             self.cleared_at = self.steps
-            run(clear(KEYS, token=f"{self.steps}", now=0.0), self.run)
+            clearing = clear(KEYS, token=f"{self.steps}", now=0.0)
+            run(clearing, lambda command: self.run(command.args))
         elif name == EXPIRE:
             self.expire()
         else:
