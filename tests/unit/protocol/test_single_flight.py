@@ -1,481 +1,276 @@
-"""Every rule of who computes and who waits, driven by hand: no server, no clock, no sleep."""
+"""Which callers compute an answer and which wait, driven by hand: no server, no clock."""
 
 import gc
-from collections.abc import Callable, Iterator
-from itertools import repeat
-from types import SimpleNamespace
+from collections.abc import Callable
+from itertools import chain, repeat
 from typing import Any
-from unittest.mock import ANY
 
 import pytest
+from tests.unit.protocol.operations import (
+    ENTRY_KEY,
+    EPOCH_KEY,
+    LEASE_KEY,
+    RED,
+    Stepper,
+    entry,
+    hit,
+    miss,
+    request,
+)
 
-from llm_cache import CachePolicy, StoreError, UnreadableEntry
-from llm_cache._entries.envelope import HEAD, Entry, before_tag, body, head
-from llm_cache._entries.keys import Keyspace, tag_hash
 from llm_cache._errors import StoreTimeout
-from llm_cache._protocol.effects import Operation, Pause
+from llm_cache._protocol.effects import Pause
 from llm_cache._protocol.in_flight import InFlightCall, InFlightCalls, Leader, NotShared
-from llm_cache._protocol.leases import RELEASE, RENEW, TAKE, release, renew
-from llm_cache._protocol.lookup import Hit, Miss
-from llm_cache._protocol.request import Request
-from llm_cache._protocol.single_flight import Compute, InFlightCall, lead_or_wait, leave
+from llm_cache._protocol.leases import TAKE
+from llm_cache._protocol.lookup import Miss
+from llm_cache._protocol.single_flight import Compute, SingleFlight, lead_or_wait
 from llm_cache._reasons import Reason
 
-KEYS = Keyspace("ns")
-HASH = "a" * 64
-ENTRY, LEASE_KEY = f"ns:entry:{HASH}", f"ns:lease:{HASH}"
-NOW = 1000.0
-MISSED: Miss[str] = Miss(Reason.UNKNOWN, ("e1",))
-AFTER_A_CLEAR: Miss[str] = Miss(Reason.CLEARED, ("e2",), None, ANY, ANY)
+MISS: Miss[str] = Miss(Reason.UNKNOWN, ("e1",))
 TOKEN = "mine"
-TAKING = ("EVAL", TAKE, 3, LEASE_KEY, "ns:epoch", ENTRY, TOKEN, 10_000, 10_000)
-GIVING_BACK = ("EVAL", RELEASE, 1, LEASE_KEY, TOKEN, "")
-HELD, TAKEN, EACH_FOR_ITSELF = [0, "e1", None], [1, "e1", None], [2, "e1", None]
-
-
-def landed(answer: str = "hi", created: float = NOW) -> str:
-    return HEAD + body(head(created, 60, "langchain"), [f'"{answer}"'])
-
-
-def stored(answer: str = "hi", epoch: str = "e1") -> str:
-    return HEAD + epoch + body(head(NOW, 60, "langchain"), [f'"{answer}"'])
-
-
-def read(found: Entry) -> str:
-    if found.answer != ("hi",):
-        raise UnreadableEntry("not hi")
-    return "hi"
-
-
-def wanted(coalesce: str, **fields: Any) -> Request[str]:
-    policy = CachePolicy(coalesce=coalesce, **fields)
-    return Request(KEYS, HASH, policy, lambda: NOW, read, "langchain")
+TAKES = ("EVAL", TAKE, 3, LEASE_KEY, EPOCH_KEY, ENTRY_KEY, TOKEN, 10_000, 10_000)
+HELD, TAKEN, UNCACHEABLE = [0, "e1", None], [1, "e1", None], [2, "e1", None]
+SLOW = StoreTimeout("slow")
 
 
 @pytest.fixture
-def turn() -> SingleFlight:
-    """The turn of one who waits for as long as anybody flies."""
-    flights = InFlightCalls()
-    return SingleFlight(flights, 30.0, TOKEN, lambda: 60.0, lambda work: work.close())
+def released() -> list[str]:
+    """The tokens of the leases that were released."""
+    return []
 
 
-def _words(command: Any) -> tuple[Any, ...]:
-    assert isinstance(command, tuple)
-    return command
+@pytest.fixture
+def flight(released: list[str]) -> SingleFlight:
+    """Single flight of a patient caller."""
+    return SingleFlight(InFlightCalls(), 30.0, TOKEN, lambda: 60.0, released.append)
 
 
-def patient(*seconds: float) -> Callable[[], float]:
-    """Return a patience that says each of ``seconds`` in turn."""
-    left: Iterator[float] = iter(seconds)
+def patience(*seconds: float) -> Callable[[], float]:
+    """Return a patience that returns each of ``seconds``, and the last again and again."""
+    left = chain(seconds, repeat(seconds[-1]))
     return lambda: next(left)
 
 
-class Driven:
-    """One who takes a turn, step by step."""
-
-    def __init__(self, operation: Operation[Any]) -> None:
-        self.operation = operation
-        self.step: Any = None
-        self.result: Any = None
-        self.advance(None)
-
-    def advance(self, reply: Any) -> Any:
-        """Give the reply to the last step; return the next, None at the end."""
-        try:
-            if isinstance(reply, Exception):
-                self.step = self.operation.throw(reply)
-            else:
-                self.step = self.operation.send(reply)
-        except StopIteration as done:
-            self.step, self.result = None, done.value
-        return self.step
+def join(
+    flight: SingleFlight,
+    coalesce: str,
+    *replies: Any,
+    missed: Miss[str] = MISS,
+    **policy: Any,
+) -> Stepper:
+    """Have a caller join single flight, and send it the replies."""
+    caller = Stepper(lead_or_wait(request(coalesce=coalesce, **policy), missed, flight))
+    for reply in replies:
+        caller.reply(reply)
+    return caller
 
 
-def taking(turn: SingleFlight, coalesce: str = "process", **fields: Any) -> Driven:
-    return Driven(lead_or_wait(wanted(coalesce, **fields), MISSED, turn))
+def join_two(flight: SingleFlight, **policy: Any) -> tuple[Leader, Stepper]:
+    """Return the leader of a process, and a second caller."""
+    return join(flight, "process").result.leader, join(flight, "process", **policy)
 
 
-def waiting(turn: SingleFlight, coalesce: str = "process", **fields: Any) -> tuple[Leader, Driven]:
-    """Return the claim of one who leads, and one who waits for it."""
-    first = taking(turn)
-    return first.result.claim, taking(turn, coalesce, **fields)
-
-
-# --- within a process ---
-
-
-def test_the_first_computes_without_a_command(turn: SingleFlight) -> None:
-    first = taking(turn)
-    assert first.step is None
-    assert isinstance(first.result.claim, Leader)
-    assert first.result == Compute(MISSED, first.result.claim)
+def test_first_caller_leads_without_a_command(flight: SingleFlight) -> None:
+    first = join(flight, "process")
+    assert isinstance(first.result.leader, Leader)
+    assert (first.step, first.result) == (None, Compute(MISS, first.result.leader))
 
 
 @pytest.mark.parametrize("coalesce", ["process", "fleet"])
-def test_the_second_waits_for_the_flight_without_a_command(
-    turn: SingleFlight, coalesce: str
+@pytest.mark.parametrize(("left", "seconds"), [(5.0, 5.0), (60.0, 30.0)])
+def test_second_caller_waits_for_the_call_within_its_patience(
+    flight: SingleFlight, coalesce: str, left: float, seconds: float
 ) -> None:
-    claim, second = waiting(turn, coalesce)
-    assert isinstance(second.step, Pause)
-    assert second.step.until is claim.flight.landed
-
-
-@pytest.mark.parametrize(("patience", "seconds"), [(5.0, 5.0), (60.0, 30.0)])
-def test_a_wait_is_bounded_by_patience_and_by_the_flight(
-    turn: SingleFlight, patience: float, seconds: float
-) -> None:
-    _, second = waiting(turn._replace(patience=lambda: patience))
-    assert second.step.seconds == pytest.approx(seconds, abs=0.5)
-
-
-def test_an_answer_that_lands_is_the_hit_of_those_who_wait(turn: SingleFlight) -> None:
-    claim, second = waiting(turn)
-    turn.flights.land(claim.flight, landed())
-    assert second.advance(None) is None
-    assert second.result == Hit("hi", 0.0, 60.0, ANY)
+    leader = join(flight, "process").result.leader
+    waiter = join(flight._replace(patience=lambda: left), coalesce)
+    assert waiter.step.until is leader.call.result
+    assert waiter.step.seconds == pytest.approx(seconds, abs=0.5)
 
 
 @pytest.mark.parametrize(
-    ("landing", "fields"),
+    ("result", "policy", "shared"),
     [
-        (NotShared.EACH_FOR_ITSELF, {}),
-        ("rubbish", {}),
-        (landed("bye"), {}),
-        (landed(created=NOW - 60), {}),
-        (landed(), {"min_fresh": 61}),
+        (entry(""), {}, hit(5)),
+        (NotShared.UNCACHEABLE, {}, Compute(MISS)),
+        ("rubbish", {}, Compute(MISS)),
+        (entry("", answer="bye"), {}, Compute(MISS)),
+        (entry("", age=60), {}, Compute(MISS)),
+        (entry(""), {"min_fresh": 56}, Compute(MISS)),
     ],
 )
-def test_what_those_who_wait_may_not_have_they_compute_with_nobody_waiting_for_them(
-    turn: SingleFlight, landing: Any, fields: dict[str, Any]
+def test_waiter_gets_the_result_or_computes_without_waiters_of_its_own(
+    flight: SingleFlight, result: Any, policy: dict[str, Any], shared: object
 ) -> None:
-    claim, second = waiting(turn, **fields)
-    turn.flights.land(claim.flight, landing)
-    assert second.advance(None) is None
-    assert second.result == Compute(MISSED)
+    leader, waiter = join_two(flight, **policy)
+    leader.complete(result)
+    assert (waiter.reply(None), waiter.result) == (None, shared)
 
 
-def test_after_a_failure_one_of_those_who_wait_leads_and_the_others_wait_for_it(
-    turn: SingleFlight,
+@pytest.mark.parametrize("late", [False, True])
+def test_one_waiter_replaces_a_failed_or_late_leader_and_the_others_wait_for_it(
+    flight: SingleFlight, monkeypatch: pytest.MonkeyPatch, late: bool
 ) -> None:
-    claim, second = waiting(turn)
-    third = taking(turn)
-    turn.flights.land(claim.flight, NotShared.FAILED)
-    assert second.advance(None) is None
-    successor = second.result.claim
-    assert successor.flight is not claim.flight
-    assert third.advance(None).until is successor.flight.landed
+    leader, second = join_two(flight)
+    third = join(flight, "process")
+    with monkeypatch.context() as patch:
+        if late:
+            patch.setattr(InFlightCall, "seconds_left", lambda _: 0.0)
+        else:
+            leader.complete(NotShared.FAILED)
+        assert second.reply(None) is None
+    assert not leader.call.pending
+    assert third.reply(None).until is second.result.leader.call.result
 
 
-def test_who_computes_for_too_long_is_taken_over(
-    turn: SingleFlight, monkeypatch: pytest.MonkeyPatch
+def test_caller_whose_patience_ends_computes(flight: SingleFlight) -> None:
+    _, at_once = join_two(flight._replace(patience=lambda: 0.0))
+    assert (at_once.step, at_once.result) == (None, Compute(MISS))
+    waiter = join(flight._replace(patience=patience(1.0, 1.0, 0.0)), "process")
+    assert isinstance(waiter.step, Pause)
+    assert (waiter.reply(None), waiter.result) == (None, Compute(MISS))
+
+
+def test_retry_in_the_same_context_does_not_wait_for_itself(flight: SingleFlight) -> None:
+    leader, waiter = join_two(flight)
+    retry = join(flight._replace(previous=leader), "process")
+    assert retry.step is None
+    assert waiter.reply(None).until is retry.result.leader.call.result
+
+
+def test_callers_wait_under_the_same_tags_and_clears_only(flight: SingleFlight) -> None:
+    leader = join(flight, "process", missed=miss(Reason.UNKNOWN, None)).result.leader
+    stored = join(flight, "process", missed=miss(Reason.UNKNOWN, "f1"))
+    assert stored.step.until is leader.call.result
+    assert join(flight, "process", missed=miss(Reason.CLEARED, "c2")).result.leader
+    assert join(flight, "process", tags=("red",)).result.leader
+
+
+def test_cancelled_waiter_changes_nothing(flight: SingleFlight) -> None:
+    leader, second = join_two(flight)
+    third = join(flight, "process")
+    second.cancel()
+    assert leader.call.pending
+    leader.complete(entry(""))
+    assert (third.reply(None), third.result) == (None, hit(5))
+
+
+def test_lease_is_taken_under_the_epochs_of_the_tags(flight: SingleFlight) -> None:
+    keys = (4, LEASE_KEY, EPOCH_KEY, f"ns:epoch:{RED}", ENTRY_KEY)
+    taking = join(flight._replace(lease=1.5), "fleet", tags=("red",)).step
+    assert taking == ("EVAL", TAKE, *keys, TOKEN, 1500, 10_000)
+
+
+CLEARED, RUBBISH = [1, "e2", entry("e1")], [1, "e1", "rubbish"]
+UNREADABLE = miss(Reason.UNREADABLE, "e1", entry="rubbish")
+LEADERS = {
+    "lease is free": ([TAKEN], MISS, None),
+    "lease expires": ([HELD, None, TAKEN], MISS, None),
+    "clear since the lookup": ([CLEARED], miss(Reason.CLEARED, "e2", entry=entry("e1")), None),
+    "unreadable entry": ([RUBBISH, 1], UNREADABLE, None),
+    "unreadable entry that stays": ([RUBBISH, SLOW], UNREADABLE, None),
+    "the lease may be taken": ([SLOW], MISS, SLOW),
+    "the lease may be taken later": ([HELD, None, SLOW], MISS, SLOW),
+}
+
+
+@pytest.mark.parametrize(("replies", "missed", "failure"), LEADERS.values(), ids=LEADERS)
+def test_leader_of_the_fleet_computes_under_a_lease_and_releases_it(
+    flight: SingleFlight, released: list[str], replies: list[Any], missed: Any, failure: Any
 ) -> None:
-    claim, second = waiting(turn)
-    monkeypatch.setattr(InFlightCall, "left", lambda _: 0.0)
-    assert second.advance(None) is None
-    assert second.result.claim.flight is not claim.flight
-    assert not claim.flight.flying
-
-
-def test_who_has_no_patience_computes_at_once(turn: SingleFlight) -> None:
-    _, second = waiting(turn._replace(patience=lambda: 0.0))
-    assert (second.step, second.result) == (None, Compute(MISSED))
-
-
-def test_whose_patience_ends_while_another_flies_computes(turn: SingleFlight) -> None:
-    _, second = waiting(turn._replace(patience=patient(1.0, 1.0, 0.0)))
-    assert isinstance(second.step, Pause)
-    assert second.advance(None) is None
-    assert second.result == Compute(MISSED)
-
-
-def test_a_retry_in_the_same_context_does_not_wait_for_itself(turn: SingleFlight) -> None:
-    claim, second = waiting(turn)
-    again = taking(turn._replace(mine=claim))
-    assert again.step is None
-    assert second.advance(None).until is again.result.claim.flight.landed
-
-
-def test_who_missed_under_other_epochs_or_tags_does_not_wait(turn: SingleFlight) -> None:
-    claims = [
-        Driven(lead_or_wait(wanted("process", tags=tags), missed, turn)).result.claim
-        for tags, missed in [((), MISSED), ((), AFTER_A_CLEAR), (("t",), MISSED)]
-    ]
-    assert len({claim.flight for claim in claims}) == 3
-
-
-def test_one_who_waits_and_is_cancelled_changes_nothing(turn: SingleFlight) -> None:
-    claim, second = waiting(turn)
-    third = taking(turn)
-    second.operation.close()
-    assert claim.flight.flying
-    turn.flights.land(claim.flight, landed())
-    third.advance(None)
-    assert isinstance(third.result, Hit)
-
-
-# --- across the fleet ---
-
-
-def test_lease_whose_reply_is_lost_is_noted_so_that_it_is_released(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    assert first.advance(StoreTimeout("lost")) is None
-    claim, released = first.result.claim, []
-    assert claim.flight.lease == TOKEN
-    leave(
-        turn.flights, claim.flight, KEYS, HASH, lambda work: released.append(_words(next(work))[4])
-    )
+    first = join(flight, "fleet")
+    assert first.step == TAKES
+    for reply in replies:
+        first.reply(reply)
+    leader = first.result.leader
+    assert first.result == Compute(missed, leader, failure)
+    assert join(flight, "fleet", missed=MISS).step.until is leader.call.result
+    assert leader.call.seconds_left() == pytest.approx(30, abs=1)
+    leader.close()
     assert released == [TOKEN]
 
 
-def test_across_the_fleet_the_lease_is_taken_in_one_command(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    assert first.step == TAKING
-    assert first.advance(TAKEN) is None
-    assert first.result == Compute(MISSED, first.result.claim)
-    assert first.result.claim.flight.lease == TOKEN
+@pytest.mark.parametrize("reason", [Reason.UNREADABLE, Reason.FORGED])
+def test_miss_whose_lookup_deleted_the_entry_keeps_its_reason(
+    flight: SingleFlight, reason: Reason
+) -> None:
+    first = join(flight, "fleet", TAKEN, missed=miss(reason, "e1", entry="rubbish"))
+    assert first.result.miss == miss(reason, "e1")
 
 
-def test_the_lease_is_taken_under_the_epochs_of_the_tags_too(turn: SingleFlight) -> None:
-    epoch = f"ns:epoch:{tag_hash('t')}"
-    first = taking(turn, "fleet", tags=("t",))
-    words = (LEASE_KEY, "ns:epoch", epoch, ENTRY, TOKEN, 10_000, 10_000)
-    assert first.step == ("EVAL", TAKE, 4, *words)
+def test_polls_follow_pauses_from_50_milliseconds_to_a_second(flight: SingleFlight) -> None:
+    first, pauses = join(flight, "fleet"), []
+    for _ in range(8):
+        pauses.append(first.reply(HELD))
+        assert first.reply(None) == TAKES
+    assert pauses == [Pause(seconds) for seconds in (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)]
+    hasty = flight._replace(patience=patience(0.02), calls=InFlightCalls())
+    assert join(hasty, "fleet", HELD).step == Pause(0.02)
+
+
+@pytest.mark.parametrize("polls", [1, 4])
+@pytest.mark.parametrize("state", [HELD, UNCACHEABLE])
+def test_caller_whose_patience_ends_leads_its_process_without_a_lease(
+    flight: SingleFlight, polls: int, state: list[Any]
+) -> None:
+    left = patience(*repeat(1.0, 2 * polls - 2), 0.0)
+    first = join(flight._replace(patience=left), "fleet", *[HELD, None] * (polls - 1), state)
+    assert first.result.leader.call.lease is None
+    assert join(flight, "process").step.until is first.result.leader.call.result
 
 
 @pytest.mark.parametrize(
-    ("seconds", "milliseconds"), [(120, 10_000), (10, 10_000), (1.5, 1500), (0.0001, 1)]
+    ("reply", "shared", "tokens"),
+    [
+        ([0, "e1", entry()], hit(5), []),
+        ([1, "e1", entry()], hit(5), [TOKEN]),
+        ([2, "e1", entry()], hit(5), []),
+        (UNCACHEABLE, Compute(MISS), []),
+    ],
 )
-def test_a_lease_stands_for_ten_seconds_at_most_in_whole_milliseconds(
-    turn: SingleFlight, seconds: float, milliseconds: int
+def test_result_of_another_process_is_shared_and_only_an_own_lease_is_released(
+    flight: SingleFlight, released: list[str], reply: Any, shared: Any, tokens: list[str]
 ) -> None:
-    assert taking(turn._replace(lease=seconds), "fleet").step[-2] == milliseconds
+    first, second = join(flight, "fleet", HELD), join(flight, "fleet")
+    first.reply(None)
+    assert first.reply(reply) is second.reply(None) is None
+    assert first.result == second.result == shared
+    assert released == tokens
+    assert not flight.calls._current
 
 
-def test_who_has_the_lease_computes_under_the_epochs_that_came_with_it(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    first.advance([1, "e2", stored(epoch="e1")])
-    assert first.result.missed == Miss(Reason.CLEARED, ("e2",), None, ANY, ANY)
+def test_retry_continues_under_its_lease_without_a_command(flight: SingleFlight) -> None:
+    first = join(flight, "fleet", TAKEN)
+    retry = join(flight._replace(previous=first.result.leader, token="another"), "fleet")
+    assert retry.step is None
+    assert retry.result.leader.call.lease == TOKEN
 
 
-def test_pauses_double_from_50_milliseconds_to_a_second(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    pauses = []
-    for _ in range(8):
-        pauses.append(first.advance(HELD))
-        assert first.advance(None) == TAKING
-    assert pauses == [Pause(seconds) for seconds in (0.05, 0.1, 0.2, 0.4, 0.8, 1.0, 1.0, 1.0)]
-
-
-def test_a_pause_is_never_longer_than_patience(turn: SingleFlight) -> None:
-    first = taking(turn._replace(patience=patient(0.02, 0.02)), "fleet")
-    assert first.advance(HELD) == Pause(0.02)
-
-
-@pytest.mark.parametrize("looks", [1, 4])
-def test_whose_patience_ends_computes_for_who_waits_for_it_without_a_lease(
-    turn: SingleFlight, looks: int
-) -> None:
-    left = patient(*repeat(1.0, 2 * looks - 2), 0.0)
-    first = taking(turn._replace(patience=left), "fleet")
-    for _ in range(looks - 1):
-        first.advance(HELD)
-        first.advance(None)
-    assert first.advance(HELD) is None
-    assert first.result.claim.flight.lease is None
-    assert taking(turn).step.until is first.result.claim.flight.landed
-
-
-def test_who_waited_takes_the_lease_that_has_gone(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    first.advance(HELD)
-    first.advance(None)
-    first.advance(TAKEN)
-    assert first.result.claim.flight.lease == TOKEN
-
-
-def test_the_answer_of_another_process_is_a_hit_and_lands_for_this_one(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    first.advance(HELD)
-    second = taking(turn, "fleet")
-    first.advance(None)
-    assert first.advance([0, "e1", stored()]) is None
-    assert first.result == Hit("hi", 0.0, 60.0, ANY)
-    second.advance(None)
-    assert second.result == first.result
-    assert not turn.flights._current
-
-
-def test_an_answer_found_while_taking_the_lease_gives_it_back(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    assert first.advance([1, "e1", stored()]) == GIVING_BACK
-    assert first.advance(1) is None
-    assert isinstance(first.result, Hit)
-
-
-def test_an_answer_found_is_a_hit_even_if_the_lease_cannot_be_given_back(
-    turn: SingleFlight,
-) -> None:
-    first = taking(turn, "fleet")
-    assert first.advance([1, "e1", stored()]) == GIVING_BACK
-    assert first.advance(StoreTimeout("slow")) is None
-    assert isinstance(first.result, Hit)
-
-
-@pytest.mark.parametrize("state", [0, 2])
-def test_an_answer_found_without_the_lease_gives_nothing_back(
-    turn: SingleFlight, state: int
-) -> None:
-    first = taking(turn, "fleet")
-    assert first.advance([state, "e1", stored()]) is None
-    assert isinstance(first.result, Hit)
-
-
-def test_where_each_is_for_itself_nobody_waits_and_those_here_are_told(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    second = taking(turn, "fleet")
-    assert first.advance(EACH_FOR_ITSELF) is None
-    second.advance(None)
-    assert first.result == second.result == Compute(MISSED)
-    assert not turn.flights._current
-
-
-def test_without_patience_each_for_itself_computes_too(turn: SingleFlight) -> None:
-    first = taking(turn._replace(patience=lambda: 0.0), "fleet")
-    assert first.advance(EACH_FOR_ITSELF) is None
-    assert isinstance(first.result, Compute)
-
-
-def test_rubbish_beside_the_lease_is_deleted_and_computed_anew(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    assert first.advance([1, "e1", "rubbish"]) == ("UNLINK", ENTRY)
-    assert first.advance(1) is None
-    assert first.result == Compute(
-        Miss(Reason.UNREADABLE, ("e1",), None, ANY, ANY), first.result.claim
-    )
-    assert first.result.claim.flight.lease == TOKEN
-
-
-@pytest.mark.parametrize("looks", [0, 1])
-def test_a_store_that_fails_while_taking_leaves_the_answer_to_the_caller(
-    turn: SingleFlight, looks: int
-) -> None:
-    """Those in its process still wait for it, so that a database that is down costs one call."""
-    first = taking(turn, "fleet")
-    for _ in range(looks):
-        first.advance(HELD)
-        first.advance(None)
-    error: StoreError = StoreTimeout("slow")
-    assert first.advance(error) is None
-    assert first.result == Compute(MISSED, first.result.claim, error)
-    assert taking(turn, "fleet").step.until is first.result.claim.flight.landed
-
-
-def test_a_store_that_fails_after_the_lease_was_taken_keeps_it(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    first.advance([1, "e1", "rubbish"])
-    first.advance(StoreTimeout("slow"))
-    assert first.result.claim.flight.lease == TOKEN
-
-
-def test_a_retry_goes_on_under_its_lease_without_a_command(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    first.advance(TAKEN)
-    again = taking(turn._replace(mine=first.result.claim, token="another"), "fleet")
-    assert again.step is None
-    assert again.result.claim.flight.lease == TOKEN
-
-
-def test_the_next_goes_on_under_the_lease_of_a_context_that_is_gone(turn: SingleFlight) -> None:
-    first = taking(turn, "fleet")
-    second = taking(turn, "fleet")
-    first.advance(TAKEN)
+def test_waiter_continues_under_the_lease_of_a_collected_leader(flight: SingleFlight) -> None:
+    first, second = join(flight, "fleet"), join(flight, "fleet")
+    first.reply(TAKEN)
     del first
     gc.collect()
-    assert second.advance(None) is None
-    assert second.result.claim.flight.lease == TOKEN
+    assert second.reply(None) is None
+    assert second.result.leader.call.lease == TOKEN
 
 
-@pytest.mark.parametrize("replies", [(), (HELD,), (HELD, None)])
-def test_one_who_is_cancelled_on_the_way_leaves_no_flight_behind(
-    turn: SingleFlight, replies: tuple[Any, ...]
+CANCELS = {
+    "taking": ([], [TOKEN]),
+    "pausing": ([HELD], []),
+    "taking again": ([HELD, None], [TOKEN]),
+    "reading a tag's epoch": ([[1, "e1", entry(red="r1")]], [TOKEN]),
+}
+
+
+@pytest.mark.parametrize(("replies", "tokens"), CANCELS.values(), ids=CANCELS)
+def test_cancelled_caller_leaves_no_call_and_releases_a_lease_it_may_have_taken(
+    flight: SingleFlight, released: list[str], replies: list[Any], tokens: list[str]
 ) -> None:
-    first = taking(turn, "fleet")
-    second = taking(turn, "fleet")
+    first, second = join(flight, "fleet"), join(flight, "fleet")
     for reply in replies:
-        first.advance(reply)
-    first.operation.close()
-    gc.collect()
-    assert second.advance(None) == TAKING
-    second.operation.close()
-    gc.collect()
-    assert not turn.flights._current
-
-
-@pytest.mark.parametrize(
-    ("replies", "given_back"), [((), [TOKEN]), ((HELD,), []), ((HELD, None), [TOKEN])]
-)
-def test_one_who_is_cancelled_while_asking_for_the_lease_gives_it_back(
-    turn: SingleFlight, replies: tuple[Any, ...], given_back: list[str]
-) -> None:
-    left: list[Any] = []
-    leaving = turn._replace(finish=lambda work: left.append(_words(next(work))[4]))
-    first = taking(leaving, "fleet")
-    for reply in replies:
-        first.advance(reply)
-    first.operation.close()
-    assert left == given_back
-
-
-def test_one_who_is_cancelled_with_the_lease_while_asking_for_more_gives_it_back(
-    turn: SingleFlight,
-) -> None:
-    first = taking(turn, "fleet")
-    tagged = (
-        HEAD + "e1" + before_tag(tag_hash("t")) + "t1" + body(head(NOW, 60, "langchain"), ['"hi"'])
-    )
-    assert first.advance([1, "e1", tagged]) == ("MGET", f"ns:epoch:{tag_hash('t')}")
-    first.operation.close()
-    assert taking(turn, "fleet").step == TAKING
-
-
-@pytest.mark.parametrize("state", [0, 1])
-def test_one_who_is_cancelled_after_the_answer_landed_has_told_the_others(
-    turn: SingleFlight, state: int
-) -> None:
-    first = taking(turn, "fleet")
-    second = taking(turn, "fleet")
-    first.advance([state, "e1", stored()])
-    first.operation.close()
-    second.advance(None)
-    assert isinstance(second.result, Hit)
-
-
-@pytest.mark.parametrize(("each_for_itself", "mark"), [(False, ""), (True, "-")])
-def test_a_lease_is_given_back_in_one_command(each_for_itself: bool, mark: str) -> None:
-    given = Driven(release(KEYS, HASH, TOKEN, each_for_itself=each_for_itself))
-    assert given.step == ("EVAL", RELEASE, 1, LEASE_KEY, TOKEN, mark)
-    assert given.advance(1) is None
-
-
-@pytest.mark.parametrize(("left", "milliseconds"), [(60.0, 10_000), (4.0, 4000)])
-def test_a_lease_is_renewed_in_one_command_for_no_longer_than_anybody_waits(
-    monkeypatch: pytest.MonkeyPatch, left: float, milliseconds: int
-) -> None:
-    now = 100.0
-    monkeypatch.setattr(
-        "llm_cache._protocol.in_flight.time", SimpleNamespace(monotonic=lambda: now)
-    )
-    flight = InFlightCall("p", now + left, TOKEN, now + 1)
-    renewal = Driven(renew(KEYS, HASH, flight))
-    assert renewal.step == ("EVAL", RENEW, 1, LEASE_KEY, TOKEN, milliseconds)
-    renewal.advance(1)
-    assert renewal.result is True
-    assert flight.held == now + milliseconds / 1000
-
-
-def test_a_lease_that_another_has_taken_is_renewed_no_more() -> None:
-    flight = InFlightCall("p", 100.0, TOKEN, 10.0)
-    renewal = Driven(renew(KEYS, HASH, flight))
-    renewal.advance(0)
-    assert renewal.result is False
-    assert flight.held == 10.0
+        first.reply(reply)
+    first.cancel()
+    assert released == tokens
+    assert second.reply(None) == TAKES
+    second.cancel()
+    assert not flight.calls._current

@@ -1,0 +1,38 @@
+import pytest
+from tests.unit.protocol.operations import ENTRY_KEY, HASHED, KEYS, entry, request
+
+from llm_cache import Signing, UnreadableEntry
+from llm_cache._entries.envelope import HEAD, head
+from llm_cache._entries.keys import keyed
+
+SIGNING = Signing("A" * 43 + "=")
+FIELDS = head(1000.0, 60, "greeting")
+
+
+def test_request_names_its_entry_its_tenant_and_its_tags() -> None:
+    assert request().key == ENTRY_KEY
+    assert request(tags=["red"], tenant="42").tags == KEYS.tags(["red"], "42")
+
+
+def test_request_without_protection_stays_as_it_is() -> None:
+    plain = request()
+    assert plain.protected(None) is plain
+    assert plain.encode(FIELDS, ['"hi"']) in entry(age=0, asked=HASHED)
+
+
+def test_protected_request_keys_its_names_and_signs_its_entry() -> None:
+    signed = request(tags=["red"]).protected(SIGNING)
+    assert signed.hashed == keyed(HASHED, SIGNING.names)
+    assert signed.tags == KEYS.under(SIGNING.names).tags(["red"], None)
+    text = HEAD + "e1" + signed.encode(FIELDS, ['"hi"'])
+    assert signed.decode(text).answer == ("hi",)
+    with pytest.raises(UnreadableEntry):
+        signed.decode(text.replace("hi", "ho"))
+    with pytest.raises(UnreadableEntry):
+        signed._replace(hashed="b" * 64).decode(text)
+
+
+@pytest.mark.parametrize("text", [entry(asked="b" * 64), entry(codec="another")])
+def test_entry_of_another_request_or_codec_is_unreadable(text: str) -> None:
+    with pytest.raises(UnreadableEntry, match="another request, or of another codec"):
+        request().decode(text)
