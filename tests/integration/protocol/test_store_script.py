@@ -1,6 +1,6 @@
 """Which answers are stored and under which epochs, decided by a script in a real server."""
 
-from typing import Any, cast
+from typing import Any, TypeAlias
 
 import pytest
 from upstash_redis import Redis
@@ -19,33 +19,33 @@ RED = tag_hash("red")
 ENTRY, LEASE = KEYS.entry("a" * 64), KEYS.lease("a" * 64)
 EPOCHS = KEYS.epochs([RED])
 BODY = body(head(1.0, 60, "langchain"), ["1"])
+codec: Any = None  # no answer is read
+REQUEST = Request((0, "", ()), KEYS, "a" * 64, CachePolicy(tags=["red"]), codec, clock=lambda: 0.0)
+Pair: TypeAlias = tuple[str | None, str | None]
 
 
-def outcome(
-    redis: Redis, epochs: Epochs | Unseen, lease: str | None = None, there: str = ANY_ENTRY
+def stored(
+    redis: Redis, epochs: Epochs | Unseen, lease: str | None = None, found: str = ANY_ENTRY
 ) -> Reason | None:
-    request: Any = Request(
-        (0, "", ()), KEYS, "a" * 64, CachePolicy(tags=["red"]), cast("Any", None), lambda: 0.0
-    )
+    """Store an answer; return why it was not stored."""
     operation = store(
-        request, body=BODY, ttl=60, token="new", epochs=epochs, lease=lease, fingerprint=there
+        REQUEST, body=BODY, ttl=60, token="new", epochs=epochs, lease=lease, fingerprint=found
     )
     return run(operation, lambda command: redis.execute([*command.args]))
 
 
-def keep(redis: Redis, epochs: Epochs | Unseen, lease: str | None = None) -> bool:
-    return outcome(redis, epochs, lease) is None
+def entry(epoch: str, red: str) -> str:
+    return HEAD + epoch + before_tag(RED) + red + BODY
 
 
-def having(redis: Redis, *epochs: str | None) -> Redis:
+def set_epochs(redis: Redis, *epochs: str | None) -> None:
     for key, epoch in zip(EPOCHS, epochs, strict=True):
         if epoch:
             redis.set(key, epoch)
-    return redis
 
 
 @pytest.mark.parametrize(
-    ("there", "seen", "under", "left"),
+    ("current", "seen", "under", "left"),
     [
         ((None, None), (None, None), ("fnew", "fnew"), ["fnew", "fnew"]),
         ((None, None), Unseen.NOT_LOOKED_UP, ("fnew", "fnew"), ["fnew", "fnew"]),
@@ -54,26 +54,23 @@ def having(redis: Redis, *epochs: str | None) -> Redis:
         (("ce", None), ("ce", None), ("ce", "fnew"), ["ce", "fnew"]),
         (("ce", "fr"), ("ce", None), ("ce", "fr"), ["ce", "fr"]),
         ((None, "cr"), (None, "cr"), ("fnew", "cr"), ["fnew", "cr"]),
-        (("c2", None), ("c1", None), ("c1", "fnew"), ["c2", "fnew"]),  # served to nobody
-        ((None, None), ("ce", None), ("ce", "fnew"), [None, "fnew"]),  # nor is this
+        (("c2", None), ("c1", None), ("c1", "fnew"), ["c2", "fnew"]),  # never served
+        ((None, None), ("ce", None), ("ce", "fnew"), [None, "fnew"]),  # never served
     ],
 )
-def test_an_answer_is_stored_under_the_epochs_seen_or_else_those_there_or_else_new_ones(
-    redis: Redis,
-    there: tuple[str | None, str | None],
-    seen: Epochs | Unseen,
-    under: tuple[str, str],
-    left: list[str | None],
+def test_answer_is_stored_under_the_epochs_seen_or_the_current_or_new_ones(
+    redis: Redis, current: Pair, seen: Epochs | Unseen, under: tuple[str, str], left: list[str]
 ) -> None:
-    assert keep(having(redis, *there), seen)
-    assert redis.get(ENTRY) == HEAD + under[0] + before_tag(RED) + under[1] + BODY
+    set_epochs(redis, *current)
+    assert stored(redis, seen) is None
+    assert redis.get(ENTRY) == entry(*under)
     assert 0 < redis.ttl(ENTRY) <= 60
     assert redis.mget(*EPOCHS) == left
     assert {redis.ttl(key) for key in EPOCHS} <= {-1, -2}  # an epoch never expires
 
 
 @pytest.mark.parametrize(
-    ("there", "seen"),
+    ("current", "seen"),
     [
         (("ce", None), (None, None)),
         ((None, "cr"), (None, None)),
@@ -81,71 +78,68 @@ def test_an_answer_is_stored_under_the_epochs_seen_or_else_those_there_or_else_n
         (("ce", "cr"), ("ce", None)),
     ],
 )
-def test_an_answer_that_the_first_clear_may_have_met_is_not_stored(
-    redis: Redis, there: tuple[str | None, str | None], seen: Epochs
+def test_answer_that_may_be_older_than_the_first_clear_is_not_stored(
+    redis: Redis, current: Pair, seen: Epochs
 ) -> None:
     redis.set(LEASE, "mine:")
-    assert not keep(having(redis, *there), seen, lease="mine")
+    set_epochs(redis, *current)
+    assert stored(redis, seen, "mine") is Reason.CLEARED_MEANWHILE
     assert redis.exists(ENTRY, LEASE) == 0
 
 
 @pytest.mark.parametrize("seen", [("ce", "cr"), (None, None), Unseen.NOT_LOOKED_UP])
 @pytest.mark.parametrize(
-    ("held", "left"),
-    [("mine", None), ("mine:ce:cr", None), ("other:mine", "other:mine"), (None, None)],
+    ("held", "lease", "left"),
+    [
+        ("mine", "mine", None),
+        ("mine:ce:cr", "mine", None),
+        ("other:mine", "mine", "other:mine"),
+        (None, "mine", None),
+        ("other", None, "other"),
+    ],
 )
-def test_a_store_gives_its_own_lease_back_and_no_other(
-    redis: Redis, seen: Epochs | Unseen, held: str | None, left: str | None
+def test_store_releases_its_own_lease_and_no_other(
+    redis: Redis, seen: Epochs | Unseen, held: str | None, lease: str | None, left: str | None
 ) -> None:
     if held:
         redis.set(LEASE, held)
-    assert keep(redis, seen, lease="mine")
+    assert stored(redis, seen, lease) is None
     assert (redis.exists(ENTRY), redis.get(LEASE)) == (1, left)
 
 
-def test_a_store_without_a_lease_leaves_anothers_alone(redis: Redis) -> None:
-    redis.set(LEASE, "other")
-    assert keep(redis, (None, None))
-    assert redis.get(LEASE) == "other"
-
-
-TEXT = HEAD + "ce" + before_tag(RED) + "cr" + BODY
+TEXT = entry("ce", "cr")
 OLDER = TEXT.replace('"created":1.000', '"created":0.500')
-SEEN = ("ce", "cr")
+OLDEST = TEXT.replace('"created":1.000', '"created":0.400')
 
 
 @pytest.mark.parametrize(
-    ("there", "seen", "why"),
+    ("current", "found", "refusal"),
     [
         (None, "", None),
-        (None, fingerprint(OLDER), None),  # what the lookup found has expired since
+        (None, fingerprint(OLDER), None),  # the entry that the lookup found has expired
         (OLDER, fingerprint(OLDER), None),
         (OLDER, ANY_ENTRY, None),
         (OLDER, "", Reason.SUPERSEDED),
-        (OLDER, fingerprint(OLDER.replace("0.500", "0.400")), Reason.SUPERSEDED),
+        (OLDER, fingerprint(OLDEST), Reason.SUPERSEDED),
         (OLDER + " ", fingerprint(OLDER), Reason.SUPERSEDED),
         ("rubbish", fingerprint("rubbish"), None),
-        (TEXT, "", None),  # the same command, sent again because its reply was lost
+        (TEXT, "", None),  # the same command, sent twice
     ],
 )
-def test_a_store_replaces_only_what_its_lookup_saw(
-    redis: Redis, there: str | None, seen: str, why: Reason | None
+def test_store_replaces_only_the_entry_that_its_lookup_found(
+    redis: Redis, current: str | None, found: str, refusal: Reason | None
 ) -> None:
-    if there:
-        having(redis, *SEEN).set(ENTRY, there, ex=5)
-    assert outcome(redis, SEEN, there=seen) is why
-    assert redis.get(ENTRY) == (there if why else TEXT)
+    redis.set(LEASE, "mine:ce:cr")
+    set_epochs(redis, "ce", "cr")
+    if current:
+        redis.set(ENTRY, current, ex=5)
+    assert stored(redis, ("ce", "cr"), "mine", found) is refusal
+    assert redis.get(ENTRY) == (current if refusal else TEXT)
+    assert redis.get(LEASE) is None
 
 
-def test_a_store_replaces_a_key_of_another_type(redis: Redis) -> None:
+def test_store_replaces_keys_of_another_type(redis: Redis) -> None:
     for key in (ENTRY, LEASE, *EPOCHS):
         redis.hset(key, "planted", "hash")
-    assert outcome(redis, (None, None), "mine", there="") is None
-    assert redis.get(ENTRY) == HEAD + "fnew" + before_tag(RED) + "fnew" + BODY
-
-
-def test_a_dropped_answer_releases_its_lease(redis: Redis) -> None:
-    redis.set(LEASE, "mine:ce:cr")
-    having(redis, *SEEN).set(ENTRY, OLDER)
-    assert outcome(redis, SEEN, "mine", there="") is Reason.SUPERSEDED
-    assert redis.get(LEASE) is None
+    assert stored(redis, (None, None), "mine", "") is None
+    assert redis.get(ENTRY) == entry("fnew", "fnew")
