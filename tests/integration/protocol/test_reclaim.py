@@ -1,4 +1,4 @@
-"""What a reclaim frees and what it leaves, decided by its script in a real server."""
+"""Which entries a reclaim frees, decided by its script in a real server."""
 
 import pytest
 from langchain_core.outputs import Generation
@@ -7,95 +7,85 @@ from upstash_redis import Redis
 from llm_cache import CacheNamespace, CachePolicy, UpstashRedisCache
 from llm_cache._entries.envelope import HEAD, before_tag, body, head
 from llm_cache._entries.keys import MAX_TAGS, tag_hash
+from llm_cache._protocol.clearing import Reclaimed
 from llm_cache._upstash.store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
-ANSWER = [Generation(text="an answer")]
-GLOBS = "a*[b]?^"
+GLOB = "a*[b]?^"  # matches "aXbY^", unless it is escaped
 
 
-@pytest.fixture(params=["shop", GLOBS])
-def cache(redis: Redis, request: pytest.FixtureRequest) -> UpstashRedisCache:
-    return UpstashRedisCache(redis, namespace=request.param)
+class Shop:
+    """The cache of a namespace, and its administration."""
+
+    def __init__(self, redis: Redis, name: str) -> None:
+        self.cache = UpstashRedisCache(redis, namespace=name)
+        self.namespace = CacheNamespace(UpstashStore.beside(redis), name)
+        self.clear = self.namespace.clear
+
+    def store(self, prompt: str, *tags: str, answer: str = "an answer") -> str:
+        """Store an answer; return its key."""
+        with self.cache.policy(CachePolicy(tags=tags)) as report:
+            self.cache.update(prompt, "model", [Generation(text=answer)])
+        assert report.last is not None
+        return report.last.key
+
+    def hits(self, *prompts: str) -> bool:
+        return all(self.cache.lookup(prompt, "model") is not None for prompt in prompts)
+
+    def reclaim(self, *, dry_run: bool = False) -> Reclaimed:
+        reclaimed = self.namespace.reclaim(seconds=30, dry_run=dry_run)
+        assert reclaimed.complete
+        return reclaimed
+
+    def epoch_key(self, tag: str = "") -> str:
+        return f"{self.namespace.name}:epoch" + (f":{tag_hash(tag)}" if tag else "")
 
 
-@pytest.fixture
-def namespace(cache: UpstashRedisCache, redis: Redis) -> CacheNamespace:
-    return CacheNamespace(UpstashStore.beside(redis), cache._keys.prefix)
+@pytest.fixture(params=["shop", GLOB])
+def shop(redis: Redis, request: pytest.FixtureRequest) -> Shop:
+    return Shop(redis, request.param)
 
 
-def keep(
-    cache: UpstashRedisCache, prompt: str, *tags: str, answer: list[Generation] = ANSWER
-) -> str:
-    with cache.policy(CachePolicy(tags=tags)) as report:
-        cache.update(prompt, "model", answer)
-    assert report.last is not None
-    return report.last.key
+def test_reclaim_frees_the_answers_of_a_cleared_tag_and_no_others(shop: Shop) -> None:
+    shop.store("cleared", "red")
+    shop.store("cleared too", "blue", "red")
+    shop.store("of another tag", "blue")
+    shop.store("of no tag")
+    shop.clear("red")
+    shop.store("stored since", "red")
+    assert shop.reclaim() == Reclaimed(scanned=5, removed=2, cursor="0")
+    assert shop.hits("of another tag", "of no tag", "stored since")
 
 
-def hit(cache: UpstashRedisCache, prompt: str) -> bool:
-    return cache.lookup(prompt, "model") is not None
+def test_clear_of_a_tag_in_another_namespace_frees_nothing(shop: Shop, redis: Redis) -> None:
+    shop.store("p", "red")
+    for name in ("aXbY^", f"{GLOB}:epoch", "shop2"):
+        other = Shop(redis, name)
+        other.store("p", "red")
+        other.clear("red")
+    assert shop.reclaim() == Reclaimed(scanned=1, removed=0, cursor="0")
+    assert shop.hits("p")
 
 
-def test_answers_under_a_cleared_tag_are_freed_and_no_others(
-    cache: UpstashRedisCache, namespace: CacheNamespace, redis: Redis
+@pytest.mark.parametrize("other_type", [False, True])
+def test_reclaim_frees_an_answer_under_a_lost_epoch(
+    shop: Shop, redis: Redis, other_type: bool
 ) -> None:
-    keep(cache, "cleared", "red")
-    keep(cache, "cleared too", "blue", "red")
-    keep(cache, "of another tag", "blue")
-    keep(cache, "of none")
-    namespace.clear("red")
-    keep(cache, "stored since", "red")
-    reclaimed = namespace.reclaim(seconds=30)
-    assert (reclaimed.scanned, reclaimed.removed, reclaimed.complete) == (5, 2, True)
-    left = ("of another tag", "of none", "stored since")
-    assert all(hit(cache, prompt) for prompt in left)
-
-
-def test_a_clear_of_a_tag_in_another_namespace_frees_nothing(
-    cache: UpstashRedisCache, namespace: CacheNamespace, redis: Redis
-) -> None:
-    keep(cache, "p", "red")
-    for other in ("aXbY^", "a*[b]?^:epoch", "shop2"):
-        CacheNamespace(UpstashStore.beside(redis), other).clear("red")
-    assert namespace.reclaim(seconds=30).removed == 0
-    assert hit(cache, "p")
-
-
-def test_a_reclaim_frees_nothing_of_a_namespace_that_its_pattern_would_match(
-    redis: Redis,
-) -> None:
-    other = UpstashRedisCache(redis, namespace="aXbY^")
-    keep(other, "p", "red")
-    other.clear(tag="red")
-    namespace = CacheNamespace(UpstashStore.beside(redis), GLOBS)
-    namespace.clear("red")
-    assert namespace.reclaim(seconds=30).scanned == 0
-
-
-@pytest.mark.parametrize("foreign", [False, True])
-def test_answers_under_a_tag_whose_epoch_was_lost_are_freed(
-    cache: UpstashRedisCache, namespace: CacheNamespace, redis: Redis, foreign: bool
-) -> None:
-    keep(cache, "p", "red")
-    epoch = f"{namespace.name}:epoch:{tag_hash('red')}"
-    redis.delete(epoch)
-    if foreign:
-        redis.hset(epoch, "of another", "type")
-    assert not hit(cache, "p")
-    assert namespace.reclaim(seconds=30).removed == 1
+    shop.store("p", "red")
+    redis.delete(shop.epoch_key("red"))
+    if other_type:
+        redis.hset(shop.epoch_key("red"), "a", "hash")
+    assert not shop.hits("p")
+    assert shop.reclaim().removed == 1
 
 
 @pytest.mark.parametrize("answer", ["short", "long " * 10_000])
-def test_a_live_answer_under_all_the_tags_there_may_be_is_left_alone(
-    cache: UpstashRedisCache, namespace: CacheNamespace, answer: str
-) -> None:
+def test_reclaim_reads_as_many_tags_as_an_answer_may_have(shop: Shop, answer: str) -> None:
     tags = [f"tag {number}" for number in range(MAX_TAGS)]
-    keep(cache, "p", *tags, answer=[Generation(text=answer)])
-    assert namespace.reclaim(seconds=30).removed == 0
-    last = max(tags, key=tag_hash)
-    namespace.clear(last)
-    assert namespace.reclaim(seconds=30).removed == 1
+    shop.store("p", *tags, answer=answer)
+    assert shop.reclaim().removed == 0
+    shop.clear(max(tags, key=tag_hash))
+    assert shop.reclaim().removed == 1
 
 
 REST = body(head(1.0, 60, "langchain"), ["1"])
@@ -119,71 +109,61 @@ RED = before_tag(tag_hash("red"))
         HEAD + "LIVE" + before_tag("red*") + "RED" + REST,
         HEAD + "LIVE" + RED + "gone" + REST,
         HEAD + "gone" + RED + "RED" + REST,
+        None,  # a hash
     ],
 )
-def test_what_no_lookup_would_return_is_freed(
-    cache: UpstashRedisCache, namespace: CacheNamespace, redis: Redis, text: str
+def test_reclaim_frees_an_entry_that_no_lookup_would_return(
+    shop: Shop, redis: Redis, text: str | None
 ) -> None:
-    key = keep(cache, "p", "red")
-    live = redis.get(f"{namespace.name}:epoch") or ""
-    red = redis.get(f"{namespace.name}:epoch:{tag_hash('red')}") or ""
-    redis.set(f"{namespace.name}:epoch:{'0' * 31}", red)
-    assert namespace.reclaim(seconds=30).removed == 0
-    redis.set(key, text.replace("LIVE", live).replace("RED", red))
-    assert namespace.reclaim(seconds=30).removed == 1
-
-
-def test_what_is_of_another_type_is_freed(
-    cache: UpstashRedisCache, namespace: CacheNamespace, redis: Redis
-) -> None:
-    key = keep(cache, "p")
+    key = shop.store("p", "red")
+    live, red = redis.mget(shop.epoch_key(), shop.epoch_key("red"))
+    redis.set(f"{shop.epoch_key()}:{'0' * 31}", red or "")
+    assert shop.reclaim().removed == 0
     redis.delete(key)
-    redis.hset(key, "of another", "type")
-    assert namespace.reclaim(seconds=30).removed == 1
+    if text is None:
+        redis.hset(key, "a", "hash")
+    else:
+        redis.set(key, text.replace("LIVE", live or "").replace("RED", red or ""))
+    assert shop.reclaim().removed == 1
 
 
-def test_a_dry_run_counts_what_a_reclaim_would_free_and_frees_nothing(
-    cache: UpstashRedisCache, namespace: CacheNamespace, redis: Redis
-) -> None:
-    keep(cache, "p", "red")
-    keep(cache, "q")
-    namespace.clear("red")
+def test_dry_run_counts_what_a_reclaim_frees_and_frees_nothing(shop: Shop, redis: Redis) -> None:
+    shop.store("p", "red")
+    shop.store("q")
+    shop.clear("red")
     before = redis.dbsize()
-    counted = namespace.reclaim(seconds=30, dry_run=True)
+    counted = shop.reclaim(dry_run=True)
     assert redis.dbsize() == before
-    assert counted == namespace.reclaim(seconds=30)
-    assert (counted.scanned, counted.removed) == (2, 1)
+    assert counted == shop.reclaim() == Reclaimed(scanned=2, removed=1, cursor="0")
 
 
-@pytest.mark.parametrize(("tag", "unreachable"), [(None, 4), ("red", 2), ("blue", 3), ("pink", 1)])
-def test_a_preview_counts_what_a_clear_would_leave_to_free(
-    cache: UpstashRedisCache, namespace: CacheNamespace, tag: str | None, unreachable: int
+@pytest.mark.parametrize(("tag", "removed"), [(None, 4), ("red", 2), ("blue", 3), ("pink", 1)])
+def test_preview_counts_what_a_reclaim_after_a_clear_frees(
+    shop: Shop, tag: str | None, removed: int
 ) -> None:
-    keep(cache, "cleared before", "old")
-    namespace.clear("old")
-    keep(cache, "p", "red", "blue")
-    keep(cache, "q", "blue")
-    keep(cache, "r")
-    preview = namespace.preview(tag, seconds=30)
-    assert (preview.scanned, preview.removed, preview.complete) == (4, unreachable, True)
-    assert hit(cache, "p")
-    assert hit(cache, "q")
-    namespace.clear(tag)
-    assert namespace.reclaim(seconds=30) == preview
+    shop.store("cleared before", "old")
+    shop.clear("old")
+    shop.store("p", "red", "blue")
+    shop.store("q", "blue")
+    shop.store("r")
+    preview = shop.namespace.preview(tag, seconds=30)
+    assert preview == Reclaimed(scanned=4, removed=removed, cursor="0")
+    assert shop.hits("p", "q", "r")
+    shop.clear(tag)
+    assert shop.reclaim() == preview
 
 
-def test_a_preview_costs_two_commands_a_page_and_is_resumed(
+def test_preview_costs_two_commands_a_page_and_resumes(
     redis: Redis, upstash: UpstashEndpoint
 ) -> None:
-    cache = UpstashRedisCache(redis, namespace="shop")
+    shop = Shop(redis, "shop")
     for number in range(1200):
-        keep(cache, f"p{number}", f"tag {number % 3}")
-    namespace = CacheNamespace(UpstashStore.beside(redis), "shop")
+        shop.store(f"p{number}", f"tag {number % 3}")
     upstash.meter.reset()
-    cursor, counted, turns = "0", 0, 0
-    while turns == 0 or cursor != "0":
-        preview = namespace.preview("tag 1", seconds=0, cursor=cursor)
-        cursor, counted, turns = preview.cursor, counted + preview.removed, turns + 1
+    cursor, counted, pages = "0", 0, 0
+    while pages == 0 or cursor != "0":
+        preview = shop.namespace.preview("tag 1", seconds=0, cursor=cursor)
+        cursor, counted, pages = preview.cursor, counted + preview.removed, pages + 1
     assert counted == 400
-    assert turns > 1
-    assert upstash.meter.read().commands <= 2 * turns
+    assert pages > 1
+    assert upstash.meter.read().commands <= 2 * pages
