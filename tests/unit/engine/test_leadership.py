@@ -1,11 +1,16 @@
-"""When the in-flight call of a leader ends that does not complete it."""
+"""How long an in-flight call and its lease last."""
+
+import time
+from typing import Any
 
 import pytest
+from tests.unit.protocol.operations import drive, request
 
 from llm_cache import CachePolicy, Reason, UpstashRedisCache
 from llm_cache._engine import scope
 from llm_cache._protocol.drivers import always, run
 from llm_cache._protocol.in_flight import InFlightCall, Leader
+from llm_cache._protocol.leases import LEASE_LIFE
 from llm_cache._protocol.lookup import Miss
 from llm_cache._protocol.single_flight import Compute
 from llm_cache._upstash.credentials import Credentials
@@ -15,9 +20,9 @@ CACHE = UpstashRedisCache(UpstashStore(lambda: Credentials("http://127.0.0.1:9",
 
 
 def lead() -> Leader:
-    request = CACHE._call_of("p", "model").identify()
+    miss: Miss[Any] = Miss(Reason.UNKNOWN, (None,))
     leading = CACHE._leadership.lead_or_wait(
-        request, Miss(Reason.UNKNOWN, (None,)), scope.current(), may_wait=always
+        CACHE._call_of("p", "model").identify(), miss, scope.current(), may_wait=always
     )
     computed = run(leading, CACHE._execution.execute)
     assert isinstance(computed, Compute)
@@ -39,3 +44,15 @@ def test_call_ends_with_its_policy_block_or_sooner_if_its_leader_is_collected(
         call = leader.call if leader else collected()
         assert call.pending == keep_leader
     assert not call.pending
+
+
+@pytest.mark.parametrize(
+    ("lease", "replies", "held"), [("mine", [1], True), ("mine", [0], False), (None, [], False)]
+)
+def test_renewal_extends_a_lease_that_is_still_held(
+    lease: str | None, replies: list[int], held: bool
+) -> None:
+    now = time.monotonic()
+    call = InFlightCall("p", now + 60, lease, now + 1)
+    assert drive(CACHE._leadership._renew(request(), call), *replies)[1] is held
+    assert (call.lease_expires >= now + LEASE_LIFE) is held

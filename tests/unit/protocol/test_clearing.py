@@ -106,13 +106,14 @@ def test_reclaim_without_time_returns_the_cursor_to_resume_from() -> None:
 
 @pytest.mark.parametrize("failures", [(LATE,), (StoreUnavailable("down"), StoreGarbled("?"))])
 @pytest.mark.parametrize("scanned", [(), (["9", [MINE]],)])
-def test_reclaim_retries_a_failed_page(
+def test_reclaim_retries_each_failed_page(
     failures: tuple[Exception, ...], scanned: tuple[Any, ...]
 ) -> None:
     failed = [reply for error in failures for reply in (*scanned, error, None)]
-    steps, result = drive(reclaim(KEYS), ["7", [MINE]], 1, *failed, ["0", [MINE]], 1)
-    assert steps.count(Pause(RETRY_PAUSE)) == len(failures)
-    assert steps.count(scan("7")) == len(failures) + 1
+    pages = (*failed, ["7", [MINE]], 1, *failed, ["0", [MINE]], 1)
+    steps, result = drive(reclaim(KEYS), *pages)
+    assert steps.count(Pause(RETRY_PAUSE)) == 2 * len(failures)
+    assert steps.count(scan("0")) == steps.count(scan("7")) == len(failures) + 1
     assert (result.scanned, result.removed, result.complete) == (2, 2, True)
 
 

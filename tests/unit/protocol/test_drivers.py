@@ -22,7 +22,7 @@ def driven(operation: Operation[Any], execute: Any, *, asynchronous: bool) -> An
 
 @DRIVERS
 def test_operation_gets_replies_and_errors_and_waits_until_a_future_is_done(
-    asynchronous: bool,
+    monkeypatch: pytest.MonkeyPatch, asynchronous: bool
 ) -> None:
     def operation() -> Operation[Any]:
         with pytest.raises(OSError, match="k"):
@@ -38,7 +38,10 @@ def test_operation_gets_replies_and_errors_and_waits_until_a_future_is_done(
         return ["value"]
 
     until: Future[str] = Future()
+    slept: list[float] = []
+    monkeypatch.setattr("llm_cache._protocol.drivers.time.sleep", slept.append)
     assert driven(operation(), execute, asynchronous=asynchronous) == (["value"], True)
+    assert slept == ([] if asynchronous else [0.0])
 
 
 @DRIVERS

@@ -141,19 +141,6 @@ def test_epoch_of_a_tag_that_the_policy_does_not_name_is_read_too(
     assert isinstance(found, Hit) == live
 
 
-@pytest.mark.parametrize(
-    ("policy", "replies"),
-    [
-        (TAGGED, [["e1", entry()]]),
-        ({}, [["e1", "r1", entry(red="r1")]]),
-        ({}, [["e1", entry(red="r1")], []]),
-    ],
-)
-def test_reply_of_another_length_is_never_a_hit(policy: Any, replies: list[Any]) -> None:
-    with pytest.raises(StoreGarbled):
-        looked_up(*replies, **policy)
-
-
 CLEARED = cleared_epoch(NOW - 200, "t")
 
 

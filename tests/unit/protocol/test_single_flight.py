@@ -1,8 +1,8 @@
 """Which callers compute an answer and which wait, driven by hand: no server, no clock."""
 
-import gc
 from collections.abc import Callable
 from itertools import chain, repeat
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -40,8 +40,10 @@ def released() -> list[str]:
 
 
 @pytest.fixture
-def flight(released: list[str]) -> SingleFlight:
-    """Single flight of a patient caller."""
+def flight(released: list[str], monkeypatch: pytest.MonkeyPatch) -> SingleFlight:
+    """Single flight of a patient caller, while time stands still."""
+    time = SimpleNamespace(monotonic=lambda: 0.0)
+    monkeypatch.setattr("llm_cache._protocol.in_flight.time", time)
     return SingleFlight(InFlightCalls(), 30.0, TOKEN, lambda: 60.0, released.append)
 
 
@@ -83,8 +85,7 @@ def test_second_caller_waits_for_the_call_within_its_patience(
 ) -> None:
     leader = join(flight, "process").result.leader
     waiter = join(flight._replace(patience=lambda: left), coalesce)
-    assert waiter.step.until is leader.call.result
-    assert waiter.step.seconds == pytest.approx(seconds, abs=0.5)
+    assert waiter.step == Pause(seconds, leader.call.result)
 
 
 @pytest.mark.parametrize(
@@ -128,13 +129,6 @@ def test_caller_whose_patience_ends_computes(flight: SingleFlight) -> None:
     waiter = join(flight._replace(patience=patience(1.0, 1.0, 0.0)), "process")
     assert isinstance(waiter.step, Pause)
     assert (waiter.reply(None), waiter.result) == (None, Compute(MISS))
-
-
-def test_retry_in_the_same_context_does_not_wait_for_itself(flight: SingleFlight) -> None:
-    leader, waiter = join_two(flight)
-    retry = join(flight._replace(previous=leader), "process")
-    assert retry.step is None
-    assert waiter.reply(None).until is retry.result.leader.call.result
 
 
 def test_callers_wait_under_the_same_tags_and_clears_only(flight: SingleFlight) -> None:
@@ -184,7 +178,7 @@ def test_leader_of_the_fleet_computes_under_a_lease_and_releases_it(
     leader = first.result.leader
     assert first.result == Compute(missed, leader, failure)
     assert join(flight, "fleet", missed=MISS).step.until is leader.call.result
-    assert leader.call.seconds_left() == pytest.approx(30, abs=1)
+    assert leader.call.seconds_left() == 30
     leader.close()
     assert released == [TOKEN]
 
@@ -238,20 +232,16 @@ def test_result_of_another_process_is_shared_and_only_an_own_lease_is_released(
     assert not flight.calls._current
 
 
-def test_retry_continues_under_its_lease_without_a_command(flight: SingleFlight) -> None:
-    first = join(flight, "fleet", TAKEN)
-    retry = join(flight._replace(previous=first.result.leader, token="another"), "fleet")
+@pytest.mark.parametrize(("coalesce", "lease"), [("process", None), ("fleet", TOKEN)])
+def test_retry_in_the_same_context_leads_without_a_command_under_its_lease(
+    flight: SingleFlight, coalesce: str, lease: str | None
+) -> None:
+    first = join(flight, coalesce, *[TAKEN] * (coalesce == "fleet"))
+    waiter = join(flight, coalesce)
+    retry = join(flight._replace(previous=first.result.leader, token="another"), coalesce)
     assert retry.step is None
-    assert retry.result.leader.call.lease == TOKEN
-
-
-def test_waiter_continues_under_the_lease_of_a_collected_leader(flight: SingleFlight) -> None:
-    first, second = join(flight, "fleet"), join(flight, "fleet")
-    first.reply(TAKEN)
-    del first
-    gc.collect()
-    assert second.reply(None) is None
-    assert second.result.leader.call.lease == TOKEN
+    assert retry.result.leader.call.lease == lease
+    assert waiter.reply(None).until is retry.result.leader.call.result
 
 
 CANCELS = {
