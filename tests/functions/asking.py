@@ -18,6 +18,7 @@ from tests.wait_log import logged_waits
 import answer
 import ask
 import identity
+import middleware
 import web
 from bedrock import model
 from llm_cache import InvalidSettings
@@ -47,7 +48,13 @@ def cold() -> None:
     if model.model.cache_info().currsize:
         with suppress(InvalidSettings):
             model.model().cache = model.answers()
-    for setting in (identity.sharing, answer.defaults, web.prefix, web.origins, answer.responses):
+    for setting in (
+        identity.sharing,
+        answer.default_policy,
+        middleware.prefix,
+        middleware.origins,
+        answer.response_cache,
+    ):
         setting.cache_clear()
     web.app.middleware_stack = None
 

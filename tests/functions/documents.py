@@ -13,11 +13,11 @@ from tests.functions.bedrock import Bedrock
 from tests.functions.events import Context
 from upstash_redis import Redis
 
-import lifetimes
 import queues
-import storage
+import s3_client
 import summarize
 import summary
+import summary_ttl
 from bedrock import model
 from local_cloud.stack import events
 
@@ -32,9 +32,9 @@ def cold() -> None:
     """Forget what a warm environment keeps."""
     model.model.cache_clear()
     model.answers.cache_clear()
-    summary.responses.cache_clear()
-    lifetimes.lifetimes.cache_clear()
-    storage.s3.cache_clear()
+    summary.response_cache.cache_clear()
+    summary_ttl.summary_ttls.cache_clear()
+    s3_client.s3.cache_clear()
     queues.sqs.cache_clear()
 
 
@@ -93,12 +93,12 @@ def bucket(
         s3.create_bucket(Bucket=name)
         s3.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
         documents = Documents(s3, name)
-        storage.s3().meta.events.register(
+        s3_client.s3().meta.events.register(
             "before-call.s3", lambda model, **_: documents.calls.append(model.name)
         )
         yield documents
         s3.close()
-        storage.s3().close()
+        s3_client.s3().close()
     cold()
 
 

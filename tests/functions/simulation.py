@@ -22,10 +22,10 @@ from tests.functions.documents import Documents, cold, deliver, uploaded
 from tests.functions.sqs import Sent, Sqs, reply
 
 import attempt
-import storage
+import s3_client
 import summary
 from bedrock.model import model
-from pieces import split
+from pieces import split_text
 
 CALL = 10.0  # seconds
 HOUR = 3600.0
@@ -49,7 +49,7 @@ def document(number: int, size: int, *, poison: bool = False) -> str:
 
 def calls_needed(text: str) -> int:
     """Return the calls that a document costs without a cache: its pieces, and one joins them."""
-    pieces = len(split(text))
+    pieces = len(split_text(text))
     return pieces + (pieces > 1)
 
 
@@ -83,7 +83,7 @@ class Simulation:
         patch.setattr(attempt, "clock", self.sqs.clock)
         patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
         model().client.meta.events.register_first("before-send.bedrock-runtime", self._answer)
-        storage.s3().meta.events.register("before-call.s3.PutObject", self._crash)
+        s3_client.s3().meta.events.register("before-call.s3.PutObject", self._crash)
         with self.sqs.connected(patch.setenv):
             yield self
 

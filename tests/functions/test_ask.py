@@ -260,7 +260,7 @@ def test_a_model_that_hangs_is_504_before_lambda_gives_up_and_its_late_answer_is
     )
 
 
-@pytest.mark.parametrize("broken", ["cache_status.body", "answer.by_the_model", "web.Question"])
+@pytest.mark.parametrize("broken", ["cache_status.body", "answer.call_model", "web.AskBody"])
 def test_unexpected_error_leaves_the_handler_so_that_lambda_counts_it(
     model: Bedrock,
     monkeypatch: pytest.MonkeyPatch,

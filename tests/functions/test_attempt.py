@@ -11,7 +11,8 @@ from tests.functions.documents import KEY, Documents, body
 from tests.functions.sqs import Sqs, reply, string
 
 import attempt
-import storage
+import budget
+import s3_client
 import summary
 
 DAY = 86_400.0
@@ -23,7 +24,7 @@ def s3_fails(documents: Documents, operation: str, status: int, code: str) -> No
     def fail(**_: object) -> AWSResponse:
         return reply(status, f"<Error><Code>{code}</Code></Error>".encode())
 
-    storage.s3().meta.events.register_first(f"before-send.s3.{operation}", fail)
+    s3_client.s3().meta.events.register_first(f"before-send.s3.{operation}", fail)
 
 
 def test_throttled_message_is_put_back_after_2_then_8_then_15_minutes(
@@ -184,7 +185,7 @@ def test_large_document_that_the_cache_does_not_keep_costs_five_attempts(
     sqs.messages.send(body(KEY), {"cache-ttl": string("0", "Number")})
 
     def left(due: int) -> float:
-        return 300 if len(model.requests) == due else summary.NEEDED - 1
+        return 300 if len(model.requests) == due else budget.NEEDED - 1
 
     times = 0
     while sqs.messages.messages:

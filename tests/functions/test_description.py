@@ -10,8 +10,8 @@ from tests.functions.asking import QUESTION, Reply, call, cold, handle
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import function_url
 
-import description
-from question import MAX_BYTES, MAX_TURNS
+import openapi
+from ask_request import MAX_BYTES, MAX_TURNS
 from upstash_endpoint.children import wait_until
 
 
@@ -126,7 +126,7 @@ def test_every_header_that_is_taken_is_read(model: Bedrock) -> None:
 
 
 def test_the_description_is_json(model: Bedrock) -> None:
-    assert json.loads(json.dumps(description.description(""))) == description.description("")
+    assert json.loads(json.dumps(openapi.description(""))) == openapi.description("")
 
 
 def test_description_has_what_client_generators_need(

@@ -304,7 +304,7 @@ def test_cursor_of_zero_reclaims_from_the_start_without_a_clear(
         ({"tag": ["red"]}, "tag=<list> "),
         ({"tenant": ""}, "tenant='' is not accepted: text"),
         ({"tenant": 42}, "tenant=42 is not accepted: text"),
-        ({"tenant": "42", "tag": "red"}, "tenant=<2 characters> is not accepted: text, and no tag"),
+        ({"tenant": "42", "tag": "red"}, "tenant=<2 characters> is not accepted: text, with"),
         ({"dry_run": "yes"}, "dry_run='yes' is not accepted: true or false"),
         ({"dry_run": 1}, "dry_run=1 "),
         ({"dry_run": None}, "dry_run=None "),

@@ -13,9 +13,9 @@ from upstash_redis import Redis
 
 import ask
 import flush_cache
-import web
+import middleware
+from ask_request import MAX_BYTES
 from llm_cache import InvalidPolicy, InvalidSettings
-from question import MAX_BYTES
 
 NAMED = [name for name in HTTP if name not in UNNAMED]
 SAME = {  # AWS names one caller in both
@@ -351,13 +351,14 @@ ORIGINS = ("app.example", "https://a/", "*, https://a", "https://a b", "null")
 
 @pytest.mark.parametrize(
     ("variable", "value"),
-    [(web.PREFIX, value) for value in PREFIXES] + [(web.ORIGINS, value) for value in ORIGINS],
+    [(middleware.PREFIX, value) for value in PREFIXES]
+    + [(middleware.ORIGINS, value) for value in ORIGINS],
 )
 def test_wrong_prefix_or_origin_is_refused_at_the_start(
     monkeypatch: pytest.MonkeyPatch, variable: str, value: str
 ) -> None:
     monkeypatch.setenv(variable, value)
-    read = web.prefix if variable == web.PREFIX else web.origins
+    read = middleware.prefix if variable == middleware.PREFIX else middleware.origins
     read.cache_clear()
     with pytest.raises(InvalidSettings, match=f"{variable}="):
         read()

@@ -14,7 +14,7 @@ from tests.functions.bedrock import Bedrock
 from tests.functions.events import function_url
 from tests.functions.fronts import HTTP, UNNAMED, front
 
-from question import MAX_BYTES, MAX_CHARACTERS
+from ask_request import MAX_BYTES, MAX_CHARACTERS
 
 MEGABYTE = 1_000_000
 SECONDS = 5.0  # of the processor, with each allocation traced

@@ -14,11 +14,13 @@ from tests.functions.documents import (
     message,
     stored,
 )
+from tests.functions.events import Context
 from upstash_redis import Redis
 
 import summary
-from faults import NotNow, OutOfTime, Permanent
-from pieces import split
+from budget import Budget
+from pieces import split_text
+from summary_errors import OutOfTime, PermanentError, TransientError
 
 
 def chapters(count: int) -> list[str]:
@@ -40,7 +42,7 @@ def test_a_large_document_is_split_and_its_pieces_are_joined(
     documents.put(KEY, text)
     assert deliver(message(body(KEY))) == []
     *mapped, reduced = asked(model)
-    assert sorted(mapped) == sorted(split(text))
+    assert sorted(mapped) == sorted(split_text(text))
     assert len(mapped) > 5
     assert reduced.count("Answer ") == len(mapped)
     written = documents.summary(KEY)
@@ -69,7 +71,7 @@ def test_pieces_that_were_answered_before_a_failure_are_not_asked_for_again(
 ) -> None:
     text = joined(chapters(100))
     documents.put(KEY, text)
-    reply, pieces = Bedrock.reply, len(split(text))
+    reply, pieces = Bedrock.reply, len(split_text(text))
 
     def fails_after_some(self: Bedrock) -> dict[str, Any]:
         if len(self.requests) > 6:
@@ -101,7 +103,7 @@ def test_a_model_that_shortens_nothing_is_asked_no_further(
     text = joined(chapters(100))
     documents.put(KEY, text)
     assert deliver(message(body(KEY))) == ["message-1"]
-    assert len(model.requests) == len(split(text))
+    assert len(model.requests) == len(split_text(text))
 
 
 LONG = "\n\n".join(f"Paragraph {number}. " + "It was long. " * 100 for number in range(30))
@@ -122,7 +124,7 @@ def test_summary_of_summaries_that_is_cut_short_fails_the_message_and_is_not_sto
     model: Bedrock, documents: Documents, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     documents.put(KEY, LONG)
-    pieces, reply = len(split(LONG)), model.reply
+    pieces, reply = len(split_text(LONG)), model.reply
 
     def cut_at_last() -> dict[str, Any]:
         last = "Answer" in model.requests[-1]["messages"][0]["content"][0]["text"]
@@ -137,9 +139,12 @@ def test_summary_of_summaries_that_is_cut_short_fails_the_message_and_is_not_sto
 @pytest.mark.parametrize(
     ("errors", "decides"),
     [
-        ([OutOfTime(), NotNow("busy"), ZeroDivisionError(), Permanent("truncated")], Permanent),
-        ([OutOfTime(), NotNow("busy"), ZeroDivisionError()], ZeroDivisionError),
-        ([OutOfTime(), NotNow("busy")], NotNow),
+        (
+            [OutOfTime(), TransientError("busy"), ZeroDivisionError(), PermanentError("truncated")],
+            PermanentError,
+        ),
+        ([OutOfTime(), TransientError("busy"), ZeroDivisionError()], ZeroDivisionError),
+        ([OutOfTime(), TransientError("busy")], TransientError),
     ],
 )
 def test_error_that_costs_the_most_decides_if_several_pieces_fail(
@@ -152,5 +157,7 @@ def test_error_that_costs_the_most_decides_if_several_pieces_fail(
         raise errors[int(request["text"])]
 
     with pytest.raises(decides) as raised:
-        summary.each([{"text": str(number)} for number in range(len(errors))], ask)
+        summary.summarize_all(
+            [{"text": str(number)} for number in range(len(errors))], ask, Budget(Context())
+        )
     assert type(raised.value) is decides

@@ -14,7 +14,7 @@ from tests.functions.events import Context, signed_by
 
 import ask
 import flush_cache
-import storage
+import s3_client
 import summarize
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
@@ -290,7 +290,7 @@ def test_what_is_asked_of_s3(
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", model.url)  # over HTTP; it refuses what is no POST
     documents.cold()
     delivered(heard, documents.body(KEY, of=BUCKET))
-    storage.s3().close()
+    s3_client.s3().close()
     documents.cold()
     assert "S3 failed: 501" in heard.text
     nothing_is_told(heard)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 from tests.functions.documents import BUCKET, body, uploaded
 
-from faults import Permanent
 from local_cloud.stack.events import TEST_OF_S3
-from notification import named, split
-from object_name import Name
+from notification import document_name, split_records
+from object_name import ObjectName
+from summary_errors import PermanentError
 
 KEY = "documents/a b+c/Grüße 100%.txt"
 
@@ -62,14 +62,14 @@ ENVELOPES: dict[str, Callable[[str, str | None], dict[str, Any]]] = {
 @pytest.mark.parametrize("version", [None, "v1"])
 @pytest.mark.parametrize("key", [KEY, "documents//日本", "documents/" + "k" * 990])
 def test_each_envelope_names_the_document(envelope: Any, version: str | None, key: str) -> None:
-    assert named(json.dumps(envelope(key, version))) == Name(BUCKET, key, version)
+    assert document_name(json.dumps(envelope(key, version))) == ObjectName(BUCKET, key, version)
 
 
 def test_empty_version_is_none() -> None:
     event = uploaded(KEY, "v")
     event["Records"][0]["s3"]["object"]["versionId"] = ""
     for told in (event, by_sns(event), by_event_bridge(KEY, ""), {**body(KEY), "version_id": ""}):
-        assert named(json.dumps(told)) == Name(BUCKET, KEY)
+        assert document_name(json.dumps(told)) == ObjectName(BUCKET, KEY)
 
 
 NOTHING = [
@@ -85,8 +85,8 @@ NOTHING = [
 
 @pytest.mark.parametrize("told", NOTHING, ids=lambda told: json.dumps(told)[:70])
 def test_event_without_a_new_object_names_no_document(told: object) -> None:
-    assert named(json.dumps(told)) is None
-    assert named(json.dumps(by_sns(told))) is None
+    assert document_name(json.dumps(told)) is None
+    assert document_name(json.dumps(by_sns(told))) is None
 
 
 INVALID: list[Any] = [
@@ -119,23 +119,23 @@ INVALID: list[Any] = [
 
 @pytest.mark.parametrize("told", INVALID, ids=lambda told: str(told)[:60])
 def test_message_that_names_no_document_is_refused_for_good(told: Any) -> None:
-    with pytest.raises(Permanent):
-        named(told if isinstance(told, str) else json.dumps(told))
+    with pytest.raises(PermanentError):
+        document_name(told if isinstance(told, str) else json.dumps(told))
 
 
 def test_reason_says_what_is_wrong_and_nothing_of_the_message() -> None:
     reasons = set()
     for told in INVALID:
-        with pytest.raises(Permanent) as refused:
-            named(told if isinstance(told, str) else json.dumps(told))
+        with pytest.raises(PermanentError) as refused:
+            document_name(told if isinstance(told, str) else json.dumps(told))
         reasons.add(str(refused.value))
     assert reasons == {
         "the message is not JSON",
-        "the message is neither a notification of S3 nor bucket and key",
-        "the message asks to confirm a subscription of SNS",
+        "the message is neither an S3 notification nor bucket and key",
+        "the message is SNS's request to confirm a subscription",
         "the bucket's name is invalid",
         "the object's key is invalid",
-        "the object's key is not one of a document",
+        "the object's key cannot be a document's",
     }
 
 
@@ -143,6 +143,6 @@ def test_message_of_several_records_is_split_and_any_other_is_not() -> None:
     records = [*uploaded("documents/a")["Records"], "?", *uploaded("documents/b")["Records"]]
     several = json.dumps({"Records": records})
     expected = [json.dumps({"Records": [record]}) for record in records]
-    assert split(several) == split(json.dumps(by_sns(several))) == expected
+    assert split_records(several) == split_records(json.dumps(by_sns(several))) == expected
     for told in (json.dumps(uploaded(KEY)), json.dumps(body(KEY)), "?", "[]", '{"Records": 7}'):
-        assert split(told) == [told]
+        assert split_records(told) == [told]

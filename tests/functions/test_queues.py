@@ -130,5 +130,5 @@ def test_age_and_dead_letters_are_metrics(
 
 @pytest.mark.parametrize("event", [{}, [], None, events.uploaded("documents", KEY), {"Records": 1}])
 def test_event_of_another_source_raises_one_clear_error(documents: Documents, event: Any) -> None:
-    with pytest.raises(ValueError, match="not a batch of messages of SQS"):
+    with pytest.raises(ValueError, match="not a batch of SQS messages"):
         summarize.handler(event, cast(Any, Context()))

@@ -156,9 +156,9 @@ def test_a_wrong_setting_of_stale_answers_fails_at_the_start(
 ) -> None:
     for wrong in ("soon", "-1", "nan"):
         monkeypatch.setenv("STALE_IF_ERROR", wrong)
-        answer.defaults.cache_clear()
+        answer.default_policy.cache_clear()
         with pytest.raises(InvalidSettings, match=f"STALE_IF_ERROR='{wrong}' is not accepted"):
-            answer.defaults()
+            answer.default_policy()
 
 
 def test_the_description_is_whole_and_of_what_is_checked(model: Bedrock) -> None:

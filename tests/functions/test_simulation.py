@@ -11,7 +11,7 @@ from upstash_redis import Redis
 
 import summary
 from attempt import ATTEMPTS
-from bill import MOST
+from budget import MAX_RATIO
 
 LARGE = 120_000  # bytes: more pieces than one invocation of 40 seconds has the time for
 
@@ -74,4 +74,4 @@ def test_document_whose_answers_the_cache_loses_costs_a_bounded_number_of_calls(
     simulation.run()
     assert reasons(simulation) == ["the invocation has too little time left"]
     of_one_invocation = summary.AT_ONCE * 4
-    assert simulation.calls[0] <= MOST * calls_needed(text) + ATTEMPTS * of_one_invocation
+    assert simulation.calls[0] <= MAX_RATIO * calls_needed(text) + ATTEMPTS * of_one_invocation

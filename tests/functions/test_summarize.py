@@ -27,15 +27,16 @@ from tests.functions.events import Context
 from tests.functions.sqs import Sqs
 from upstash_redis import Redis
 
+import budget
 import document
-import lifetimes
-import storage
+import s3_client
 import summarize
 import summary
-from bedrock import chosen
-from faults import Permanent
+import summary_ttl
+from bedrock import model_settings
 from llm_cache import InvalidSettings, Report, ResponseCache
 from local_cloud.stack.events import TEST_OF_S3
+from summary_errors import PermanentError
 from upstash_endpoint.children import wait_until
 
 
@@ -81,17 +82,17 @@ def test_one_text_under_five_names_in_five_environments_costs_one_call(
     names = [f"documents/copy {number}.txt" for number in range(5)]
     for name in names:
         documents.put(name, TEXT)
-    made = summary.responses.__wrapped__
+    made = summary.response_cache.__wrapped__
 
     def environment() -> None:
         _own.set(made())
-        with summary.counted(Context(300)):
+        with summary.report_of(Context(300)):
             for name in names:
-                assert summarize.done(message(body(name)))
+                assert summarize.process_record(message(body(name)), Context(300))
 
     model.hold = threading.Event()
     with monkeypatch.context() as patch, ThreadPoolExecutor(5) as pool:
-        patch.setattr(summary, "responses", _own.get)
+        patch.setattr(summary, "response_cache", _own.get)
         patch.setattr(summary, "metrics", Uncounted())
         running = [pool.submit(copy_context().run, environment) for _ in range(5)]
         wait_until(lambda: bool(model.requests), seconds=60, what="the model call")
@@ -135,7 +136,7 @@ def test_a_clear_of_the_tag_of_summaries_has_them_made_anew(
 ) -> None:
     documents.put(KEY, TEXT)
     deliver(message(body(KEY)))
-    summary.responses().clear(tag="summaries")
+    summary.response_cache().clear(tag="summaries")
     documents.put("documents/copy.txt", TEXT)
     assert deliver(message(body("documents/copy.txt"))) == []
     assert asked(model) == [TEXT, TEXT]
@@ -182,8 +183,8 @@ def test_text_is_read_by_its_content_type_and_content_encoding(
 
 @pytest.mark.parametrize("ttl", ["soon", "-1", "nan", "1e99", ""])
 def test_message_with_an_invalid_ttl_is_refused_for_good(ttl: str) -> None:
-    with pytest.raises(Permanent, match="cache-ttl is not a number of seconds"):
-        lifetimes.asked_for(message("", ttl=ttl)["messageAttributes"])
+    with pytest.raises(PermanentError, match="cache-ttl is not a number of seconds"):
+        summary_ttl.requested_ttl(message("", ttl=ttl)["messageAttributes"])
 
 
 def test_event_without_a_document_is_done_with(model: Bedrock, documents: Documents) -> None:
@@ -223,8 +224,8 @@ def test_what_there_is_no_time_for_fails_at_once(model: Bedrock, documents: Docu
 def test_call_that_hangs_spends_an_attempt_in_time_and_its_late_answer_is_stored(
     model: Bedrock, documents: Documents, sqs: Sqs, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(summary, "NEEDED", 1.0)
-    monkeypatch.setattr(summary, "RESERVE", 1.5)
+    monkeypatch.setattr(budget, "NEEDED", 1.0)
+    monkeypatch.setattr(budget, "RESERVE", 1.5)
     model.hold = threading.Event()
     sqs.messages.send(body(KEY))
     assert sqs.deliver(lambda: 4) == []
@@ -262,14 +263,14 @@ def test_a_wrong_setting_is_named(
     monkeypatch.setenv(variable, wrong)
     cold()
     with pytest.raises(InvalidSettings, match=f"{variable}='{wrong}' is not accepted"):
-        lifetimes.lifetimes()
+        summary_ttl.summary_ttls()
 
 
 @pytest.mark.parametrize(
     ("variable", "read"),
     [
         ("SUMMARY_MAX_BYTES", document.max_bytes),
-        ("MODEL_MAX_TOKENS", chosen.max_tokens),
+        ("MODEL_MAX_TOKENS", model_settings.max_tokens),
     ],
 )
 @pytest.mark.parametrize("wrong", ["much", "0", "-1", "1.5"])
@@ -295,5 +296,5 @@ def test_a_model_that_is_not_named_is_said_to_be_missing(
 
 
 def test_the_client_of_s3_is_bounded(documents: Documents) -> None:
-    config = storage.s3().meta.config
+    config = s3_client.s3().meta.config
     assert (config.connect_timeout, config.read_timeout) == (3, 10)

@@ -5,8 +5,8 @@ from codecs import BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
 
 import pytest
 
-from faults import Permanent
-from text import text_of
+from document_text import decoded_text
+from summary_errors import PermanentError
 
 WORDS = "Grüße aus Łódź, 日本."
 MOST = 2000
@@ -14,7 +14,7 @@ PLAIN, NONE = "text/plain", ""
 
 
 def read(content: bytes, content_type: str = PLAIN, encoding: str = NONE) -> str:
-    return text_of(content, content_type, encoding, MOST)
+    return decoded_text(content, content_type, encoding, MOST)
 
 
 @pytest.mark.parametrize(
@@ -126,5 +126,5 @@ REFUSED = {
 def test_document_that_is_no_text_is_refused_for_good(
     content: bytes, kind: str, encoding: str, why: str
 ) -> None:
-    with pytest.raises(Permanent, match=why):
+    with pytest.raises(PermanentError, match=why):
         read(content, kind, encoding)

@@ -212,8 +212,8 @@ def test_planted_response_of_another_shape_is_a_miss(
 
 @pytest.mark.parametrize("response", [RIGHT, *PLANTED.values()])
 def test_response_of_another_shape_is_not_stored(model: Bedrock, response: Any) -> None:
-    with answer.responses().policy() as report:
-        answer.responses().update({"question": "?"}, response)
+    with answer.response_cache().policy() as report:
+        answer.response_cache().update({"question": "?"}, response)
     assert report.stored == (response == RIGHT)
 
 

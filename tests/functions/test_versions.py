@@ -128,7 +128,7 @@ def test_another_model_writes_another_summary(
     documents.put(KEY, TEXT)
     deliver(message(body(KEY)))
     monkeypatch.setenv("MODEL_ID", "amazon.nova-2-pro-v1:0")
-    summary.responses.cache_clear()
+    summary.response_cache.cache_clear()
     assert deliver(message(body(KEY))) == []
     written = documents.summary(KEY)
     assert written is not None

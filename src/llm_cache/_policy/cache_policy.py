@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any, TypedDict
+from typing import Any, ClassVar, TypedDict
 
 from llm_cache._entries.keys import MAX_TAGS, MAX_TEXT, Keyspace
 from llm_cache._errors import InvalidPolicy, InvalidSettings
@@ -123,6 +123,13 @@ class CachePolicy:
 
     Raises ``InvalidPolicy`` that names the field, the value and what is accepted.
     """
+
+    SECONDS_LIMIT: ClassVar[int] = MAX_SECONDS
+    """The most seconds of any field."""
+    TAG_LIMIT: ClassVar[int] = MAX_TAGS
+    """The most tags of one answer."""
+    TEXT_LIMIT: ClassVar[int] = MAX_TEXT
+    """The most characters of a tag, tenant, salt or key."""
 
     ttl: Ttl | None = None
     max_age: Seconds | None = None
