@@ -38,7 +38,7 @@ class AskRequest:
     context: Any = None
 
 
-class Answer(NamedTuple):
+class AskResult(NamedTuple):
     """``{"answer", "stop_reason", "usage"}`` and the report of the cache."""
 
     response: dict[str, Any]
@@ -89,11 +89,11 @@ def call_model(question: dict[str, Any]) -> dict[str, Any] | Uncached:
     return answer_by_model(question)
 
 
-async def answer_in_time(request: AskRequest) -> Answer:
+async def answer_in_time(request: AskRequest) -> AskResult:
     """Return the answer; raise a ``Problem`` that describes what the cache did."""
     with response_cache().policy(request.policy, context=request.context) as report:
         try:
-            return Answer(await _in_time(request), report)
+            return AskResult(await _in_time(request), report)
         except Problem as problem:
             problem.headers |= cache_status.headers(report, request.policy)
             problem.cache = cache_status.body(report, request.policy)

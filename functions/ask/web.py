@@ -16,7 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 import cache_status
-from answer import Answer, AskRequest, answer_in_time, default_policy
+from answer import AskRequest, AskResult, answer_in_time, default_policy
 from ask_request import AskBody, not_readable
 from identity import sharing, tenant_of
 from llm_cache import CachePolicy, Status
@@ -32,13 +32,13 @@ async def ask(request: Request) -> Response:
     """Answer a question, from the cache if the caller accepts the stored answer."""
     try:
         ask_request = await read(request)
-        answer = await answer_in_time(ask_request)
+        result = await answer_in_time(ask_request)
     except Problem as problem:
         logger.warning("no answer", extra=problem.logged)
         return problem.response()
-    content = body(ask_request, answer)
+    content = body(ask_request, result)
     logger.info("answered", extra={"cache": content["cache"], "usage": content["usage"]})
-    return respond(request, ask_request, answer, content)
+    return respond(request, ask_request, result, content)
 
 
 async def health(_: Request) -> JSONResponse:
@@ -62,9 +62,9 @@ async def read(request: Request) -> AskRequest:
     return AskRequest(body.question, policy, request.scope.get("aws.context"))
 
 
-def body(ask_request: AskRequest, answer: Answer) -> dict[str, Any]:
+def body(ask_request: AskRequest, result: AskResult) -> dict[str, Any]:
     """Return the body: the answer, what the cache did, and the tokens of this request."""
-    response, report = answer
+    response, report = result
     paid = not report.having(Status.HIT) and not report.having(Status.STALE)
     usage = {name: count if paid else 0 for name, count in response["usage"].items()}
     return {
@@ -76,7 +76,7 @@ def body(ask_request: AskRequest, answer: Answer) -> dict[str, Any]:
 
 
 def respond(
-    request: Request, ask_request: AskRequest, answer: Answer, content: dict[str, Any]
+    request: Request, ask_request: AskRequest, result: AskResult, content: dict[str, Any]
 ) -> Response:
     """Return the response; 304 without a body if ``If-None-Match`` names the answer's ``ETag``.
 
@@ -86,7 +86,7 @@ def respond(
     named = [ask_request.question, content["answer"], content["stop_reason"]]
     named_text = json.dumps(named, sort_keys=True)
     tag = f'"{hashlib.sha256(named_text.encode()).hexdigest()[:32]}"'
-    headers = {**cache_status.headers(answer.report, ask_request.policy), "ETag": f"W/{tag}"}
+    headers = {**cache_status.headers(result.report, ask_request.policy), "ETag": f"W/{tag}"}
     if tag in TAG.findall(",".join(request.headers.getlist("if-none-match"))):
         return Response(status_code=304, headers=headers)
     return JSONResponse(content, headers=headers)
