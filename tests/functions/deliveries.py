@@ -1,4 +1,4 @@
-"""Deliver batches of SQS to `summarize`, and find what became of each document's message."""
+"""Deliver batches of SQS to `summarize`, and find the outcome of each document."""
 
 import json
 from typing import Any, cast
@@ -14,7 +14,7 @@ REPORT, SECOND, UNICODE = "documents/report.txt", "documents/second.txt", "docum
 DOCUMENTS = (REPORT, SECOND, UNICODE)
 DONE, DEAD = "done", "dead letter"
 BACK, FAILED = "put back", "failed"
-MOST = 100  # deliveries of what was put back
+MAX_DELIVERIES = 100  # of messages that were put back
 
 
 class World:
@@ -26,22 +26,22 @@ class World:
             documents.put(key, f"The text of {key}.")
 
     def deliver(self, records: list[dict[str, Any]], seconds: float = 300) -> list[str]:
-        """Hand a batch over; return what became of each document's message."""
+        """Deliver a batch; return the outcome of each document's message."""
         back, dead = len(self.sqs.messages.messages), len(self.sqs.dead.messages)
         reply = summarize.handler({"Records": records}, cast(Any, Context(seconds)))
         failed = {failure["itemIdentifier"] for failure in reply["batchItemFailures"]}
         sent = [(piece, BACK) for piece in sent_since(self.sqs.messages, back, "retry")]
         sent += [(piece, DEAD) for piece in sent_since(self.sqs.dead, dead, "reason")]
-        ended = []
+        outcomes = []
         for record in records:
             for piece in pieces(record["body"]):
-                way = next((way for same, way in sent if same == piece), DONE)
-                if way != DONE:
-                    sent.remove((piece, way))
-                assert way == DONE or record["messageId"] not in failed, piece
-                ended.append(FAILED if record["messageId"] in failed else way)
+                outcome = next((outcome for same, outcome in sent if same == piece), DONE)
+                if outcome != DONE:
+                    sent.remove((piece, outcome))
+                assert outcome == DONE or record["messageId"] not in failed, piece
+                outcomes.append(FAILED if record["messageId"] in failed else outcome)
         assert sent == [], "a message is sent twice"
-        return ended
+        return outcomes
 
     def settle(self, seconds: float = 300) -> int:
         """Deliver what was put back until nothing is left; return the deliveries."""
@@ -52,7 +52,7 @@ class World:
             if FAILED not in self.deliver([sent.record], seconds):
                 queue.delete(sent)
             deliveries += 1
-            assert deliveries < MOST, "a message is repeated without end"
+            assert deliveries < MAX_DELIVERIES, "endless deliveries"
         return deliveries
 
     @property
@@ -60,7 +60,7 @@ class World:
         """The documents that have a summary."""
         return [key for key in DOCUMENTS if self.documents.summary(key)]
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Delete the summaries, the cached answers and the messages."""
         self.redis.flushdb()
         for key in self.summarized:
@@ -70,19 +70,19 @@ class World:
 
 
 def sent_since(queue: Queue, before: int, attribute: str) -> list[Any]:
-    """Return what newer messages of a queue ask for; each has the attribute."""
+    """Return the documents of newer messages of a queue; each message has the attribute."""
     newer = queue.messages[before:]
     assert all(sent.text(attribute) for sent in newer)
     return [piece for sent in newer for piece in pieces(sent.body)]
 
 
 def pieces(body: str) -> list[Any]:
-    """Return what a body asks for: a notification of several objects is several pieces."""
+    """Return the parsed body; one per record of a notification."""
     try:
-        told = json.loads(body)
+        parsed = json.loads(body)
     except ValueError:
         return [body]
-    match told:
+    match parsed:
         case {"Records": [_, _, *_] as records}:
             return [{"Records": [record]} for record in records]
-    return [told]
+    return [parsed]

@@ -1,4 +1,4 @@
-"""Standard HTTP caches as clients of the function: hishel, requests-cache and CacheControl."""
+"""HTTP caches as clients: hishel, requests-cache and CacheControl."""
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager
@@ -16,8 +16,8 @@ METHODS = ["GET", "HEAD", "POST"]
 
 
 @dataclass(frozen=True)
-class Reply:
-    """A reply, and whether the client's cache served it without a request."""
+class CachedReply:
+    """A reply; ``from_cache``: the client's cache served it without a request."""
 
     status: int
     headers: dict[str, str]
@@ -28,14 +28,14 @@ class Reply:
 class Send(Protocol):
     """Send a request through a cache."""
 
-    def __call__(self, method: str, path: str, **rest: Any) -> Reply: ...
+    def __call__(self, method: str, path: str, **rest: Any) -> CachedReply: ...
 
 
 Cache = Callable[[str, Path], AbstractContextManager[Send]]
 
 
 def hishel(*, shared: bool) -> Cache:
-    """Return hishel as RFC 9111 says, as a shared or a private cache; it may store POST."""
+    """Return hishel as a shared or a private cache; it may store POST."""
 
     @contextmanager
     def made(url: str, folder: Path) -> Iterator[Send]:
@@ -43,11 +43,11 @@ def hishel(*, shared: bool) -> Cache:
         storage = SqliteStorage(database_path=folder / "hishel.db")
         with closing(storage), CacheClient(base_url=url, storage=storage, rfc=options) as client:
 
-            def send(method: str, path: str, **rest: Any) -> Reply:
+            def send(method: str, path: str, **rest: Any) -> CachedReply:
                 found = client.request(method, path, **rest)
                 known = found.extensions["caching"]
                 served = known["from_cache"] and not known["revalidated"]
-                return Reply(found.status_code, dict(found.headers), found.content, served)
+                return CachedReply(found.status_code, dict(found.headers), found.content, served)
 
             yield send
 
@@ -55,17 +55,17 @@ def hishel(*, shared: bool) -> Cache:
 
 
 def of_requests(session: Callable[[], requests.Session]) -> Cache:
-    """Return a cache that is a session of requests."""
+    """Return a cache in the form of a ``requests`` session."""
 
     @contextmanager
     def made(url: str, _: Path) -> Iterator[Send]:
         with session() as client:
 
-            def send(method: str, path: str, **rest: Any) -> Reply:
+            def send(method: str, path: str, **rest: Any) -> CachedReply:
                 found: Any = client.request(method, url + path, timeout=60, **rest)
                 headers = {name.lower(): value for name, value in found.headers.items()}
                 served = found.from_cache and not getattr(found, "revalidated", False)
-                return Reply(found.status_code, headers, found.content, served)
+                return CachedReply(found.status_code, headers, found.content, served)
 
             yield send
 

@@ -1,4 +1,4 @@
-"""A question asked before is answered by a cold environment that imports no LangChain."""
+"""A hit in a cold environment imports neither LangChain nor the model's client."""
 
 import json
 import os
@@ -30,7 +30,7 @@ HEAVY = {
 
 
 def cold(question: object, checkout: Path) -> tuple[int, dict[str, object], set[str]]:
-    """Ask in a process of its own, as a cold environment does."""
+    """Invoke the function in a new process; return status, body and the imported modules."""
     folders = [checkout, checkout / "src", checkout / "functions/ask"]
     script = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}\n{COLD}"
     event = json.dumps(function_url("POST", "/ask", question))
@@ -42,7 +42,7 @@ def cold(question: object, checkout: Path) -> tuple[int, dict[str, object], set[
     return status, body, set(loaded)
 
 
-def test_a_cold_hit_imports_neither_langchain_nor_the_models_client(
+def test_cold_hit_imports_neither_langchain_nor_the_models_client(
     model: Bedrock, checkout: Path
 ) -> None:
     first = call(QUESTION)
@@ -51,11 +51,11 @@ def test_a_cold_hit_imports_neither_langchain_nor_the_models_client(
     assert body["cache"]["status"] == "hit"  # type: ignore[index]
     assert not loaded & HEAVY
     assert len(model.requests) == 1
-    assert set(sys.modules) >= HEAVY  # of this process, where the miss was
+    assert set(sys.modules) >= HEAVY  # of this process, which had the miss
 
 
 @pytest.mark.parametrize("environment", [Ssm.on_lambda, Ssm.under_snapstart])
-def test_a_cold_hit_with_its_secrets_in_ssm_imports_no_boto3_either(
+def test_cold_hit_with_secrets_in_ssm_does_not_import_boto3(
     model: Bedrock, checkout: Path, environment: property, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = call(QUESTION)
@@ -71,12 +71,12 @@ def test_a_cold_hit_with_its_secrets_in_ssm_imports_no_boto3_either(
     assert not loaded & HEAVY
 
 
-def test_without_its_line_the_models_own_cache_answers(
+def test_model_has_a_cache_of_its_own_for_functions_without_a_response_cache(
     model: Bedrock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ResponseCache, "cached", lambda _, answer: answer)
     refused = call(QUESTION, cache_control="only-if-cached")
-    assert (refused.status, refused.body["error"]["code"]) == (504, "not_cached")
+    assert (refused.status, refused.error["code"]) == (504, "not_cached")
     first, again = call(QUESTION), call(QUESTION)
     assert (first.cache, again.cache) == ("miss", "hit")
     assert again.body["usage"] == {"input_tokens": 0, "output_tokens": 0, "saved_tokens": 14}

@@ -1,4 +1,4 @@
-"""`summarize` loses no message of a queue, repeats none for ever, and refuses other events."""
+"""`summarize` loses no message of a queue, repeats none without end, and refuses other events."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -12,14 +12,13 @@ from tests.functions.changes import JSON, changed
 from tests.functions.deliveries import BACK, DEAD, DONE, FAILED, REPORT, SECOND, UNICODE, World
 from tests.functions.documents import bucket
 from tests.functions.events import Context, event, names
-from tests.functions.fronts import ALL, front
 from tests.functions.sqs import Sqs
 from upstash_redis import Redis
 
 import attempt
 import summarize
 
-SENT = 1_763_889_600  # seconds since 1970: what the events say
+SENT = 1_763_889_600  # the time in the events, in seconds since 1970
 OUTCOMES: dict[str, tuple[list[str], list[str]]] = {  # of each document; the summaries
     "batch_of_many": ([DONE, DEAD, DONE, DONE, DEAD], [REPORT, SECOND]),
     "dead_letter_of_lambda": ([DEAD], []),
@@ -54,10 +53,9 @@ OUTCOMES: dict[str, tuple[list[str], list[str]]] = {  # of each document; the su
     "xml_body": ([DEAD], []),
 }
 SHAPES = ["own_body", "s3_two_records", "s3_one_bad_record", "sns_of_s3", "batch_of_many"]
-"""Those whose messages differ in what becomes of them."""
+"""Batches whose messages have different outcomes."""
 SQS = [name.removeprefix("sqs/") for name in names("sqs")]
-OTHERS = {name: event(name) for name in names("http", "unsupported", "services", "schedules")}
-OTHERS |= {f"fronts/{name}": front(name) for name in ALL}
+OTHERS = {name: event(name) for name in names() if not name.startswith("sqs/")}
 
 
 @pytest.fixture
@@ -70,80 +68,82 @@ def world(
         yield World(documents, sqs, redis)
 
 
-def test_each_message_ends_in_one_way(world: World) -> None:
+def test_each_document_has_one_outcome(world: World) -> None:
     assert sorted(OUTCOMES) == SQS
     found = {}
     for name in SQS:
-        ended = world.deliver(event(f"sqs/{name}")["Records"])
-        found[name] = (ended, world.summarized)
-        world.forget()
+        outcomes = world.deliver(event(f"sqs/{name}")["Records"])
+        found[name] = (outcomes, world.summarized)
+        world.reset()
     assert found == OUTCOMES
 
 
-def throttled(model: Bedrock) -> float:
-    model.status, model.error = 429, "ThrottlingException"
-    return 300
+def failing(status: int, error: str) -> Callable[[Bedrock], float]:
+    """Return a fault that sets the model's failure, and returns the invocation's seconds."""
+
+    def fault(model: Bedrock) -> float:
+        model.fail(status, error)
+        return 300
+
+    return fault
 
 
-def broken(model: Bedrock) -> float:
-    model.status, model.error = 500, "InternalServerException"
-    return 300
+def answering(**fields: Any) -> Callable[[Bedrock], float]:
+    def fault(model: Bedrock) -> float:
+        for name, value in fields.items():
+            setattr(model, name, value)
+        return 300
+
+    return fault
 
 
-def refused(model: Bedrock) -> float:
-    model.status, model.error = 400, "ValidationException"
-    return 300
-
-
-def blocked(model: Bedrock) -> float:
-    model.stops = "guardrail_intervened"
-    return 300
-
-
-def unreadable(model: Bedrock) -> float:
-    model.content = [{"unknown": 1}]  # an error that no code expects
-    return 300
-
-
-def late(_: Bedrock) -> float:
-    return 1
-
-
-@pytest.mark.parametrize("fault", [throttled, broken, late])
-def test_message_that_is_put_back_ends_when_the_fault_has_ended(
+@pytest.mark.parametrize(
+    "fault",
+    [failing(429, "ThrottlingException"), failing(500, "InternalServerException"), lambda _: 1],
+    ids=["throttled", "broken", "late"],
+)
+def test_message_that_is_put_back_ends_after_the_fault(
     world: World, model: Bedrock, fault: Callable[[Bedrock], float]
 ) -> None:
     for name in SHAPES:
-        ends, summarized = OUTCOMES[name]
+        outcomes, summarized = OUTCOMES[name]
         seconds = fault(model)
-        ended = world.deliver(event(f"sqs/{name}")["Records"], seconds)
+        first = world.deliver(event(f"sqs/{name}")["Records"], seconds)
         assert world.summarized == [], name
-        assert ended.count(BACK) >= len(summarized), name
-        model.status, model.error = 200, ""
+        assert first.count(BACK) >= len(summarized), name
+        model.recover()
         world.settle()
         dead = len(world.sqs.dead.messages)
-        assert (dead, world.summarized) == (ends.count(DEAD), summarized), name
-        world.forget()
+        assert (dead, world.summarized) == (outcomes.count(DEAD), summarized), name
+        world.reset()
 
 
-@pytest.mark.parametrize("fault", [refused, blocked, unreadable])
-def test_message_whose_fault_lasts_becomes_a_dead_letter(
+@pytest.mark.parametrize(
+    "fault",
+    [
+        failing(400, "ValidationException"),
+        answering(stops="guardrail_intervened"),
+        answering(content=[{"unknown": 1}]),  # an unexpected error
+    ],
+    ids=["refused", "blocked", "unreadable"],
+)
+def test_message_with_a_lasting_fault_becomes_a_dead_letter(
     world: World, model: Bedrock, fault: Callable[[Bedrock], float]
 ) -> None:
     for name in SHAPES:
-        ends, summarized = OUTCOMES[name]
+        outcomes, summarized = OUTCOMES[name]
         world.deliver(event(f"sqs/{name}")["Records"], fault(model))
-        assert world.settle() <= 4 * len(ends), name  # after the first of five attempts
-        assert len(world.sqs.dead.messages) == ends.count(DEAD) + len(summarized), name
-        world.forget()
+        assert world.settle() <= 4 * len(outcomes), name  # after the first of five attempts
+        assert len(world.sqs.dead.messages) == outcomes.count(DEAD) + len(summarized), name
+        world.reset()
 
 
 def test_message_that_cannot_be_sent_is_left_to_the_retries_of_sqs(world: World) -> None:
     world.sqs.refuses = True
     for name in SHAPES:
-        ends, summarized = OUTCOMES[name]
-        ended = world.deliver(event(f"sqs/{name}")["Records"], seconds=1)
-        assert ended.count(FAILED) >= len(summarized) + ends.count(DEAD), (name, ended)
+        outcomes, summarized = OUTCOMES[name]
+        found = world.deliver(event(f"sqs/{name}")["Records"], seconds=1)
+        assert found.count(FAILED) >= len(summarized) + outcomes.count(DEAD), (name, found)
 
 
 RECORDS = [record for name in SQS for record in event(f"sqs/{name}")["Records"]]
@@ -154,14 +154,13 @@ BODIES = [json.loads(record["body"]) for record in RECORDS if record["body"].sta
     max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 @given(body=JSON | changed(BODIES))
-def test_message_with_any_body_ends_in_one_way(world: World, body: object) -> None:
-    ended = world.deliver([{**RECORDS[0], "body": json.dumps(body)}])
-    assert not {BACK, FAILED} & set(ended)
+def test_message_with_any_body_is_done_or_becomes_a_dead_letter(world: World, body: object) -> None:
+    outcomes = world.deliver([{**RECORDS[0], "body": json.dumps(body)}])
+    assert not {BACK, FAILED} & set(outcomes)
 
 
-def test_event_of_no_queue_is_an_error_that_says_so(world: World, model: Bedrock) -> None:
-    for name, sent in OTHERS.items():
-        with pytest.raises(Exception, match="SQS") as raised:
-            summarize.handler(sent, cast(Any, Context()))
-        assert len(str(raised.value)) < 500, name
-    assert (world.summarized, model.requests) == ([], [])
+@pytest.mark.parametrize("sent", [*OTHERS.values(), {}, [], None, {"Records": 1}])
+def test_other_event_raises_an_error_that_names_sqs(model: Bedrock, sent: Any) -> None:
+    with pytest.raises(ValueError, match=r"^the event is not a batch of SQS messages$"):
+        summarize.handler(sent, cast(Any, Context()))
+    assert model.requests == []

@@ -1,21 +1,24 @@
-"""Answers that are no summary: none is written, none is stored, none is served."""
+"""`summarize` writes and stores only complete summaries, and serves only entries of its form."""
 
-import json
 from typing import Any
 
 import pytest
 from tests.functions.bedrock import Bedrock
 from tests.functions.documents import (
+    COPY,
     KEY,
     TEXT,
     Documents,
     body,
     deliver,
     message,
+    plant,
     stored,
 )
 from upstash_redis import Redis
 
+REASONING = {"reasoningContent": {"reasoningText": {"text": "a"}}}
+TOOL_CALL = {"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}
 NO_SUMMARY: dict[str, tuple[str, list[dict[str, Any]] | None, str]] = {
     "truncated": ("max_tokens", None, "truncated"),
     "too large for the model": ("model_context_window_exceeded", None, "truncated"),
@@ -24,17 +27,13 @@ NO_SUMMARY: dict[str, tuple[str, list[dict[str, Any]] | None, str]] = {
     "malformed": ("malformed_model_output", None, "failed"),
     "empty": ("end_turn", [], "empty"),
     "blank": ("end_turn", [{"text": " \n"}], "empty"),
-    "a thought": ("end_turn", [{"reasoningContent": {"reasoningText": {"text": "a"}}}], "empty"),
-    "a call of a tool": (
-        "tool_use",
-        [{"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}],
-        "empty",
-    ),
+    "only reasoning": ("end_turn", [REASONING], "empty"),
+    "only a tool call": ("tool_use", [TOOL_CALL], "empty"),
 }
 
 
 @pytest.mark.parametrize(("stops", "content", "why"), NO_SUMMARY.values(), ids=NO_SUMMARY)
-def test_answer_that_is_no_summary_fails_the_message_and_nothing_is_written_or_stored(
+def test_incomplete_summary_fails_the_message_and_is_neither_written_nor_stored(
     model: Bedrock,
     documents: Documents,
     redis: Redis,
@@ -48,11 +47,11 @@ def test_answer_that_is_no_summary_fails_the_message_and_nothing_is_written_or_s
     assert deliver(message(body(KEY))) == ["message-1"]
     assert documents.summary(KEY) is None
     assert stored(redis) == []
-    (told,) = [record for record in caplog.records if record.message == "not summarized"]
-    assert told.why == f"the model's answer is no summary: {why}"  # type: ignore[attr-defined]
-    model.stops, model.content = "end_turn", None
+    (line,) = [record for record in caplog.records if record.message == "not summarized"]
+    assert line.why == f"the model's answer is no summary: {why}"  # type: ignore[attr-defined]
+    model.recover()
     assert deliver(message(body(KEY))) == []
-    assert documents.summary(KEY) is not None
+    assert documents.summary(KEY)
 
 
 @pytest.mark.parametrize(
@@ -67,16 +66,12 @@ def test_answer_that_is_no_summary_fails_the_message_and_nothing_is_written_or_s
     ],
     ids=str,
 )
-def test_planted_summary_of_another_shape_is_replaced(
-    model: Bedrock, documents: Documents, redis: Redis, planted: dict[str, Any]
+def test_planted_response_of_another_form_is_not_written(
+    documents: Documents, redis: Redis, planted: dict[str, Any]
 ) -> None:
     documents.put(KEY, TEXT)
     deliver(message(body(KEY)))
-    (key,) = stored(redis)
-    head, _, _ = str(redis.get(key)).partition('"answer":')
-    redis.set(key, f'{head}"answer":[{json.dumps(planted)}]}}')
-    documents.put("documents/copy.txt", TEXT)
-    assert deliver(message(body("documents/copy.txt"))) == []
-    written = documents.summary("documents/copy.txt")
-    assert written is not None
-    assert written["summary"] == "Answer 2."
+    plant(redis, planted)
+    documents.put(COPY, TEXT)
+    assert deliver(message(body(COPY))) == []
+    assert documents.summary(COPY) == "Answer 2."
