@@ -143,11 +143,7 @@ ANSWER = {
         },
         "usage": {
             "type": "object",
-            "properties": {
-                "input_tokens": COUNT,
-                "output_tokens": COUNT,
-                "saved_tokens": COUNT,
-            },
+            "properties": {"input_tokens": COUNT, "output_tokens": COUNT, "saved_tokens": COUNT},
         },
     },
 }

@@ -37,11 +37,7 @@ def model() -> ChatBedrockConverse:
     """Return the model, created on first use: a snapshot holds no connection and no secret."""
     config = Config(connect_timeout=3, read_timeout=300, retries={"total_max_attempts": 2})
     return ChatBedrockConverse(
-        model=model_id(),
-        max_tokens=max_tokens(),
-        temperature=0,
-        config=config,
-        cache=answers(),
+        model=model_id(), max_tokens=max_tokens(), temperature=0, config=config, cache=answers()
     )
 
 

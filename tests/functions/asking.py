@@ -46,7 +46,6 @@ class Reply:
 
     @property
     def cache(self) -> str:
-        """The status of the cache."""
         status: str = self.body["cache"]["status"]
         return status
 

@@ -86,7 +86,6 @@ def flush_environment(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch)
 
 @pytest.fixture
 def documents(model: Bedrock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Documents]:
-    """A bucket in process."""
     with bucket(model, monkeypatch) as made:
         yield made
 

@@ -77,7 +77,6 @@ class Documents:
 
 
 def stored(redis: Redis) -> list[str]:
-    """Return the keys of the cached entries."""
     found: list[str] = redis.keys("test:entry:*")
     return found
 
@@ -122,7 +121,6 @@ def body(key: str, version: str | None = None, *, of: str = BUCKET) -> dict[str,
 def uploaded(
     key: str, version: str | None = None, what: str = "ObjectCreated:Put"
 ) -> dict[str, Any]:
-    """Return S3's notification of an upload."""
     return events.uploaded(BUCKET, key, version, what=what)
 
 
@@ -132,20 +130,10 @@ def message(content: object, number: int = 1, ttl: str | None = None) -> dict[st
     return {**record, "messageId": f"message-{number}"}
 
 
-class Countdown(Context):
-    """A context with computed remaining seconds."""
-
-    def __init__(self, left: Callable[[], float]) -> None:
-        self.left = left
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(self.left() * 1000)
-
-
-def deliver(*messages: dict[str, Any], left: Callable[[], float] = lambda: 300) -> list[str]:
+def deliver(*messages: dict[str, Any], left: float | Callable[[], float] = 300) -> list[str]:
     """Invoke the function with a batch; return the ids of failed messages.
 
     ``left``: the invocation's remaining seconds.
     """
-    reply = summarize.handler({"Records": list(messages)}, cast(Any, Countdown(left)))
+    reply = summarize.handler({"Records": list(messages)}, cast(Any, Context(left)))
     return [failure["itemIdentifier"] for failure in reply["batchItemFailures"]]

@@ -9,6 +9,7 @@
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -36,21 +37,18 @@ def event(name: str) -> Any:
 
 
 def front(name: str) -> Any:
-    """Return a new copy of a front's event."""
     return event(f"fronts/{name}")
 
 
 class Context:
-    """Lambda's context."""
-
     function_name = "ask"
     function_version = "1"
     memory_limit_in_mb = 1024
     invoked_function_arn = "arn:aws:lambda:us-east-1:123456789012:function:ask:live"
     aws_request_id = "6f2d1ab0-0000-4000-8000-000000000000"
 
-    def __init__(self, seconds: float = 60) -> None:
+    def __init__(self, seconds: float | Callable[[], float] = 60) -> None:
         self.seconds = seconds
 
     def get_remaining_time_in_millis(self) -> int:
-        return int(self.seconds * 1000)
+        return int(1000 * (self.seconds() if callable(self.seconds) else self.seconds))

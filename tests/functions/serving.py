@@ -12,7 +12,6 @@ from upstash_endpoint.children import wait_until
 
 @contextmanager
 def served() -> Iterator[int]:
-    """Serve the app; yield the port."""
     config = uvicorn.Config(web.app, port=0, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

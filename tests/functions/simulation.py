@@ -33,8 +33,7 @@ POISON = "The model does not finish this."
 CRASH = "crash"
 
 
-class Crash(BaseException):
-    """The process ends in the middle."""
+class Crash(BaseException): ...
 
 
 def document(number: int, size: int, *, poison: bool = False) -> str:

@@ -46,7 +46,6 @@ class Sent:
 
     @property
     def record(self) -> dict[str, Any]:
-        """The message as Lambda passes it."""
         attributes = {
             name: {
                 "dataType": value["DataType"],
@@ -73,7 +72,6 @@ class Sent:
 
     @property
     def retry(self) -> dict[str, int]:
-        """The history that the function wrote."""
         history: dict[str, int] = json.loads(self.text("retry"))
         return history
 
@@ -147,7 +145,7 @@ class Sqs:
         queue[command["QueueUrl"]].send(command["MessageBody"], attributes, delay)
         return reply(200, {"MessageId": "1", "MD5OfMessageBody": ""})
 
-    def deliver(self, left: Callable[[], float] = lambda: 300) -> list[str]:
+    def deliver(self, left: float | Callable[[], float] = 300) -> list[str]:
         """Deliver one message once it is visible; return its id if it failed."""
         self.clock.now = max(self.clock.now, min(it.visible for it in self.messages.messages))
         (sent,) = self.messages.receive()
@@ -158,9 +156,12 @@ class Sqs:
             self.messages.delete(sent)
         return failed
 
-    def deliver_all(self) -> None:
+    def deliver_all(self) -> int:
+        """Deliver until the queue is empty; return the deliveries."""
+        before = self.delivered
         while self.messages.messages:
             self.deliver()
+        return self.delivered - before
 
     @contextmanager
     def connected(self, setenv: Callable[[str, str], None]) -> Iterator["Sqs"]:

@@ -63,7 +63,7 @@ def test_failed_model_uses_no_attempt(model: Bedrock, sqs: Sqs, status: int, err
 
 @pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
 @pytest.mark.parametrize(
-    ("status", "code", "attempts"),
+    ("status", "code", "attempts"),  # None: a dead letter
     [
         (503, "SlowDown", 0),
         (500, "InternalError", 0),
@@ -72,25 +72,20 @@ def test_failed_model_uses_no_attempt(model: Bedrock, sqs: Sqs, status: int, err
         (403, "AccessDenied", 0),
         (400, "KMS.DisabledException", 0),
         (400, "InvalidRequest", 1),
+        (403, "InvalidObjectState", None),
+        (404, "NoSuchBucket", None),
     ],
 )
-def test_failed_s3_uses_no_attempt_unless_the_request_is_at_fault(
-    sqs: Sqs, operation: str, status: int, code: str, attempts: int
+def test_failed_s3_uses_no_attempt_unless_the_request_or_the_object_is_at_fault(
+    sqs: Sqs, operation: str, status: int, code: str, attempts: int | None
 ) -> None:
     fail_s3(operation, status, code)
     sqs.messages.send(body(KEY))
     assert sqs.deliver() == []
-    assert sqs.messages.only.retry["attempts"] == attempts
-
-
-@pytest.mark.parametrize(("status", "code"), [(403, "InvalidObjectState"), (404, "NoSuchBucket")])
-def test_permanent_failure_of_s3_makes_a_dead_letter_at_once(
-    sqs: Sqs, status: int, code: str
-) -> None:
-    fail_s3("GetObject", status, code)
-    sqs.messages.send(body(KEY))
-    assert sqs.deliver() == []
-    assert sqs.dead.only.text("reason") == f"S3 failed: {code}"
+    if attempts is None:
+        assert sqs.dead.only.text("reason") == f"S3 failed: {code}"
+    else:
+        assert sqs.messages.only.retry["attempts"] == attempts
 
 
 def test_unexpected_error_uses_five_attempts_then_makes_a_dead_letter(
@@ -147,9 +142,12 @@ def test_crash_uses_an_attempt_and_the_sixth_receive_calls_no_model(
     assert model.requests == []
 
 
-def test_message_without_time_to_start_is_put_back_for_seconds(sqs: Sqs) -> None:
+def test_message_without_time_to_start_is_put_back_for_seconds(
+    model: Bedrock, documents: Documents, sqs: Sqs
+) -> None:
     sqs.messages.send(body(KEY))
-    assert sqs.deliver(lambda: 19) == []
+    assert sqs.deliver(19) == []
+    assert (documents.calls, model.requests) == ([], [])
     copy = sqs.messages.only
     assert copy.visible - sqs.clock.now == 10
     assert (copy.retry["attempts"], copy.retry["delays"]) == (0, 0)

@@ -1,7 +1,7 @@
 """`summarize` loses no message of a queue, repeats none without end, and refuses other events."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from tests.clock import Clock
 from tests.functions.bedrock import Bedrock
 from tests.functions.changes import JSON, changed
-from tests.functions.deliveries import BACK, DEAD, DONE, FAILED, REPORT, SECOND, UNICODE, World
-from tests.functions.documents import bucket
+from tests.functions.documents import Documents, bucket
 from tests.functions.events import Context, event, names
 from tests.functions.sqs import Sqs
 from upstash_redis import Redis
@@ -18,6 +17,10 @@ from upstash_redis import Redis
 import attempt
 import summarize
 
+REPORT, SECOND, UNICODE = "documents/report.txt", "documents/second.txt", "documents/café € +.txt"
+DOCUMENTS = (REPORT, SECOND, UNICODE)
+DONE, DEAD = "done", "dead letter"
+BACK, FAILED = "put back", "failed"
 SENT = 1_763_889_600  # the time in the events, in seconds since 1970
 OUTCOMES: dict[str, tuple[list[str], list[str]]] = {  # of each document; the summaries
     "batch_of_many": ([DONE, DEAD, DONE, DONE, DEAD], [REPORT, SECOND]),
@@ -58,6 +61,61 @@ SQS = [name.removeprefix("sqs/") for name in names("sqs")]
 OTHERS = {name: event(name) for name in names() if not name.startswith("sqs/")}
 
 
+class World:
+    """A bucket with the documents that the events name, and both queues."""
+
+    def __init__(self, documents: Documents, sqs: Sqs, redis: Redis) -> None:
+        self.documents, self.sqs, self.redis = documents, sqs, redis
+        for key in DOCUMENTS:
+            documents.put(key, f"The text of {key}.")
+
+    def deliver(self, records: list[dict[str, Any]], seconds: float = 300) -> list[str]:
+        """Deliver a batch; return the outcome of each document's message."""
+        queues = {BACK: (self.sqs.messages, "retry"), DEAD: (self.sqs.dead, "reason")}
+        before = {outcome: len(queue.messages) for outcome, (queue, _) in queues.items()}
+        reply = summarize.handler({"Records": records}, cast(Any, Context(seconds)))
+        failed = {failure["itemIdentifier"] for failure in reply["batchItemFailures"]}
+        sent = []
+        for outcome, (queue, attribute) in queues.items():
+            for message in queue.messages[before[outcome] :]:
+                assert message.text(attribute)
+                sent += [(piece, outcome) for piece in pieces(message.body)]
+        outcomes = []
+        for record in records:
+            for piece in pieces(record["body"]):
+                outcome = next((outcome for same, outcome in sent if same == piece), DONE)
+                if outcome != DONE:
+                    sent.remove((piece, outcome))
+                assert outcome == DONE or record["messageId"] not in failed, piece
+                outcomes.append(FAILED if record["messageId"] in failed else outcome)
+        assert sent == [], "a message is sent twice"
+        return outcomes
+
+    @property
+    def summarized(self) -> list[str]:
+        return [key for key in DOCUMENTS if self.documents.summary(key)]
+
+    def reset(self) -> None:
+        """Delete the summaries, the cached answers and the messages."""
+        self.redis.flushdb()
+        for key in self.summarized:
+            self.documents.s3.delete_object(Bucket=self.documents.name, Key=f"summaries/{key}.json")
+        self.sqs.messages.messages.clear()
+        self.sqs.dead.messages.clear()
+
+
+def pieces(body: str) -> list[Any]:
+    """Return the parsed body; one per record of a notification."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return [body]
+    match parsed:
+        case {"Records": [_, _, *_] as records}:
+            return [{"Records": [record]} for record in records]
+    return [parsed]
+
+
 @pytest.fixture
 def world(
     model: Bedrock, redis: Redis, clock: Clock, monkeypatch: pytest.MonkeyPatch
@@ -78,63 +136,32 @@ def test_each_document_has_one_outcome(world: World) -> None:
     assert found == OUTCOMES
 
 
-def failing(status: int, error: str) -> Callable[[Bedrock], float]:
-    """Return a fault that sets the model's failure, and returns the invocation's seconds."""
-
-    def fault(model: Bedrock) -> float:
-        model.fail(status, error)
-        return 300
-
-    return fault
+FAULTS: dict[str, tuple[dict[str, Any], float, bool]] = {  # the model; seconds; whether it ends
+    "throttled": ({"status": 429, "error": "ThrottlingException"}, 300, True),
+    "late": ({}, 1, True),
+    "blocked": ({"stops": "guardrail_intervened"}, 300, False),
+    "unexpected": ({"content": [{"unknown": 1}]}, 300, False),
+}
 
 
-def answering(**fields: Any) -> Callable[[Bedrock], float]:
-    def fault(model: Bedrock) -> float:
-        for name, value in fields.items():
-            setattr(model, name, value)
-        return 300
-
-    return fault
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [failing(429, "ThrottlingException"), failing(500, "InternalServerException"), lambda _: 1],
-    ids=["throttled", "broken", "late"],
-)
-def test_message_that_is_put_back_ends_after_the_fault(
-    world: World, model: Bedrock, fault: Callable[[Bedrock], float]
+@pytest.mark.parametrize(("model_fields", "seconds", "ends"), FAULTS.values(), ids=FAULTS)
+def test_message_is_put_back_during_a_fault_and_becomes_a_dead_letter_if_it_lasts(
+    world: World, model: Bedrock, model_fields: dict[str, Any], seconds: float, ends: bool
 ) -> None:
     for name in SHAPES:
         outcomes, summarized = OUTCOMES[name]
-        seconds = fault(model)
+        vars(model).update(model_fields)
         first = world.deliver(event(f"sqs/{name}")["Records"], seconds)
         assert world.summarized == [], name
-        assert first.count(BACK) >= len(summarized), name
-        model.recover()
-        world.settle()
-        dead = len(world.sqs.dead.messages)
-        assert (dead, world.summarized) == (outcomes.count(DEAD), summarized), name
-        world.reset()
-
-
-@pytest.mark.parametrize(
-    "fault",
-    [
-        failing(400, "ValidationException"),
-        answering(stops="guardrail_intervened"),
-        answering(content=[{"unknown": 1}]),  # an unexpected error
-    ],
-    ids=["refused", "blocked", "unreadable"],
-)
-def test_message_with_a_lasting_fault_becomes_a_dead_letter(
-    world: World, model: Bedrock, fault: Callable[[Bedrock], float]
-) -> None:
-    for name in SHAPES:
-        outcomes, summarized = OUTCOMES[name]
-        world.deliver(event(f"sqs/{name}")["Records"], fault(model))
-        assert world.settle() <= 4 * len(outcomes), name  # after the first of five attempts
-        assert len(world.sqs.dead.messages) == outcomes.count(DEAD) + len(summarized), name
+        if ends:
+            assert first.count(BACK) >= len(summarized), name
+            model.recover()
+        assert world.sqs.deliver_all() <= 4 * len(outcomes), (
+            name
+        )  # after the first of five attempts
+        dead = outcomes.count(DEAD) + (0 if ends else len(summarized))
+        assert len(world.sqs.dead.messages) == dead, name
+        assert world.summarized == (summarized if ends else []), name
         world.reset()
 
 

@@ -12,7 +12,7 @@ import pytest
 from langchain_core.outputs import Generation
 from tests.faults.proxy import Forward, Proxy, proxying
 from tests.faults.wire import hanging_up, hanging_up_after_it_ran
-from tests.functions.events import Context, event
+from tests.functions.events import Context, event, names
 from upstash_redis import Redis
 
 import flush_cache
@@ -24,7 +24,9 @@ from upstash_endpoint.redis_server import RedisServer
 pytestmark = pytest.mark.usefixtures("flush_environment")
 
 FOREIGN = {f"foreign:{number}": "x" for number in range(2000)}  # keys that a SCAN passes over
+SCHEDULES = names("schedules")
 SCHEDULED = event("schedules/scheduler_without_input")
+NAMESPACES = ("test", "other")
 METRICS = ("FlushSucceeded", "EntriesReclaimed", "ReclaimFailed")
 
 
@@ -32,128 +34,44 @@ def flush(seconds: float = 60, **fields: object) -> dict[str, Any]:
     return flush_cache.handler(fields, Context(seconds))
 
 
-def store(cache: UpstashRedisCache, *prompts: str, tag: str | None = None) -> UpstashRedisCache:
-    with cache.policy(CachePolicy(tags=[tag] if tag else None)):
+class Answers:
+    """Thirty untagged answers, five with a tag and one with a tenant; two in another namespace."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.own, self.other = (UpstashRedisCache(redis, namespace=name) for name in NAMESPACES)
+        store(self.own, *(f"p{number}" for number in range(30)))
+        store(self.own, *(f"red {number}" for number in range(5)), tags=["red"])
+        store(self.own, "of 42", tenant="42")
+        store(self.other, "p1", tags=["red"])
+        store(self.other, "p2")
+
+    @property
+    def left(self) -> set[str]:
+        """The answers that are hits, one of each kind."""
+        found = {"p1", "red 1"} & hits(self.own) | ({"of 42"} & hits(self.own, tenant="42"))
+        return found | {f"other {prompt}" for prompt in hits(self.other)}
+
+
+def store(cache: UpstashRedisCache, *prompts: str, **policy: Any) -> None:
+    with cache.policy(CachePolicy(**policy)):
         for prompt in prompts:
             cache.update(prompt, "model", [Generation(text="answer")])
-    return cache
+
+
+def hits(cache: UpstashRedisCache, **policy: Any) -> set[str]:
+    with cache.policy(CachePolicy(**policy)):
+        prompts = ("p1", "p2", "red 1", "of 42")
+        return {prompt for prompt in prompts if cache.lookup(prompt, "model")}
 
 
 @pytest.fixture
-def filled(redis: Redis) -> UpstashRedisCache:
-    cache = UpstashRedisCache(redis, namespace="test")
-    return store(cache, *(f"p{number}" for number in range(30)))
+def answers(redis: Redis) -> Answers:
+    return Answers(redis)
 
 
-@pytest.fixture
-def tagged(filled: UpstashRedisCache) -> UpstashRedisCache:
-    return store(filled, *(f"red {number}" for number in range(5)), tag="red")
-
-
-@pytest.fixture
-def other(filled: UpstashRedisCache, redis: Redis) -> UpstashRedisCache:
-    cache = store(UpstashRedisCache(redis, namespace="other"), "p1", tag="red")
-    return store(cache, "p2")
-
-
-def test_flush_clears_reclaims_and_returns_counts(filled: UpstashRedisCache, redis: Redis) -> None:
-    assert flush() == {
-        "namespace": "test",
-        "tag": None,
-        "tenant": None,
-        "dry_run": False,
-        "cleared": True,
-        "scanned": 30,
-        "removed": 30,
-        "cursor": "0",
-        "complete": True,
-        "failure": None,
-    }
-    assert filled.lookup("p1", "model") is None
-    assert redis.keys("*") == ["test:epoch"]
-
-
-def test_flush_without_time_clears_and_returns_the_cursor(
-    filled: UpstashRedisCache, redis: Redis
-) -> None:
-    redis.mset(FOREIGN)
-    result = flush(seconds=1)
-    assert (result["cleared"], result["complete"]) == (True, False)
-    assert filled.lookup("p1", "model") is None
-    rest = flush(cursor=result["cursor"])
-    assert (rest["cleared"], rest["complete"]) == (False, True)
-    assert result["removed"] + rest["removed"] == 30
-
-
-def test_schedule_without_input_clears_the_namespace(filled: UpstashRedisCache) -> None:
-    result = flush_cache.handler(SCHEDULED, Context())
-    assert (result["cleared"], result["tag"], result["removed"]) == (True, None, 30)
-
-
-@pytest.mark.parametrize("fields", [{"tag": "red"}, {"tag": "red", "dry_run": False}])
-def test_flush_of_a_tag_keeps_other_answers(
-    tagged: UpstashRedisCache, fields: dict[str, Any]
-) -> None:
-    result = flush(**fields)
-    assert (result["tag"], result["cleared"]) == ("red", True)
-    assert (result["scanned"], result["removed"]) == (35, 5)
-    assert tagged.lookup("p1", "model") is not None
-    assert tagged.lookup("red 1", "model") is None
-
-
-@pytest.mark.parametrize(("fields", "count"), [({}, 35), ({"tag": "red"}, 5)])
-def test_dry_run_counts_and_changes_nothing(
-    tagged: UpstashRedisCache, redis: Redis, fields: dict[str, Any], count: int
-) -> None:
-    before = {key: redis.get(key) for key in redis.keys("*")}
-    result = flush(**fields, dry_run=True)
-    assert (result["dry_run"], result["cleared"], result["removed"]) == (True, False, count)
-    assert {key: redis.get(key) for key in redis.keys("*")} == before
-
-
-def test_dry_run_continues_from_its_cursor(tagged: UpstashRedisCache, redis: Redis) -> None:
-    redis.mset(FOREIGN)
-    first = flush(tag="red", dry_run=True, seconds=1)
-    assert not first["complete"]
-    rest = flush(tag="red", dry_run=True, cursor=first["cursor"])
-    assert first["removed"] + rest["removed"] == 5
-
-
-def test_flush_of_another_namespace_keeps_the_stacks_own_and_counts_no_success(
-    other: UpstashRedisCache,
-    filled: UpstashRedisCache,
-    redis: Redis,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    result = flush(namespace="other")
-    assert (result["namespace"], result["cleared"]) == ("other", True)
-    assert (result["scanned"], result["removed"]) == (2, 2)
-    assert other.lookup("p2", "model") is None
-    assert redis.keys("other:entry:*") == []
-    assert filled.lookup("p1", "model") is not None
-    assert counted(capsys) == [(0, 2, 0)]
-
-
-def test_tag_and_dry_run_apply_to_the_named_namespace(
-    other: UpstashRedisCache, tagged: UpstashRedisCache
-) -> None:
-    assert flush(namespace="other", tag="red", dry_run=True)["removed"] == 1
-    assert other.lookup("p2", "model") is not None
-    assert flush(namespace="other", tag="red")["removed"] == 1
-    assert other.lookup("p2", "model") is not None
-    assert tagged.lookup("red 1", "model") is not None
-
-
-def test_token_of_one_namespace_flushes_no_other(
-    other: UpstashRedisCache, redis: Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    rules = ["on", ">password", "~test:*", "+set", "+scan", "+eval", "+unlink"]
-    redis.execute(["ACL", "SETUSER", "flush", "reset", *rules])
-    token = redis.execute(["ACL", "RESTTOKEN", "flush", "password"])
-    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", str(token))
-    with pytest.raises(StoreError, match="NOPERM"):
-        flush(namespace="other")
-    assert other.lookup("p2", "model") is not None
+def entries(redis: Redis) -> list[str]:
+    found: list[str] = redis.keys("test:entry:*")
+    return found
 
 
 def counted(capsys: pytest.CaptureFixture[str]) -> list[tuple[int, ...]]:
@@ -161,18 +79,87 @@ def counted(capsys: pytest.CaptureFixture[str]) -> list[tuple[int, ...]]:
     return [tuple(int(line[name][0]) for name in METRICS) for line in lines]
 
 
-def test_flush_writes_one_line_of_metrics(
-    tagged: UpstashRedisCache, capsys: pytest.CaptureFixture[str]
-) -> None:
-    for fields in ({"tag": "red"}, {}, {"cursor": 7}):
-        flush_cache.handler(fields, Context())
-    assert counted(capsys) == [(0, 5, 0), (1, 30, 0), (0, 0, 0)]
+OWN, OTHER = {"p1", "red 1", "of 42"}, {"other p1", "other p2"}
+ALL = OWN | OTHER
 
 
-def test_dry_run_and_failed_clear_write_no_metrics(
-    filled: UpstashRedisCache, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("event", "scanned", "removed", "left", "metrics"),
+    [
+        ({}, 36, 36, OTHER, [(1, 36, 0)]),
+        (SCHEDULED, 36, 36, OTHER, [(1, 36, 0)]),
+        ({"tag": "red"}, 36, 5, ALL - {"red 1"}, [(0, 5, 0)]),
+        ({"tag": "red", "dry_run": False}, 36, 5, ALL - {"red 1"}, [(0, 5, 0)]),
+        ({"tenant": "42"}, 36, 1, ALL - {"of 42"}, [(0, 1, 0)]),
+        ({"namespace": "other"}, 2, 2, OWN, [(0, 2, 0)]),
+        ({"namespace": "other", "tag": "red"}, 2, 1, OWN | {"other p2"}, [(0, 1, 0)]),
+        ({"dry_run": True}, 36, 36, ALL, []),
+        ({"tag": "red", "dry_run": True}, 36, 5, ALL, []),
+        ({"namespace": "other", "tag": "red", "dry_run": True}, 2, 1, ALL, []),
+        ({"cursor": 0}, 36, 0, ALL, [(0, 0, 0)]),
+        ({"cursor": "0"}, 36, 0, ALL, [(0, 0, 0)]),
+    ],
+)
+def test_flush_clears_what_its_event_names_and_reports_it(
+    answers: Answers,
+    redis: Redis,
+    capsys: pytest.CaptureFixture[str],
+    event: dict[str, Any],
+    scanned: int,
+    removed: int,
+    left: set[str],
+    metrics: list[tuple[int, ...]],
 ) -> None:
-    flush(dry_run=True)
+    before = {key: redis.get(key) for key in redis.keys("*")}
+    fields = {} if event is SCHEDULED else event
+    clears = not (event.get("dry_run") or "cursor" in event)
+    assert flush_cache.handler(event, Context()) == {
+        "namespace": fields.get("namespace", "test"),
+        "tag": fields.get("tag"),
+        "tenant": fields.get("tenant"),
+        "dry_run": fields.get("dry_run", False),
+        "cleared": clears,
+        "scanned": scanned,
+        "removed": removed,
+        "cursor": "0",
+        "complete": True,
+        "failure": None,
+    }
+    after = {key: redis.get(key) for key in redis.keys("*")}
+    assert (after == before) is not clears
+    assert len(before.keys() - after.keys()) == (removed if clears else 0)
+    assert answers.left == left
+    assert counted(capsys) == metrics
+
+
+@pytest.mark.parametrize("fields", [{}, {"tag": "red", "dry_run": True}])
+def test_flush_without_time_clears_and_continues_from_its_cursor(
+    answers: Answers, redis: Redis, fields: dict[str, Any]
+) -> None:
+    redis.mset(FOREIGN)
+    first = flush(**fields, seconds=1)
+    assert (first["cleared"], first["complete"]) == (not fields, False)
+    assert answers.left == (ALL if fields else OTHER)
+    rest = flush(**fields, cursor=first["cursor"])
+    assert (rest["cleared"], rest["complete"]) == (False, True)
+    assert first["removed"] + rest["removed"] == (5 if fields else 36)
+
+
+def test_token_of_one_namespace_flushes_no_other(
+    answers: Answers, redis: Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rules = ["on", ">password", "~test:*", "+set", "+scan", "+eval", "+unlink"]
+    redis.execute(["ACL", "SETUSER", "flush", "reset", *rules])
+    token = redis.execute(["ACL", "RESTTOKEN", "flush", "password"])
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", str(token))
+    with pytest.raises(StoreError, match="NOPERM"):
+        flush(namespace="other")
+    assert answers.left == ALL
+
+
+def test_failed_clear_raises_and_writes_no_metrics(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", "wrong")
     with pytest.raises(StoreError, match="WRONGPASS"):
         flush()
@@ -190,7 +177,7 @@ def proxy(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator
 
 @pytest.mark.parametrize("requests", [1, 2, 3])
 def test_flush_with_a_failed_reclaim_reports_what_was_cleared_and_freed(
-    filled: UpstashRedisCache,
+    answers: Answers,
     redis: Redis,
     proxy: Proxy,
     requests: int,
@@ -201,16 +188,16 @@ def test_flush_with_a_failed_reclaim_reports_what_was_cleared_and_freed(
     result = flush()
     assert (result["cleared"], result["complete"]) == (True, False)
     assert result["failure"] == "no connection to Upstash (closed before the reply was complete)"
-    assert filled.lookup("p1", "model") is None
+    assert answers.left == OTHER
     assert counted(capsys) == [(1, result["removed"], 1)]
     proxy.misbehave = None
     rest = flush(cursor=result["cursor"])
     assert (rest["cleared"], rest["complete"]) == (False, True)
-    assert redis.keys("test:entry:*") == []
+    assert entries(redis) == []
 
 
 def test_reclaim_continues_after_a_page_that_failed_once(
-    filled: UpstashRedisCache, redis: Redis, proxy: Proxy
+    answers: Answers, redis: Redis, proxy: Proxy
 ) -> None:
     def once(connection: socket.socket, forward: Forward) -> None:
         proxy.misbehave = None
@@ -219,12 +206,12 @@ def test_reclaim_continues_after_a_page_that_failed_once(
     proxy.after, proxy.begin = 1, lambda: setattr(proxy, "misbehave", once)
     result = flush()
     assert (result["cleared"], result["complete"], result["failure"]) == (True, True, None)
-    assert redis.keys("test:entry:*") == []
+    assert entries(redis) == []
 
 
 @pytest.mark.parametrize("fields", [{"cursor": "0"}, {"dry_run": True}])
 def test_flush_that_did_nothing_raises(
-    filled: UpstashRedisCache,
+    answers: Answers,
     proxy: Proxy,
     fields: dict[str, Any],
     capsys: pytest.CaptureFixture[str],
@@ -236,24 +223,15 @@ def test_flush_that_did_nothing_raises(
 
 
 def test_full_database_is_flushed(
-    filled: UpstashRedisCache, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
+    answers: Answers, redis_server: RedisServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
     redis_server.call("CONFIG", "SET", "maxmemory", 1)
     try:
         result = flush()
     finally:
         redis_server.call("CONFIG", "SET", "maxmemory", 0)
-    assert (result["cleared"], result["removed"], result["complete"]) == (True, 30, True)
-    assert counted(capsys) == [(1, 30, 0)]
-
-
-@pytest.mark.parametrize("cursor", [0, "0"])
-def test_cursor_zero_reclaims_from_the_start_without_a_clear(
-    filled: UpstashRedisCache, cursor: object
-) -> None:
-    result = flush(cursor=cursor)
-    assert (result["cleared"], result["scanned"], result["complete"]) == (False, 30, True)
-    assert filled.lookup("p1", "model") is not None
+    assert (result["cleared"], result["removed"], result["complete"]) == (True, 36, True)
+    assert counted(capsys) == [(1, 36, 0)]
 
 
 @pytest.mark.parametrize(
@@ -286,12 +264,29 @@ def test_cursor_zero_reclaims_from_the_start_without_a_clear(
     ],
 )
 def test_invalid_event_is_refused_by_its_field_and_clears_nothing(
-    filled: UpstashRedisCache, event: Any, message: str
+    answers: Answers, event: Any, message: str
 ) -> None:
     with pytest.raises(InvalidPolicy) as raised:
         flush_cache.handler(event, Context())
     assert str(raised.value).startswith(message)
-    assert filled.lookup("p1", "model") is not None
+    assert answers.left == ALL
+
+
+def test_schedule_clears(redis: Redis) -> None:
+    for name in SCHEDULES:
+        sent = event(name)
+        done = flush_cache.handler(sent, Context())
+        assert (done["cleared"], done["tag"]) == (True, sent.get("tag")), name
+        assert redis.keys("test:epoch*") != [], name
+        redis.flushdb()
+
+
+@pytest.mark.parametrize("name", [name for name in names() if name not in SCHEDULES])
+def test_other_event_is_refused_and_clears_nothing(redis: Redis, name: str) -> None:
+    sent: Any = event(name)
+    with pytest.raises(InvalidPolicy, match="one of namespace, tag"):
+        flush_cache.handler(sent, Context())
+    assert redis.keys("*") == []
 
 
 def test_longest_namespace_is_accepted(redis: Redis) -> None:

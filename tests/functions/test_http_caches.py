@@ -1,23 +1,89 @@
 """Standard HTTP caches in front of `ask` behave as RFC 9110 and RFC 9111 require."""
 
 import json
-import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
 from pathlib import Path
-from shutil import which
-from typing import Any
+from typing import Any, NamedTuple
 
 import http_sf
 import httpx
 import pytest
+import requests
+from cachecontrol import CacheControl
+from hishel import CacheOptions, SqliteStorage
+from hishel.httpx import CacheClient
+from requests_cache import CachedSession
 from tests.functions.asking import QUESTION
 from tests.functions.bedrock import Bedrock
-from tests.functions.http_caches import CACHES, Send
 from tests.functions.serving import served
 
 FORWARDED = {"bypass", "method", "uri-miss", "vary-miss", "miss", "request", "stale", "partial"}
 """RFC 9211, section 2.2."""
 Ask = Callable[..., httpx.Response]
+METHODS = ["GET", "HEAD", "POST"]
+
+
+class CachedReply(NamedTuple):
+    """A reply; ``from_cache``: the client's cache served it without a request."""
+
+    status: int
+    headers: dict[str, str]
+    content: bytes
+    from_cache: bool
+
+
+Send = Callable[..., CachedReply]
+
+
+@contextmanager
+def hishel(url: str, folder: Path, *, shared: bool) -> Iterator[Send]:
+    """Yield hishel as a shared or a private cache."""
+    options = CacheOptions(shared=shared, supported_methods=METHODS)
+    storage = SqliteStorage(database_path=folder / "hishel.db")
+    with closing(storage), CacheClient(base_url=url, storage=storage, rfc=options) as client:
+
+        def send(method: str, path: str, **rest: Any) -> CachedReply:
+            found = client.request(method, path, **rest)
+            caching = found.extensions["caching"]
+            served = caching["from_cache"] and not caching["revalidated"]
+            return CachedReply(found.status_code, dict(found.headers), found.content, served)
+
+        yield send
+
+
+@contextmanager
+def session(url: str, _: Path, *, make: Callable[[], requests.Session]) -> Iterator[Send]:
+    """Yield a cache in the form of a ``requests`` session."""
+    with make() as client:
+
+        def send(method: str, path: str, **rest: Any) -> CachedReply:
+            found: Any = client.request(method, url + path, timeout=60, **rest)
+            headers = {name.lower(): value for name, value in found.headers.items()}
+            served = found.from_cache and not getattr(found, "revalidated", False)
+            return CachedReply(found.status_code, headers, found.content, served)
+
+        yield send
+
+
+def requests_cache() -> requests.Session:
+    codes = range(200, 600)
+    return CachedSession(
+        backend="memory", cache_control=True, allowable_methods=METHODS, allowable_codes=codes
+    )
+
+
+def cache_control() -> requests.Session:
+    return CacheControl(requests.Session(), cacheable_methods=tuple(METHODS))
+
+
+CACHES: dict[str, Callable[[str, Path], AbstractContextManager[Send]]] = {
+    "hishel, private": partial(hishel, shared=False),
+    "hishel, shared": partial(hishel, shared=True),
+    "requests-cache": partial(session, make=requests_cache),
+    "CacheControl": partial(session, make=cache_control),
+}
 
 
 @pytest.fixture
@@ -96,29 +162,6 @@ def test_etag_of_replies_with_different_bodies_is_weak(ask: Ask) -> None:
     assert miss.content != hit.content
     assert miss.headers["etag"] == hit.headers["etag"]
     assert hit.headers["etag"].startswith("W/")
-
-
-def curl(url: str, tag: Path, *options: str) -> tuple[int, str]:
-    """Run curl with its ETag options; return the status and the body."""
-    known = ["--etag-save", str(tag), "--etag-compare", str(tag)]
-    command = ["curl", "-sS", *known, "-w", "\n%{http_code}", *options, url]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    body, _, status = done.stdout.rpartition("\n")
-    return int(status), body
-
-
-POST = ("-H", "content-type: application/json", "-d", json.dumps(QUESTION))
-
-
-@pytest.mark.skipif(which("curl") is None, reason="curl is not installed; httpx does the same")
-def test_curl_downloads_an_answer_again_only_if_it_has_changed(url: str, tmp_path: Path) -> None:
-    tag = tmp_path / "etag"
-    tag.touch()
-    status, body = curl(f"{url}/ask", tag, *POST)
-    assert (status, json.loads(body)["answer"]) == (200, "Answer 1.")
-    assert curl(f"{url}/ask", tag, *POST) == (304, "")
-    status, body = curl(f"{url}/ask", tag, *POST, "-H", "cache-control: no-cache")
-    assert (status, json.loads(body)["answer"]) == (200, "Answer 2.")
 
 
 def test_cache_status_and_age_are_well_formed(ask: Ask, model: Bedrock) -> None:

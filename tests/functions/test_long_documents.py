@@ -5,15 +5,7 @@ from typing import Any
 
 import pytest
 from tests.functions.bedrock import Bedrock
-from tests.functions.documents import (
-    KEY,
-    Documents,
-    body,
-    deliver,
-    message,
-    paragraphs,
-    stored,
-)
+from tests.functions.documents import KEY, Documents, body, deliver, message, paragraphs, stored
 from tests.functions.events import Context
 from upstash_redis import Redis
 

@@ -12,6 +12,7 @@ from notification import document_name, split_records
 from object_name import ObjectName
 from summary_errors import PermanentError
 
+MULTIPART = "ObjectCreated:CompleteMultipartUpload"
 KEY = "documents/a b+c/Grüße 100%.txt"
 
 
@@ -46,8 +47,8 @@ def by_event_bridge(
 FORMS: dict[str, Callable[[str, str | None], dict[str, Any]]] = {
     "bucket and key": body,
     "S3": uploaded,
-    "S3 with a prefixed event name": lambda *it: uploaded(*it, "s3:ObjectCreated:Put"),
-    "S3, multipart": lambda *it: uploaded(*it, "ObjectCreated:CompleteMultipartUpload"),
+    "S3 with a prefix": lambda key, version: uploaded(key, version, "s3:ObjectCreated:Put"),
+    "S3, multipart": lambda key, version: uploaded(key, version, MULTIPART),
     "EventBridge": by_event_bridge,
     "S3 by SNS": lambda *it: by_sns(uploaded(*it)),
     "EventBridge by SNS": lambda *it: by_sns(by_event_bridge(*it)),

@@ -18,6 +18,7 @@ from tests.functions.documents import (
     body,
     deliver,
     message,
+    plant,
     stored,
     uploaded,
 )
@@ -30,8 +31,7 @@ import s3_client
 import summarize
 import summary
 import summary_ttl
-from llm_cache import Report, ResponseCache
-from local_cloud.stack.events import TEST_OF_S3
+from llm_cache import CacheMetrics, ResponseCache
 from summary_errors import PermanentError
 from upstash_endpoint.children import wait_until
 
@@ -66,13 +66,6 @@ def test_same_text_under_another_name_is_a_hit_and_the_batch_writes_one_line_of_
 _own: ContextVar[ResponseCache] = ContextVar("own")
 
 
-class NoMetrics:
-    """Replaces the metrics, which the environments of this process would share."""
-
-    def write(self, report: Report) -> None:
-        pass
-
-
 def test_one_text_under_five_names_in_five_environments_costs_one_call(
     model: Bedrock, documents: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -91,7 +84,7 @@ def test_one_text_under_five_names_in_five_environments_costs_one_call(
     model.hold = threading.Event()
     with monkeypatch.context() as patch, ThreadPoolExecutor(5) as pool:
         patch.setattr(summary, "response_cache", _own.get)
-        patch.setattr(summary, "metrics", NoMetrics())
+        patch.setattr(CacheMetrics, "write", lambda *_: None)  # the environments share them
         running = [pool.submit(copy_context().run, environment) for _ in range(5)]
         wait_until(lambda: bool(model.requests), seconds=60, what="the model call")
         model.hold.set()
@@ -186,12 +179,6 @@ def test_document_is_decoded_by_its_content_type_and_content_encoding(
     assert model.texts == ["Grüße"]
 
 
-def test_event_without_a_document_is_done(model: Bedrock, documents: Documents) -> None:
-    assert deliver(message(TEST_OF_S3), message(uploaded("documents/folder/"), 2)) == []
-    assert documents.calls == []
-    assert model.requests == []
-
-
 def test_throttled_model_fails_only_messages_that_need_it(
     model: Bedrock, documents: Documents
 ) -> None:
@@ -209,15 +196,6 @@ def test_throttled_model_fails_only_messages_that_need_it(
     assert model.texts == ["Something else."]
 
 
-def test_message_fails_at_once_if_too_little_time_is_left(
-    model: Bedrock, documents: Documents
-) -> None:
-    documents.put(KEY, TEXT)
-    assert deliver(message(body(KEY)), left=lambda: 19) == ["message-1"]
-    assert documents.calls == []
-    assert model.requests == []
-
-
 def test_slow_call_uses_an_attempt_in_time_and_its_late_answer_is_stored(
     model: Bedrock, documents: Documents, sqs: Sqs, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,22 +203,73 @@ def test_slow_call_uses_an_attempt_in_time_and_its_late_answer_is_stored(
     monkeypatch.setattr(budget, "RESERVE", 1.5)
     model.hold = threading.Event()
     sqs.messages.send(body(KEY))
-    assert sqs.deliver(lambda: 4) == []
+    assert sqs.deliver(4) == []
     assert sqs.messages.only.retry["attempts"] == len(model.requests) == 1
     assert documents.summary(KEY) is None
     model.hold.set()
     wait_until(lambda: bool(stored(redis)), seconds=60, what="the late answer")
 
 
-def test_failed_cache_costs_no_summary(
-    documents: Documents, monkeypatch: pytest.MonkeyPatch
+def test_client_of_s3_has_timeouts(documents: Documents) -> None:
+    config = s3_client.s3().meta.config
+    assert (config.connect_timeout, config.read_timeout) == (3, 10)
+
+
+REASONING = {"reasoningContent": {"reasoningText": {"text": "a"}}}
+TOOL_CALL = {"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}
+NO_SUMMARY: dict[str, tuple[str, list[dict[str, Any]] | None, str]] = {
+    "truncated": ("max_tokens", None, "truncated"),
+    "too large for the model": ("model_context_window_exceeded", None, "truncated"),
+    "blocked by a guardrail": ("guardrail_intervened", None, "withheld"),
+    "filtered": ("content_filtered", None, "withheld"),
+    "malformed": ("malformed_model_output", None, "failed"),
+    "empty": ("end_turn", [], "empty"),
+    "blank": ("end_turn", [{"text": " \n"}], "empty"),
+    "only reasoning": ("end_turn", [REASONING], "empty"),
+    "only a tool call": ("tool_use", [TOOL_CALL], "empty"),
+}
+
+
+@pytest.mark.parametrize(("stops", "content", "why"), NO_SUMMARY.values(), ids=NO_SUMMARY)
+def test_incomplete_summary_fails_the_message_and_is_neither_written_nor_stored(
+    model: Bedrock,
+    documents: Documents,
+    redis: Redis,
+    caplog: pytest.LogCaptureFixture,
+    stops: str,
+    content: list[dict[str, Any]] | None,
+    why: str,
 ) -> None:
-    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", "wrong")
     documents.put(KEY, TEXT)
+    model.stops, model.content = stops, content
+    assert deliver(message(body(KEY))) == ["message-1"]
+    assert documents.summary(KEY) is None
+    assert stored(redis) == []
+    (line,) = [record for record in caplog.records if record.message == "not summarized"]
+    assert line.why == f"the model's answer is no summary: {why}"  # type: ignore[attr-defined]
+    model.recover()
     assert deliver(message(body(KEY))) == []
     assert documents.summary(KEY)
 
 
-def test_client_of_s3_has_timeouts(documents: Documents) -> None:
-    config = s3_client.s3().meta.config
-    assert (config.connect_timeout, config.read_timeout) == (3, 10)
+@pytest.mark.parametrize(
+    "planted",
+    [
+        {"x": 1},
+        {"summary": None, "usage": {"input_tokens": 1, "output_tokens": 1}},
+        {"summary": "\ud800", "usage": {"input_tokens": 1, "output_tokens": 1}},
+        {"summary": "Planted.", "usage": None},
+        {"summary": "Planted.", "usage": {"input_tokens": 10**400, "output_tokens": 1}},
+        {"summary": "Planted.", "usage": {"input_tokens": 1, "output_tokens": 1}, "more": 1},
+    ],
+    ids=str,
+)
+def test_planted_response_of_another_form_is_not_written(
+    documents: Documents, redis: Redis, planted: dict[str, Any]
+) -> None:
+    documents.put(KEY, TEXT)
+    deliver(message(body(KEY)))
+    plant(redis, planted)
+    documents.put(COPY, TEXT)
+    assert deliver(message(body(COPY))) == []
+    assert documents.summary(COPY) == "Answer 2."

@@ -103,18 +103,17 @@ def test_other_functions_are_traced(
     assert SECRET not in json.dumps(segments)
 
 
-@pytest.mark.usefixtures("model")
-def test_nothing_is_traced_outside_lambda(daemon: socket.socket) -> None:
-    assert invoke("flush_cache", {}) == []
-    assert sent(daemon) == []
-
-
 @pytest.mark.usefixtures("_on_lambda", "model")
-def test_unsampled_request_is_not_sent(
-    daemon: socket.socket, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("variable", "value"), [("LAMBDA_TASK_ROOT", None), ("_X_AMZN_TRACE_ID", TRACE.format(0))]
+)
+def test_nothing_is_sent_outside_lambda_or_for_an_unsampled_request(
+    daemon: socket.socket, monkeypatch: pytest.MonkeyPatch, variable: str, value: str | None
 ) -> None:
-    monkeypatch.setenv("_X_AMZN_TRACE_ID", TRACE.format(0))
-    assert invoke("flush_cache", {})
+    monkeypatch.delenv(variable)
+    if value:
+        monkeypatch.setenv(variable, value)
+    assert bool(invoke("flush_cache", {})) == (value is not None)  # imports the SDK on Lambda
     assert sent(daemon) == []
 
 

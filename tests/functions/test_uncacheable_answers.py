@@ -21,18 +21,6 @@ THOUGHT = {"reasoningContent": {"reasoningText": {"text": "Hm.", "signature": "s
 CALL = {"toolUse": {"toolUseId": "t", "name": "f", "input": {}}}
 
 
-def test_truncated_answer_is_returned_and_not_stored(model: Bedrock, redis: Redis) -> None:
-    for number in (1, 2):
-        reply = call(TRUNCATED)
-        assert (reply.status, reply.body["answer"]) == (200, f"Answer {number}.")
-        assert reply.body["stop_reason"] == "max_tokens"
-        assert reply.body["usage"]["output_tokens"] == USAGE["outputTokens"]
-        cache = reply.body["cache"]
-        assert (cache["status"], cache["stored"], cache["why"]) == ("miss", False, "truncated")
-        assert "stored" not in reply.headers["cache-status"]
-    assert stored(redis) == []
-
-
 @pytest.mark.parametrize(
     ("stops", "why"),
     [
@@ -41,6 +29,7 @@ def test_truncated_answer_is_returned_and_not_stored(model: Bedrock, redis: Redi
         ("malformed_model_output", Reason.FAILED),
         ("malformed_tool_use", Reason.FAILED),
         ("model_context_window_exceeded", Reason.TRUNCATED),
+        ("max_tokens", Reason.TRUNCATED),
     ],
 )
 def test_incomplete_answer_is_returned_and_not_stored(
@@ -48,16 +37,18 @@ def test_incomplete_answer_is_returned_and_not_stored(
 ) -> None:
     model.stops = stops
     reply = call(QUESTION)
-    assert (reply.status, reply.body["stop_reason"]) == (200, stops)
-    assert (reply.body["cache"]["stored"], reply.body["cache"]["why"]) == (False, why)
+    assert (reply.status, reply.body["answer"]) == (200, "Answer 1.")
+    assert reply.body["stop_reason"] == stops
+    assert reply.body["usage"]["output_tokens"] == USAGE["outputTokens"]
+    cache = reply.body["cache"]
+    assert (cache["status"], cache["stored"], cache["why"]) == ("miss", False, why)
+    assert "stored" not in reply.headers["cache-status"]
     assert stored(redis) == []
     model.recover()
     assert call(QUESTION).cache == "miss"
 
 
-def test_miss_and_hit_report_the_stop_reason_and_that_the_answer_is_stored(
-    model: Bedrock,
-) -> None:
+def test_miss_and_hit_report_the_stop_reason_and_that_the_answer_is_stored(model: Bedrock) -> None:
     model.stops = "stop_sequence"
     for why in ("unknown", None):
         reply = call(QUESTION)
@@ -104,10 +95,7 @@ def test_answer_without_text_is_a_502_with_stop_reason_and_usage(
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [
-        ([THOUGHT, {"text": "Paris."}], "Paris."),
-        ([{"text": "Paris \ud800."}], "Paris ?."),
-    ],
+    [([THOUGHT, {"text": "Paris."}], "Paris."), ([{"text": "Paris \ud800."}], "Paris ?.")],
     ids=["reasoning", "a lone surrogate"],
 )
 def test_answer_is_the_text_without_reasoning_and_lone_surrogates(

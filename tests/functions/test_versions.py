@@ -7,26 +7,12 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from tests.functions.bedrock import Bedrock
-from tests.functions.documents import (
-    BUCKET,
-    KEY,
-    TEXT,
-    Documents,
-    body,
-    deliver,
-    message,
-    uploaded,
-)
+from tests.functions.documents import BUCKET, KEY, TEXT, Documents, body, deliver, message, uploaded
 
 import summary
 from upstash_endpoint.children import wait_until
 
 NEW_TEXT = "The harvest was bad."
-
-
-def source(documents: Documents) -> str:
-    """Return the version from which the summary was made."""
-    return str(documents.file(KEY)["source"]["version_id"])
 
 
 def test_repeated_message_changes_nothing(model: Bedrock, documents: Documents) -> None:
@@ -75,20 +61,17 @@ def test_document_that_is_gone_is_done_without_a_model_call(
     assert model.requests == []
 
 
-def test_summary_of_a_newer_version_replaces_an_older_one(documents: Documents) -> None:
-    deliver(message(uploaded(KEY, documents.put(KEY, TEXT))))
-    new = documents.put(KEY, NEW_TEXT)
-    assert deliver(message(uploaded(KEY, new))) == []
-    assert (source(documents), documents.summary(KEY)) == (new, "Answer 2.")
-
-
-def test_older_version_never_replaces_the_summary_of_a_newer_one(
-    model: Bedrock, documents: Documents
+@pytest.mark.parametrize("first", ["old", "new"])
+def test_summary_of_the_newer_version_remains(
+    model: Bedrock, documents: Documents, first: str
 ) -> None:
-    old, new = documents.put(KEY, TEXT), documents.put(KEY, NEW_TEXT)
-    deliver(message(uploaded(KEY, new)))
-    assert deliver(message(uploaded(KEY, old))) == []
-    assert (source(documents), model.texts) == (new, [NEW_TEXT])
+    old = documents.put(KEY, TEXT)
+    if first == "old":
+        deliver(message(uploaded(KEY, old)))
+    new = documents.put(KEY, NEW_TEXT)
+    assert deliver(message(uploaded(KEY, new)), message(uploaded(KEY, old), 2)) == []
+    assert documents.file(KEY)["source"]["version_id"] == new
+    assert model.texts == ([TEXT, NEW_TEXT] if first == "old" else [NEW_TEXT])
 
 
 def test_older_version_loses_to_a_newer_one_written_during_its_model_call(
