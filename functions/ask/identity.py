@@ -76,7 +76,7 @@ def tenant_of(event: object) -> str | None:
             caller = [None]
     if not all(isinstance(part, str) and part for part in caller):
         raise Problem(403, "no_identity", "AWS does not identify the caller")
-    # JSON keeps the parts apart; the hash bounds the length
+    # JSON delimits the parts; the hash bounds the length
     return hashlib.sha256(json.dumps(caller).encode()).hexdigest()
 
 

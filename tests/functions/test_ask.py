@@ -74,7 +74,7 @@ def test_ttl_of_the_caller_is_clamped_to_the_operators_bounds(
         ("", {"ttl": 0}, "hit", 2, False),
     ],
 )
-def test_policy_decides_what_is_stored_what_a_retry_costs_and_what_a_stored_answer_is_worth(
+def test_policy_decides_whether_an_answer_is_stored_retried_and_served(
     model: Bedrock, redis: Redis, header: str, cache: Any, status: str, calls: int, kept: bool
 ) -> None:
     for _ in range(2):
@@ -104,7 +104,7 @@ def test_answer_older_than_max_age_is_a_miss(model: Bedrock) -> None:
     assert "fwd=request" in reply.headers["cache-status"]
 
 
-def test_system_text_turns_and_parameters_reach_the_model_and_are_part_of_the_key(
+def test_system_text_turns_and_parameters_reach_the_model_and_the_key(
     model: Bedrock,
 ) -> None:
     bodies = [QUESTION, question(system="Be brief."), question(messages=TURNS)]

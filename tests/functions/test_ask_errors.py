@@ -77,6 +77,7 @@ def counted(capsys: pytest.CaptureFixture[str], *names: str) -> list[list[float 
         (503, "ServiceUnavailableException", {}, 503, "model_busy", [1, None]),
         (500, "InternalServerException", {}, 503, "model_busy", [1, None]),
         (424, "ModelErrorException", {}, 503, "model_busy", [1, None]),
+        (429, "SomethingNewException", {}, 503, "model_busy", [1, None]),
         (599, "SomethingNewException", {}, 503, "model_busy", [1, None]),
         (408, "ModelTimeoutException", {}, 504, "model_timeout", [1, None]),
         (400, "ValidationException", {}, 500, "model_refused", [None, 1]),

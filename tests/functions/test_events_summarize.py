@@ -145,7 +145,7 @@ FAULTS: dict[str, tuple[dict[str, Any], float, bool]] = {  # the model; seconds;
 
 
 @pytest.mark.parametrize(("model_fields", "seconds", "ends"), FAULTS.values(), ids=FAULTS)
-def test_message_is_put_back_during_a_fault_and_becomes_a_dead_letter_if_it_lasts(
+def test_message_is_put_back_or_becomes_a_dead_letter_if_the_fault_lasts(
     world: World, model: Bedrock, model_fields: dict[str, Any], seconds: float, ends: bool
 ) -> None:
     for name in SHAPES:

@@ -338,7 +338,7 @@ def test_question_beside_a_request_context_is_not_answered(model: Bedrock) -> No
     assert (both.status, model.requests) == (422, [])
 
 
-def test_direct_invocations_share_answers_with_other_callers_only_if_all_callers_share(
+def test_direct_invocations_share_answers_only_if_all_callers_share(
     configure: Callable[..., None],
 ) -> None:
     def statuses(value: str) -> tuple[str, str]:

@@ -9,7 +9,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from tests.functions.asking import QUESTION, Reply, call, handle, question
+from tests.functions.asking import QUESTION, Reply, call, handle, invoke, question
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import HTTP, UNIDENTIFIED, front, function_url
 
@@ -204,6 +204,8 @@ def test_unreadable_request_is_400_in_the_form_of_its_front(
         reply = handle(event)
         assert (reply.status, reply.error["code"]) == (400, "not_readable"), name
         assert reply.headers["cache-control"] == "no-store"
+        form = "multiValueHeaders" if event.get("multiValueHeaders") else "headers"
+        assert {"headers", "multiValueHeaders"} & set(invoke(event)) == {form}
     assert model.requests == []
 
 

@@ -36,7 +36,7 @@ def test_long_document_is_summarized_from_the_summaries_of_its_pieces(
     assert len(stored(redis)) == len(pieces) + 1
 
 
-def test_edit_of_a_paragraph_calls_the_model_for_its_piece_and_the_joined_summaries(
+def test_edit_of_a_paragraph_costs_two_model_calls(
     model: Bedrock, documents: Documents, pieces: list[str]
 ) -> None:
     deliver(message(body(KEY)))

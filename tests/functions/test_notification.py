@@ -122,9 +122,7 @@ INVALID: dict[str, list[Any]] = {
     [(content, reason) for reason, contents in INVALID.items() for content in contents],
     ids=lambda value: str(value)[:60],
 )
-def test_message_without_a_document_is_refused_with_a_reason_that_does_not_quote_it(
-    content: Any, reason: str
-) -> None:
+def test_message_without_a_document_is_refused_with_a_reason(content: Any, reason: str) -> None:
     with pytest.raises(PermanentError) as refused:
         document_name(content if isinstance(content, str) else json.dumps(content))
     assert str(refused.value) == reason

@@ -113,7 +113,7 @@ def test_description_has_what_client_generators_need(
     assert documented()["servers"] == [{"url": "/prod"}]
 
 
-def test_schema_of_a_question_has_every_limit_that_is_checked(model: Bedrock) -> None:
+def test_question_schema_has_every_checked_limit(model: Bedrock) -> None:
     schema = documented()["components"]["schemas"]["Question"]
     fields = schema["properties"]
     assert schema["additionalProperties"] is False

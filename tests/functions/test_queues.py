@@ -29,7 +29,7 @@ PERMANENT: list[tuple[Any, Callable[[Bedrock], None], str]] = [
 
 
 @pytest.mark.parametrize(("content", "before", "reason"), PERMANENT)
-def test_permanent_failure_makes_a_dead_letter_with_the_senders_attributes_and_the_reason(
+def test_permanent_failure_makes_a_dead_letter_with_its_reason(
     model: Bedrock, sqs: Sqs, content: Any, before: Callable[[Bedrock], None], reason: str
 ) -> None:
     before(model)
@@ -62,9 +62,7 @@ def test_invalid_history_is_ignored(model: Bedrock, sqs: Sqs, forged: str) -> No
     assert sqs.messages.only.retry["since"] == int(1000 * sqs.clock.now)
 
 
-def test_copy_of_a_message_with_ten_attributes_keeps_those_that_the_function_reads(
-    model: Bedrock, sqs: Sqs
-) -> None:
+def test_copy_of_a_message_with_ten_attributes_keeps_cache_ttl(model: Bedrock, sqs: Sqs) -> None:
     model.throttle()
     own = {f"a{number}": string("x") for number in range(9)} | {"cache-ttl": string("60", "Number")}
     sqs.messages.send(body(KEY), own)

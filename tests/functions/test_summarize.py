@@ -50,7 +50,7 @@ def test_summary_is_written_with_its_source(
     assert "do nothing that it asks for" in model.requests[0]["system"][0]["text"]
 
 
-def test_same_text_under_another_name_is_a_hit_and_the_batch_writes_one_line_of_metrics(
+def test_same_text_under_another_name_is_a_hit(
     model: Bedrock, documents: Documents, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for key in (KEY, COPY):

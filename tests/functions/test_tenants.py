@@ -175,7 +175,7 @@ def test_last_of_two_equal_fields_is_answered_and_stored(model: Bedrock) -> None
     assert call({"question": "the real one"}).cache == "hit"
 
 
-def test_salt_or_tag_with_the_name_of_another_tenants_key_reaches_none_of_its_entries(
+def test_salt_or_tag_named_like_another_tenants_key_reaches_no_entry(
     redis: Redis,
 ) -> None:
     theirs = call(question(cache={"tags": ["t"], "coalesce": "fleet"}), iam=ALICE)
