@@ -177,11 +177,6 @@ def _seconds(text: str) -> float:
     return seconds("seconds", float(text))
 
 
-def seconds_of(environ: Mapping[str, str], name: str, default: float) -> float:
-    """Return the seconds that a variable says; raise ``InvalidSettings`` that names it."""
-    return _read(environ, name, _seconds, default)
-
-
 def _share(text: str) -> float:
     try:
         return share("share", float(text))
@@ -201,22 +196,6 @@ def positive_bytes(name: str, value: int) -> int:
 
 def _positive_bytes(text: str) -> int:
     return positive_bytes("bytes", int(text) if text.isdecimal() else 0)
-
-
-def text_of(environ: Mapping[str, str], name: str) -> str:
-    """Return what a variable says; raise ``InvalidSettings`` where it is missing or empty."""
-    text = environ.get(name, "").strip()
-    if not text:
-        raise InvalidSettings(name, None, "it must be set")
-    return text
-
-
-def whole_of(environ: Mapping[str, str], name: str, default: int | None = None) -> int:
-    """Return the number of 1 or more that a variable says; raise ``InvalidSettings``."""
-    text = environ.get(name, "").strip() or str(default or "")
-    if not (text.isdecimal() and int(text) > 0):
-        raise InvalidSettings(name, text or None, "a whole number, 1 or more")
-    return int(text)
 
 
 def price(environ: Mapping[str, str], name: str) -> float:
