@@ -19,5 +19,5 @@ CORRELATION_ID = (
 @traced
 @logger.inject_lambda_context(correlation_id_path=CORRELATION_ID)
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """Answer a request or a direct invocation; raise only an error that no code expects."""
+    """Reply to a request or a direct invocation; raise only an unexpected error."""
     return reply(event, context)

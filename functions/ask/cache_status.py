@@ -1,4 +1,4 @@
-"""What the cache did for a request, as its caller is told: in headers and in the body."""
+"""What the cache did for a request, as headers and as a field of the body."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from llm_cache import CachePolicy, Mode, Outcome, Reason, Report, Status
 NAME = "llm-cache"
 SERVED = (Status.HIT, Status.STALE)
 
-# RFC 9211, section 2.2: why the cache had the model called. Other misses are "uri-miss".
+# RFC 9211, section 2.2: why the request was forwarded to the model. Other misses are "uri-miss".
 FORWARDED = {
     Reason.EXPIRED: "stale",
     Reason.TOO_OLD: "request",
@@ -21,11 +21,12 @@ FORWARDED = {
 def body(report: Report, policy: CachePolicy) -> dict[str, Any]:
     """Return the reply's ``cache`` field.
 
-    The status; whether the answer is stored; why it is not, else why it was a miss; age and TTL in
-    whole seconds; the key.
+    - ``status``, and ``stored``: whether the cache holds the answer
+    - ``why``: the reason why the answer is not stored, else the reason of the miss
+    - ``age`` and ``ttl`` in whole seconds, and ``key``
     """
     last, served = report.last, _served(report)
-    looked_up = served or _missed(report)
+    lookup = served or _missed(report)
     stored = bool(report.stored or served)
     return {
         "status": _status(report, policy),
@@ -33,7 +34,7 @@ def body(report: Report, policy: CachePolicy) -> dict[str, Any]:
         "why": _why(report, stored=stored),
         "age": int(served.age) if served else None,
         "ttl": int(last.ttl) if last and last.ttl is not None else None,
-        "key": (looked_up.key or None) if looked_up else None,
+        "key": (lookup.key or None) if lookup else None,
     }
 
 
@@ -45,29 +46,29 @@ def headers(report: Report, policy: CachePolicy) -> dict[str, str]:
     key = f'key="{_hash(served.key)}"'
     if served.why is Reason.COLLAPSED:  # RFC 9211, section 2.7
         return {"Cache-Status": f"{NAME}; fwd=uri-miss; collapsed; {key}"}
-    told = [NAME, "hit", f"ttl={int(served.ttl or 0)}", key]  # an expired answer's is negative
+    parts = [NAME, "hit", f"ttl={int(served.ttl or 0)}", key]  # negative for an expired answer
     detail = "stale-if-error" if not report.hits and _missed(report) else served.why
-    told += [f"detail={detail}"] if detail else []
-    return {"Cache-Status": "; ".join(told), "Age": str(int(served.age))}
+    parts += [f"detail={detail}"] if detail else []
+    return {"Cache-Status": "; ".join(parts), "Age": str(int(served.age))}
 
 
 def _forwarded(report: Report, policy: CachePolicy) -> list[str]:
-    """Return the parameters of an answer of the model, or of no answer."""
+    """Return the parameters for an answer of the model, or for no answer."""
     last, missed, mode = report.last, _missed(report), policy.effective_mode
     why = missed.why if missed else None
-    told = [] if mode is Mode.ONLY_IF_CACHED else [f"fwd={_forward(missed, mode)}"]
+    parts = [] if mode is Mode.ONLY_IF_CACHED else [f"fwd={_forward(missed, mode)}"]
     if last is not None and report.stored:
-        told += ["stored", f"ttl={int(last.ttl or 0)}"]
+        parts += ["stored", f"ttl={int(last.ttl or 0)}"]
     if missed and missed.key:
-        told.append(f'key="{_hash(missed.key)}"')
-    return [*told, f"detail={why}"] if why else told
+        parts.append(f'key="{_hash(missed.key)}"')
+    return [*parts, f"detail={why}"] if why else parts
 
 
 def _forward(missed: Outcome | None, mode: Mode) -> str:
     if mode is Mode.BYPASS:
         return "bypass"
     if missed is None or missed.status is Status.ERROR:
-        return "miss"  # the cache does not know what is stored
+        return "miss"  # unknown whether an answer is stored
     assert missed.why is not None  # noqa: S101  a miss has a reason
     return FORWARDED.get(missed.why, "uri-miss")
 
@@ -84,13 +85,13 @@ def _status(report: Report, policy: CachePolicy) -> str:
 
 
 def _served(report: Report) -> Outcome | None:
-    """Return the outcome of the stored answer that the caller gets, if it gets one."""
+    """Return the outcome of the stored answer that the caller gets, if any."""
     last = report.last
     return last if last is not None and last.status in SERVED else None
 
 
 def _missed(report: Report) -> Outcome | None:
-    """Return the lookup that had the model called: a miss, or a failure of the cache."""
+    """Return the first lookup that missed or failed, if any."""
     return next((one for one in report.outcomes if one.status in (Status.MISS, Status.ERROR)), None)
 
 

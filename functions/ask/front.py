@@ -1,9 +1,8 @@
-"""The events of AWS's fronts, as requests of the app, and its responses, as the fronts want them.
+"""Convert the events of AWS's fronts to requests of the app, and its responses to replies.
 
-A front is what invokes the function: a Function URL, an HTTP API, a REST API, a load balancer, or a
-direct invocation. Whatever a client writes into a request, the reply is a response of the app or a
-400. Only an error that no code expects leaves the handler, so that Lambda counts it as an error of
-the function; the front then answers 502.
+A front invokes the function: a Function URL, an HTTP API, a REST API, a load balancer, or a direct
+invocation. Any request gets a response of the app or a 400. Only an unexpected error leaves the
+handler: Lambda counts it as an error of the function, and the front answers 502.
 """
 
 from __future__ import annotations
@@ -17,18 +16,18 @@ from mangum import Mangum
 from mangum.types import LambdaConfig, LambdaContext, LambdaEvent, Response, Scope
 from starlette.types import Receive, Send
 
-from event import readable
 from problem import Problem
-from web import NO_STORE, app
+from sanitize import sanitized
+from web import app
 
 logger = Logger()
 
 
-class Direct:
-    """An event without ``requestContext``: by the SDK, the command line, or Step Functions.
+class DirectInvocation:
+    """Mangum handler for an event without ``requestContext``, from an SDK or Step Functions.
 
-    It is the body of ``POST /ask``, and the result is the body of the reply: the answer, or
-    ``{"error": {…}}``. Mangum takes it for a request.
+    The event is the body of ``POST /ask``. The result is the body of the reply: the answer, or
+    ``{"error": {…}}``.
     """
 
     def __init__(self, event: LambdaEvent, context: LambdaContext, _: LambdaConfig) -> None:
@@ -37,18 +36,18 @@ class Direct:
 
     @classmethod
     def infer(cls, event: LambdaEvent, _: LambdaContext, __: LambdaConfig) -> bool:
-        """Say whether the event is one."""
+        """Return whether the event is a direct invocation."""
         return not isinstance(event, dict) or "requestContext" not in event
 
     @property
     def body(self) -> bytes:
         """The body of the request."""
         text = json.dumps(self._event, ensure_ascii=False)
-        return text.encode(errors="surrogatepass")  # not UTF-8, so it is refused as a body is
+        return text.encode(errors="surrogatepass")  # invalid UTF-8, so the app refuses it
 
     @property
     def scope(self) -> Scope:
-        """The request, as ASGI has it."""
+        """The ASGI scope of the request."""
         return {
             "type": "http",
             "method": "POST",
@@ -65,61 +64,58 @@ class Direct:
 
 
 def reply(event: Any, context: Any) -> dict[str, Any]:
-    """Return the reply to an event; raise only what no code expects."""
+    """Return the reply to an event; raise only an unexpected error."""
     try:
         refuse_unsupported(event)
-        return _of_the_app(readable(event), context)
+        return _call_app(sanitized(event), context)
     except Problem as problem:
         logger.warning("no answer", extra=problem.logged)
-        return _refused(event, problem)
+        return _refusal(event, problem)
 
 
-def _of_the_app(event: Any, context: Any) -> dict[str, Any]:
+def _call_app(event: Any, context: Any) -> dict[str, Any]:
     raised: list[BaseException] = []
 
-    async def watched(scope: Scope, receive: Receive, send: Send) -> None:
+    async def recording(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await app(scope, receive, send)
         except BaseException as error:
             raised.append(error)
             raise
 
-    told = Mangum(watched, lifespan="off", custom_handlers=[Direct])(event, context)
-    if raised:  # Mangum has logged it, and answered 500
+    result = Mangum(recording, lifespan="off", custom_handlers=[DirectInvocation])(event, context)
+    if raised:  # Mangum has logged it, and would return 500
         raise raised[0]
-    return told
+    return result
 
 
-def _refused(event: Any, problem: Problem) -> dict[str, Any]:
-    """Return a problem to a front whose event cannot be read, in the form that harms least."""
+def _refusal(event: Any, problem: Problem) -> dict[str, Any]:
+    """Return a problem in the form that the sender of an unreadable event most likely expects."""
     fields = event if isinstance(event, Mapping) else {}
-    if "requestContext" in fields or "raw_path" in fields:
-        headers = {"content-type": "application/json", "cache-control": NO_STORE}
-        response: dict[str, Any] = {"statusCode": problem.status, "isBase64Encoded": False}
-        if fields.get("multiValueHeaders"):
-            response["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
-        else:
-            response["headers"] = headers
-        return {**response, "body": json.dumps(problem.body)}
-    return problem.body | _kept_in_the_queue(fields)
+    if "requestContext" not in fields and "raw_path" not in fields:
+        return problem.body | _kept_messages(fields)
+    response = problem.response()
+    headers: dict[str, Any] = {"headers": dict(response.headers)}
+    if fields.get("multiValueHeaders"):
+        headers = {"multiValueHeaders": {name: [v] for name, v in response.headers.items()}}
+    body = bytes(response.body).decode()
+    return {"statusCode": problem.status, "isBase64Encoded": False, **headers, "body": body}
 
-
-# --- what is not supported ------------------------------------------------------------------------
 
 SOURCES = {"aws:sqs": "SQS", "aws:sns": "SNS", "aws:s3": "S3"}
 SUPPORTED = "a Function URL, an HTTP API, a REST API, a load balancer, direct invocations"
 
 
 def refuse_unsupported(event: Any) -> None:
-    """Raise a ``Problem`` that names the front, unless it is one that is supported."""
-    name = _no_request(event) or _no_invocation(event)
+    """Raise a ``Problem`` that names the front if it is not supported."""
+    name = _unsupported_front(event) or _notification(event)
     if name:
-        message = f"the event is of {name}; supported are {SUPPORTED}"
+        message = f"events of {name} are not supported; supported are {SUPPORTED}"
         raise Problem(400, "unsupported_front", message)
 
 
-def _no_request(event: Any) -> str | None:
-    """Return which other front an event with a ``requestContext``, or much like it, is of."""
+def _unsupported_front(event: Any) -> str | None:
+    """Return the unsupported front of an event with a ``requestContext`` or the like."""
     match event:
         case {"raw_path": _} | {"requestContext": {"serviceArn": _}}:
             return "VPC Lattice"
@@ -134,8 +130,8 @@ def _no_request(event: Any) -> str | None:
     return None
 
 
-def _no_invocation(event: Any) -> str | None:
-    """Return what sent an event that tells of something and asks nothing."""
+def _notification(event: Any) -> str | None:
+    """Return the service that sent an event without a question."""
     match event:
         case {"Records": [{"cf": _}, *_]}:
             return "Lambda@Edge"
@@ -148,8 +144,8 @@ def _no_invocation(event: Any) -> str | None:
     return None
 
 
-def _kept_in_the_queue(event: Mapping[Any, Any]) -> dict[str, Any]:
-    """Have SQS keep its messages, in the end in the dead-letter queue, if it reads the reply."""
+def _kept_messages(event: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a field that makes SQS keep its messages, in the end in the dead-letter queue."""
     match event:
         case {"Records": [*records]}:
             ids = [

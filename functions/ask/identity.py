@@ -1,29 +1,24 @@
-"""Whose answers a caller gets: decided by who AWS says that asks, never by what the request says.
+"""Derive the tenant of a request from the caller that AWS identifies, never from the request.
 
-Every front of AWS puts who asks into the event's ``requestContext``, where no header and no body
-reaches:
+AWS puts the caller into the event's ``requestContext``, where no header and no body can reach:
 
-- ``authorizer.iam``: who signed, of a Function URL with ``AWS_IAM``, or an HTTP API with IAM
-  authorisation; ``identity``: the same, of a REST API
-- ``authorizer.jwt.claims``, or ``authorizer.claims``: whose token an HTTP API's JWT authoriser, or
-  a REST API's Cognito authoriser, has checked. A subject (``sub``) is somebody to its issuer
-  (``iss``) alone (RFC 7519, section 4.1.2).
-- ``authorizer.principalId``: what a REST API's Lambda authoriser calls the caller: to that API
+- ``authorizer.iam``: the IAM signer, from a Function URL or an HTTP API
+- ``identity``: the IAM signer, from a REST API
+- ``authorizer.jwt.claims`` or ``authorizer.claims``: the claims of a token that a JWT or Cognito
+  authorizer checked. A subject (``sub``) is unique per issuer (``iss``): RFC 7519, section 4.1.2.
+- ``authorizer.principalId``: the caller's name from a REST API's Lambda authorizer, unique per API
 
-A load balancer puts nothing there, and its ``x-amzn-oidc-*`` headers anybody could send to a rule
-that authenticates nobody. An event without any ``requestContext`` is no front's: who sent it may
-invoke the function, and all those are one tenant of their own.
+A load balancer puts no caller there, and a client can forge its ``x-amzn-oidc-*`` headers. An event
+without ``requestContext`` is a direct invocation; all direct invocations share one tenant.
 
-Of the fields of who signed with IAM:
+Fields of an IAM signer:
 
-- ``callerId`` (``caller``) is who: IAM never gives a user's or a role's id to another, whereas the
-  name in ``userArn`` belongs to whoever is created under it next, and ``accessKey`` changes by
-  rotation.
-- Of an assumed role it is ``AROA…:session``. Whoever may assume the role chooses the session's name
-  unless its trust policy does (``sts:RoleSessionName``): by default each session is by itself.
-- All users of a Cognito identity pool have one role and one session name: there the identity is
-  who.
-- ``requestContext.accountId`` is the account of the function, not of the caller.
+- ``callerId`` (``caller``) identifies the caller: IAM never reuses the id of a user or role. It can
+  reuse the name in ``userArn``, and a rotation changes ``accessKey``.
+- For an assumed role it is ``AROA…:session``. The session's name is free unless the role's trust
+  policy fixes it (``sts:RoleSessionName``), so by default each session is a tenant.
+- All users of a Cognito identity pool share one role and session name. Their identity counts.
+- ``requestContext.accountId`` is the function's account, not the caller's.
 """
 
 from __future__ import annotations
@@ -40,35 +35,35 @@ from llm_cache import InvalidSettings
 from problem import Problem
 
 VARIABLE = "SHARE_ANSWERS"
-DIRECT = "direct"  # no hash, and so no caller that a front names
+DIRECT = "direct"  # not a hash, so no caller of a front has this tenant
 
 
 class Sharing(StrEnum):
-    """Who gets the answers that a caller has paid for, besides that caller."""
+    """Which callers share answers."""
 
     NOBODY = "nobody"
-    """Nobody: each user, session of a role, Cognito identity, and subject of a token is alone."""
+    """None: each user, role session, Cognito identity and token subject is separate."""
     ROLE = "role"
-    """The other sessions of the same role."""
+    """The sessions of one role."""
     ACCOUNT = "account"
-    """Everybody of the caller's AWS account; whoever has none is alone."""
+    """The callers of one AWS account; a caller without an account is separate."""
     ALL = "all"
-    """Everybody, known or not."""
+    """All callers, identified or not."""
 
 
 @cache
 def sharing() -> Sharing:
-    """Return what the operator has set; raise ``InvalidSettings`` that names the variable."""
-    told = os.environ.get(VARIABLE, "").strip() or Sharing.NOBODY
-    if told not in list(Sharing):
-        raise InvalidSettings(VARIABLE, told, "one of " + ", ".join(Sharing))
-    return Sharing(told)
+    """Return the operator's setting; raise ``InvalidSettings``."""
+    value = os.environ.get(VARIABLE, "").strip() or Sharing.NOBODY
+    if value not in list(Sharing):
+        raise InvalidSettings(VARIABLE, value, "one of " + ", ".join(Sharing))
+    return Sharing(value)
 
 
 def tenant_of(event: object) -> str | None:
-    """Return whose answers the sender of ``event`` gets; None: everybody's.
+    """Return the tenant of the caller; None if all callers share answers.
 
-    Raises a ``Problem``, 403, where that depends on who sent it and the event does not say.
+    Raises a ``Problem``, 403, if AWS does not identify the caller.
     """
     if sharing() is Sharing.ALL:
         return None
@@ -76,19 +71,19 @@ def tenant_of(event: object) -> str | None:
         return DIRECT
     match event:
         case {"requestContext": {**context}}:
-            who = _caller(context)
+            caller = _caller(context)
         case _:
-            who = [None]
-    if not all(isinstance(part, str) and part for part in who):
-        raise Problem(403, "no_identity", "who asks is not known: AWS names nobody")
-    # Of a list with quoted texts, so that no text passes for another list; hashed, for any length.
-    return hashlib.sha256(json.dumps(who).encode()).hexdigest()
+            caller = [None]
+    if not all(isinstance(part, str) and part for part in caller):
+        raise Problem(403, "no_identity", "AWS does not identify the caller")
+    # JSON delimits the parts; the hash bounds the length
+    return hashlib.sha256(json.dumps(caller).encode()).hexdigest()
 
 
 def _caller(context: Mapping[Any, object]) -> list[object]:
     match context:
         case {"authorizer": {"iam": {"accountId": account, **signer}}}:
-            return _signed(account, signer.get("callerId"), signer.get("cognitoIdentity"))
+            return _signer(account, signer.get("callerId"), signer.get("cognitoIdentity"))
         case {
             "authorizer": {"jwt": {"claims": {"iss": issuer, "sub": subject}}}
             | {"claims": {"iss": issuer, "sub": subject}}
@@ -99,12 +94,12 @@ def _caller(context: Mapping[Any, object]) -> list[object]:
         case {"identity": {"accountId": account, "caller": caller, **signer}}:
             pool, identity = signer.get("cognitoIdentityPoolId"), signer.get("cognitoIdentityId")
             if pool is None and identity is None:
-                return _signed(account, caller, None)
-            return _signed(account, caller, {"identityPoolId": pool, "identityId": identity})
-    return [None]  # nobody, or not as it is understood
+                return _signer(account, caller, None)
+            return _signer(account, caller, {"identityPoolId": pool, "identityId": identity})
+    return [None]
 
 
-def _signed(account: object, caller: object, cognito: object) -> list[object]:
+def _signer(account: object, caller: object, cognito: object) -> list[object]:
     if sharing() is Sharing.ACCOUNT:
         return [account]
     match cognito:

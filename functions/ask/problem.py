@@ -1,19 +1,22 @@
-"""Why a request gets no answer, and what its caller is told."""
+"""The reply to a request that gets no answer."""
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import Response
 
-MAX_TEXT = 300  # characters of a reply's text: a caller's own words may be in it
+MAX_TEXT = 300  # characters of each text in a reply: it may quote the caller
+NO_STORE = "no-store"
 
 
 class Problem(Exception):
-    """A reply without an answer: its HTTP status, a stable code, and a message for people.
+    """A reply without an answer: HTTP status, stable code, and message.
 
-    ``details`` are further fields of the reply, ``headers`` further headers of the response, and
-    ``cache`` is what the cache did, for the log.
+    - ``details``: more fields of the reply
+    - ``headers``: more headers of the response
+    - ``cache``: what the cache did, for the log
     """
 
     def __init__(
@@ -43,13 +46,15 @@ class Problem(Exception):
     @property
     def body(self) -> dict[str, Any]:
         """The body of the reply."""
-        told = {"code": self.code, "message": str(self), "field": self.field}
-        error = {name: text[:MAX_TEXT] for name, text in told.items() if text is not None}
+        texts = {"code": self.code, "message": str(self), "field": self.field}
+        error = {name: text[:MAX_TEXT] for name, text in texts.items() if text is not None}
         return {"error": {**error, **self.details}}
 
-    def response(self) -> JSONResponse:
-        """Return the HTTP response."""
-        return JSONResponse(self.body, self.status, headers=self.headers)
+    def response(self) -> Response:
+        """Return the HTTP response, which no cache may store."""
+        headers = {"Cache-Control": NO_STORE, **self.headers}
+        content = json.dumps(self.body)  # ASCII: a quoted lone surrogate has no form in UTF-8
+        return Response(content, self.status, headers, media_type="application/json")
 
 
 def invalid(field: str, message: str) -> Problem:

@@ -1,18 +1,13 @@
-"""What a request asks of the model. Imports LangChain, so only a miss imports this module."""
+"""The prompt of a question and the call of the model. Imports LangChain: only a miss needs it."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import (
-    AIMessage,
-    BaseMessage,
-    HumanMessage,
-    SystemMessage,
-)
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
-from bedrock.failures import Cause, Failure
-from bedrock.model import model, stop_reason, text, usage
+from bedrock.aws_failures import AwsFailure, Cause
+from bedrock.model import failure_text, model, stop_reason, text, usage
 from llm_cache import CacheMiss, Uncached, uncacheable
 from problem import Problem
 
@@ -20,59 +15,60 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 ROLES = {"user": HumanMessage, "assistant": AIMessage}
-STATUS = {
-    Cause.TIMEOUT: 504,
-    Cause.BUSY: 503,
-    Cause.REFUSED: 422,
-    Cause.MISCONFIGURED: 500,
+PROBLEMS = {
+    Cause.TIMEOUT: (504, "model_timeout"),
+    Cause.BUSY: (503, "model_busy"),
+    Cause.REFUSED: (422, "model_refused"),
+    Cause.DENIED: (500, "model_misconfigured"),
+    Cause.UNKNOWN: (500, "model_misconfigured"),
 }
 
 
-def ask_the_model(request: dict[str, Any]) -> dict[str, Any] | Uncached:
+def answer_by_model(question: dict[str, Any]) -> dict[str, Any] | Uncached:
     """Return ``{"answer", "stop_reason", "usage"}``; raise a ``Problem`` without an answer."""
-    parameters = request.get("parameters", {})
+    parameters = question.get("parameters", {})
     try:
-        message = chosen(parameters).invoke(prompt(request), **parameters)
-    except CacheMiss:  # the model was not called: the caller accepts a stored answer only
+        message = model_for(parameters).invoke(messages(question), **parameters)
+    except CacheMiss:  # the caller accepts stored answers only, so the model was not called
         raise
     except Exception as error:
-        failure = Failure.of(error)
+        failure = AwsFailure.of(error)
         if failure is None:
             raise
-        raise _unanswered(failure, by_the_caller=bool(parameters)) from error
-    return _answered(message)
+        raise _problem(failure, has_parameters=bool(parameters)) from error
+    return _response(message)
 
 
-def chosen(parameters: dict[str, Any]) -> BaseChatModel:
-    """Return the model; without its default temperature beside a caller's ``top_p``.
+def model_for(parameters: dict[str, Any]) -> BaseChatModel:
+    """Return the model, without its default temperature if the caller sets ``top_p`` alone.
 
-    Some models refuse the two together.
+    Some models refuse both together.
     """
     if "top_p" in parameters and "temperature" not in parameters:
         return model().model_copy(update={"temperature": None})
     return model()
 
 
-def _unanswered(failure: Failure, *, by_the_caller: bool) -> Problem:
-    status = STATUS[failure.cause]
-    if failure.cause is Cause.REFUSED and not by_the_caller:
-        status = 500  # the model refused what the operator has set
+def _problem(failure: AwsFailure, *, has_parameters: bool) -> Problem:
+    status, code = PROBLEMS[failure.cause]
+    if failure.cause is Cause.REFUSED and not has_parameters:
+        status = 500  # the model refused the operator's settings
     headers = {"Retry-After": failure.retry_after} if failure.retry_after else None
-    return Problem(status, failure.cause, failure.message, headers=headers)
+    return Problem(status, code, failure_text(failure), headers=headers)
 
 
-def _answered(message: AIMessage) -> dict[str, Any] | Uncached:
-    told = {"stop_reason": stop_reason(message), "usage": usage(message)}
+def _response(message: AIMessage) -> dict[str, Any] | Uncached:
+    details = {"stop_reason": stop_reason(message), "usage": usage(message)}
     answer = text(message)
     why = uncacheable(message) or uncacheable(answer)
     if uncacheable(answer):
-        raise Problem(502, "no_answer", f"the model returned no text: {why}", details=told)
-    response = {"answer": answer, **told}
+        raise Problem(502, "no_answer", f"the model returned no text: {why}", details=details)
+    response = {"answer": answer, **details}
     return Uncached(response, why) if why else response
 
 
-def prompt(request: dict[str, Any]) -> list[BaseMessage]:
-    """Return the conversation as LangChain's messages."""
-    system = [SystemMessage(request["system"])] if "system" in request else []
-    earlier = [ROLES[turn["role"]](turn["content"]) for turn in request.get("messages", [])]
-    return [*system, *earlier, HumanMessage(request["question"])]
+def messages(question: dict[str, Any]) -> list[BaseMessage]:
+    """Return the conversation as LangChain messages."""
+    system = [SystemMessage(question["system"])] if "system" in question else []
+    turns = [ROLES[turn["role"]](turn["content"]) for turn in question.get("messages", [])]
+    return [*system, *turns, HumanMessage(question["question"])]

@@ -1,4 +1,4 @@
-"""The model on Bedrock behind the cache: what every function that asks it has in common.
+"""The Bedrock model behind the cache, for every function that calls it.
 
-`sam build` works in a scratch copy of one folder, so each such function links to this one.
+`sam build` builds a copy of one folder, so each such function links to this one.
 """

@@ -1,14 +1,14 @@
-"""The tokens of an answer, as the functions keep them. Imports no LangChain."""
+"""Check the token usage of a stored response. Imports no LangChain."""
 
 from __future__ import annotations
 
-from llm_cache._entries.json_bounds import is_count
+MAX_COUNT = 10**9  # tokens of one call
 
 
 def is_usage(value: object) -> bool:
-    """Whether a value is what ``model.usage`` returns: anyone may have written it into Redis."""
+    """Return whether a value has the form of ``model.usage``; an entry in Redis may be forged."""
     return (
         isinstance(value, dict)
         and value.keys() == {"input_tokens", "output_tokens"}
-        and all(is_count(count) for count in value.values())
+        and all(type(count) is int and 0 <= count <= MAX_COUNT for count in value.values())
     )

@@ -1,24 +1,24 @@
-"""A flush: what its event asks for, its result and its metrics."""
+"""One flush: its event, its result and its metrics."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from llm_cache import CacheMetrics, CacheNamespace, InvalidPolicy
-from llm_cache._entries.keys import MAX_NAMESPACE, is_namespace, tag_hash
-from llm_cache._protocol.clearing import Reclaimed
+from llm_cache import CacheMetrics, CacheNamespace, InvalidPolicy, Reclaimed
 
 metrics = CacheMetrics.from_env().metrics
+MAX_NAMESPACE = 200  # characters, the library's limit; its own error would quote the value
 ACCEPTED = {
     "namespace": f"1 to {MAX_NAMESPACE} printable characters",
     "tag": "text",
-    "tenant": "text, and no tag beside it",
+    "tenant": "text, without a tag",
     "dry_run": "true or false",
     "cursor": "a number that an unfinished flush returned",
 }
-# What EventBridge sends for a schedule that has no input of its own, as that of the template.
+# EventBridge sends this envelope for a schedule without an input, such as the template's.
 SCHEDULED = "Scheduled Event"
 SOURCES = {"aws.scheduler", "aws.events"}
 ENVELOPE = {
@@ -29,7 +29,7 @@ ENVELOPE = {
 
 @dataclass(frozen=True, slots=True)
 class Flush:
-    """What an invocation asks for; each field None: not in its event."""
+    """The fields of an event; None for an absent one."""
 
     namespace: str | None = None
     tag: str | None = None
@@ -39,7 +39,7 @@ class Flush:
 
     @classmethod
     def from_event(cls, event: object) -> Flush:
-        """Read an event; raise ``InvalidPolicy`` naming what is wrong: no guess clears too much."""
+        """Read an event; raise ``InvalidPolicy`` for any wrong field, so no guess clears data."""
         if not isinstance(event, dict):
             raise InvalidPolicy("event", event, "an object", withheld=True)
         envelope = ENVELOPE if is_scheduled(event) else ()
@@ -50,7 +50,7 @@ class Flush:
 
     @property
     def clears(self) -> bool:
-        """Whether it clears: a cursor continues after a clear, a dry run changes nothing."""
+        """Whether it clears; a cursor continues after a clear, a dry run changes nothing."""
         return self.cursor is None and not self.dry_run
 
     @property
@@ -60,20 +60,19 @@ class Flush:
 
     @property
     def hashed(self) -> dict[str, str | None]:
-        """The tag and the tenant as Redis shows them: they may name a person, so logs do not."""
-        names = {"tag": self.tag, "tenant": self.tenant}
-        return {kind: tag_hash(name, kind=kind) if name else None for kind, name in names.items()}
+        """Hashes of the tag and the tenant for the log: the names may name a person."""
+        return {"tag": _hash(self.tag), "tenant": _hash(self.tenant)}
 
     def reclaim(self, namespace: CacheNamespace, seconds: float) -> Reclaimed:
-        """Free the memory of cleared answers, or count what would be freed."""
+        """Free the memory of cleared entries; in a dry run, count them."""
         cursor = self.cursor or "0"
         if self.dry_run:
-            what = {"tag": self.tag, "tenant": self.tenant}
-            return namespace.preview(**what, seconds=seconds, cursor=cursor)
+            names = {"tag": self.tag, "tenant": self.tenant}
+            return namespace.preview(**names, seconds=seconds, cursor=cursor)
         return namespace.reclaim(seconds=seconds, cursor=cursor)
 
     def result(self, namespace: str, reclaimed: Reclaimed) -> dict[str, Any]:
-        """Return what was cleared and freed, and what ended the reclaim early, if anything did."""
+        """Return what was cleared and freed, and the error that ended the reclaim if any."""
         return {
             "namespace": namespace,
             "tag": self.tag,
@@ -88,12 +87,12 @@ class Flush:
         }
 
     def count(self, reclaimed: Reclaimed) -> None:
-        """Write one line of metrics; none for a dry run, nor for a clear that raised.
+        """Write one line of metrics, except for a dry run.
 
-        - ``FlushSucceeded``: 1 when the whole namespace of the stack was cleared
-        - ``EntriesReclaimed``: the entries whose memory was freed
-        - ``ReclaimFailed``: 1 when an error ended the reclaim. Callers notice nothing: the entries
-          are misses, and expire.
+        - ``FlushSucceeded``: 1 if the stack's whole namespace was cleared
+        - ``EntriesReclaimed``: entries whose memory was freed
+        - ``ReclaimFailed``: 1 if an error ended the reclaim. Callers are not affected: cleared
+          entries are misses, and expire.
         """
         if self.dry_run:
             return
@@ -104,7 +103,7 @@ class Flush:
 
 
 def is_scheduled(event: dict[Any, Any]) -> bool:
-    """Whether an event is of EventBridge Scheduler, or of a rule with a schedule."""
+    """Return whether EventBridge Scheduler, or a rule with a schedule, sent an event."""
     return event.get("detail-type") == SCHEDULED and event.get("source") in SOURCES
 
 
@@ -112,9 +111,13 @@ def _checked(name: str, value: Any) -> Any:
     match name, value:
         case ("tag" | "tenant", str()) | ("dry_run", bool()):
             return value
-        case "namespace", _ if is_namespace(value):
+        case "namespace", str() if 0 < len(value) <= MAX_NAMESPACE and value.isprintable():
             return value
         case "cursor", str() | int() if re.fullmatch("[0-9]{1,20}", str(value)):
             return str(value)
     accepted = ACCEPTED.get(name, f"one of {', '.join(ACCEPTED)}")
     raise InvalidPolicy(name, value, accepted, withheld=name not in {"dry_run", "cursor"})
+
+
+def _hash(name: str | None) -> str | None:
+    return hashlib.sha256(name.encode(errors="surrogatepass")).hexdigest()[:32] if name else None

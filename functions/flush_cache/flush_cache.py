@@ -1,4 +1,4 @@
-"""The Lambda handler of ``flush_cache``: on a schedule, or by hand."""
+"""The Lambda handler of ``flush_cache``, for a schedule or a manual invocation."""
 
 from __future__ import annotations
 
@@ -9,30 +9,29 @@ from aws_lambda_powertools.logging import correlation_paths
 
 from flush import Flush
 from llm_cache import CacheNamespace, traced
-from llm_cache._admin.namespace import MOST_OVERTIME
 
 logger = Logger()
-RESERVE = MOST_OVERTIME + 2.0  # seconds: for the last page, and to report what was done
+RESERVE = CacheNamespace.OVERTIME + 2.0  # seconds for the last page, and to report the result
 
 
 @traced
 @logger.inject_lambda_context(correlation_id_path=correlation_paths.EVENT_BRIDGE)
 def handler(event: object, context: Any) -> dict[str, Any]:
-    """Clear the namespace, then free the memory of what was cleared, while there is time.
+    """Clear the namespace, then free memory while time is left.
 
-    Raises if nothing was done. A clear whose reclaim fails is done: result, log and metric tell.
-    ``docs/functions.md`` describes the fields of the event; the schedule sends none.
+    Raises if nothing was done. A clear whose reclaim fails has succeeded: the result, the log and a
+    metric report the failure. ``docs/functions.md`` lists the event's fields.
     """
-    asked = Flush.from_event(event)
-    namespace = CacheNamespace.from_env(namespace=asked.namespace)
-    if asked.clears:
-        namespace.clear(asked.tag, tenant=asked.tenant)
+    flush = Flush.from_event(event)
+    namespace = CacheNamespace.from_env(namespace=flush.namespace)
+    if flush.clears:
+        namespace.clear(flush.tag, tenant=flush.tenant)
     seconds = context.get_remaining_time_in_millis() / 1000 - RESERVE
-    reclaimed = asked.reclaim(namespace, seconds)
-    if reclaimed.failure and not asked.clears and not reclaimed.scanned:
+    reclaimed = flush.reclaim(namespace, seconds)
+    if reclaimed.failure and not flush.clears and not reclaimed.scanned:
         raise reclaimed.failure
-    asked.count(reclaimed)
-    result = asked.result(namespace.name, reclaimed)
+    flush.count(reclaimed)
+    result = flush.result(namespace.name, reclaimed)
     log = logger.warning if reclaimed.failure else logger.info
-    log("flushed", extra={**result, **asked.hashed})
+    log("flushed", extra={**result, **flush.hashed})
     return result

@@ -1,49 +1,49 @@
-"""The document that a message names, as S3 has it."""
+"""Read the document of a message from S3."""
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
 
-from llm_cache._config.settings import whole_of
-from object_name import Name
-from storage import ABSENT, code_of, failures, s3
-from text import text_of, too_large
+from bedrock import env
+from bedrock.aws_failures import code_of
+from document_text import decoded_text, too_large
+from object_name import ObjectName
+from s3_client import ABSENT, s3, s3_errors
 
 MAX_BYTES = "SUMMARY_MAX_BYTES"
-NO_VERSION = "null"  # what S3 calls an object that was written while versions were not kept
+NO_VERSION = "null"  # S3's version of an object written while versioning was off
 GONE, OUTDATED = "deleted before its turn", "outdated by a newer document"
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The text of an object, and which content of it that is."""
+    """The text of an object, with the version and ETag of its content."""
 
-    name: Name
+    name: ObjectName
     version: str | None
     etag: str
     text: str = field(repr=False)
 
     @property
     def immutable(self) -> bool:
-        """Whether what was read will never be anything else."""
+        """Whether this version can never have other content."""
         return self.version not in (None, NO_VERSION)
 
     @property
     def source(self) -> dict[str, str | None]:
-        """Which content it is, as its summary tells."""
+        """The content's identity, as the summary's file holds it."""
         return {"key": self.name.key, "version_id": self.version, "etag": self.etag}
 
 
-def fetch(name: Name) -> Document | str:
+def fetch(name: ObjectName) -> Document | str:
     """Read a document; return ``GONE`` or ``OUTDATED`` if its version is not the current one.
 
-    Raise ``NotSummarized``. One request.
+    Raises ``SummaryError``. One request.
     """
-    with failures():
+    with s3_errors():
         try:
             found = s3().get_object(Bucket=name.bucket, Key=name.key)
         except ClientError as error:
@@ -58,12 +58,12 @@ def fetch(name: Name) -> Document | str:
 
 
 def max_bytes() -> int:
-    """Return how large a document may be, in bytes; raise ``InvalidSettings``."""
-    return whole_of(os.environ, MAX_BYTES, 1_000_000)
+    """Return the maximum size of a document in bytes; raise ``InvalidSettings``."""
+    return env.whole_number(MAX_BYTES, 1_000_000)
 
 
 def is_current(document: Document) -> bool:
-    """Whether its name still stands for this content, and no newer one. One request."""
+    """Return whether the object still has this content. One request."""
     try:
         now = s3().head_object(Bucket=document.name.bucket, Key=document.name.key)
     except ClientError as error:
@@ -74,8 +74,8 @@ def is_current(document: Document) -> bool:
 
 
 def _text(found: dict[str, Any], body: Any) -> str:
-    most = max_bytes()
-    if found["ContentLength"] > most:
-        raise too_large(most)
+    limit = max_bytes()
+    if found["ContentLength"] > limit:
+        raise too_large(limit)
     content_type, encoding = found.get("ContentType", ""), found.get("ContentEncoding", "")
-    return text_of(body.read(), content_type, encoding, most)
+    return decoded_text(body.read(), content_type, encoding, limit)

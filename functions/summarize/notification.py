@@ -1,11 +1,13 @@
-"""The document that the body of a message names, in any of the usual envelopes.
+"""Read the name of the document from the body of a message.
+
+Accepted bodies:
 
 - ``{"bucket", "key", "version_id"?}``
-- a notification of S3's:
+- an S3 notification:
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
-- S3's event on EventBridge:
+- an S3 event of EventBridge:
   https://docs.aws.amazon.com/AmazonS3/latest/userguide/ev-events.html
-- either of S3's in a notification of SNS:
+- either S3 form in an SNS notification:
   https://docs.aws.amazon.com/sns/latest/dg/sns-sqs-as-subscriber.html
 """
 
@@ -15,47 +17,47 @@ import json
 from typing import Any
 from urllib.parse import unquote_plus
 
-from faults import Permanent
-from object_name import Name
+from object_name import ObjectName
+from summary_errors import PermanentError
 
 
-def split(body: str) -> list[str]:
-    """Return bodies that name one document each, from one that may name several."""
+def split_records(body: str) -> list[str]:
+    """Return one body per document of a notification; any other body unchanged."""
     match _parsed(body):
         case {"Records": [_, _, *_] as records}:
             return [json.dumps({"Records": [record]}) for record in records]
     return [body]
 
 
-def named(body: str) -> Name | None:
-    """Return the document that a body names; raise ``Permanent`` if it is none of the envelopes.
+def document_name(body: str) -> ObjectName | None:
+    """Return the document that a body names; raise ``PermanentError`` for an unknown body.
 
-    None: there is nothing to summarize. That is a test event of S3's, an event other than the
-    creation of an object, and the empty object that stands for a folder.
+    None if there is nothing to summarize: S3's test event, any event except the creation of an
+    object, and the empty object of a folder.
     """
     match _parsed(body):
         case {"Event": "s3:TestEvent"} | {"Records": []}:
             return None
         case {"Records": [{"eventName": str(event), "s3": found}]}:
-            created, name = event.removeprefix("s3:").startswith("ObjectCreated:"), _notified(found)
+            created, name = event.removeprefix("s3:").startswith("ObjectCreated:"), _from_s3(found)
         case {"detail-type": str(event), "source": "aws.s3", "detail": found}:
-            created, name = event == "Object Created", _of_event_bridge(found)
+            created, name = event == "Object Created", _from_event_bridge(found)
         case {"bucket": str(bucket), "key": str(key), **rest} if rest.keys() <= {"version_id"}:
-            return Name(bucket, key, _version(rest.get("version_id")))
+            return ObjectName(bucket, key, _version(rest.get("version_id")))
         case {"Type": "SubscriptionConfirmation"}:
-            raise Permanent("the message asks to confirm a subscription of SNS")
+            raise PermanentError("the message is SNS's request to confirm a subscription")
         case None:
-            raise Permanent("the message is not JSON")
+            raise PermanentError("the message is not JSON")
         case _:
             raise _unknown()
-    return Name(*name) if created and not name[1].endswith("/") else None
+    return ObjectName(*name) if created and not name[1].endswith("/") else None
 
 
 def _parsed(body: str) -> Any:
-    """Return the JSON of a body, without SNS's envelope; None if it is no JSON."""
+    """Return the JSON of a body without SNS's envelope; None if the body is not JSON."""
     try:
         parsed = json.loads(body)
-    except (ValueError, RecursionError):  # the latter is nested too deep to read
+    except (ValueError, RecursionError):  # RecursionError: nested too deep
         return None
     match parsed:
         case {"Type": "Notification", "Message": str(message)}:
@@ -63,14 +65,14 @@ def _parsed(body: str) -> Any:
     return parsed
 
 
-def _notified(found: Any) -> tuple[str, str, str | None]:
+def _from_s3(found: Any) -> tuple[str, str, str | None]:
     match found:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key), **rest}}:
             return bucket, unquote_plus(key), _version(rest.get("versionId"))
     raise _unknown()
 
 
-def _of_event_bridge(found: Any) -> tuple[str, str, str | None]:
+def _from_event_bridge(found: Any) -> tuple[str, str, str | None]:
     match found:
         case {"bucket": {"name": str(bucket)}, "object": {"key": str(key), **rest}}:
             return bucket, key, _version(rest.get("version-id"))  # the key is not URL-encoded
@@ -84,5 +86,5 @@ def _version(version: Any) -> str | None:
     raise _unknown()
 
 
-def _unknown() -> Permanent:
-    return Permanent("the message is neither a notification of S3 nor bucket and key")
+def _unknown() -> PermanentError:
+    return PermanentError("the message is neither an S3 notification nor bucket and key")

@@ -1,4 +1,4 @@
-"""Cut a long text where its content says, so that an edit changes the pieces around it alone."""
+"""Split a long text by its content, so that an edit changes only the pieces around it."""
 
 from __future__ import annotations
 
@@ -6,17 +6,16 @@ import re
 import zlib
 from collections.abc import Iterator, Sequence
 
-LEAST, MOST = 4_000, 12_000  # characters of a piece, but for the last: some 1,000 to 3,000 tokens
+LEAST, MOST = 4_000, 12_000  # characters of a piece, except the last: 1,000 to 3,000 tokens
 
 _LINE = re.compile("[^\n]+\n*|\n+")
 
 
-def split(text: str) -> list[str]:
-    """Return the pieces of a text, which together are the text; a short one is one piece.
+def split_text(text: str) -> list[str]:
+    """Return the pieces of a text in order; a short text is one piece.
 
-    Of the places within reach it cuts after the line whose hash is the least: at the end of a
-    paragraph, if there is one. Behind an edit the same line is soon the least again, and from
-    there on the pieces are those from before.
+    A piece ends after the line with the least hash within reach, preferably at the end of a
+    paragraph. Soon after an edit the same line is the least again, so later pieces are unchanged.
     """
     lines, start = list(_lines(text)), 0
     pieces: list[str] = []
@@ -28,13 +27,13 @@ def split(text: str) -> list[str]:
 
 
 def _lines(text: str) -> Iterator[str]:
-    """Yield lines with the empty ones that follow them, in parts if they are very long."""
+    """Yield each line with the blank lines after it; very long lines in parts."""
     for line in _LINE.findall(text):
         yield from (line[at : at + LEAST] for at in range(0, len(line), LEAST))
 
 
 def _cut(lines: Sequence[str], start: int) -> int:
-    """Return where the piece that begins at ``start`` ends."""
+    """Return the index after the last line of the piece that begins at ``start``."""
     size = 0
     places: list[int] = []
     for at in range(start, len(lines)):

@@ -1,4 +1,4 @@
-"""The two queues that the function sends to: a message is put back, or becomes a dead letter."""
+"""Send messages: back to the queue of documents, or to the dead letters."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from aws_lambda_powertools import Logger
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from lifetimes import ATTRIBUTE
-from message import REASON, RETRY, Message, Retry
+from message import REASON, RETRY, Message, RetryHistory
+from summary_ttl import ATTRIBUTE
 
 logger = Logger()
 
 MESSAGES, FAILURES = "DOCUMENT_MESSAGES", "DOCUMENT_FAILURES"  # variables with the queues' URLs
-MOST_ATTRIBUTES = 10  # of a message of SQS
+MAX_ATTRIBUTES = 10  # SQS's limit per message
 
 
 @cache
 def sqs() -> Any:
-    """Return the client, made on first use: a snapshot then holds no connection and no secret."""
-    patience = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
-    return boto3.client("sqs", config=patience)
+    """Return the client, created on first use: a snapshot holds no connection and no secret."""
+    config = Config(connect_timeout=3, read_timeout=5, retries={"total_max_attempts": 2})
+    return boto3.client("sqs", config=config)
 
 
-def put_back(message: Message, retry: Retry, delay: int) -> bool:
-    """Send a copy of a message, which appears after ``delay`` seconds; return if it is sent.
+def put_back(message: Message, retry: RetryHistory, delay: int) -> bool:
+    """Send a copy that appears after ``delay`` seconds; return whether it was sent.
 
-    SQS counts the receives of a copy anew, so only ``retry`` spends attempts.
+    SQS counts the receives of a copy from zero, so ``retry`` carries the attempts.
     """
     return _send(MESSAGES, message, RETRY, str(retry), delay)
 
 
 def dead_letter(message: Message, reason: str) -> bool:
-    """Send a message to the dead letters, with the reason as an attribute; return if it is sent."""
+    """Send a message to the dead letters with its reason; return whether it was sent."""
     return _send(FAILURES, message, REASON, reason, 0)
 
 
@@ -60,15 +60,15 @@ def _send(variable: str, message: Message, attribute: str, value: str, delay: in
 
 
 def _kept(message: Message) -> dict[str, Any]:
-    """Return the sender's attributes as boto3 has them.
+    """Return the sender's attributes in boto3's form.
 
-    A message may have ten: of so many, one that this function does not read makes room.
+    If the message has the maximum of ten, drop one that this function does not read.
     """
     names = sorted(message.attributes, key=lambda name: (name != ATTRIBUTE, name))
-    return {name: _sent(message.attributes[name]) for name in names[: MOST_ATTRIBUTES - 1]}
+    return {name: _boto3_form(message.attributes[name]) for name in names[: MAX_ATTRIBUTES - 1]}
 
 
-def _sent(attribute: dict[str, Any]) -> dict[str, Any]:
+def _boto3_form(attribute: dict[str, Any]) -> dict[str, Any]:
     kind = attribute["dataType"]
     if kind.startswith("Binary"):
         return {"DataType": kind, "BinaryValue": base64.b64decode(attribute["binaryValue"])}

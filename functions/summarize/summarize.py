@@ -1,4 +1,4 @@
-"""SQS: a message names a document in S3, and its summary is written beside it."""
+"""The Lambda handler of ``summarize``: a batch of SQS, whose messages name documents in S3."""
 
 from __future__ import annotations
 
@@ -6,28 +6,30 @@ from typing import Any
 
 from aws_lambda_powertools import Logger
 
-from attempt import attempted
+from attempt import process
 from document import max_bytes
-from lifetimes import lifetimes
 from llm_cache import traced
 from message import Message, records
-from summary import counted
+from summary import report_of
+from summary_ttl import summary_ttls
 
 logger = Logger()
-lifetimes(), max_bytes()  # a wrong setting fails here, at the start, and not a message
+summary_ttls(), max_bytes()  # an invalid setting must fail at start-up
 
 
-def done(record: dict[str, Any]) -> bool:
-    """Summarize what a record names; return whether SQS may delete its message."""
+def process_record(record: dict[str, Any], context: Any) -> bool:
+    """Summarize the documents of a record; return whether SQS may delete its message."""
     logger.set_correlation_id(record["messageId"])
-    tried = [attempted(message) for message in Message.of(record).split()]
-    return all(tried)
+    done = [process(message, context) for message in Message.of(record).split()]
+    return all(done)
 
 
 @traced
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Summarize what each message of a batch names, and tell SQS which ones failed."""
-    with counted(context):
-        failed = [record["messageId"] for record in records(event) if not done(record)]
+    """Summarize the documents of a batch; return which messages failed."""
+    with report_of(context):
+        failed = [
+            record["messageId"] for record in records(event) if not process_record(record, context)
+        ]
     return {"batchItemFailures": [{"itemIdentifier": message} for message in failed]}

@@ -1,8 +1,8 @@
-"""The summary of a document as an object in the same bucket, under a key made from the document's.
+"""Write the summary of a document as an object in the same bucket.
 
-It is written on a condition (If-None-Match, If-Match). So one of several concurrent writers
-succeeds, a message received twice changes nothing, and an older content never replaces a newer
-one: https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
+Writes are conditional (If-None-Match, If-Match): one of several concurrent writers succeeds, a
+repeated message changes nothing, and old content never replaces newer content.
+https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html
 """
 
 from __future__ import annotations
@@ -15,19 +15,20 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from bedrock.aws_failures import code_of
 from document import OUTDATED, Document, is_current
-from faults import NotNow
-from storage import ABSENT, code_of, failures, s3
+from s3_client import ABSENT, s3, s3_errors
+from summary_errors import TransientError
 
 WRITTEN, THERE = "written", "there already"
 TRIES = 3
-# Another writer was faster: 412, 409, and 404 where the summary was deleted.
+# Another writer was faster: 412, 409, and 404 if the summary was deleted.
 LOST = {"PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey"}
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What stands in the summary's place: of which content it is, and made by what."""
+class StoredSummary:
+    """The content and the settings from which an existing summary was made."""
 
     etag: str
     source: Any
@@ -35,27 +36,27 @@ class Found:
 
 
 def write(document: Document, made_by: list[Any], summary: Callable[[], str]) -> str:
-    """Write what ``summary`` returns, and call it only if it is needed; return what was done.
+    """Write what ``summary`` returns, and call it only if needed; return what was done.
 
-    Two requests, or three if the summary of another content is there.
+    Two requests; three if a summary of other content exists.
     """
     made = None
     for _ in range(TRIES):
-        with failures():
-            found = _read(document)
-            if found and found.source == document.source and found.made_by == made_by:
+        with s3_errors():
+            stored = _read(document)
+            if stored and stored.source == document.source and stored.made_by == made_by:
                 return THERE
-            if found and found.source != document.source and not is_current(document):
+            if stored and stored.source != document.source and not is_current(document):
                 return OUTDATED
         made = made or summary()
-        with failures():
-            if _put(document, {"summary": made, "made_by": made_by}, found):
+        with s3_errors():
+            if _put(document, {"summary": made, "made_by": made_by}, stored):
                 return WRITTEN
-    raise NotNow("others wrote the summary in between, again and again")
+    raise TransientError("other writers replaced the summary at every try")
 
 
-def _read(document: Document) -> Found | None:
-    """Return what is there; what nobody can read is of no content."""
+def _read(document: Document) -> StoredSummary | None:
+    """Return the existing summary; without a source if it cannot be parsed."""
     try:
         reply = s3().get_object(Bucket=document.name.bucket, Key=document.name.summary_key)
         with reply["Body"] as body:
@@ -65,17 +66,17 @@ def _read(document: Document) -> Found | None:
             return None
         raise
     try:
-        told = json.loads(text)
-        return Found(reply["ETag"], told["source"], told["made_by"])
+        fields = json.loads(text)
+        return StoredSummary(reply["ETag"], fields["source"], fields["made_by"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        return Found(reply["ETag"], None, None)
+        return StoredSummary(reply["ETag"], None, None)
 
 
-def _put(document: Document, told: dict[str, Any], found: Found | None) -> bool:
-    """Write it where nothing has changed since; return whether that was so."""
+def _put(document: Document, fields: dict[str, Any], stored: StoredSummary | None) -> bool:
+    """Write the summary if ``stored`` is still current; return whether it was written."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    body = json.dumps({**told, "source": document.source, "written": now}, indent=2)
-    unchanged = {"IfMatch": found.etag} if found else {"IfNoneMatch": "*"}
+    body = json.dumps({**fields, "source": document.source, "written": now}, indent=2)
+    unchanged = {"IfMatch": stored.etag} if stored else {"IfNoneMatch": "*"}
     try:
         s3().put_object(
             Bucket=document.name.bucket,

@@ -1,4 +1,4 @@
-"""A model on loopback that speaks Bedrock's Converse, and fails when told to."""
+"""A Converse server on loopback that fails on request."""
 
 import json
 import struct
@@ -17,7 +17,7 @@ USAGE = {"inputTokens": 9, "outputTokens": 5, "totalTokens": 14}
 
 @dataclass
 class Bedrock:
-    """What the model does next; ``requests`` holds what it was asked."""
+    """What the server replies next; ``requests`` holds the bodies that it received."""
 
     status: int = 200
     error: str = ""
@@ -26,9 +26,26 @@ class Bedrock:
     requests: list[dict[str, Any]] = field(default_factory=list)
     url: str = ""
     stops: str = "end_turn"
-    """Why it stops, unless it may write no more tokens."""
+    """The stop reason, unless the answer exceeds ``maxTokens``."""
     content: list[dict[str, Any]] | None = None
-    """What it says in place of text."""
+    """The content blocks; None for a text."""
+
+    def fail(self, status: int, error: str, **headers: str) -> None:
+        """Refuse every request from now on."""
+        self.status, self.error, self.headers = status, error, headers
+
+    def throttle(self) -> None:
+        self.fail(429, "ThrottlingException")
+
+    def recover(self) -> None:
+        """Answer every request from now on."""
+        self.status, self.error, self.headers, self.hold = 200, "", {}, None
+        self.stops, self.content = "end_turn", None
+
+    @property
+    def texts(self) -> list[str]:
+        """The text of the first message of each request."""
+        return [request["messages"][0]["content"][0]["text"] for request in self.requests]
 
     def reply(self) -> dict[str, Any]:
         if self.status != 200:
@@ -42,19 +59,19 @@ class Bedrock:
             "stopReason": "max_tokens" if most < USAGE["outputTokens"] else self.stops,
             "usage": USAGE,
             "metrics": metrics,
-            "results": [{"outputText": text}],  # what Titan says, which is not asked by Converse
+            "results": [{"outputText": text}],  # InvokeModel of Titan, for benchmarks
         }
 
 
 def frame(name: str, payload: dict[str, Any], kind: str = "event") -> bytes:
     """Return one message of ``application/vnd.amazon.eventstream``."""
-    told = {f":{kind}-type": name, ":content-type": "application/json", ":message-type": kind}
+    names = {f":{kind}-type": name, ":content-type": "application/json", ":message-type": kind}
     headers = b"".join(
         struct.pack("!B", len(key))
         + key.encode()
         + struct.pack("!BH", 7, len(value))
         + value.encode()
-        for key, value in told.items()
+        for key, value in names.items()
     )
     body = json.dumps(payload).encode()
     prelude = struct.pack("!II", 16 + len(headers) + len(body), len(headers))
@@ -97,13 +114,8 @@ def bedrock() -> Iterator[Bedrock]:
         server.server_close()
 
 
-def throttle(model: Bedrock) -> None:
-    """Let the model refuse whatever it is asked."""
-    model.status, model.error = 429, "ThrottlingException"
-
-
 def environment(model: Bedrock, upstash: UpstashEndpoint) -> dict[str, str]:
-    """Return the variables of a function that calls this model, with its cache in this database."""
+    """Return the variables of a function with this model and this database."""
     return {
         "MODEL_ID": "amazon.nova-2-lite-v1:0",
         "MODEL_MAX_TOKENS": "512",

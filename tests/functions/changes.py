@@ -1,4 +1,4 @@
-"""Any JSON, and events in which something is another than AWS sends."""
+"""Hypothesis strategies: any JSON, and events of AWS with one changed part."""
 
 from copy import deepcopy
 from typing import Any
@@ -33,7 +33,7 @@ JSON = st.recursive(
 
 @st.composite
 def changed(draw: st.DrawFn, events: list[Any]) -> Any:
-    """Return an event in which something, at any depth, is another."""
+    """Return an event with one changed part, at any depth."""
     return _changed(draw, deepcopy(draw(st.sampled_from(events))))
 
 

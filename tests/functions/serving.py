@@ -1,4 +1,4 @@
-"""The function's app under an ASGI server, without Mangum, on loopback."""
+"""Serve `ask` over HTTP on loopback, by an ASGI server without Mangum."""
 
 import threading
 from collections.abc import Iterator
@@ -12,7 +12,6 @@ from upstash_endpoint.children import wait_until
 
 @contextmanager
 def served() -> Iterator[int]:
-    """Serve it; yield the port."""
     config = uvicorn.Config(web.app, port=0, lifespan="off", log_config=None)
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run)

@@ -1,7 +1,7 @@
-"""A queue of documents, worked off for hours of an injected clock by the real function.
+"""A queue of documents that the function works off during hours of an injected clock.
 
-Simulated are SQS and Lambda's event source mapping. S3 is moto's, the cache is real, and the model
-is scripted at the wire of its client: a call takes ten seconds, and four of a document run at once.
+SQS and Lambda's event source mapping are simulated, S3 is moto, the cache is real. The model is
+scripted at the wire of its client: a call takes ten seconds, and a document has four at once.
 """
 
 import heapq
@@ -22,10 +22,10 @@ from tests.functions.documents import Documents, cold, deliver, uploaded
 from tests.functions.sqs import Sent, Sqs, reply
 
 import attempt
-import storage
+import s3_client
 import summary
 from bedrock.model import model
-from pieces import split
+from pieces import split_text
 
 CALL = 10.0  # seconds
 HOUR = 3600.0
@@ -33,12 +33,11 @@ POISON = "The model does not finish this."
 CRASH = "crash"
 
 
-class Crash(BaseException):
-    """The process ends in the middle."""
+class Crash(BaseException): ...
 
 
 def document(number: int, size: int, *, poison: bool = False) -> str:
-    """Return a text of that many bytes, of which each paragraph tells the document's number."""
+    """Return a text of so many bytes; each paragraph contains the document's number."""
     fact = "It tells of the number {}. " * 20
     paragraphs = [
         f"Document {number}, paragraph {at}. " + fact.format(*range(at, at + 20))
@@ -48,14 +47,14 @@ def document(number: int, size: int, *, poison: bool = False) -> str:
 
 
 def calls_needed(text: str) -> int:
-    """Return the calls that a document costs without a cache: its pieces, and one joins them."""
-    pieces = len(split(text))
+    """Return the calls for a document without a cache: its pieces, and one that joins them."""
+    pieces = len(split_text(text))
     return pieces + (pieces > 1)
 
 
 @dataclass
 class Simulation:
-    """Invocations one after the other, in the order in which their lanes become free."""
+    """Sequential invocations, in the order in which concurrent lanes become free."""
 
     sqs: Sqs
     documents: Documents
@@ -64,7 +63,7 @@ class Simulation:
     throttled: tuple[float, float] = (0, 0)
     """From when until when the model throttles, in seconds from the start."""
     calls: Counter[int] = field(default_factory=Counter)
-    """The answers that the model gave for each document: what is paid for."""
+    """The paid answers for each document."""
     before_each: Callable[[], object] = lambda: None
     start: float = field(init=False)
     _began: float = 0.0
@@ -76,14 +75,14 @@ class Simulation:
 
     @contextmanager
     def connected(self, patch: pytest.MonkeyPatch) -> Iterator["Simulation"]:
-        """Let the function run by this clock, and ask this model."""
+        """Connect the function to this clock and this model."""
         for variable in ("SUMMARY_TTL_IMMUTABLE", "LLM_CACHE_TTL_CEILING"):
             patch.setenv(variable, str(30 * 86_400))  # Redis's clock is real: nothing expires
         cold()
         patch.setattr(attempt, "clock", self.sqs.clock)
         patch.setattr("botocore.endpoint.time", SimpleNamespace(sleep=lambda _: None))
         model().client.meta.events.register_first("before-send.bedrock-runtime", self._answer)
-        storage.s3().meta.events.register("before-call.s3.PutObject", self._crash)
+        s3_client.s3().meta.events.register("before-call.s3.PutObject", self._crash)
         with self.sqs.connected(patch.setenv):
             yield self
 
@@ -92,7 +91,7 @@ class Simulation:
         self.sqs.messages.send(uploaded(key, self.documents.put(key, text)))
 
     def run(self) -> None:
-        """Work off the queue until it is empty."""
+        """Invoke the function until the queue is empty."""
         lanes = [(self.sqs.clock(), lane) for lane in range(self.lanes)]
         while self.sqs.messages.messages:
             now, lane = heapq.heappop(lanes)
@@ -125,21 +124,20 @@ class Simulation:
             if begin <= self.sqs.clock() - self.start < end:
                 return reply(429, {"message": "wait"}, "ThrottlingException")
             (number,) = set(re.findall(r"Document (\d+)", text))
-            self._pass(joins=text.startswith("Summary"))
+            self._pass_time(joins=text.startswith("Summary"))
             self.calls[int(number)] += 1
-        said = f"Summary of Document {number}."
-        return reply(
-            200,
-            {
-                "output": {"message": {"role": "assistant", "content": [{"text": said}]}},
-                "stopReason": "max_tokens" if POISON in text else "end_turn",
-                "usage": USAGE,
-                "metrics": {"latencyMs": 1},
-            },
-        )
+        summary_text = f"Summary of Document {number}."
+        content = {"role": "assistant", "content": [{"text": summary_text}]}
+        body = {
+            "output": {"message": content},
+            "stopReason": "max_tokens" if POISON in text else "end_turn",
+            "usage": USAGE,
+            "metrics": {"latencyMs": 1},
+        }
+        return reply(200, body)
 
-    def _pass(self, *, joins: bool) -> None:
-        """Let the time pass that the calls of this invocation take."""
+    def _pass_time(self, *, joins: bool) -> None:
+        """Advance the clock by the time that the calls of this invocation take."""
         self._waves[joins] += 1
         waves = sum(math.ceil(calls / summary.AT_ONCE) for calls in self._waves.values())
         self.sqs.clock.now = max(self.sqs.clock(), self._began + CALL * waves)

@@ -1,7 +1,7 @@
-"""SQS with an injected clock: queues that Lambda reads, and to which the function's client sends.
+"""SQS with an injected clock, at the wire of the function's client.
 
-It keeps what matters for retries: visibility, delays, receive counts, redrive, retention, and the
-limits that SQS sets. https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
+Implements visibility, delays, receive counts, redrive, retention and SQS's limits:
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/
 """
 
 import base64
@@ -23,7 +23,7 @@ _numbers = count()
 
 
 def reply(status: int, body: object, error: str = "") -> AWSResponse:
-    """What a client of botocore's takes for a response from the wire."""
+    """Return a response of the wire for a botocore client."""
 
     class Raw(BytesIO):
         def stream(self, **_: object) -> Iterator[bytes]:
@@ -35,19 +35,17 @@ def reply(status: int, body: object, error: str = "") -> AWSResponse:
 
 @dataclass
 class Sent:
-    """A message in a queue."""
+    """A message in a queue; ``visible``: when it may be received."""
 
     body: str
     attributes: dict[str, Any]
     sent: float
     visible: float
-    """When it may be received."""
     received: int = 0
     number: int = field(default_factory=_numbers.__next__)
 
     @property
     def record(self) -> dict[str, Any]:
-        """The message as Lambda passes it."""
         attributes = {
             name: {
                 "dataType": value["DataType"],
@@ -56,7 +54,7 @@ class Sent:
             }
             for name, value in self.attributes.items()
         }
-        told = {
+        system = {
             "ApproximateReceiveCount": str(self.received),
             "SentTimestamp": str(int(1000 * self.sent)),
         }
@@ -64,7 +62,7 @@ class Sent:
             "messageId": str(self.number),
             "receiptHandle": f"handle {self.number}",
             "body": self.body,
-            "attributes": told,
+            "attributes": system,
             "messageAttributes": attributes,
             "eventSource": "aws:sqs",
         }
@@ -74,9 +72,8 @@ class Sent:
 
     @property
     def retry(self) -> dict[str, int]:
-        """The history that the function wrote."""
-        told: dict[str, int] = json.loads(self.text("retry"))
-        return told
+        history: dict[str, int] = json.loads(self.text("retry"))
+        return history
 
 
 @dataclass
@@ -85,7 +82,7 @@ class Queue:
 
     clock: Clock
     dead: "Queue | None" = None
-    most_receives: int = 6  # one more than the attempts, so that the function can tell the reason
+    max_receives: int = 6  # one more than the attempts, so that the function can write the reason
     visibility: float = 1800
     retention: float = 604_800
     messages: list[Sent] = field(default_factory=list)
@@ -99,7 +96,7 @@ class Queue:
         return sent
 
     def receive(self, most: int = 1) -> list[Sent]:
-        """Receive what is visible; a message that was received too often becomes a dead letter."""
+        """Receive visible messages; one received too often becomes a dead letter."""
         now, found = self.clock(), list[Sent]()
         for sent in [it for it in self.messages if now - it.sent > self.retention]:
             self.messages.remove(sent)
@@ -107,7 +104,7 @@ class Queue:
         for sent in sorted(self.messages, key=lambda it: it.visible):
             if sent.visible > now or len(found) == most:
                 break
-            if self.dead and sent.received >= self.most_receives:
+            if self.dead and sent.received >= self.max_receives:
                 self.delete(sent)
                 self.dead.messages.append(sent)
                 continue
@@ -126,7 +123,7 @@ class Queue:
 
 @dataclass
 class Sqs:
-    """Both queues of the function, at the wire of its client."""
+    """The function's two queues."""
 
     clock: Clock
     refuses: bool = False
@@ -140,28 +137,35 @@ class Sqs:
 
     def answer(self, request: AWSPreparedRequest, **_: object) -> AWSResponse:
         assert request.headers["X-Amz-Target"] == b"AmazonSQS.SendMessage"
-        asked = json.loads(request.body)
+        command = json.loads(request.body)
         queue = {"https://sqs/messages": self.messages, "https://sqs/dead": self.dead}
-        attributes, delay = asked["MessageAttributes"], asked["DelaySeconds"]
+        attributes, delay = command["MessageAttributes"], command["DelaySeconds"]
         if self.refuses or len(attributes) > 10 or not 0 <= delay <= 900:
             return reply(400, {"message": "no"}, "com.amazonaws.sqs#InvalidParameterValue")
-        queue[asked["QueueUrl"]].send(asked["MessageBody"], attributes, delay)
+        queue[command["QueueUrl"]].send(command["MessageBody"], attributes, delay)
         return reply(200, {"MessageId": "1", "MD5OfMessageBody": ""})
 
-    def deliver(self, left: Callable[[], float] = lambda: 300) -> list[str]:
-        """Deliver one message, as soon as it is visible; return its id if it failed."""
+    def deliver(self, left: float | Callable[[], float] = 300) -> list[str]:
+        """Deliver one message once it is visible; return its id if it failed."""
         self.clock.now = max(self.clock.now, min(it.visible for it in self.messages.messages))
         (sent,) = self.messages.receive()
         self.delivered += 1
-        assert self.delivered < 100, "a message goes round and round"
+        assert self.delivered < 100, "endless deliveries"
         failed = deliver(sent.record, left=left)
         if not failed:
             self.messages.delete(sent)
         return failed
 
+    def deliver_all(self) -> int:
+        """Deliver until the queue is empty; return the deliveries."""
+        before = self.delivered
+        while self.messages.messages:
+            self.deliver()
+        return self.delivered - before
+
     @contextmanager
     def connected(self, setenv: Callable[[str, str], None]) -> Iterator["Sqs"]:
-        """Connect the function's client to it."""
+        """Connect the function's client to the queues."""
         setenv("AWS_DEFAULT_REGION", "us-east-1")
         setenv(queues.MESSAGES, "https://sqs/messages")
         setenv(queues.FAILURES, "https://sqs/dead")
@@ -174,7 +178,7 @@ class Sqs:
 
 
 def binary(value: bytes) -> dict[str, Any]:
-    """An attribute of bytes, as it goes over the wire."""
+    """Return an attribute of bytes, as the wire has it."""
     return {"DataType": "Binary", "BinaryValue": base64.b64encode(value).decode()}
 
 

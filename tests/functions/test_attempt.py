@@ -1,4 +1,4 @@
-"""Which failures of a document spend its five attempts, and when it is tried again."""
+"""Which failures use one of a document's five attempts, and when the document is retried."""
 
 import json
 from functools import partial
@@ -6,30 +6,31 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse
-from tests.functions.bedrock import Bedrock, throttle
+from tests.functions.bedrock import Bedrock
 from tests.functions.documents import KEY, Documents, body
 from tests.functions.sqs import Sqs, reply, string
 
 import attempt
-import storage
+import budget
+import s3_client
 import summary
 
 DAY = 86_400.0
 
 
-def s3_fails(documents: Documents, operation: str, status: int, code: str) -> None:
+def fail_s3(operation: str, status: int, code: str) -> None:
     """Let S3 answer the function with an error from now on."""
 
     def fail(**_: object) -> AWSResponse:
         return reply(status, f"<Error><Code>{code}</Code></Error>".encode())
 
-    storage.s3().meta.events.register_first(f"before-send.s3.{operation}", fail)
+    s3_client.s3().meta.events.register_first(f"before-send.s3.{operation}", fail)
 
 
 def test_throttled_message_is_put_back_after_2_then_8_then_15_minutes(
     model: Bedrock, sqs: Sqs
 ) -> None:
-    throttle(model)
+    model.throttle()
     sqs.messages.send(body(KEY))
     delays = []
     for _ in range(6):
@@ -37,119 +38,103 @@ def test_throttled_message_is_put_back_after_2_then_8_then_15_minutes(
         delays.append(sqs.messages.only.visible - sqs.clock.now)
     assert delays == [120, 480, 900, 900, 900, 900]
     assert sqs.messages.only.retry["attempts"] == 0
-    model.status, model.error = 200, ""
+    model.recover()
     sqs.deliver()
     assert (sqs.messages.messages, sqs.dead.messages) == ([], [])
 
 
-NOT_NOW = {
-    "ModelErrorException": 424,
-    "InternalServerException": 500,
-    "ServiceUnavailableException": 503,
-    "ModelTimeoutException": 408,
-    "AccessDeniedException": 403,
-}
-
-
-@pytest.mark.parametrize("error", NOT_NOW)
-def test_fault_of_the_model_or_its_operator_spends_no_attempt(
-    model: Bedrock, sqs: Sqs, error: str
-) -> None:
-    model.status, model.error = NOT_NOW[error], error
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (424, "ModelErrorException"),
+        (500, "InternalServerException"),
+        (503, "ServiceUnavailableException"),
+        (408, "ModelTimeoutException"),
+        (403, "AccessDeniedException"),
+    ],
+)
+def test_failed_model_uses_no_attempt(model: Bedrock, sqs: Sqs, status: int, error: str) -> None:
+    model.fail(status, error)
     sqs.messages.send(body(KEY))
     assert sqs.deliver() == []
-    assert sqs.messages.only.retry | {"since": 0} == {
-        "attempts": 0,
-        "delays": 1,
-        "paid": 0,
-        "since": 0,
-    }
+    retry = sqs.messages.only.retry
+    assert (retry["attempts"], retry["delays"], retry["paid"]) == (0, 1, 0)
 
 
 @pytest.mark.parametrize("operation", ["GetObject", "PutObject"])
 @pytest.mark.parametrize(
-    ("status", "code"),
+    ("status", "code", "attempts"),  # None: a dead letter
     [
-        (503, "SlowDown"),
-        (500, "InternalError"),
-        (400, "RequestTimeout"),
-        (403, "AccessDenied"),
-        (400, "KMS.DisabledException"),
+        (503, "SlowDown", 0),
+        (500, "InternalError", 0),
+        (400, "RequestTimeout", 0),
+        (400, "ExpiredToken", 0),
+        (403, "AccessDenied", 0),
+        (400, "KMS.DisabledException", 0),
+        (400, "InvalidRequest", 1),
+        (403, "InvalidObjectState", None),
+        (404, "NoSuchBucket", None),
     ],
 )
-def test_fault_of_s3_or_its_operator_spends_no_attempt(
-    documents: Documents,
-    sqs: Sqs,
-    operation: str,
-    status: int,
-    code: str,
+def test_failed_s3_uses_no_attempt_unless_the_request_or_the_object_is_at_fault(
+    sqs: Sqs, operation: str, status: int, code: str, attempts: int | None
 ) -> None:
-    s3_fails(documents, operation, status, code)
+    fail_s3(operation, status, code)
     sqs.messages.send(body(KEY))
     assert sqs.deliver() == []
-    assert sqs.messages.only.retry["attempts"] == 0
+    if attempts is None:
+        assert sqs.dead.only.text("reason") == f"S3 failed: {code}"
+    else:
+        assert sqs.messages.only.retry["attempts"] == attempts
 
 
-@pytest.mark.parametrize(("status", "code"), [(403, "InvalidObjectState"), (404, "NoSuchBucket")])
-def test_permanent_fault_of_s3_makes_a_dead_letter_at_once(
-    documents: Documents, sqs: Sqs, status: int, code: str
-) -> None:
-    s3_fails(documents, "GetObject", status, code)
-    sqs.messages.send(body(KEY))
-    assert sqs.deliver() == []
-    assert sqs.dead.only.text("reason") == f"S3 failed: {code}"
-
-
-def test_unexpected_error_costs_five_attempts_then_makes_a_dead_letter(
+def test_unexpected_error_uses_five_attempts_then_makes_a_dead_letter(
     sqs: Sqs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     calls: list[None] = []
 
     def broken(*_: object) -> str:
         calls.append(None)
-        raise ZeroDivisionError("no word of this is told")
+        raise ZeroDivisionError("a text that no log may hold")
 
     monkeypatch.setattr(attempt, "summarize", broken)
     sqs.messages.send(body(KEY))
     began = sqs.clock.now
-    while sqs.messages.messages:
-        assert sqs.deliver() == []
+    sqs.deliver_all()
     assert (len(calls), sqs.clock.now - began) == (5, 4 * 900)
     assert sqs.dead.only.text("reason") == "ZeroDivisionError"
 
 
-def test_throttles_between_do_not_renew_the_five_attempts(
+def test_throttles_between_failures_do_not_renew_the_five_attempts(
     model: Bedrock, sqs: Sqs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    succeeds, faults = summary.summarize, 0
+    succeeds, failures = summary.summarize, 0
 
-    def fails_every_second_time(*asked: Any) -> str:
-        nonlocal faults
+    def fails_every_second_time(*arguments: Any) -> str:
+        nonlocal failures
         if sqs.messages.messages[-1].number % 2:
-            faults += 1
+            failures += 1
             raise ZeroDivisionError
-        return succeeds(*asked)
+        return succeeds(*arguments)
 
     monkeypatch.setattr(attempt, "summarize", fails_every_second_time)
-    throttle(model)
+    model.throttle()
     sqs.messages.send(body(KEY))
-    while sqs.messages.messages:
-        sqs.deliver()
-    assert faults == 5
+    sqs.deliver_all()
+    assert failures == 5
     assert len(sqs.dead.messages) == 1
 
 
-def test_crashes_count_as_attempts_and_the_sixth_receive_calls_no_model(
+def test_crash_uses_an_attempt_and_the_sixth_receive_calls_no_model(
     model: Bedrock, sqs: Sqs
 ) -> None:
-    throttle(model)
+    model.throttle()
     sqs.messages.send(body(KEY))
     sqs.deliver()
     model.requests.clear()
     copy = sqs.messages.only
-    history = {**copy.retry, "attempts": 3}
-    copy.attributes["retry"] = string(json.dumps(history))
-    for _ in range(2):  # the process crashes: SQS counts, and brings it again
+    copy.attributes["retry"] = string(json.dumps({**copy.retry, "attempts": 3}))
+    for _ in range(2):  # the process crashes: SQS counts the receive
         sqs.clock.now = copy.visible
         assert sqs.messages.receive() == [copy]
     assert sqs.deliver() == []
@@ -157,16 +142,19 @@ def test_crashes_count_as_attempts_and_the_sixth_receive_calls_no_model(
     assert model.requests == []
 
 
-def test_message_that_was_never_begun_is_put_back_for_a_few_seconds(sqs: Sqs) -> None:
+def test_message_without_time_to_start_is_put_back_for_seconds(
+    model: Bedrock, documents: Documents, sqs: Sqs
+) -> None:
     sqs.messages.send(body(KEY))
-    assert sqs.deliver(lambda: 19) == []
+    assert sqs.deliver(19) == []
+    assert (documents.calls, model.requests) == ([], [])
     copy = sqs.messages.only
     assert copy.visible - sqs.clock.now == 10
     assert (copy.retry["attempts"], copy.retry["delays"]) == (0, 0)
 
 
-def test_message_is_put_back_for_a_week_at_most(model: Bedrock, sqs: Sqs) -> None:
-    throttle(model)
+def test_message_becomes_a_dead_letter_after_a_week(model: Bedrock, sqs: Sqs) -> None:
+    model.throttle()
     sent = sqs.messages.send(body(KEY))
     sqs.clock.now += 6 * DAY
     sqs.deliver()
@@ -177,14 +165,14 @@ def test_message_is_put_back_for_a_week_at_most(model: Bedrock, sqs: Sqs) -> Non
     assert sqs.dead.only.text("reason") == reason
 
 
-def test_large_document_that_the_cache_does_not_keep_costs_five_attempts(
+def test_large_document_without_a_cache_uses_five_attempts(
     model: Bedrock, documents: Documents, sqs: Sqs
 ) -> None:
     documents.put(KEY, "\n\n".join(f"Paragraph {number}. " * 200 for number in range(12)))
     sqs.messages.send(body(KEY), {"cache-ttl": string("0", "Number")})
 
     def left(due: int) -> float:
-        return 300 if len(model.requests) == due else summary.NEEDED - 1
+        return 300 if len(model.requests) == due else budget.NEEDED - 1
 
     times = 0
     while sqs.messages.messages:

@@ -1,10 +1,11 @@
-"""A question asked before is answered by a cold environment that imports no LangChain."""
+"""A hit in a cold environment imports neither LangChain nor the model's client."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.functions.asking import QUESTION, call
@@ -29,8 +30,8 @@ HEAVY = {
 }
 
 
-def cold(question: object, checkout: Path) -> tuple[int, dict[str, object], set[str]]:
-    """Ask in a process of its own, as a cold environment does."""
+def cold(question: object, checkout: Path) -> tuple[dict[str, Any], set[str]]:
+    """Invoke the function in a new process; return the answer and the imported modules."""
     folders = [checkout, checkout / "src", checkout / "functions/ask"]
     script = f"import sys; sys.path[:0] = {[str(folder) for folder in folders]}\n{COLD}"
     event = json.dumps(function_url("POST", "/ask", question))
@@ -39,44 +40,43 @@ def cold(question: object, checkout: Path) -> tuple[int, dict[str, object], set[
     )
     assert done.returncode == 0, done.stderr
     status, body, loaded = json.loads(done.stdout.splitlines()[-1])
-    return status, body, set(loaded)
+    assert status == 200
+    return body, set(loaded)
 
 
-def test_a_cold_hit_imports_neither_langchain_nor_the_models_client(
+def test_cold_hit_imports_neither_langchain_nor_the_models_client(
     model: Bedrock, checkout: Path
 ) -> None:
     first = call(QUESTION)
-    status, body, loaded = cold(QUESTION, checkout)
-    assert (status, body["answer"]) == (200, first.body["answer"])
-    assert body["cache"]["status"] == "hit"  # type: ignore[index]
+    body, loaded = cold(QUESTION, checkout)
+    assert (body["answer"], body["cache"]["status"]) == (first.body["answer"], "hit")
     assert not loaded & HEAVY
     assert len(model.requests) == 1
-    assert set(sys.modules) >= HEAVY  # of this process, where the miss was
+    assert set(sys.modules) >= HEAVY  # of this process, which had the miss
 
 
 @pytest.mark.parametrize("environment", [Ssm.on_lambda, Ssm.under_snapstart])
-def test_a_cold_hit_with_its_secrets_in_ssm_imports_no_boto3_either(
+def test_cold_hit_with_secrets_in_ssm_does_not_import_boto3(
     model: Bedrock, checkout: Path, environment: property, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = call(QUESTION)
+    call(QUESTION)
     with ssm.serving() as parameters:
         ssm.use(environment.__get__(parameters), monkeypatch)
         for name in ("URL", "TOKEN"):
             parameters.values[name] = os.environ[f"UPSTASH_REDIS_REST_{name}"]
             monkeypatch.delenv(f"UPSTASH_REDIS_REST_{name}")
             monkeypatch.setenv(f"LLM_CACHE_{name}_PARAMETER", name)
-        _, body, loaded = cold(QUESTION, checkout)
-    assert (body["answer"], body["cache"]["status"]) == (first.body["answer"], "hit")  # type: ignore[index]
-    assert len(parameters.asked) == 1
+        body, loaded = cold(QUESTION, checkout)
+    assert (body["cache"]["status"], len(parameters.asked)) == ("hit", 1)
     assert not loaded & HEAVY
 
 
-def test_without_its_line_the_models_own_cache_answers(
+def test_model_has_a_cache_of_its_own_for_functions_without_a_response_cache(
     model: Bedrock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ResponseCache, "cached", lambda _, answer: answer)
     refused = call(QUESTION, cache_control="only-if-cached")
-    assert (refused.status, refused.body["error"]["code"]) == (504, "not_cached")
+    assert (refused.status, refused.error["code"]) == (504, "not_cached")
     first, again = call(QUESTION), call(QUESTION)
     assert (first.cache, again.cache) == ("miss", "hit")
     assert again.body["usage"] == {"input_tokens": 0, "output_tokens": 0, "saved_tokens": 14}

@@ -1,7 +1,7 @@
-"""`summarize` loses no message of a queue, repeats none for ever, and refuses other events."""
+"""`summarize` loses no message of a queue, repeats none without end, and refuses other events."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
@@ -9,17 +9,19 @@ from hypothesis import HealthCheck, given, settings
 from tests.clock import Clock
 from tests.functions.bedrock import Bedrock
 from tests.functions.changes import JSON, changed
-from tests.functions.deliveries import BACK, DEAD, DONE, FAILED, REPORT, SECOND, UNICODE, World
-from tests.functions.documents import bucket
+from tests.functions.documents import Documents, bucket
 from tests.functions.events import Context, event, names
-from tests.functions.fronts import ALL, front
 from tests.functions.sqs import Sqs
 from upstash_redis import Redis
 
 import attempt
 import summarize
 
-SENT = 1_763_889_600  # seconds since 1970: what the events say
+REPORT, SECOND, UNICODE = "documents/report.txt", "documents/second.txt", "documents/café € +.txt"
+DOCUMENTS = (REPORT, SECOND, UNICODE)
+DONE, DEAD = "done", "dead letter"
+BACK, FAILED = "put back", "failed"
+SENT = 1_763_889_600  # the time in the events, in seconds since 1970
 OUTCOMES: dict[str, tuple[list[str], list[str]]] = {  # of each document; the summaries
     "batch_of_many": ([DONE, DEAD, DONE, DONE, DEAD], [REPORT, SECOND]),
     "dead_letter_of_lambda": ([DEAD], []),
@@ -54,10 +56,64 @@ OUTCOMES: dict[str, tuple[list[str], list[str]]] = {  # of each document; the su
     "xml_body": ([DEAD], []),
 }
 SHAPES = ["own_body", "s3_two_records", "s3_one_bad_record", "sns_of_s3", "batch_of_many"]
-"""Those whose messages differ in what becomes of them."""
+"""Batches whose messages have different outcomes."""
 SQS = [name.removeprefix("sqs/") for name in names("sqs")]
-OTHERS = {name: event(name) for name in names("http", "unsupported", "services", "schedules")}
-OTHERS |= {f"fronts/{name}": front(name) for name in ALL}
+OTHERS = {name: event(name) for name in names() if not name.startswith("sqs/")}
+
+
+class World:
+    """A bucket with the documents that the events name, and both queues."""
+
+    def __init__(self, documents: Documents, sqs: Sqs, redis: Redis) -> None:
+        self.documents, self.sqs, self.redis = documents, sqs, redis
+        for key in DOCUMENTS:
+            documents.put(key, f"The text of {key}.")
+
+    def deliver(self, records: list[dict[str, Any]], seconds: float = 300) -> list[str]:
+        """Deliver a batch; return the outcome of each document's message."""
+        queues = {BACK: (self.sqs.messages, "retry"), DEAD: (self.sqs.dead, "reason")}
+        before = {outcome: len(queue.messages) for outcome, (queue, _) in queues.items()}
+        reply = summarize.handler({"Records": records}, cast(Any, Context(seconds)))
+        failed = {failure["itemIdentifier"] for failure in reply["batchItemFailures"]}
+        sent = []
+        for outcome, (queue, attribute) in queues.items():
+            for message in queue.messages[before[outcome] :]:
+                assert message.text(attribute)
+                sent += [(piece, outcome) for piece in pieces(message.body)]
+        outcomes = []
+        for record in records:
+            for piece in pieces(record["body"]):
+                outcome = next((outcome for same, outcome in sent if same == piece), DONE)
+                if outcome != DONE:
+                    sent.remove((piece, outcome))
+                assert outcome == DONE or record["messageId"] not in failed, piece
+                outcomes.append(FAILED if record["messageId"] in failed else outcome)
+        assert sent == [], "a message is sent twice"
+        return outcomes
+
+    @property
+    def summarized(self) -> list[str]:
+        return [key for key in DOCUMENTS if self.documents.summary(key)]
+
+    def reset(self) -> None:
+        """Delete the summaries, the cached answers and the messages."""
+        self.redis.flushdb()
+        for key in self.summarized:
+            self.documents.s3.delete_object(Bucket=self.documents.name, Key=f"summaries/{key}.json")
+        self.sqs.messages.messages.clear()
+        self.sqs.dead.messages.clear()
+
+
+def pieces(body: str) -> list[Any]:
+    """Return the parsed body; one per record of a notification."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return [body]
+    match parsed:
+        case {"Records": [_, _, *_] as records}:
+            return [{"Records": [record]} for record in records]
+    return [parsed]
 
 
 @pytest.fixture
@@ -70,80 +126,51 @@ def world(
         yield World(documents, sqs, redis)
 
 
-def test_each_message_ends_in_one_way(world: World) -> None:
+def test_each_document_has_one_outcome(world: World) -> None:
     assert sorted(OUTCOMES) == SQS
     found = {}
     for name in SQS:
-        ended = world.deliver(event(f"sqs/{name}")["Records"])
-        found[name] = (ended, world.summarized)
-        world.forget()
+        outcomes = world.deliver(event(f"sqs/{name}")["Records"])
+        found[name] = (outcomes, world.summarized)
+        world.reset()
     assert found == OUTCOMES
 
 
-def throttled(model: Bedrock) -> float:
-    model.status, model.error = 429, "ThrottlingException"
-    return 300
+FAULTS: dict[str, tuple[dict[str, Any], float, bool]] = {  # the model; seconds; whether it ends
+    "throttled": ({"status": 429, "error": "ThrottlingException"}, 300, True),
+    "late": ({}, 1, True),
+    "blocked": ({"stops": "guardrail_intervened"}, 300, False),
+    "unexpected": ({"content": [{"unknown": 1}]}, 300, False),
+}
 
 
-def broken(model: Bedrock) -> float:
-    model.status, model.error = 500, "InternalServerException"
-    return 300
-
-
-def refused(model: Bedrock) -> float:
-    model.status, model.error = 400, "ValidationException"
-    return 300
-
-
-def blocked(model: Bedrock) -> float:
-    model.stops = "guardrail_intervened"
-    return 300
-
-
-def unreadable(model: Bedrock) -> float:
-    model.content = [{"unknown": 1}]  # an error that no code expects
-    return 300
-
-
-def late(_: Bedrock) -> float:
-    return 1
-
-
-@pytest.mark.parametrize("fault", [throttled, broken, late])
-def test_message_that_is_put_back_ends_when_the_fault_has_ended(
-    world: World, model: Bedrock, fault: Callable[[Bedrock], float]
+@pytest.mark.parametrize(("model_fields", "seconds", "ends"), FAULTS.values(), ids=FAULTS)
+def test_message_is_put_back_or_becomes_a_dead_letter_if_the_fault_lasts(
+    world: World, model: Bedrock, model_fields: dict[str, Any], seconds: float, ends: bool
 ) -> None:
     for name in SHAPES:
-        ends, summarized = OUTCOMES[name]
-        seconds = fault(model)
-        ended = world.deliver(event(f"sqs/{name}")["Records"], seconds)
+        outcomes, summarized = OUTCOMES[name]
+        vars(model).update(model_fields)
+        first = world.deliver(event(f"sqs/{name}")["Records"], seconds)
         assert world.summarized == [], name
-        assert ended.count(BACK) >= len(summarized), name
-        model.status, model.error = 200, ""
-        world.settle()
-        dead = len(world.sqs.dead.messages)
-        assert (dead, world.summarized) == (ends.count(DEAD), summarized), name
-        world.forget()
-
-
-@pytest.mark.parametrize("fault", [refused, blocked, unreadable])
-def test_message_whose_fault_lasts_becomes_a_dead_letter(
-    world: World, model: Bedrock, fault: Callable[[Bedrock], float]
-) -> None:
-    for name in SHAPES:
-        ends, summarized = OUTCOMES[name]
-        world.deliver(event(f"sqs/{name}")["Records"], fault(model))
-        assert world.settle() <= 4 * len(ends), name  # after the first of five attempts
-        assert len(world.sqs.dead.messages) == ends.count(DEAD) + len(summarized), name
-        world.forget()
+        if ends:
+            assert first.count(BACK) >= len(summarized), name
+            model.recover()
+        assert world.sqs.deliver_all() <= 4 * len(outcomes), (
+            name
+        )  # after the first of five attempts
+        dead = outcomes.count(DEAD) + (0 if ends else len(summarized))
+        assert len(world.sqs.dead.messages) == dead, name
+        assert world.summarized == (summarized if ends else []), name
+        world.reset()
 
 
 def test_message_that_cannot_be_sent_is_left_to_the_retries_of_sqs(world: World) -> None:
     world.sqs.refuses = True
     for name in SHAPES:
-        ends, summarized = OUTCOMES[name]
-        ended = world.deliver(event(f"sqs/{name}")["Records"], seconds=1)
-        assert ended.count(FAILED) >= len(summarized) + ends.count(DEAD), (name, ended)
+        outcomes, summarized = OUTCOMES[name]
+        found = world.deliver(event(f"sqs/{name}")["Records"], seconds=1)
+        assert found.count(FAILED) >= len(summarized) + outcomes.count(DEAD), (name, found)
 
 
 RECORDS = [record for name in SQS for record in event(f"sqs/{name}")["Records"]]
@@ -154,14 +181,13 @@ BODIES = [json.loads(record["body"]) for record in RECORDS if record["body"].sta
     max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture], derandomize=True
 )
 @given(body=JSON | changed(BODIES))
-def test_message_with_any_body_ends_in_one_way(world: World, body: object) -> None:
-    ended = world.deliver([{**RECORDS[0], "body": json.dumps(body)}])
-    assert not {BACK, FAILED} & set(ended)
+def test_message_with_any_body_is_done_or_becomes_a_dead_letter(world: World, body: object) -> None:
+    outcomes = world.deliver([{**RECORDS[0], "body": json.dumps(body)}])
+    assert not {BACK, FAILED} & set(outcomes)
 
 
-def test_event_of_no_queue_is_an_error_that_says_so(world: World, model: Bedrock) -> None:
-    for name, sent in OTHERS.items():
-        with pytest.raises(Exception, match="SQS") as raised:
-            summarize.handler(sent, cast(Any, Context()))
-        assert len(str(raised.value)) < 500, name
-    assert (world.summarized, model.requests) == ([], [])
+@pytest.mark.parametrize("sent", [*OTHERS.values(), {}, [], None, {"Records": 1}])
+def test_other_event_raises_an_error_that_names_sqs(model: Bedrock, sent: Any) -> None:
+    with pytest.raises(ValueError, match=r"^the event is not a batch of SQS messages$"):
+        summarize.handler(sent, cast(Any, Context()))
+    assert model.requests == []

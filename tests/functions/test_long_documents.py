@@ -1,116 +1,88 @@
-"""Documents of several pieces: each piece is asked for, and then what joins their summaries."""
+"""A long document is summarized piece by piece, then by the summaries of its pieces."""
 
 import threading
 from typing import Any
 
 import pytest
 from tests.functions.bedrock import Bedrock
-from tests.functions.documents import (
-    KEY,
-    Documents,
-    asked,
-    body,
-    deliver,
-    message,
-    stored,
-)
+from tests.functions.documents import KEY, Documents, body, deliver, message, paragraphs, stored
+from tests.functions.events import Context
 from upstash_redis import Redis
 
 import summary
-from faults import NotNow, OutOfTime, Permanent
-from pieces import split
+from budget import Budget
+from pieces import split_text
+from summary_errors import OutOfTime, PermanentError, TransientError
+
+LONG = "\n\n".join(paragraphs(100))
 
 
-def chapters(count: int) -> list[str]:
-    """Paragraphs of a long document, no two alike."""
-    return [
-        f"Paragraph {number}. " + f"It tells of the number {number * 7919}. " * 20
-        for number in range(count)
-    ]
+@pytest.fixture
+def pieces(documents: Documents) -> list[str]:
+    """The pieces of a long document in the bucket."""
+    documents.put(KEY, LONG)
+    return split_text(LONG)
 
 
-def joined(paragraphs: list[str]) -> str:
-    return "\n\n".join(paragraphs)
-
-
-def test_a_large_document_is_split_and_its_pieces_are_joined(
-    model: Bedrock, documents: Documents, redis: Redis
+def test_long_document_is_summarized_from_the_summaries_of_its_pieces(
+    model: Bedrock, documents: Documents, redis: Redis, pieces: list[str]
 ) -> None:
-    text = joined(chapters(100))
-    documents.put(KEY, text)
     assert deliver(message(body(KEY))) == []
-    *mapped, reduced = asked(model)
-    assert sorted(mapped) == sorted(split(text))
-    assert len(mapped) > 5
-    assert reduced.count("Answer ") == len(mapped)
-    written = documents.summary(KEY)
-    assert written is not None
-    assert written["summary"] == f"Answer {len(mapped) + 1}."
-    assert len(stored(redis)) == len(mapped) + 1
+    *summarized, joined = model.texts
+    assert sorted(summarized) == sorted(pieces)
+    assert len(pieces) > 5
+    assert joined.count("Answer ") == len(pieces)
+    assert documents.summary(KEY) == f"Answer {len(pieces) + 1}."
+    assert len(stored(redis)) == len(pieces) + 1
 
 
-def test_an_edited_paragraph_has_its_piece_asked_anew_and_what_joins_the_pieces(
-    model: Bedrock, documents: Documents
+def test_edit_of_a_paragraph_costs_two_model_calls(
+    model: Bedrock, documents: Documents, pieces: list[str]
 ) -> None:
-    paragraphs = chapters(100)
-    documents.put(KEY, joined(paragraphs))
     deliver(message(body(KEY)))
     before = len(model.requests)
-    paragraphs[20] += " And then something happened."
-    documents.put(KEY, joined(paragraphs))
+    edited = paragraphs(100)
+    edited[20] += " And then something happened."
+    documents.put(KEY, "\n\n".join(edited))
     assert deliver(message(body(KEY))) == []
-    piece, reduced = asked(model)[before:]
+    piece, joined = model.texts[before:]
     assert "And then something happened." in piece
-    assert reduced.startswith("Answer ")
+    assert joined.startswith("Answer ")
 
 
-def test_pieces_that_were_answered_before_a_failure_are_not_asked_for_again(
-    model: Bedrock, documents: Documents, redis: Redis, monkeypatch: pytest.MonkeyPatch
+def test_retry_calls_the_model_only_for_pieces_without_an_answer(
+    model: Bedrock, redis: Redis, pieces: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    text = joined(chapters(100))
-    documents.put(KEY, text)
-    reply, pieces = Bedrock.reply, len(split(text))
+    reply = Bedrock.reply
 
-    def fails_after_some(self: Bedrock) -> dict[str, Any]:
+    def throttled_after_six(self: Bedrock) -> dict[str, Any]:
         if len(self.requests) > 6:
-            self.status, self.error = 429, "ThrottlingException"
+            self.throttle()
         return reply(self)
 
-    monkeypatch.setattr(Bedrock, "reply", fails_after_some)
+    monkeypatch.setattr(Bedrock, "reply", throttled_after_six)
     assert deliver(message(body(KEY))) == ["message-1"]
     kept = len(stored(redis))
-    assert 0 < kept < pieces
+    assert 0 < kept < len(pieces)
     monkeypatch.setattr(Bedrock, "reply", reply)
-    model.status, model.error = 200, ""
+    model.recover()
     model.requests.clear()
     assert deliver(message(body(KEY))) == []
-    assert len(model.requests) == pieces - kept + 1
+    assert len(model.requests) == len(pieces) - kept + 1
 
 
-def test_a_model_that_shortens_nothing_is_asked_no_further(
-    model: Bedrock, documents: Documents, monkeypatch: pytest.MonkeyPatch
+def test_summaries_that_shorten_nothing_fail_the_message_without_more_calls(
+    model: Bedrock, pieces: list[str]
 ) -> None:
-    def wordy(self: Bedrock) -> dict[str, Any]:
-        message = {"role": "assistant", "content": [{"text": "word " * 2000}]}
-        usage = {"inputTokens": 1, "outputTokens": 1, "totalTokens": 2}
-        metrics = {"latencyMs": 1}
-        told = {"output": {"message": message}, "stopReason": "end_turn"}
-        return {**told, "usage": usage, "metrics": metrics}
-
-    monkeypatch.setattr(Bedrock, "reply", wordy)
-    text = joined(chapters(100))
-    documents.put(KEY, text)
+    model.content = [{"text": "word " * 2000}]
     assert deliver(message(body(KEY))) == ["message-1"]
-    assert len(model.requests) == len(split(text))
+    assert len(model.requests) == len(pieces)
 
 
-LONG = "\n\n".join(f"Paragraph {number}. " + "It was long. " * 100 for number in range(30))
-
-
-def test_piece_whose_answer_is_truncated_fails_the_message_and_no_more_pieces_are_asked(
+def test_truncated_summary_of_a_piece_fails_the_message_and_starts_no_more_calls(
     model: Bedrock, documents: Documents, redis: Redis
 ) -> None:
-    documents.put(KEY, LONG)
+    documents.put(KEY, "\n\n".join(paragraphs(200)))
     model.stops = "max_tokens"
     assert deliver(message(body(KEY))) == ["message-1"]
     assert documents.summary(KEY) is None
@@ -118,39 +90,37 @@ def test_piece_whose_answer_is_truncated_fails_the_message_and_no_more_pieces_ar
     assert len(model.requests) <= 2 * summary.AT_ONCE
 
 
-def test_summary_of_summaries_that_is_cut_short_fails_the_message_and_is_not_stored(
-    model: Bedrock, documents: Documents, redis: Redis, monkeypatch: pytest.MonkeyPatch
+def test_truncated_summary_of_summaries_fails_the_message_and_is_not_stored(
+    model: Bedrock,
+    documents: Documents,
+    redis: Redis,
+    pieces: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    documents.put(KEY, LONG)
-    pieces, reply = len(split(LONG)), model.reply
+    reply = model.reply
 
-    def cut_at_last() -> dict[str, Any]:
-        last = "Answer" in model.requests[-1]["messages"][0]["content"][0]["text"]
+    def truncated_at_last() -> dict[str, Any]:
+        last = "Answer" in model.texts[-1]
         return {**reply(), "stopReason": "max_tokens" if last else "end_turn"}
 
-    monkeypatch.setattr(model, "reply", cut_at_last)
+    monkeypatch.setattr(model, "reply", truncated_at_last)
     assert deliver(message(body(KEY))) == ["message-1"]
     assert documents.summary(KEY) is None
-    assert (len(model.requests), len(stored(redis))) == (pieces + 1, pieces)
+    assert (len(model.requests), len(stored(redis))) == (len(pieces) + 1, len(pieces))
 
 
-@pytest.mark.parametrize(
-    ("errors", "decides"),
-    [
-        ([OutOfTime(), NotNow("busy"), ZeroDivisionError(), Permanent("truncated")], Permanent),
-        ([OutOfTime(), NotNow("busy"), ZeroDivisionError()], ZeroDivisionError),
-        ([OutOfTime(), NotNow("busy")], NotNow),
-    ],
-)
-def test_error_that_costs_the_most_decides_if_several_pieces_fail(
-    errors: list[Exception], decides: type[Exception]
-) -> None:
-    begun = threading.Barrier(len(errors))
+ERRORS = [OutOfTime(), TransientError("busy"), ZeroDivisionError(), PermanentError("truncated")]
 
-    def ask(request: dict[str, Any]) -> dict[str, Any]:
-        begun.wait(60)
-        raise errors[int(request["text"])]
 
-    with pytest.raises(decides) as raised:
-        summary.each([{"text": str(number)} for number in range(len(errors))], ask)
-    assert type(raised.value) is decides
+@pytest.mark.parametrize("count", [2, 3, 4])
+def test_worst_error_decides_if_several_pieces_fail(count: int) -> None:
+    began = threading.Barrier(count)
+
+    def fail(request: dict[str, Any]) -> dict[str, Any]:
+        began.wait(60)
+        raise ERRORS[int(request["text"])]
+
+    requests = [{"text": str(number)} for number in range(count)]
+    with pytest.raises(type(ERRORS[count - 1])) as raised:
+        summary.summarize_all(requests, fail, Budget(Context()))
+    assert raised.value is ERRORS[count - 1]

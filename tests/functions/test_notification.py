@@ -1,4 +1,4 @@
-"""Which document a message names, in each of the envelopes that senders use."""
+"""The document that a message names, in each form that senders use."""
 
 import json
 from collections.abc import Callable
@@ -7,21 +7,22 @@ from typing import Any
 import pytest
 from tests.functions.documents import BUCKET, body, uploaded
 
-from faults import Permanent
 from local_cloud.stack.events import TEST_OF_S3
-from notification import named, split
-from object_name import Name
+from notification import document_name, split_records
+from object_name import ObjectName
+from summary_errors import PermanentError
 
+MULTIPART = "ObjectCreated:CompleteMultipartUpload"
 KEY = "documents/a b+c/Grüße 100%.txt"
 
 
-def by_sns(told: object) -> dict[str, Any]:
+def by_sns(content: object) -> dict[str, Any]:
     return {
         "Type": "Notification",
         "MessageId": "1",
         "TopicArn": "arn:aws:sns:us-east-1:111122223333:documents",
         "Subject": "Amazon S3 Notification",
-        "Message": told if isinstance(told, str) else json.dumps(told),
+        "Message": content if isinstance(content, str) else json.dumps(content),
         "SignatureVersion": "1",
     }
 
@@ -43,33 +44,29 @@ def by_event_bridge(
     }
 
 
-ENVELOPES: dict[str, Callable[[str, str | None], dict[str, Any]]] = {
+FORMS: dict[str, Callable[[str, str | None], dict[str, Any]]] = {
     "bucket and key": body,
     "S3": uploaded,
-    "S3 with a prefixed event name": lambda key, version: uploaded(
-        key, version, "s3:ObjectCreated:Put"
-    ),
-    "S3, multipart": lambda key, version: uploaded(
-        key, version, "ObjectCreated:CompleteMultipartUpload"
-    ),
+    "S3 with a prefix": lambda key, version: uploaded(key, version, "s3:ObjectCreated:Put"),
+    "S3, multipart": lambda key, version: uploaded(key, version, MULTIPART),
     "EventBridge": by_event_bridge,
     "S3 by SNS": lambda *it: by_sns(uploaded(*it)),
     "EventBridge by SNS": lambda *it: by_sns(by_event_bridge(*it)),
 }
 
 
-@pytest.mark.parametrize("envelope", ENVELOPES.values(), ids=ENVELOPES)
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
 @pytest.mark.parametrize("version", [None, "v1"])
 @pytest.mark.parametrize("key", [KEY, "documents//日本", "documents/" + "k" * 990])
-def test_each_envelope_names_the_document(envelope: Any, version: str | None, key: str) -> None:
-    assert named(json.dumps(envelope(key, version))) == Name(BUCKET, key, version)
+def test_each_form_names_the_document(form: Any, version: str | None, key: str) -> None:
+    assert document_name(json.dumps(form(key, version))) == ObjectName(BUCKET, key, version)
 
 
-def test_empty_version_is_none() -> None:
+def test_empty_version_is_no_version() -> None:
     event = uploaded(KEY, "v")
     event["Records"][0]["s3"]["object"]["versionId"] = ""
-    for told in (event, by_sns(event), by_event_bridge(KEY, ""), {**body(KEY), "version_id": ""}):
-        assert named(json.dumps(told)) == Name(BUCKET, KEY)
+    for content in (event, by_sns(event), by_event_bridge(KEY, ""), body(KEY) | {"version_id": ""}):
+        assert document_name(json.dumps(content)) == ObjectName(BUCKET, KEY)
 
 
 NOTHING = [
@@ -83,66 +80,58 @@ NOTHING = [
 ]
 
 
-@pytest.mark.parametrize("told", NOTHING, ids=lambda told: json.dumps(told)[:70])
-def test_event_without_a_new_object_names_no_document(told: object) -> None:
-    assert named(json.dumps(told)) is None
-    assert named(json.dumps(by_sns(told))) is None
+@pytest.mark.parametrize("content", NOTHING, ids=lambda content: json.dumps(content)[:70])
+def test_event_without_a_new_object_names_no_document(content: object) -> None:
+    assert document_name(json.dumps(content)) is None
+    assert document_name(json.dumps(by_sns(content))) is None
 
 
-INVALID: list[Any] = [
-    "no JSON",
-    "[" * 100_000,
-    [],
-    None,
-    {},
-    7,
-    {"bucket": BUCKET},
-    {"bucket": BUCKET, "key": ["documents/x"]},
-    {"bucket": BUCKET, "key": KEY, "version_id": 7},
-    {"bucket": BUCKET, "key": KEY, "ttl": 60},
-    {"bucket": "arn:aws:s3:us-east-1:111122223333:accesspoint/theirs", "key": KEY},
-    {"bucket": "Bucket", "key": KEY},
-    {"bucket": BUCKET, "key": ""},
-    {"bucket": BUCKET, "key": "documents/../secret.txt"},
-    {"bucket": BUCKET, "key": "documents/\ud800.txt"},
-    {"bucket": BUCKET, "key": "documents/" + "é" * 505},
-    {"bucket": BUCKET, "key": "summaries/documents/report.txt.json"},
-    {"Records": ["?"]},
-    {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": KEY}}}]},
-    {"Records": [{"eventSource": "aws:ses", "ses": {}}]},
-    {"source": "aws.ec2", "detail-type": "Object Created", "detail": {}},
-    {"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {}}},
-    {"Type": "Notification", "Message": {"bucket": BUCKET, "key": KEY}},
-    {"Type": "SubscriptionConfirmation", "Message": "You have chosen", "Token": "secret"},
-]
+INVALID: dict[str, list[Any]] = {
+    "the message is not JSON": ["no JSON", "[" * 100_000, None],
+    "the message is neither an S3 notification nor bucket and key": [
+        *([], {}, 7),
+        {"bucket": BUCKET},
+        {"bucket": BUCKET, "key": ["documents/x"]},
+        {"bucket": BUCKET, "key": KEY, "version_id": 7},
+        {"bucket": BUCKET, "key": KEY, "ttl": 60},
+        {"Records": ["?"]},
+        {"Records": [{"eventName": "ObjectCreated:Put", "s3": {"object": {"key": KEY}}}]},
+        {"Records": [{"eventSource": "aws:ses", "ses": {}}]},
+        {"source": "aws.ec2", "detail-type": "Object Created", "detail": {}},
+        {"source": "aws.s3", "detail-type": "Object Created", "detail": {"bucket": {}}},
+        {"Type": "Notification", "Message": {"bucket": BUCKET, "key": KEY}},
+    ],
+    "the bucket's name is invalid": [
+        body(KEY, of="arn:aws:s3:us-east-1:111122223333:accesspoint/theirs"),
+        body(KEY, of="Bucket"),
+    ],
+    "the object's key is invalid": [
+        *(body(""), body("documents/\ud800.txt"), body("documents/" + "é" * 505))
+    ],
+    "the object's key cannot be a document's": [
+        *(body("documents/../secret.txt"), body("summaries/documents/report.txt.json"))
+    ],
+    "the message is SNS's request to confirm a subscription": [
+        {"Type": "SubscriptionConfirmation", "Message": "You have chosen", "Token": "secret"}
+    ],
+}
 
 
-@pytest.mark.parametrize("told", INVALID, ids=lambda told: str(told)[:60])
-def test_message_that_names_no_document_is_refused_for_good(told: Any) -> None:
-    with pytest.raises(Permanent):
-        named(told if isinstance(told, str) else json.dumps(told))
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(content, reason) for reason, contents in INVALID.items() for content in contents],
+    ids=lambda value: str(value)[:60],
+)
+def test_message_without_a_document_is_refused_with_a_reason(content: Any, reason: str) -> None:
+    with pytest.raises(PermanentError) as refused:
+        document_name(content if isinstance(content, str) else json.dumps(content))
+    assert str(refused.value) == reason
 
 
-def test_reason_says_what_is_wrong_and_nothing_of_the_message() -> None:
-    reasons = set()
-    for told in INVALID:
-        with pytest.raises(Permanent) as refused:
-            named(told if isinstance(told, str) else json.dumps(told))
-        reasons.add(str(refused.value))
-    assert reasons == {
-        "the message is not JSON",
-        "the message is neither a notification of S3 nor bucket and key",
-        "the message asks to confirm a subscription of SNS",
-        "the bucket's name is invalid",
-        "the object's key is invalid",
-        "the object's key is not one of a document",
-    }
-
-
-def test_message_of_several_records_is_split_and_any_other_is_not() -> None:
+def test_only_a_message_of_several_records_is_split() -> None:
     records = [*uploaded("documents/a")["Records"], "?", *uploaded("documents/b")["Records"]]
     several = json.dumps({"Records": records})
     expected = [json.dumps({"Records": [record]}) for record in records]
-    assert split(several) == split(json.dumps(by_sns(several))) == expected
-    for told in (json.dumps(uploaded(KEY)), json.dumps(body(KEY)), "?", "[]", '{"Records": 7}'):
-        assert split(told) == [told]
+    assert split_records(several) == split_records(json.dumps(by_sns(several))) == expected
+    for content in (json.dumps(uploaded(KEY)), json.dumps(body(KEY)), "?", "[]", '{"Records": 7}'):
+        assert split_records(content) == [content]

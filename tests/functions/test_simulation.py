@@ -1,4 +1,4 @@
-"""Hours of a queue of documents: none that is healthy is lost, and none costs too much."""
+"""Hours of a queue: no healthy document is lost, and none costs too many model calls."""
 
 from collections.abc import Iterator
 
@@ -11,9 +11,9 @@ from upstash_redis import Redis
 
 import summary
 from attempt import ATTEMPTS
-from bill import MOST
+from budget import MAX_RATIO
 
-LARGE = 120_000  # bytes: more pieces than one invocation of 40 seconds has the time for
+LARGE = 120_000  # bytes: more pieces than an invocation of 40 seconds can summarize
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def reasons(simulation: Simulation) -> list[str]:
     return [sent.text("reason") for sent in simulation.sqs.dead.messages]
 
 
-def test_documents_that_need_several_invocations_are_all_summarized_through_hours_of_throttling(
+def test_large_documents_are_summarized_despite_hours_of_throttling(
     simulation: Simulation, documents: Documents
 ) -> None:
     texts = {number: document(number, LARGE) for number in range(3)}
@@ -41,14 +41,11 @@ def test_documents_that_need_several_invocations_are_all_summarized_through_hour
     assert simulation.calls == {number: calls_needed(text) for number, text in texts.items()}
 
 
-def test_poisonous_documents_become_dead_letters_and_cost_a_bounded_number_of_calls(
+def test_poisonous_documents_become_dead_letters_and_cost_few_calls(
     simulation: Simulation, documents: Documents
 ) -> None:
-    poison, crash, healthy = (
-        document(0, LARGE, poison=True),
-        document(1, LARGE),
-        document(2, LARGE),
-    )
+    poison = document(0, LARGE, poison=True)
+    crash, healthy = document(1, LARGE), document(2, LARGE)
     for name, text in (("poison", poison), (CRASH, crash), ("healthy", healthy)):
         simulation.upload(name, text)
     simulation.throttled = (30, HOUR)
@@ -65,7 +62,7 @@ def test_poisonous_documents_become_dead_letters_and_cost_a_bounded_number_of_ca
     }
 
 
-def test_document_whose_answers_the_cache_loses_costs_a_bounded_number_of_calls(
+def test_document_whose_entries_are_lost_costs_few_calls(
     simulation: Simulation, redis: Redis
 ) -> None:
     text = document(0, LARGE)
@@ -74,4 +71,4 @@ def test_document_whose_answers_the_cache_loses_costs_a_bounded_number_of_calls(
     simulation.run()
     assert reasons(simulation) == ["the invocation has too little time left"]
     of_one_invocation = summary.AT_ONCE * 4
-    assert simulation.calls[0] <= MOST * calls_needed(text) + ATTEMPTS * of_one_invocation
+    assert simulation.calls[0] <= MAX_RATIO * calls_needed(text) + ATTEMPTS * of_one_invocation

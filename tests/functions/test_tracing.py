@@ -1,4 +1,4 @@
-"""What X-Ray's daemon is sent of an invocation, by a function that brings ``aws-xray-sdk``."""
+"""The subsegments that functions with ``aws-xray-sdk`` send to X-Ray's daemon."""
 
 import json
 import socket
@@ -13,7 +13,7 @@ from tests.functions.asking import call
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import function_url
 
-SECRET = "What nobody but the caller shall read?"
+SECRET = "What only the caller may read?"
 INVOKE = """
 import json, sys
 from tests.functions.events import Context
@@ -45,7 +45,7 @@ def _on_lambda(daemon: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def invoke(module: str, *events: object) -> list[str]:
-    """Invoke a cold function, once for each event; return what it imported of the SDK."""
+    """Invoke a cold function with each event; return the modules of the SDK that it imported."""
     root = Path(__file__).parents[2]
     paths = [root / "functions" / module, root]
     script = f"import sys; sys.path[:0] = {[*map(str, paths)]}\n{INVOKE.format(module=module)}"
@@ -56,7 +56,7 @@ def invoke(module: str, *events: object) -> list[str]:
 
 
 def sent(daemon: socket.socket) -> list[dict[str, Any]]:
-    """Return the subsegments, after the line that each datagram begins with."""
+    """Return the received subsegments; each follows a header line in its datagram."""
     found: list[dict[str, Any]] = []
     while True:
         try:
@@ -67,71 +67,58 @@ def sent(daemon: socket.socket) -> list[dict[str, Any]]:
         found.append(json.loads(segment))
 
 
-def asked() -> dict[str, Any]:
-    return function_url("POST", "/ask", {"question": SECRET})
-
-
 @pytest.mark.usefixtures("_on_lambda")
-def test_a_trace_says_what_the_cache_did_and_nothing_of_the_answer(
+def test_trace_reports_what_the_cache_did_and_no_question(
     model: Bedrock, daemon: socket.socket
 ) -> None:
     assert call({"question": SECRET}).cache == "miss"
     unknown = function_url("POST", "/ask", {"question": "?", "cache": {"mode": "only_if_cached"}})
-    assert invoke("ask", unknown, asked())
+    assert invoke("ask", unknown, function_url("POST", "/ask", {"question": SECRET}))
     first, second = sent(daemon)
     assert first["name"] == second["name"] == "## handler"
     assert first["trace_id"] == "1-5759e988-bd862e3fe1be46a994272793"
-    told = {"Service": "it", "CacheErrors": 0, "CacheForged": 0, "CircuitOpen": 0}
+    common = {"Service": "it", "CacheErrors": 0, "CacheForged": 0, "CircuitOpen": 0}
     miss = {"ColdStart": True, "CacheHits": 0, "CacheMisses": 1, "CacheStored": 0}
     hit = {"ColdStart": False, "CacheHits": 1, "CacheMisses": 0, "CacheStored": 0}
-    assert first["annotations"] == told | miss | {"TokensSaved": 0}
-    assert second["annotations"] == told | hit | {"TokensSaved": 14}
+    assert first["annotations"] == common | miss | {"TokensSaved": 0}
+    assert second["annotations"] == common | hit | {"TokensSaved": 14}
     for segment in (first, second):
         assert "metadata" not in segment
         assert SECRET not in json.dumps(segment)
     assert len(model.requests) == 1
 
 
-@pytest.mark.usefixtures("_on_lambda")
+@pytest.mark.usefixtures("_on_lambda", "model")
 @pytest.mark.parametrize(
-    ("module", "events", "fault"),
-    [
-        ("flush_cache", [{}, {"tag": [SECRET]}], [False, True]),
-        ("summarize", [{}], [True]),
-    ],
+    ("module", "events", "faults"),
+    [("flush_cache", [{}, {"tag": [SECRET]}], [False, True]), ("summarize", [{}], [True])],
 )
-def test_the_other_functions_are_traced_alike(
-    module: str,
-    events: list[object],
-    fault: list[bool],
-    model: Bedrock,
-    daemon: socket.socket,
+def test_other_functions_are_traced(
+    module: str, events: list[object], faults: list[bool], daemon: socket.socket
 ) -> None:
     invoke(module, *events)
     segments = sent(daemon)
     assert {segment["annotations"]["Service"] for segment in segments} == {"it"}
-    assert [segment.get("fault", False) for segment in segments] == fault
+    assert [segment.get("fault", False) for segment in segments] == faults
     assert SECRET not in json.dumps(segments)
 
 
-def test_elsewhere_than_on_lambda_nothing_is_traced(model: Bedrock, daemon: socket.socket) -> None:
-    assert invoke("flush_cache", {}) == []
+@pytest.mark.usefixtures("_on_lambda", "model")
+@pytest.mark.parametrize(
+    ("variable", "value"), [("LAMBDA_TASK_ROOT", None), ("_X_AMZN_TRACE_ID", TRACE.format(0))]
+)
+def test_nothing_is_sent_outside_lambda_or_for_an_unsampled_request(
+    daemon: socket.socket, monkeypatch: pytest.MonkeyPatch, variable: str, value: str | None
+) -> None:
+    monkeypatch.delenv(variable)
+    if value:
+        monkeypatch.setenv(variable, value)
+    assert bool(invoke("flush_cache", {})) == (value is not None)  # imports the SDK on Lambda
     assert sent(daemon) == []
 
 
 @pytest.mark.usefixtures("_on_lambda")
-def test_a_request_that_is_not_sampled_is_not_sent(
-    model: Bedrock, daemon: socket.socket, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("_X_AMZN_TRACE_ID", TRACE.format(0))
-    assert invoke("flush_cache", {})
-    assert sent(daemon) == []
-
-
-@pytest.mark.usefixtures("_on_lambda")
-def test_what_is_counted_outside_a_traced_handler_is_written_all_the_same(
-    daemon: socket.socket,
-) -> None:
+def test_metrics_outside_a_traced_handler_are_written(daemon: socket.socket) -> None:
     script = "from llm_cache import CacheMetrics, Report; CacheMetrics.from_env().write(Report())"
     command = [sys.executable, "-c", script]
     ran = subprocess.run(command, capture_output=True, text=True, check=True)

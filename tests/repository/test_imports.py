@@ -107,6 +107,34 @@ def test_third_party_packages_are_imported_at_the_edges_alone(module: str) -> No
     assert third_party == THIRD_PARTY.get(module, set())
 
 
+def private(source: str) -> list[str]:
+    """Return what ``source`` imports of the library besides public names."""
+    found: list[str] = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found += [name.name for name in node.names if name.name.startswith("llm_cache.")]
+        elif isinstance(node, ast.ImportFrom) and node.module == "llm_cache":
+            found += [name.name for name in node.names if name.name not in llm_cache.__all__]
+        elif isinstance(node, ast.ImportFrom) and str(node.module).startswith("llm_cache."):
+            found.append(str(node.module))
+    return found
+
+
+def test_functions_import_only_public_names(checkout: Path) -> None:
+    sources = {path: path.read_text() for path in (checkout / "functions").glob("*/*.py")}
+    assert len(sources) > 30
+    assert {path: found for path, source in sources.items() if (found := private(source))} == {}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["from llm_cache import _report", "from llm_cache._report import Report", "import llm_cache.x"],
+)
+def test_private_import_is_found(statement: str) -> None:
+    assert private(f"def function():\n    {statement}") != []
+    assert private("import llm_cache\nfrom llm_cache import Report") == []
+
+
 def loaded_by(statement: str) -> set[str]:
     """Run ``statement`` in a fresh interpreter; return the top-level modules it loaded."""
     script = f"import sys; {statement}; print(*{{name.partition('.')[0] for name in sys.modules}})"

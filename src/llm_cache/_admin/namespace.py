@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from llm_cache._checks import instance
 from llm_cache._config.cache_config import CacheConfig
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from llm_cache._entries.protection import Names
 
 COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here
-MOST_OVERTIME = 2 * COMMAND_TIMEOUT + RETRY_PAUSE  # seconds that a reclaim's last page may take
 
 
 class CacheNamespace:
@@ -30,6 +29,9 @@ class CacheNamespace:
     ``clear`` raises ``StoreError``; ``reclaim`` and ``preview`` return it as ``failure``, with how
     far they came. ``protection`` is the cache's, which keys the names of tags.
     """
+
+    OVERTIME: ClassVar[float] = 2 * COMMAND_TIMEOUT + RETRY_PAUSE
+    """Seconds that the last page of a ``reclaim`` or ``preview`` may take after its time is up."""
 
     def __init__(
         self,
@@ -74,7 +76,7 @@ class CacheNamespace:
 
         Two commands for every 500 keys of the database. Resumed from the ``cursor`` that the last
         reclaim returned; entries in use are left alone. A dry run counts, and frees nothing. The
-        last page may take ``MOST_OVERTIME`` seconds more.
+        last page may take ``OVERTIME`` seconds more.
         """
         proceed = _for(seconds)
         work = clearing.reclaim(self._keys, cursor=cursor, proceed=proceed, dry_run=dry_run)

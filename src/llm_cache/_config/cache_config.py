@@ -18,7 +18,7 @@ from llm_cache._policy.ttl import (
     SHARE,
     Ttl,
     TtlBounds,
-    seconds,
+    check_seconds,
 )
 
 URL, TOKEN = "UPSTASH_REDIS_REST_URL", "UPSTASH_REDIS_REST_TOKEN"
@@ -40,7 +40,7 @@ def _keys(name: str, text: str) -> str:
 
 def _default_ttl(name: str, value: Ttl) -> Ttl:
     if not callable(value):
-        seconds(name, value)
+        check_seconds(name, value)
     return value
 
 

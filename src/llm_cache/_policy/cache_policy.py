@@ -6,13 +6,13 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
-from typing import Any
+from typing import Any, ClassVar
 
 from llm_cache._entries.keys import MAX_TAGS, MAX_TEXT, Keyspace
 from llm_cache._errors import InvalidPolicy, InvalidSettings
 from llm_cache._policy.cache_control import ages, directives
 from llm_cache._policy.modes import Coalesce, Mode
-from llm_cache._policy.ttl import MAX_SECONDS, Seconds, Ttl, in_seconds, seconds
+from llm_cache._policy.ttl import MAX_SECONDS, Seconds, Ttl, check_seconds, in_seconds
 
 SERVER_ONLY = ("key", "tenant", "namespace")  # fields that no event may set
 
@@ -74,6 +74,13 @@ class CachePolicy:
     Raises ``InvalidPolicy`` that names the field, the value and what is accepted.
     """
 
+    SECONDS_LIMIT: ClassVar[int] = MAX_SECONDS
+    """The most seconds of any field."""
+    TAG_LIMIT: ClassVar[int] = MAX_TAGS
+    """The most tags of one answer."""
+    TEXT_LIMIT: ClassVar[int] = MAX_TEXT
+    """The most characters of a tag, tenant, salt or key."""
+
     ttl: Ttl | None = None
     max_age: Seconds | None = None
     min_fresh: Seconds | None = None
@@ -95,10 +102,10 @@ class CachePolicy:
         if self.namespace is not None:
             _namespace(self.namespace)
         if self.ttl is not None and not callable(self.ttl):
-            seconds("ttl", self.ttl)
+            check_seconds("ttl", self.ttl)
         for name in ("max_age", "min_fresh", "max_stale", "stale_if_error"):
             if getattr(self, name) is not None:
-                seconds(name, getattr(self, name))
+                check_seconds(name, getattr(self, name))
         _one_of("mode", Mode, self.mode)
         _one_of("coalesce", Coalesce, self.coalesce)
 

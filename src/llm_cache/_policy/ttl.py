@@ -30,12 +30,10 @@ def in_seconds(value: Seconds) -> float:
     return value.total_seconds() if isinstance(value, timedelta) else value
 
 
-def seconds(field: str, value: Any) -> float:
-    """Return ``value`` as seconds; raise ``InvalidPolicy`` that names ``field``."""
-    number = in_seconds(value)
-    if number not in SECONDS:
+def check_seconds(field: str, value: Any) -> None:
+    """Raise ``InvalidPolicy`` that names ``field`` unless ``value`` is a time in seconds."""
+    if in_seconds(value) not in SECONDS:
         raise InvalidPolicy(field, value, SECONDS.accepted)
-    return float(number)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a caller may send to ``POST /ask``."""
+"""Read and check the body of ``POST /ask``."""
 
 from __future__ import annotations
 
@@ -11,38 +11,37 @@ from typing import Any
 from pydantic_core import SchemaValidator, ValidationError
 from pydantic_core import core_schema as schema
 
-from bedrock.chosen import max_tokens
+from bedrock.model_settings import max_tokens
 from llm_cache import CachePolicy, Coalesce, InvalidPolicy, Mode
-from llm_cache._entries.keys import MAX_TAGS, MAX_TEXT
-from llm_cache._policy.ttl import MAX_SECONDS
 from problem import Problem, invalid
 
 MAX_CHARACTERS = 20_000
 MAX_TURNS = 40
 MAX_STOPS = 4
 MAX_STOP = 100  # characters
-# The longest question in UTF-8, at 4 bytes a character: its texts, and 10 KB for all else in it.
+# The longest body in UTF-8, at 4 bytes a character: its texts, and 10 KB for everything else.
 MAX_BYTES = 4 * (MAX_CHARACTERS * (MAX_TURNS + 2) + MAX_STOP * MAX_STOPS)
-MAX_BYTES += 4 * MAX_TEXT * (MAX_TAGS + 1) + 10_000
+MAX_BYTES += 4 * CachePolicy.TEXT_LIMIT * (CachePolicy.TAG_LIMIT + 1) + 10_000
 ENCODED = (b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff", b"\x1f\x8b")  # UTF-16, UTF-32, gzip
 BOM = b"\xef\xbb\xbf"
-# What JSON is made of, and how many of them a question may have (the longest has some 400): a body
-# of a million small values would take a second and 200 MB to be told what is wrong with it.
+# Limit the names and values of a body: the longest valid one has some 400. To list the errors of
+# a million small values would take a second and 200 MB.
 PART = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\Z)|[\[{,]', re.DOTALL)
 MAX_PARTS = 2_000
 
-# pydantic's own validator, without its classes: to build those takes longer than a cold hit has.
-# A blank text is one that Python's isspace() says is blank.
+# pydantic's validator without model classes: building those takes longer than a cold hit.
 BLANK = "string_pattern_mismatch"
-TEXT = schema.str_schema(min_length=1, max_length=MAX_CHARACTERS, pattern=r"[^\s\x1c-\x1f]")
+TEXT = schema.str_schema(  # not blank, as str.isspace() defines it
+    min_length=1, max_length=MAX_CHARACTERS, pattern=r"[^\s\x1c-\x1f]"
+)
 STOP = schema.str_schema(min_length=1, max_length=MAX_STOP)
-NAME = schema.str_schema(min_length=1, max_length=MAX_TEXT)
+NAME = schema.str_schema(min_length=1, max_length=CachePolicy.TEXT_LIMIT)
 SHARE = schema.float_schema(ge=0, le=1, allow_inf_nan=False)
-SECONDS = schema.float_schema(ge=0, le=MAX_SECONDS, allow_inf_nan=False)
+SECONDS = schema.float_schema(ge=0, le=CachePolicy.SECONDS_LIMIT, allow_inf_nan=False)
 
 
 def _fields(*required: str, **fields: schema.CoreSchema) -> schema.TypedDictSchema:
-    """Describe an object; a field that is not required may be null, too, and that is no value."""
+    """Describe an object; null in a field that is not required counts as absent."""
     return schema.typed_dict_schema(
         {
             name: schema.typed_dict_field(
@@ -57,7 +56,7 @@ def _fields(*required: str, **fields: schema.CoreSchema) -> schema.TypedDictSche
 
 
 def _whole(number: schema.CoreSchema) -> schema.CoreSchema:
-    """Take a number like 5.0, too, which is an integer to JSON Schema."""
+    """Accept numbers such as 5.0, which are integers in JSON Schema."""
     return schema.no_info_before_validator_function(
         lambda value: int(value) if isinstance(value, float) and value.is_integer() else value,
         number,
@@ -73,14 +72,14 @@ CACHE = _fields(
     stale_if_error=SECONDS,
     mode=schema.literal_schema([str(mode) for mode in Mode]),
     coalesce=schema.literal_schema([str(one) for one in Coalesce]),
-    tags=schema.list_schema(NAME, max_length=MAX_TAGS),
+    tags=schema.list_schema(NAME, max_length=CachePolicy.TAG_LIMIT),
     salt=NAME,
 )
 
 
 @cache
-def question() -> schema.CoreSchema:
-    """Describe the body of a question, within what the operator allows."""
+def body_schema() -> schema.CoreSchema:
+    """Return the schema of the body, within the operator's limits."""
     parameters = _fields(
         temperature=SHARE,
         top_p=SHARE,
@@ -99,21 +98,21 @@ def question() -> schema.CoreSchema:
 
 @cache
 def _validator() -> SchemaValidator:
-    return SchemaValidator(question())
+    return SchemaValidator(body_schema())
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """The body of ``POST /ask``: the request, and what it accepts of the cache."""
+class AskBody:
+    """The body of ``POST /ask``: the question, and the ``cache`` field."""
 
-    request: dict[str, Any]
+    question: dict[str, Any]
     cache: dict[str, Any]
 
     @classmethod
-    def from_json(cls, body: bytes) -> Question:
-        """Read a body in UTF-8; raise a ``Problem`` that names the first wrong field."""
+    def from_json(cls, body: bytes) -> AskBody:
+        """Read a body in UTF-8; raise a ``Problem`` that names the first invalid field."""
         if len(body) > MAX_BYTES:
-            raise Problem(413, "too_large", f"a body has at most {MAX_BYTES} bytes")
+            raise Problem(413, "too_large", f"the body may have at most {MAX_BYTES} bytes")
         if body.startswith(ENCODED):
             raise not_readable("it is not UTF-8")
         if any(islice(PART.finditer(body), MAX_PARTS, None)):
@@ -121,37 +120,37 @@ class Question:
         try:
             fields = _validator().validate_json(body.removeprefix(BOM))
         except ValidationError as error:
-            raise _wrong(error) from None
-        request = _given(fields)
-        if request.get("messages", [{}])[0].get("role") == "assistant":
-            raise invalid("messages.0.role", "a conversation begins with the user")
-        return cls(request, fields.get("cache") or {})
+            raise _invalid_field(error) from None
+        question = _question(fields)
+        if question.get("messages", [{}])[0].get("role") == "assistant":
+            raise invalid("messages.0.role", "the first message must be of the user")
+        return cls(question, fields.get("cache") or {})
 
     def policy(self, cache_control: str) -> CachePolicy:
-        """Return what the body's ``cache`` and the ``Cache-Control`` header both allow."""
+        """Return the policy that both ``cache`` and the ``Cache-Control`` header allow."""
         try:
             accepted = CachePolicy.from_cache_control(cache_control)
-        except InvalidPolicy as error:  # of the header: the body's fields are checked
+        except InvalidPolicy as error:
             raise invalid(error.name, f"accepted: {error.accepted}") from None
         return CachePolicy.from_event(self.cache) & accepted
 
 
 def not_readable(why: str) -> Problem:
-    """Return a 415 that tells what can be read (RFC 9110, section 15.5.16)."""
+    """Return a 415 that names the accepted encoding (RFC 9110, section 15.5.16)."""
     accepted = {"Accept-Encoding": "identity"}
-    message = f"the body cannot be read: {why}; send JSON in UTF-8, not compressed"
+    message = f"the body cannot be read: {why}; send uncompressed JSON in UTF-8"
     return Problem(415, "not_readable", message, headers=accepted)
 
 
-def _wrong(error: ValidationError) -> Problem:
+def _invalid_field(error: ValidationError) -> Problem:
     first = error.errors(include_url=False, include_input=False)[0]
     message = "the text is blank" if first["type"] == BLANK else first["msg"]
     return invalid(".".join(map(str, first["loc"])) or "body", message)
 
 
-def _given(fields: dict[str, Any]) -> dict[str, Any]:
-    """Leave out what says nothing, so that equal requests are one question."""
+def _question(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields without empty ones, so that equal questions have one key."""
     parameters = fields.get("parameters") or {}
-    given = {name: value for name, value in parameters.items() if value is not None}
-    asked = {**fields, "parameters": given, "cache": None}
-    return {name: value for name, value in asked.items() if value}
+    chosen = {name: value for name, value in parameters.items() if value is not None}
+    question = {**fields, "parameters": chosen, "cache": None}
+    return {name: value for name, value in question.items() if value}

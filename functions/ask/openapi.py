@@ -6,11 +6,11 @@ from functools import cache
 from typing import Any
 
 import llm_cache
+from ask_request import body_schema
 from identity import Sharing, sharing
-from question import question
 
 REF = "#/components/schemas/"
-# As AWS describes it: the caller signs each request with SigV4.
+# AWS's own description of a SigV4 signature
 SIGV4 = {
     "type": "apiKey",
     "in": "header",
@@ -19,13 +19,16 @@ SIGV4 = {
 }
 
 SIGNED: dict[str, Any] = {"sigv4": []}
-UNSIGNED: dict[str, Any] = {}  # where the front lets anybody through, and the function does
+UNSIGNED: dict[str, Any] = {}
 
 
 @cache
 def description(prefix: str) -> dict[str, Any]:
-    """Describe the requests by what checks them; ``prefix`` is what precedes each path."""
-    schemas = {"Question": _question(), "Answer": ANSWER, "Problem": PROBLEM}
+    """Return the description; it is made of the schemas that check requests.
+
+    ``prefix``: the path that precedes each route.
+    """
+    schemas = {"Question": _question_schema(), "Answer": ANSWER, "Problem": PROBLEM}
     return {
         "openapi": "3.1.0",
         "info": {"title": "ask", "version": llm_cache.__version__},
@@ -33,20 +36,20 @@ def description(prefix: str) -> dict[str, Any]:
         "security": [SIGNED] if sharing() is not Sharing.ALL else [SIGNED, UNSIGNED],
         "paths": {
             "/ask": {"post": _ask()},
-            "/health": {"get": _get("health", "Tell that the function runs.")},
+            "/health": {"get": _get("health", "Confirm that the function runs.")},
             "/openapi.json": {"get": _get("openapi", "Return this description.")},
         },
         "components": {"schemas": schemas, "securitySchemes": {"sigv4": SIGV4}},
     }
 
 
-def _question() -> dict[str, Any]:
-    from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415  nothing else needs it
+def _question_schema() -> dict[str, Any]:
+    from pydantic.json_schema import GenerateJsonSchema  # noqa: PLC0415  only this route needs it
 
-    described = GenerateJsonSchema().generate(question())
+    described = GenerateJsonSchema().generate(body_schema())
     (turns,) = (one for one in described["properties"]["messages"]["anyOf"] if "items" in one)
     fields = {**turns["items"]["properties"], "role": {"const": "user"}}
-    turns["prefixItems"] = [{**turns["items"], "properties": fields}]  # the user begins
+    turns["prefixItems"] = [{**turns["items"], "properties": fields}]  # the first is of the user
     return described
 
 
@@ -62,22 +65,24 @@ def _get(operation: str, summary: str) -> dict[str, Any]:
 
 
 def _ask() -> dict[str, Any]:
-    problems = {str(status): _json(why, {"$ref": f"{REF}Problem"}) for status, why in WHY.items()}
-    problems["503"]["headers"] = {"Retry-After": _text("Seconds, where the model says.")}
+    problems = {
+        str(status): _json(why, {"$ref": f"{REF}Problem"}) for status, why in ERRORS.items()
+    }
+    problems["503"]["headers"] = {"Retry-After": _text("Seconds, if the model sent them.")}
     answered = {
         "200": {
             "description": "The answer, and what the cache did.",
-            "headers": {name: _text(what) for name, what in TOLD.items()},
+            "headers": {name: _text(text) for name, text in RESPONSE_HEADERS.items()},
             "content": {"application/json": {"schema": {"$ref": f"{REF}Answer"}}},
         },
-        "304": {"description": "The caller has this answer: If-None-Match names its ETag."},
+        "304": {"description": "If-None-Match names the ETag of this answer."},
     }
     return {
         "operationId": "ask",
         "summary": "Ask a question.",
         "parameters": [
-            {"name": name, "in": "header", "required": False, **_text(what)}
-            for name, what in TAKEN.items()
+            {"name": name, "in": "header", "required": False, **_text(text)}
+            for name, text in REQUEST_HEADERS.items()
         ],
         "requestBody": {
             "required": True,
@@ -95,54 +100,50 @@ def _text(description: str) -> dict[str, Any]:
     return {"description": description, "schema": {"type": "string"}}
 
 
-TAKEN = {
-    "Cache-Control": "What the caller accepts: RFC 9111's request directives, and stale-if-error.",
+REQUEST_HEADERS = {
+    "Cache-Control": "The request directives of RFC 9111, and stale-if-error.",
     "If-None-Match": "ETags of answers that the caller has.",
 }
-TOLD = {
+RESPONSE_HEADERS = {
     "Cache-Status": "What the cache did (RFC 9211).",
     "Age": "Seconds since the answer was computed.",
-    "ETag": "Names this answer; it is weak, because the other fields change.",
+    "ETag": "Identifies this answer; weak, because other fields change.",
 }
-WHY = {
-    400: "The request cannot be read: its path, method or body.",
-    403: "The caller is not known: AWS names nobody in the request.",
+ERRORS = {
+    400: "The path, method or body cannot be read.",
+    403: "AWS does not identify the caller.",
     413: "The body is too large.",
     415: "The body is compressed, or not UTF-8.",
-    422: "The body, or a header, is not as described; or the model refused the parameters.",
-    500: "The function cannot call its model as the operator has set it.",
+    422: "The body or a header is invalid, or the model refused the parameters.",
+    500: "The operator's settings of the model are wrong.",
     502: "The model returned no text, or the function failed.",
-    503: "The model takes no more requests now; Retry-After says when, if it said so.",
-    504: "The model was too slow, or only-if-cached found nothing.",
+    503: "The model is throttled or unavailable.",
+    504: "The model was too slow, or only-if-cached found no answer.",
 }
 COUNT = {"type": "integer", "minimum": 0}
-KNOWN = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
-TEXT = {"anyOf": [{"type": "string"}, {"type": "null"}]}
+OPTIONAL_COUNT = {"anyOf": [{"type": "integer"}, {"type": "null"}]}
+OPTIONAL_TEXT = {"anyOf": [{"type": "string"}, {"type": "null"}]}
 ANSWER = {
     "type": "object",
     "required": ["answer", "stop_reason", "cache", "usage"],
     "properties": {
         "answer": {"type": "string"},
-        "stop_reason": {**TEXT, "description": "Why the model stopped, in the provider's words."},
+        "stop_reason": {**OPTIONAL_TEXT, "description": "The provider's stop reason."},
         "cache": {
             "type": "object",
             "required": ["status", "stored", "why", "age", "ttl", "key"],
             "properties": {
                 "status": {"type": "string"},
-                "stored": {"type": "boolean", "description": "The answer is in the cache."},
-                "why": {**TEXT, "description": "Why it is not, else why it was a miss."},
-                "age": KNOWN,
-                "ttl": KNOWN,
-                "key": TEXT,
+                "stored": {"type": "boolean", "description": "Whether the cache holds the answer."},
+                "why": {**OPTIONAL_TEXT, "description": "Why not, else why it was a miss."},
+                "age": OPTIONAL_COUNT,
+                "ttl": OPTIONAL_COUNT,
+                "key": OPTIONAL_TEXT,
             },
         },
         "usage": {
             "type": "object",
-            "properties": {
-                "input_tokens": COUNT,
-                "output_tokens": COUNT,
-                "saved_tokens": COUNT,
-            },
+            "properties": {"input_tokens": COUNT, "output_tokens": COUNT, "saved_tokens": COUNT},
         },
     },
 }
@@ -157,7 +158,7 @@ PROBLEM = {
                 "code": {"type": "string"},
                 "message": {"type": "string"},
                 "field": {"type": "string"},
-                "stop_reason": TEXT,
+                "stop_reason": OPTIONAL_TEXT,
                 "usage": {
                     "type": "object",
                     "properties": {"input_tokens": COUNT, "output_tokens": COUNT},
