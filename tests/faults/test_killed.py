@@ -31,7 +31,7 @@ from tests.faults.victims import (
     answer,
 )
 from tests.integration.filling import fill
-from tests.integration.requested import requested
+from tests.integration.protected_request import protected_request
 from tests.integration.upstash.connection import Connection
 
 from llm_cache._protocol.clearing import PAGE
@@ -104,7 +104,7 @@ def cleared_by_tag(caller: Caller, server: Connection) -> None:
 
 
 def key_of(caller: Caller) -> str:
-    return requested(caller.cache._call_of(QUESTION, MODEL)).key
+    return protected_request(caller.cache._call_of(QUESTION, MODEL)).key
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from langchain_core.outputs import Generation
-from tests.integration.requested import requested
+from tests.integration.protected_request import protected_request
 from tests.integration.upstash.connection import Connection
 from upstash_redis import Redis
 
@@ -35,7 +35,7 @@ def among_many(
     for each in (cache, UpstashRedisCache(redis, namespace="other")):
         each.update("p", "model", ANSWER)
     connection = Connection(server)
-    key = requested(cache._call_of("p", "model")).key
+    key = protected_request(cache._call_of("p", "model")).key
     fill(connection, "shop", key, count - 1)
     yield cache, connection
     connection.close()

@@ -7,12 +7,12 @@ import itertools
 from collections.abc import Iterator
 
 import pytest
-from tests.integration.callers import Ends, orders
+from tests.integration.call_interleavings import Ending, calls_in_every_order
 from tests.integration.upstash.connection import Connection
 
 from upstash_endpoint.redis_server import RedisServer
 
-ALIVE = [end for end in Ends if end is not Ends.DEAD]  # who dies, dies with its whole process
+ALIVE = [end for end in Ending if end is not Ending.DEAD]  # who dies, dies with its whole process
 
 
 @pytest.fixture
@@ -24,29 +24,31 @@ def server(redis_server: RedisServer) -> Iterator[Connection]:
 
 @pytest.mark.parametrize("epoch", [None, "cbefore"])
 @pytest.mark.parametrize(("clears", "losses"), [(1, 0), (0, 1), (1, 1)])
-@pytest.mark.parametrize("ends", [*itertools.combinations_with_replacement(Ends, 2)])
+@pytest.mark.parametrize("ends", [*itertools.combinations_with_replacement(Ending, 2)])
 def test_two_processes_a_clear_and_a_loss(
-    server: Connection, ends: tuple[Ends, Ends], clears: int, losses: int, epoch: str | None
+    server: Connection, ends: tuple[Ending, Ending], clears: int, losses: int, epoch: str | None
 ) -> None:
-    orders(server, ends, epoch=epoch, clears=clears, losses=losses)
+    calls_in_every_order(server, ends, epoch=epoch, clears=clears, losses=losses)
 
 
 @pytest.mark.parametrize("ends", [*itertools.combinations_with_replacement(ALIVE, 2)])
-def test_two_in_one_process_a_clear_and_a_loss(server: Connection, ends: tuple[Ends, Ends]) -> None:
-    orders(server, ends, processes="00", clears=1, losses=1)
+def test_two_in_one_process_a_clear_and_a_loss(
+    server: Connection, ends: tuple[Ending, Ending]
+) -> None:
+    calls_in_every_order(server, ends, processes="00", clears=1, losses=1)
 
 
 @pytest.mark.parametrize("processes", ["000", "001", "010", "011", "012"])
-@pytest.mark.parametrize("ends", [*itertools.product([Ends.STORED, Ends.FAILED], repeat=3)])
+@pytest.mark.parametrize("ends", [*itertools.product([Ending.STORED, Ending.FAILED], repeat=3)])
 def test_three_callers_in_one_to_three_processes(
-    server: Connection, ends: tuple[Ends, Ends, Ends], processes: str
+    server: Connection, ends: tuple[Ending, Ending, Ending], processes: str
 ) -> None:
-    calls = orders(server, ends, processes=processes)
-    assert max(calls) <= 1 + ends.count(Ends.FAILED)
+    calls = calls_in_every_order(server, ends, processes=processes)
+    assert max(calls) <= 1 + ends.count(Ending.FAILED)
 
 
-@pytest.mark.parametrize("ends", [*itertools.product([Ends.NOT_STORED, Ends.STORED], repeat=3)])
+@pytest.mark.parametrize("ends", [*itertools.product([Ending.NOT_STORED, Ending.STORED], repeat=3)])
 def test_three_callers_of_whom_some_have_nothing_to_share(
-    server: Connection, ends: tuple[Ends, Ends, Ends]
+    server: Connection, ends: tuple[Ending, Ending, Ending]
 ) -> None:
-    orders(server, ends, processes="001")
+    calls_in_every_order(server, ends, processes="001")

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from langchain_core.outputs import Generation
 from moto import mock_aws
 from moto.ssm.models import Parameter, ParameterDict
-from tests.integration.requested import requested
+from tests.integration.protected_request import protected_request
 from tests.wait_log import logged_waits
 from upstash_redis import Redis
 
@@ -249,7 +249,7 @@ def guesses(keys: UpstashRedisCache, policy: CachePolicy) -> set[str]:
     """Return the hashes by which the prompt and the tags would be known without a key."""
     plain = UpstashRedisCache(Redis("https://x", "token"), namespace="shop")
     with plain.policy(policy):
-        hashed = requested(plain._call_of("p", "model")).hashed
+        hashed = protected_request(plain._call_of("p", "model")).hashed
     return {hashed, tag_hash("invoices"), digest("tag", "invoices")} | {
         hashlib.sha256(text.encode()).hexdigest() for text in ("p", "acme", "invoices")
     }
@@ -591,7 +591,7 @@ def test_no_key_is_in_a_report_a_log_or_a_repr(
         cache.update("p", "model", ANSWER)
         redis.set(report.outcomes[-1].key, "rubbish")
         cache.lookup("p", "model")
-    question = requested(cache._call_of("p", "model"))
+    question = protected_request(cache._call_of("p", "model"))
     seen = (
         f"{report!r} {caplog.text} {question!r} {cache!r} {vars(cache)!r} {question.protection!r}"
     )

@@ -12,7 +12,7 @@ from tests.integration.poison.corpus import NOW, PROMPT, SETTINGS
 from tests.integration.poison.promises import only_listed, seen_alike, set_alike
 from tests.integration.poison.upstash import EPOCH, NOTHING, Canned
 from tests.integration.poison.watch import watched
-from tests.integration.requested import requested
+from tests.integration.protected_request import protected_request
 from tests.unit.langchain.test_conversation_key import canonical
 
 from llm_cache import (
@@ -76,7 +76,7 @@ class Reader:
     def key(self, protection: Protection) -> str:
         """Return the key of the one question that is asked."""
         cache = self.caches[protection]
-        return requested(cache._call_of(PROMPT, SETTINGS)).key
+        return protected_request(cache._call_of(PROMPT, SETTINGS)).key
 
     def read(
         self, random: Random, protection: Protection | None, text: Any, policy: CachePolicy

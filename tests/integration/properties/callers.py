@@ -10,7 +10,7 @@ from langchain_core.outputs import Generation
 from tests.integration.properties.model import Answer, Event, identity
 from tests.integration.properties.policies import LEASE
 from tests.integration.properties.processes import Block
-from tests.integration.requested import requested
+from tests.integration.protected_request import protected_request
 
 from llm_cache import CacheMiss
 from llm_cache._engine import lookup_state
@@ -95,7 +95,7 @@ class Caller:
         self.context = self.block.context.copy()
         self.process, self.policy = self.block.process, self.block.policy
         self.which = identity(self.process.setup, self.policy, self.prompt)
-        self.key = requested(self.question()).key
+        self.key = protected_request(self.question()).key
 
     def look(self, at: int) -> None:
         """Begin a lookup."""

@@ -1,7 +1,7 @@
 from typing import Any
 
 import pytest
-from tests.integration.requested import requested
+from tests.integration.protected_request import protected_request
 
 from llm_cache import CachePolicy, InvalidSettings, ResponseCache, UpstashRedisCache
 from llm_cache._engine import call
@@ -86,7 +86,7 @@ def test_every_key_changes_with_the_version(monkeypatch: pytest.MonkeyPatch) -> 
         with caches[0].policy(CachePolicy(key="k")):
             asked += [caches[0]._call_of("p", "model"), responses._call_of("q")]
         asked += [responses._call_of("q")]
-        return [requested(question).key for question in asked]
+        return [protected_request(question).key for question in asked]
 
     before = keys()
     assert len({*before}) == 5

@@ -1,4 +1,4 @@
-"""The request of a call, as the engine makes it."""
+"""The request of a call, with the protection of its cache."""
 
 from typing import Any
 
@@ -6,5 +6,5 @@ from llm_cache._engine.call import Call
 from llm_cache._protocol.request import Request
 
 
-def requested(call: Call[Any]) -> Request[Any]:
+def protected_request(call: Call[Any]) -> Request[Any]:
     return call.protect(call.identify())

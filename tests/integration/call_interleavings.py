@@ -34,7 +34,7 @@ CLEAR, EXPIRE = "clear", "expire"
 Choose: TypeAlias = Callable[[Sequence[str]], str]
 
 
-class Ends(Enum):
+class Ending(Enum):
     """How the model call of one caller ends."""
 
     STORED = "stored"
@@ -72,7 +72,7 @@ class Caller:
 
     name: str
     process: Process
-    ends: Ends
+    ends: Ending
     world: "World"
     next: Any = None
     waits: object = None
@@ -115,7 +115,7 @@ class Caller:
         """Run the next command."""
         self.waits = None
         if isinstance(self.next, Pause):
-            self.dead = self.next is MODEL and self.ends is Ends.DEAD
+            self.dead = self.next is MODEL and self.ends is Ending.DEAD
             reply = None
         else:
             self.begun = True
@@ -131,7 +131,7 @@ class Caller:
 
     def _ask(self) -> Generator[Any, Any, None]:
         never: Callable[..., None] = lambda *_: None  # noqa: E731
-        ttl = never if self.ends is Ends.NOT_STORED else None
+        ttl = never if self.ends is Ending.NOT_STORED else None
         with scope.entered(CachePolicy(coalesce="fleet", ttl=ttl), None):
             call = self.process.cache._call_of("p", "model")
             found = yield from self.process.reading.lookup(call, may_wait=always)
@@ -149,7 +149,7 @@ class Caller:
         self.lease = seen.leader.call.lease if seen.leader else None
         began = self.world.computes(self)
         yield MODEL
-        if self.ends is not Ends.FAILED:
+        if self.ends is not Ending.FAILED:
             answer = [Generation(text=str(began))]
             yield from self.process.writing.update(call, answer)
         self.computing = False
@@ -227,7 +227,7 @@ class World:
             if beside and other.lease and caller.lease:
                 assert other.lease in self.lost
         if caller.lease is None:
-            assert any(other.ends is Ends.NOT_STORED for other in self.callers)
+            assert any(other.ends is Ending.NOT_STORED for other in self.callers)
         return self.steps
 
     def served(self, caller: Caller, found: list[Generation]) -> None:
@@ -263,9 +263,9 @@ def every(play: Callable[[Choose], None]) -> None:
         trail[-1][0] += 1
 
 
-def orders(
+def calls_in_every_order(
     server: Connection,
-    ends: Sequence[Ends],
+    ends: Sequence[Ending],
     *,
     processes: str = "012",
     epoch: str | None = "cbefore",
