@@ -34,6 +34,7 @@ class Renewal(NamedTuple):
 class Heartbeat:
     """Renews the leases of one cache in one thread, which ends when there are none."""
 
+    sleep: Callable[[float], None] = time.sleep
     _due: deque[Renewal] = field(default_factory=deque)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _thread: threading.Thread | None = None
@@ -57,7 +58,7 @@ class Heartbeat:
 
     def _work(self) -> None:
         while renewal := self._next():
-            time.sleep(max(0.0, renewal.at - time.monotonic()))
+            self.sleep(max(0.0, renewal.at - time.monotonic()))
             if renewal.call.awaited and _renewed(renewal):
                 self.keep(renewal.call, renewal.renew)
 

@@ -1,4 +1,4 @@
-"""How often a lease is renewed, and when no more."""
+"""The heartbeat of leases; the test lets the time of its thread pass."""
 
 import threading
 from collections.abc import Callable
@@ -9,115 +9,104 @@ import pytest
 from llm_cache._engine.heartbeat import RENEW_EVERY, Heartbeat
 from llm_cache._protocol.in_flight import InFlightCall, NotShared
 from llm_cache._protocol.leases import LEASE_LIFE
-from upstash_endpoint.children import wait_until
+
+Renew = Callable[[int], bool]
 
 
 @dataclass
-class Time:
-    """Stands in for the module ``time``: it passes while somebody sleeps, once ``go`` is set."""
+class Sleep:
+    """Returns at once, but not before the test lets the heartbeat begin."""
 
-    now: float = 0.0
-    go: threading.Event = field(default_factory=threading.Event)
+    begin: threading.Event = field(default_factory=threading.Event)
+    seconds: list[float] = field(default_factory=list)
 
-    def monotonic(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.go.wait()
-        self.now += seconds
+    def __call__(self, seconds: float) -> None:
+        assert self.begin.wait(60)
+        self.seconds.append(seconds)
 
 
 @pytest.fixture
-def passing(monkeypatch: pytest.MonkeyPatch) -> Time:
-    passing = Time()
-    monkeypatch.setattr("llm_cache._engine.heartbeat.time", passing)
-    monkeypatch.setattr("llm_cache._protocol.in_flight.time", passing)
-    return passing
+def sleep() -> Sleep:
+    return Sleep()
 
 
 @pytest.fixture
-def beating(passing: Time) -> Heartbeat:
-    return Heartbeat()
+def heartbeat(sleep: Sleep) -> Heartbeat:
+    return Heartbeat(sleep)
 
 
-def flight(seconds: float = 600.0, held: float = LEASE_LIFE) -> InFlightCall:
-    return InFlightCall("p", seconds, "token", held)
+def in_flight(seconds: float = 600.0, lifetime: float = LEASE_LIFE) -> InFlightCall:
+    call = InFlightCall("p", 0.0)
+    call.lease_taken("token", seconds, lifetime)
+    return call
 
 
-def renewals(
-    beating: Heartbeat, passing: Time, *flights: InFlightCall, renew: Callable[[int], bool]
-) -> list[int]:
-    """Keep the flights until nothing is due; return which was renewed, in order."""
+def renewals(heartbeat: Heartbeat, renew: Renew, *calls: InFlightCall) -> list[int]:
+    """Keep the leases of ``calls`` to the end of the thread; return the numbers of the renewed."""
     renewed: list[int] = []
 
-    def work(number: int) -> bool:
-        renewed.append(number)
-        return renew(len(renewed))
+    def of(number: int) -> Callable[[], bool]:
+        def count() -> bool:
+            renewed.append(number)
+            return renew(len(renewed))
 
-    passing.go.clear()
-    for number, one in enumerate(flights):
-        beating.keep(one, lambda number=number: work(number))  # type: ignore[misc]
-    passing.go.set()
-    wait_until(lambda: beating._thread is None, seconds=60, what="the last of them")
+        return count
+
+    assert isinstance(heartbeat.sleep, Sleep)
+    heartbeat.sleep.begin.clear()
+    for number, call in enumerate(calls):
+        heartbeat.keep(call, of(number))
+    thread = heartbeat._thread
+    heartbeat.sleep.begin.set()
+    if thread:
+        thread.join(60)
+    assert heartbeat._thread is None
     return renewed
 
 
-def test_leases_are_renewed_in_turn_until_they_are_another_s(
-    beating: Heartbeat, passing: Time
-) -> None:
-    renewed = renewals(beating, passing, flight(), flight(), renew=lambda count: count < 5)
+def test_leases_are_renewed_in_turn_until_another_process_holds_them(heartbeat: Heartbeat) -> None:
+    renewed = renewals(heartbeat, lambda count: count < 5, in_flight(), in_flight())
     assert renewed == [0, 1, 0, 1, 0, 1]
 
 
-def test_one_that_has_landed_is_renewed_no_more(beating: Heartbeat, passing: Time) -> None:
-    landed, one = flight(), flight()
+def test_lease_of_a_completed_call_is_not_renewed(heartbeat: Heartbeat) -> None:
+    completed = in_flight()
 
     def renew(count: int) -> bool:
         if count == 3:
-            landed.result.set_result(NotShared.FAILED)
+            completed.result.set_result(NotShared.FAILED)
         return count < 5
 
-    assert renewals(beating, passing, landed, one, renew=renew) == [0, 1, 0, 1, 1]
+    assert renewals(heartbeat, renew, completed, in_flight()) == [0, 1, 0, 1, 1]
 
 
-def test_one_that_nobody_waits_for_any_more_is_renewed_no_more(
-    beating: Heartbeat, passing: Time
+def test_lease_is_not_renewed_after_the_deadline_of_its_call(heartbeat: Heartbeat) -> None:
+    call = in_flight()
+
+    def renew(count: int) -> bool:
+        call.deadline -= 600.0 * (count == 2)
+        return True
+
+    assert renewals(heartbeat, renew, call) == [0, 0]
+
+
+def test_failed_renewal_is_retried_before_the_lease_expires(
+    heartbeat: Heartbeat, sleep: Sleep
 ) -> None:
-    short = flight(2.5 * RENEW_EVERY, held=0.0)
-    assert renewals(beating, passing, short, renew=lambda _: True) == [0, 0]
-
-
-def test_a_renewal_that_fails_is_tried_again(beating: Heartbeat, passing: Time) -> None:
     def renew(count: int) -> bool:
         if count < 3:
-            raise RuntimeError("no connection")
+            raise ConnectionError("lost")
         return False
 
-    assert renewals(beating, passing, flight(), renew=renew) == [0, 0, 0]
+    assert renewals(heartbeat, renew, in_flight()) == [0, 0, 0]
+    assert all(0.0 < seconds <= RENEW_EVERY for seconds in sleep.seconds)
+    assert sum(sleep.seconds[:2]) < LEASE_LIFE
 
 
-def test_a_lease_that_stands_as_long_as_anybody_waits_needs_no_thread(
-    beating: Heartbeat, passing: Time
-) -> None:
-    assert renewals(beating, passing, flight(5.0, held=5.0), renew=lambda _: True) == []
+def test_lease_that_outlasts_every_wait_needs_no_thread(heartbeat: Heartbeat) -> None:
+    assert renewals(heartbeat, lambda _: True, in_flight(5.0, lifetime=5.0)) == []
 
 
-def test_after_a_pause_it_beats_again(beating: Heartbeat, passing: Time) -> None:
+def test_heartbeat_that_has_ended_starts_again(heartbeat: Heartbeat) -> None:
     for _ in range(2):
-        assert renewals(beating, passing, flight(), renew=lambda _: False) == [0]
-
-
-def test_renewal_that_is_lost_is_repeated_before_the_lease_lapses(
-    beating: Heartbeat, passing: Time
-) -> None:
-    tries = list[float]()
-
-    def renew(count: int) -> bool:
-        tries.append(passing.now)
-        if count == 1:
-            raise ConnectionError("lost")
-        return False  # the lease is another's by now
-
-    renewals(beating, passing, flight(), renew=renew)
-    assert len(tries) == 2
-    assert tries[1] < LEASE_LIFE
+        assert renewals(heartbeat, lambda _: False, in_flight()) == [0]

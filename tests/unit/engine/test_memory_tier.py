@@ -1,4 +1,4 @@
-"""What the first tier keeps, for how long, and what goes first; the clock is a number."""
+"""The memory tier: lifetime, bounds and eviction of entries."""
 
 import threading
 from typing import Any
@@ -16,8 +16,14 @@ def clock() -> Clock:
     return Clock(now=100.0)
 
 
-def tier(clock: Clock, **bounds: Any) -> MemoryTier:
-    return MemoryTier(**{"seconds": 10, "clock": clock, **bounds})
+@pytest.fixture
+def memory(clock: Clock) -> MemoryTier:
+    return MemoryTier(seconds=10, max_bytes=10, clock=clock)
+
+
+@pytest.fixture
+def two_entries(clock: Clock) -> MemoryTier:
+    return MemoryTier(seconds=10, max_entries=2, clock=clock)
 
 
 def put(memory: MemoryTier, *keys: str, text: str = "text") -> None:
@@ -29,37 +35,29 @@ def held(memory: MemoryTier, *keys: str) -> list[str]:
     return [key for key in keys if memory.get(key, TAGS) is not None]
 
 
-def test_what_was_put_is_there(clock: Clock) -> None:
-    memory = tier(clock)
-    put(memory, "a")
-    assert memory.get("a", TAGS) == "text"
+def test_entry_is_returned_until_it_is_replaced(memory: MemoryTier) -> None:
+    for text in ("text", "newer"):
+        put(memory, "a", text=text)
+        assert memory.get("a", TAGS) == text
     assert memory.get("b", TAGS) is None
 
 
-def test_what_is_put_again_replaces_what_was_there(clock: Clock) -> None:
-    memory = tier(clock)
+@pytest.mark.parametrize(("seconds", "found"), [(9.9, True), (10.0, False)])
+def test_entry_is_dropped_after_its_seconds(
+    memory: MemoryTier, clock: Clock, seconds: float, found: bool
+) -> None:
     put(memory, "a")
-    put(memory, "a", text="newer")
-    assert memory.get("a", TAGS) == "newer"
-
-
-@pytest.mark.parametrize(("later", "found"), [(9.9, True), (10.0, False)])
-def test_an_entry_is_kept_for_its_seconds(clock: Clock, later: float, found: bool) -> None:
-    memory = tier(clock)
-    put(memory, "a")
-    clock.now += later
+    clock.now += seconds
     assert bool(held(memory, "a")) == bool(memory._kept) == found
 
 
-def test_its_seconds_begin_when_redis_was_asked(clock: Clock) -> None:
-    memory = tier(clock)
+def test_seconds_begin_when_redis_was_read(memory: MemoryTier, clock: Clock) -> None:
     memory.put("a", TAGS, "text", read_at=clock.now - 4)
     clock.now += 6
     assert memory.get("a", TAGS) is None
 
 
-def test_a_hit_does_not_prolong_it(clock: Clock) -> None:
-    memory = tier(clock)
+def test_hit_does_not_prolong_the_entry(memory: MemoryTier, clock: Clock) -> None:
     put(memory, "a")
     clock.now += 6
     assert held(memory, "a")
@@ -67,44 +65,38 @@ def test_a_hit_does_not_prolong_it(clock: Clock) -> None:
     assert not held(memory, "a")
 
 
-def test_the_least_recently_used_goes_first(clock: Clock) -> None:
-    memory = tier(clock, max_entries=2)
-    put(memory, "a", "b")
-    assert held(memory, "a")
-    put(memory, "c")
-    assert held(memory, "a", "b", "c") == ["a", "c"]
+def test_least_recently_read_entry_is_evicted_first(two_entries: MemoryTier) -> None:
+    put(two_entries, "a", "b")
+    assert held(two_entries, "a")
+    put(two_entries, "c")
+    assert held(two_entries, "a", "b", "c") == ["a", "c"]
 
 
-def test_putting_counts_as_use(clock: Clock) -> None:
-    memory = tier(clock, max_entries=2)
-    put(memory, "a", "b", "a", "c")
-    assert held(memory, "a", "b", "c") == ["a", "c"]
+def test_put_counts_as_use(two_entries: MemoryTier) -> None:
+    put(two_entries, "a", "b", "a", "c")
+    assert held(two_entries, "a", "b", "c") == ["a", "c"]
 
 
-def test_it_holds_as_many_bytes_as_it_may_and_no_more(clock: Clock) -> None:
-    memory = tier(clock, max_bytes=10)
+def test_tier_holds_up_to_its_bytes(memory: MemoryTier) -> None:
     put(memory, "a", "b", text="12345")
     assert held(memory, "a", "b") == ["a", "b"]
     put(memory, "c", text="1")
     assert held(memory, "a", "b", "c") == ["b", "c"]
 
 
-def test_several_go_for_one_that_is_large(clock: Clock) -> None:
-    memory = tier(clock, max_bytes=10)
+def test_large_entry_evicts_several(memory: MemoryTier) -> None:
     put(memory, "a", "b", "c", text="123")
     put(memory, "d", text="1234567890")
     assert held(memory, "a", "b", "c", "d") == ["d"]
 
 
-def test_one_too_large_for_the_tier_is_left_out_with_what_it_replaces(clock: Clock) -> None:
-    memory = tier(clock, max_bytes=10)
+def test_entry_larger_than_the_tier_only_drops_the_entry_it_replaces(memory: MemoryTier) -> None:
     put(memory, "a", "b", text="123")
     put(memory, "a", text="12345678901")
     assert held(memory, "a", "b") == ["b"]
 
 
-def test_what_has_gone_in_any_way_leaves_its_room(clock: Clock) -> None:
-    memory = tier(clock, max_bytes=10)
+def test_removed_entries_free_their_bytes(memory: MemoryTier, clock: Clock) -> None:
     for _ in range(3):
         put(memory, "replaced", text="1234567890")
     put(memory, "discarded", text="1234567890")
@@ -119,61 +111,46 @@ def test_what_has_gone_in_any_way_leaves_its_room(clock: Clock) -> None:
     assert held(memory, "a", "b") == ["a", "b"]
 
 
-def test_a_lookup_of_other_tags_finds_nothing_and_drops_nothing(clock: Clock) -> None:
-    memory = tier(clock)
+def test_lookup_of_other_tags_misses_and_keeps_the_entry(memory: MemoryTier) -> None:
     put(memory, "a")
     assert memory.get("a", ()) is None
     assert memory.get("a", ("u",)) is None
     assert memory.get("a", TAGS) == "text"
 
 
-def test_discarding_forgets_one(clock: Clock) -> None:
-    memory = tier(clock)
-    put(memory, "a", "b")
+def test_discard_removes_one_entry_and_clear_removes_all(memory: MemoryTier) -> None:
+    put(memory, "a", "b", "c", text="1")
     memory.discard("a")
-    memory.discard("never there")
-    assert held(memory, "a", "b") == ["b"]
-
-
-def test_clearing_forgets_all(clock: Clock) -> None:
-    memory = tier(clock)
-    put(memory, "a", "b")
+    memory.discard("unknown")
+    assert held(memory, "a", "b", "c") == ["b", "c"]
     memory.clear()
-    assert held(memory, "a", "b") == []
+    assert held(memory, "b", "c") == []
 
 
-@pytest.mark.parametrize(("asked_at", "kept"), [(99.0, False), (100.0, False), (100.1, True)])
-def test_what_was_asked_for_before_a_clear_does_not_come_back(
-    clock: Clock, asked_at: float, kept: bool
+@pytest.mark.parametrize("removal", ["clear", "discard"])
+@pytest.mark.parametrize(("read_at", "kept"), [(99.0, False), (100.0, False), (100.1, True)])
+def test_entry_read_before_a_removal_is_not_kept(
+    memory: MemoryTier, clock: Clock, removal: str, read_at: float, kept: bool
 ) -> None:
-    memory = tier(clock)
-    memory.clear()
+    if removal == "clear":
+        memory.clear()
+    else:
+        memory.discard("a")
     clock.now += 1
-    memory.put("a", TAGS, "text", read_at=asked_at)
-    assert bool(held(memory, "a")) == kept
-
-
-@pytest.mark.parametrize(("asked_at", "kept"), [(99.0, False), (100.0, False), (100.1, True)])
-def test_what_was_asked_for_before_another_took_its_place_does_not_come_back(
-    clock: Clock, asked_at: float, kept: bool
-) -> None:
-    memory = tier(clock)
-    memory.discard("a")
-    clock.now += 1
-    memory.put("a", TAGS, "text", read_at=asked_at)
+    memory.put("a", TAGS, "text", read_at=read_at)
     assert bool(held(memory, "a")) == kept
 
 
 @pytest.mark.parametrize("name", ["seconds", "max_entries", "max_bytes"])
 @pytest.mark.parametrize("value", [0, -1, float("nan"), True, "10", None])
-def test_a_bound_that_is_not_positive_is_refused_by_name(name: str, value: Any) -> None:
+def test_bound_that_is_not_above_0_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(InvalidSettings) as refused:
         MemoryTier(**{"seconds": 10, name: value})
     assert str(refused.value) == f"memory {name}={value!r} is not accepted: more than 0"
 
 
 def test_threads_keep_the_count_of_bytes(clock: Clock) -> None:
-    memory = tier(clock, max_bytes=50)
+    memory = MemoryTier(seconds=10, max_bytes=50, clock=clock)
 
     def churn(name: str) -> None:
         for number in range(2000):
