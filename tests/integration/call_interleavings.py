@@ -1,8 +1,7 @@
-"""Callers who share one answer, in every order in which their steps, a clear and a loss can come.
+"""Every order of the steps of concurrent calls, clears and lost leases, on a real server.
 
-Callers are driven command by command against a real server, each through the rules of its own
-process. A step is one command, or the end of a model call. Whoever waits looks again only after
-something has changed, so that every order comes to an end, and at its end nobody may be waiting.
+A step is one command, or the end of a model call. A caller that polls continues only after a change
+of the database, so every order ends; at its end no caller may be waiting.
 """
 
 import contextvars
@@ -17,7 +16,6 @@ from tests.integration.upstash.connection import Connection
 
 from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache._engine import lookup_state, scope
-from llm_cache._engine.call import Call
 from llm_cache._engine.leadership import Leadership
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol.clearing import clear
@@ -29,13 +27,13 @@ from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
 
 KEYS = Keyspace("race")
-MODEL = Pause(0.0)  # the step at whose end the model has answered, or failed
+MODEL_CALL = Pause(0.0)
 CLEAR, EXPIRE = "clear", "expire"
 Choose: TypeAlias = Callable[[Sequence[str]], str]
 
 
 class Ending(Enum):
-    """How the model call of one caller ends."""
+    """How the model call of a caller ends."""
 
     STORED = "stored"
     FAILED = "failed"
@@ -43,39 +41,42 @@ class Ending(Enum):
     DEAD = "dead"
 
 
-class Inline(Leadership):
-    """Keeps the releases of leases for the test to run."""
+class DeferringLeadership(Leadership):
+    """Keeps the releases of leases, so that the test runs them as steps."""
 
-    def __init__(self, leadership: Leadership, left: list[Operation[None]]) -> None:
+    def __init__(self, leadership: Leadership, releases: list[Operation[None]]) -> None:
         super().__init__(leadership.execution, leadership.lease)
-        self.__dict__["left"] = left
+        self.__dict__["releases"] = releases
 
     def _release(self, request: Any, lease: str, *, wait: bool) -> None:
-        self.__dict__["left"].append(release(request, lease))
+        self.__dict__["releases"].append(release(request, lease))
 
 
 class Process:
-    """What callers of one process share, and the commands of those nobody waits for."""
+    """The cache of one process, and its releases to be run."""
 
     def __init__(self) -> None:
         store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token"))
         self.cache = UpstashRedisCache(store, namespace="race", lease=3600)
-        self.left: list[Operation[None]] = []
-        leadership = Inline(self.cache._leadership, self.left)
+        self.releases: list[Operation[None]] = []
+        leadership = DeferringLeadership(self.cache._leadership, self.releases)
         self.reading = replace(self.cache._reading, leadership=leadership)
         self.writing = replace(self.cache._writing, leadership=leadership)
 
 
 @dataclass
 class Caller:
-    """One who asks: the command that comes next, and, of one who computes, under what."""
+    """A call in progress. ``step`` is its next step, None at the end.
+
+    ``polled_state``: the database when it last polled in vain, None if it does not poll.
+    """
 
     name: str
     process: Process
-    ends: Ending
-    world: "World"
-    next: Any = None
-    waits: object = None
+    ending: Ending
+    race: "Race"
+    step: Any = None
+    polled_state: object = None
     begun: bool = False
     saw_clear_at: int = 0
     epochs: Epochs = ()
@@ -85,172 +86,148 @@ class Caller:
 
     def __post_init__(self) -> None:
         self._context = contextvars.Context()
-        self._operation = self._ask()
-        self.advance(None)
-
-    def advance(self, reply: Any) -> None:
-        """Go on to the next command, or to the end."""
-        try:
-            self.next = self._context.run(self._operation.send, reply)
-            while isinstance(self.next, Pause) and self.next is not MODEL and not self.next.until:
-                self.waits = self.world.state
-                self.next = self._context.run(self._operation.send, None)
-        except StopIteration:
-            self.next = None
+        self._operation = self._call()
+        self._advance(None)
 
     @property
     def enabled(self) -> bool:
-        """Whether a step of it could change anything."""
-        if self.next is None or self.dead:
+        """Whether its next step could change anything."""
+        if self.step is None or self.dead:
             return False
-        if isinstance(self.next, Pause) and self.next.until:
-            return self.next.until.done()
-        return self.waits is None or self.waits != self.world.state
+        if isinstance(self.step, Pause) and self.step.until:
+            return self.step.until.done()
+        return self.polled_state is None or self.polled_state != self.race.state
 
-    def serves(self, epoch: str | None) -> bool:
-        """Whether it computes an answer that will be served under this epoch."""
-        return self.computing and self.epochs == (epoch,)
-
-    def step(self) -> None:
-        """Run the next command."""
-        self.waits = None
-        if isinstance(self.next, Pause):
-            self.dead = self.next is MODEL and self.ends is Ending.DEAD
-            reply = None
+    def run_step(self) -> None:
+        self.polled_state = reply = None
+        if isinstance(self.step, Pause):
+            self.dead = self.step is MODEL_CALL and self.ending is Ending.DEAD
         else:
             self.begun = True
-            if self.next.args[0] == "MGET" or self.next.args[1] == TAKE:
-                self.saw_clear_at = self.world.cleared_at
-            reply = self.world.run(self.next.args)
+            if self.step.args[0] == "MGET" or self.step.args[1] == TAKE:
+                self.saw_clear_at = self.race.cleared_at
+            reply = self.race.execute(self.step.args)
         if not self.dead:
-            self.advance(reply)
+            self._advance(reply)
 
     def close(self) -> None:
-        """End it wherever it is."""
         self._context.run(self._operation.close)
 
-    def _ask(self) -> Generator[Any, Any, None]:
-        never: Callable[..., None] = lambda *_: None  # noqa: E731
-        ttl = never if self.ends is Ending.NOT_STORED else None
+    def _advance(self, reply: Any) -> None:
+        try:
+            self.step = self._context.run(self._operation.send, reply)
+            while (
+                isinstance(self.step, Pause) and self.step is not MODEL_CALL and not self.step.until
+            ):
+                self.polled_state = self.race.state
+                self.step = self._context.run(self._operation.send, None)
+        except StopIteration:
+            self.step = None
+
+    def _call(self) -> Generator[Any, Any, None]:
+        no_ttl: Callable[..., None] = lambda *_: None  # noqa: E731
+        ttl = no_ttl if self.ending is Ending.NOT_STORED else None
         with scope.entered(CachePolicy(coalesce="fleet", ttl=ttl), None):
             call = self.process.cache._call_of("p", "model")
             found = yield from self.process.reading.lookup(call, may_wait=always)
-            if found is not None:
-                self.world.served(self, found)
+            if found is not None:  # a clear after its last command may be newer
+                assert int(found[0].text) > self.saw_clear_at
                 return
-            yield from self._compute(call)
-        while self.process.left:
-            yield from self.process.left.pop()
-
-    def _compute(self, call: Call[Any]) -> Generator[Any, Any, None]:
-        seen = lookup_state._shard(call.identity)[call.identity]
-        assert isinstance(seen.epochs, tuple)
-        self.epochs = seen.epochs
-        self.lease = seen.leader.call.lease if seen.leader else None
-        began = self.world.computes(self)
-        yield MODEL
-        if self.ends is not Ending.FAILED:
-            answer = [Generation(text=str(began))]
-            yield from self.process.writing.update(call, answer)
-        self.computing = False
+            state = lookup_state._shard(call.identity)[call.identity]
+            assert isinstance(state.epochs, tuple)
+            self.epochs = state.epochs
+            self.lease = state.leader.call.lease if state.leader else None
+            answer = [Generation(text=str(self.race.begin_model_call(self)))]
+            yield MODEL_CALL
+            if self.ending is not Ending.FAILED:
+                yield from self.process.writing.update(call, answer)
+            self.computing = False
+        while self.process.releases:
+            yield from self.process.releases.pop()
 
 
 @dataclass
-class World:
-    """A server, those who ask, and what has happened."""
+class Race:
+    """A server, its concurrent callers, and the clears and lost leases that remain."""
 
     server: Connection
     clears: int
     losses: int
     steps: int = 0
     cleared_at: int = 0
-    calls: int = 0
+    model_calls: int = 0
     lost: set[str] = field(default_factory=set)
     callers: list[Caller] = field(default_factory=list)
     state: Any = None
+    """The lease, the epoch and the entry."""
 
     def __post_init__(self) -> None:
         hashed = Process().cache._call_of("p", "model").identify().hashed
         self.lease_key = KEYS.lease(hashed)
-        self.all = ("MGET", self.lease_key, KEYS.epoch, KEYS.entry(hashed))
-        self.run(("FLUSHDB",))
+        self.read_all = ("MGET", self.lease_key, KEYS.epoch, KEYS.entry(hashed))
+        self.execute(("FLUSHDB",))
 
-    def run(self, command: Any) -> object:
-        """Run a command, and read all there is: the lease, the epoch, the entry."""
-        reply, self.state = self.server.pipeline([command, self.all])
+    def execute(self, command: Any) -> object:
+        reply, self.state = self.server.pipeline([command, self.read_all])
         return reply
 
     def enabled(self) -> list[str]:
-        """Return whose steps could change anything; callers begin in the order of their names."""
+        """Return the steps that could change anything; callers begin in order."""
         begun = [caller for caller in self.callers if caller.begun]
-        able = [caller.name for caller in begun if caller.enabled]
-        able += [caller.name for caller in self.callers[len(begun) : len(begun) + 1]]
+        names = [caller.name for caller in begun if caller.enabled]
+        names += [caller.name for caller in self.callers[len(begun) : len(begun) + 1]]
         holder = self.holder()
         if holder and (self.losses or holder.dead):
-            able.append(EXPIRE)
-        return [*able, CLEAR] if self.clears else able
+            names.append(EXPIRE)
+        return [*names, CLEAR] if self.clears else names
 
     def holder(self) -> Caller | None:
-        """Return who has the lease, if it is somebody's."""
+        """Return the caller that holds the lease."""
         token = str(self.state[0] or "").partition(":")[0]
         return next((one for one in self.callers if token and one.lease == token), None)
 
-    def step(self, name: str) -> None:
+    def run_step(self, name: str) -> None:
         self.steps += 1
         if name == CLEAR:
             self.clears -= 1
             self.cleared_at = self.steps
-            clearing = clear(KEYS, token=f"{self.steps}", now=0.0)
-            run(clearing, lambda command: self.run(command.args))
+            run(clear(KEYS, token=f"{self.steps}", now=0.0), lambda step: self.execute(step.args))
         elif name == EXPIRE:
-            self.expire()
+            self._expire()
         else:
-            next(caller for caller in self.callers if caller.name == name).step()
+            self.callers[int(name)].run_step()
         for caller in self.callers:
-            if caller.lease and caller.lease not in self.lost and caller.serves(self.state[1]):
+            computes = caller.computing and caller.epochs == (self.state[1],)
+            if computes and caller.lease and caller.lease not in self.lost:
                 assert self.holder() is caller
 
-    def expire(self) -> None:
+    def _expire(self) -> None:
         holder = self.holder()
         assert holder
         assert holder.lease
         self.losses -= not holder.dead
         self.lost.add(holder.lease)
-        self.run(("DEL", self.lease_key))
+        self.execute(("DEL", self.lease_key))
 
-    def computes(self, caller: Caller) -> int:
-        """Note that a caller begins to compute, and that nobody does so in vain."""
-        self.calls += 1
-        caller.computing = True
+    def begin_model_call(self, caller: Caller) -> int:
+        """Check that no other model call makes this one superfluous; return the current step."""
         for other in self.callers:
-            beside = other.computing and other is not caller and other.epochs == caller.epochs
-            if beside and other.lease and caller.lease:
+            if other.computing and other.epochs == caller.epochs and other.lease and caller.lease:
                 assert other.lease in self.lost
-        if caller.lease is None:
-            assert any(other.ends is Ending.NOT_STORED for other in self.callers)
+        assert caller.lease or any(one.ending is Ending.NOT_STORED for one in self.callers)
+        self.model_calls += 1
+        caller.computing = True
         return self.steps
 
-    def served(self, caller: Caller, found: list[Generation]) -> None:
-        """Note that a caller has its answer from another, begun after every clear that it saw.
 
-        A clear that comes after its last look is not one that it could have seen.
-        """
-        assert int(found[0].text) > caller.saw_clear_at
-
-    def check(self) -> None:
-        """Say that it has come to an end and nobody is left."""
-        waiting = [caller.name for caller in self.callers if caller.next and not caller.dead]
-        assert not waiting
-
-
-def every(play: Callable[[Choose], None]) -> None:
-    """Play once for every way to choose."""
-    trail: list[list[int]] = []  # the choice at each point, and of how many
+def _each_order(play: Callable[[Choose], None]) -> None:
+    """Play once for every sequence of choices."""
+    trail: list[list[int]] = []  # at each point: the choice, and the number of options
     while True:
-        at = itertools.count()
+        points = itertools.count()
 
-        def choose(options: Sequence[str], at: Iterator[int] = at) -> str:
-            point = next(at)
+        def choose(options: Sequence[str], points: Iterator[int] = points) -> str:
+            point = next(points)
             if point == len(trail):
                 trail.append([0, len(options)])
             return options[trail[point][0]]
@@ -265,40 +242,40 @@ def every(play: Callable[[Choose], None]) -> None:
 
 def calls_in_every_order(
     server: Connection,
-    ends: Sequence[Ending],
+    endings: Sequence[Ending],
     *,
     processes: str = "012",
     epoch: str | None = "cbefore",
     clears: int = 0,
     losses: int = 0,
 ) -> set[int]:
-    """Play every order, and return the numbers of model calls that there were.
+    """Play every order, and return the numbers of model calls.
 
-    ``ends`` says how the call of each caller would end and ``processes`` in which process it is;
-    ``epoch`` is the namespace's at first, and there are as many ``clears`` and ``losses`` of a
-    lease as told. A lease whose holder is dead is lost in any case.
+    ``endings`` holds one ending for each caller, ``processes`` the name of its process. ``epoch``
+    is the first epoch of the namespace. ``losses`` counts lost leases of living holders; the lease
+    of a dead holder is lost in any case.
     """
     calls: set[int] = set()
 
     def play(choose: Choose) -> None:
-        world = World(server, clears, losses)
+        race = Race(server, clears, losses)
         if epoch:
-            world.run(("SET", KEYS.epoch, epoch))
-        of = {name: Process() for name in processes}
-        for number, end in enumerate(ends):
-            world.callers.append(Caller(f"{number}", of[processes[number]], end, world))
+            race.execute(("SET", KEYS.epoch, epoch))
+        named = {name: Process() for name in processes}
+        for number, ending in enumerate(endings):
+            race.callers.append(Caller(f"{number}", named[processes[number]], ending, race))
         order = []
         try:
-            while able := world.enabled():
-                order.append(choose(able))
-                world.step(order[-1])
-            world.check()
+            while enabled := race.enabled():
+                order.append(choose(enabled))
+                race.run_step(order[-1])
+            assert not [one.name for one in race.callers if one.step and not one.dead], "waiting"
         except AssertionError as error:
-            raise AssertionError(f"{ends} in the order {order}") from error
+            raise AssertionError(f"{endings} in the order {order}") from error
         finally:
-            for caller in world.callers:
+            for caller in race.callers:
                 caller.close()
-        calls.add(world.calls)
+        calls.add(race.model_calls)
 
-    every(play)
+    _each_order(play)
     return calls

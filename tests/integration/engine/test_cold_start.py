@@ -1,4 +1,4 @@
-"""A burst of calls in a new process: what reading the secrets costs is not Upstash's failure."""
+"""The first burst of calls in a new process: slow or failed secrets are no failure of Upstash."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from llm_cache import Breaker, Circuit, Reason, ResponseCache, UpstashRedisCache
 from llm_cache._report import Report
 from upstash_endpoint.endpoint import UpstashEndpoint
 
-NAMES = {
+ENVIRONMENT = {
     "LLM_CACHE_URL_PARAMETER": "/cache/url",
     "LLM_CACHE_TOKEN_PARAMETER": "/cache/token",
     "LLM_CACHE_SIGNING_KEY_PARAMETER": "/cache/key",
@@ -25,7 +25,7 @@ NAMES = {
 CALLS = 6
 KEY = "AQEB" * 10 + "AQE="
 ANSWER = [Generation(text="answer")]
-SLOW = 60.0  # seconds by the breaker's clock that reading the secrets takes
+SLOW = 60.0  # seconds, by the breaker's clock, that reading the secrets takes
 
 
 @pytest.fixture
@@ -39,32 +39,30 @@ def ssm(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
 
 @pytest.fixture
 def cache(ssm: Ssm, clock: Clock) -> UpstashRedisCache:
-    """A cache whose breaker opens at the first failure, over secrets that are slow to read."""
-    made = UpstashRedisCache.from_env(NAMES)
+    """A cache whose breaker opens at the first failure, and whose secrets are slow to read."""
+    made = UpstashRedisCache.from_env(ENVIRONMENT)
     made._execution.breaker = Breaker(failures=1, clock=clock)
     ssm.working = lambda: setattr(clock, "now", clock.now + SLOW)
     return made
 
 
-def ask(cache: UpstashRedisCache, prompt: str) -> None:
-    cache.lookup(prompt, "model")
-    cache.update(prompt, "model", ANSWER)
-
-
-async def aask(cache: UpstashRedisCache, prompt: str) -> None:
-    await cache.alookup(prompt, "model")
-    await cache.aupdate(prompt, "model", ANSWER)
-
-
 def in_threads(cache: UpstashRedisCache) -> None:
+    def call(prompt: str) -> None:
+        cache.lookup(prompt, "model")
+        cache.update(prompt, "model", ANSWER)
+
     with ThreadPoolExecutor(CALLS) as pool:
-        for prompt in map(str, range(CALLS)):
-            pool.submit(copy_context().run, ask, cache, prompt)
+        for number in range(CALLS):
+            pool.submit(copy_context().run, call, str(number))
 
 
 def in_tasks(cache: UpstashRedisCache) -> None:
+    async def call(prompt: str) -> None:
+        await cache.alookup(prompt, "model")
+        await cache.aupdate(prompt, "model", ANSWER)
+
     async def burst() -> None:
-        await asyncio.gather(*(aask(cache, str(number)) for number in range(CALLS)))
+        await asyncio.gather(*(call(str(number)) for number in range(CALLS)))
 
     asyncio.run(burst())
 
@@ -72,48 +70,45 @@ def in_tasks(cache: UpstashRedisCache) -> None:
 bursts = pytest.mark.parametrize("burst", [in_threads, in_tasks])
 
 
-def used(cache: UpstashRedisCache, burst: Callable[[UpstashRedisCache], None]) -> Report:
+def report_of(cache: UpstashRedisCache, burst: Callable[[UpstashRedisCache], None]) -> Report:
     with cache.policy() as report:
         burst(cache)
     return report
 
 
 @bursts
-def test_burst_while_secrets_are_slow_stores_every_answer(
+def test_burst_during_a_slow_read_of_the_secrets_stores_every_answer(
     cache: UpstashRedisCache, ssm: Ssm, burst: Callable[[UpstashRedisCache], None]
 ) -> None:
-    report = used(cache, burst)
+    report = report_of(cache, burst)
     assert (report.stored, report.errors) == (CALLS, 0)
     assert cache.circuit is Circuit.CLOSED
     assert len(ssm.asked) == 1
-    assert used(cache, burst).hits == CALLS
+    assert report_of(cache, burst).hits == CALLS
 
 
 @bursts
-def test_burst_without_secrets_asks_ssm_once_and_leaves_the_circuit_closed(
+def test_burst_without_secrets_calls_ssm_once_and_keeps_the_circuit_closed(
     cache: UpstashRedisCache, ssm: Ssm, burst: Callable[[UpstashRedisCache], None]
 ) -> None:
-    denied = (400, {"__type": "AccessDeniedException"})
-    ssm.failures = [denied] * CALLS
-    report = used(cache, burst)
+    ssm.failures = [(400, {"__type": "AccessDeniedException"})] * CALLS
+    report = report_of(cache, burst)
     assert (report.errors, report.stored) == (CALLS, 0)
-    assert {outcome.why for outcome in report.outcomes} == {
-        Reason.UNAVAILABLE,
-        Reason.LOOKUP_FAILED,
-    }
+    reasons = {outcome.why for outcome in report.outcomes}
+    assert reasons == {Reason.UNAVAILABLE, Reason.LOOKUP_FAILED}
     assert all("AccessDeniedException" in one.detail for one in report.outcomes if one.detail)
     assert len(ssm.failures) == CALLS - 1
     assert cache.circuit is Circuit.CLOSED
 
 
-async def test_first_read_of_the_secrets_leaves_the_event_loop_free(ssm: Ssm) -> None:
-    cache = ResponseCache.from_env(version="1", environ=NAMES)
+async def test_first_read_of_the_secrets_does_not_block_the_event_loop(ssm: Ssm) -> None:
+    cache = ResponseCache.from_env(version="1", environ=ENVIRONMENT)
     loop = asyncio.get_running_loop()
 
     async def answer(request: str) -> dict[str, str]:
         return {"answer": request}
 
-    # SSM replies after the loop has run something else, which a blocked loop never does.
+    # SSM replies after the loop has run another task.
     ssm.working = lambda: asyncio.run_coroutine_threadsafe(asyncio.sleep(0), loop).result(60)
     assert await cache.cached(answer)("q") == {"answer": "q"}
     assert await cache.alookup("q") == {"answer": "q"}

@@ -1,4 +1,4 @@
-"""A process that is forked, or restored from a snapshot, connects anew."""
+"""Forked processes and restored snapshots start with their own connections, calls and locks."""
 
 import subprocess
 import sys
@@ -46,22 +46,23 @@ print(len(hooks), len(located))
 """
 
 
-def run(script: str, upstash: UpstashEndpoint, **env: str) -> str:
+def run_script(script: str, upstash: UpstashEndpoint, **env: str) -> str:
     command = [sys.executable, "-W", "error", "-c", script, upstash.url, upstash.token]
     done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=99, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
-def test_a_forked_process_leaves_its_parents_connections_alone(upstash: UpstashEndpoint) -> None:
-    run(FORKED, upstash)
+def test_forked_process_opens_its_own_connection(upstash: UpstashEndpoint) -> None:
+    run_script(FORKED, upstash)
 
 
-@pytest.mark.parametrize(
-    ("kind", "told"), [("snap-start", "1 2"), ("on-demand", "0 1")], ids=["snapstart", "on demand"]
-)
-def test_a_restored_snapshot_connects_anew(upstash: UpstashEndpoint, kind: str, told: str) -> None:
-    assert run(RESTORED, upstash, AWS_LAMBDA_INITIALIZATION_TYPE=kind).strip() == told
+@pytest.mark.parametrize(("kind", "hooks_and_reads"), [("snap-start", "1 2"), ("on-demand", "0 1")])
+def test_restored_snapshot_reads_its_secrets_again(
+    upstash: UpstashEndpoint, kind: str, hooks_and_reads: str
+) -> None:
+    printed = run_script(RESTORED, upstash, AWS_LAMBDA_INITIALIZATION_TYPE=kind)
+    assert printed.strip() == hooks_and_reads
 
 
 IN_A_CHILD = """
@@ -88,7 +89,7 @@ def in_the_child(work):
     assert os.waitpid(child, 0)[1] == 0
 """
 
-LOCKED = """
+WITH_HELD_LOCKS = """
 def work():
     with cache.policy(FLEET) as report:
         assert cache.lookup("p", "model") is None
@@ -104,7 +105,7 @@ for lock in locks:
     lock.release()
 """
 
-OPEN = """
+WITH_AN_OPEN_CIRCUIT = """
 with breaker._lock:
     breaker._failures = 1
 try:
@@ -113,7 +114,7 @@ try:
 except OSError:
     pass
 assert cache.circuit == "open"
-breaker._state = type(cache.circuit).HALF_OPEN  # one command is being tried in the parent
+breaker._state = type(cache.circuit).HALF_OPEN  # the parent is trying one command
 
 def work():
     assert cache.circuit == "closed"
@@ -124,11 +125,11 @@ in_the_child(work)
 assert cache.circuit == "half_open"
 """
 
-FLYING = """
-def others():
+WITH_A_CALL_IN_FLIGHT = """
+def another_caller():
     with cache.policy(CachePolicy(coalesce="process")) as report:
         assert cache.lookup("p", "model") is None
-    assert report.outcomes[0].seconds < 5, report  # it would wait for 30 seconds
+    assert report.outcomes[0].seconds < 5, report  # a wait would take 30 seconds
 
 with cache.policy(FLEET):
     assert cache.lookup("p", "model") is None
@@ -137,18 +138,22 @@ with cache.policy(FLEET):
     def work():
         assert calls._current == {}
         assert not heartbeat._due
-        others()
+        another_caller()
         cache.update("p", "model", [Generation(text="the child's")])
 
     leases = Redis(*sys.argv[1:]).keys("shop:lease:*")
     in_the_child(work)
-    assert Redis(*sys.argv[1:]).keys("shop:lease:*") == leases  # it is the parent's
+    assert Redis(*sys.argv[1:]).keys("shop:lease:*") == leases  # the parent's
     assert call.lease
     cache.update("p", "model", [Generation(text="the parent's")])
 assert Redis(*sys.argv[1:]).keys("shop:lease:*") == []
 """
 
 
-@pytest.mark.parametrize("script", [LOCKED, OPEN, FLYING], ids=["locked", "open", "flying"])
-def test_a_forked_process_starts_fresh(upstash: UpstashEndpoint, script: str) -> None:
-    run(IN_A_CHILD + script, upstash)
+@pytest.mark.parametrize(
+    "script",
+    [WITH_HELD_LOCKS, WITH_AN_OPEN_CIRCUIT, WITH_A_CALL_IN_FLIGHT],
+    ids=["held locks", "open circuit", "call in flight"],
+)
+def test_forked_process_starts_fresh(upstash: UpstashEndpoint, script: str) -> None:
+    run_script(IN_A_CHILD + script, upstash)

@@ -1,10 +1,9 @@
-"""A clear is one command at any size, and a reclaim a number of pages, counted over 10,000 keys.
+"""Clears and reclaims among 10,000 answers, counted in commands.
 
-``tests/nightly`` has the same of a million, and the time it takes.
+``tests/nightly`` repeats them among a million, and measures the time.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from tests.integration.filling import ANSWER, among_many
@@ -20,25 +19,27 @@ from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
 
 MANY = 10_000
-PAGES = 2 * MANY // PAGE  # a SCAN may return half of what it is asked for
-
-
-@pytest.fixture
-def store(redis: Redis) -> UpstashStore:
-    return UpstashStore.beside(redis)
+PAGES = 2 * MANY // PAGE  # a SCAN may return half of its COUNT
+REST = 3  # keys: the epochs of both namespaces, and the answer of the other
 
 
 @pytest.fixture
 def cache(redis_server: RedisServer, redis: Redis) -> Iterator[UpstashRedisCache]:
-    """A cache with a hit among many, and another beside it."""
     with among_many(redis_server, redis, MANY) as (cache, _):
         yield cache
 
 
-def test_a_clear_of_many_is_one_command_and_takes_effect_at_once(
+@pytest.fixture
+def namespace(cache: UpstashRedisCache, redis: Redis) -> CacheNamespace:
+    """The namespace of the cache, cleared."""
+    cache.clear()
+    return CacheNamespace(UpstashStore.beside(redis), "shop")
+
+
+def test_clear_of_many_answers_is_one_command(
     cache: UpstashRedisCache, redis: Redis, upstash: UpstashEndpoint
 ) -> None:
-    assert redis.dbsize() == 2 + MANY + 1
+    assert redis.dbsize() == MANY + REST
     upstash.meter.reset()
     cache.clear()
     assert upstash.meter.read().commands == 1
@@ -46,49 +47,44 @@ def test_a_clear_of_many_is_one_command_and_takes_effect_at_once(
     assert UpstashRedisCache(redis, namespace="other").lookup("p", "model") == ANSWER
 
 
-def test_a_reclaim_of_many_is_two_commands_a_page_and_leaves_the_rest(
-    cache: UpstashRedisCache, store: UpstashStore, redis: Redis, upstash: UpstashEndpoint
+def test_reclaim_costs_two_commands_a_page_and_keeps_other_namespaces(
+    namespace: CacheNamespace, redis: Redis, upstash: UpstashEndpoint
 ) -> None:
-    cache.clear()
     upstash.meter.reset()
-    reclaimed = CacheNamespace(store, "shop").reclaim(seconds=60)
+    reclaimed = namespace.reclaim(seconds=60)
     assert (reclaimed.removed, reclaimed.complete) == (MANY, True)
     assert upstash.meter.read().commands <= 2 * PAGES
-    assert redis.dbsize() == 3
+    assert redis.dbsize() == REST
     assert UpstashRedisCache(redis, namespace="other").lookup("p", "model") == ANSWER
 
 
-def test_a_reclaim_page_by_page_comes_round(
-    cache: UpstashRedisCache, store: UpstashStore, redis: Redis
+def test_reclaim_resumed_at_its_cursor_removes_every_answer(
+    namespace: CacheNamespace, redis: Redis
 ) -> None:
-    cache.clear()
-    namespace, pages, removed = CacheNamespace(store, "shop"), 0, 0
     done = namespace.reclaim(seconds=0)
+    pages, removed = 1, done.removed
     while not done.complete:
-        pages, removed = pages + 1, removed + done.removed
         done = namespace.reclaim(seconds=0, cursor=done.cursor)
-    assert removed + done.removed == MANY
-    assert MANY // PAGE // 2 < pages < PAGES
-    assert redis.dbsize() == 3
+        pages, removed = pages + 1, removed + done.removed
+    assert removed == MANY
+    assert MANY // PAGE // 2 < pages <= PAGES
+    assert redis.dbsize() == REST
 
 
 @pytest.mark.parametrize("commands", [1, 2, 9, 10])
-def test_a_reclaim_that_is_killed_is_gone_on_with_from_the_start(
-    cache: UpstashRedisCache, store: UpstashStore, redis: Redis, commands: int
+def test_killed_reclaim_is_completed_by_another(
+    namespace: CacheNamespace, redis: Redis, commands: int
 ) -> None:
-    cache.clear()
-    left = commands
+    store, left = UpstashStore.beside(redis), iter(range(commands))
 
-    def execute(command: Command[Any]) -> object:
-        nonlocal left
-        left -= 1
-        if left < 0:
+    def execute(command: Command[object]) -> object:
+        if next(left, None) is None:
             raise KeyboardInterrupt
         return store.execute(command.args, 5.0)
 
     with pytest.raises(KeyboardInterrupt):
         run(reclaim(Keyspace("shop")), execute)
-    before = redis.dbsize() - 3
-    assert before > 0
-    assert CacheNamespace(store, "shop").reclaim(seconds=60).removed == before
-    assert redis.dbsize() == 3
+    remaining = redis.dbsize() - REST
+    assert remaining > 0
+    assert namespace.reclaim(seconds=60).removed == remaining
+    assert redis.dbsize() == REST
