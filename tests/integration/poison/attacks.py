@@ -1,17 +1,22 @@
-"""One attack after another: each input is made of the seed and its number, and comes again so."""
+"""Attacks: each input follows from the seed and its number, so that it can be repeated."""
 
 import json
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
+from functools import partial
 from random import Random
 from typing import Any
 
 from tests.integration.poison import corpus, mutations
+from tests.integration.poison.audit_hook import audited
+from tests.integration.poison.canned_store import EPOCH, NO_REPLY, CannedStore
 from tests.integration.poison.corpus import NOW, PROMPT, SETTINGS
-from tests.integration.poison.promises import only_listed, seen_alike, set_alike
-from tests.integration.poison.upstash import EPOCH, NOTHING, Canned
-from tests.integration.poison.watch import watched
+from tests.integration.poison.expectations import (
+    assert_listed_classes,
+    same_conversation,
+    same_settings,
+)
 from tests.integration.protected_request import protected_request
 from tests.unit.langchain.test_conversation_key import canonical
 
@@ -25,8 +30,7 @@ from llm_cache import (
     UnreadableEntry,
     UpstashRedisCache,
 )
-from llm_cache._entries import envelope as entries
-from llm_cache._entries.envelope import Entry
+from llm_cache._entries import envelope
 from llm_cache._entries.protection import Protection
 from llm_cache._errors import Uncacheable
 from llm_cache._policy.cache_control import delta_seconds, directives
@@ -45,15 +49,16 @@ POLICIES = (
     CachePolicy(mode="only_if_cached"),
     CachePolicy(coalesce="process"),
 )
+BOUNDS = TtlBounds(default=600, floor=10, ceiling=3600)
 Attack = Callable[[Random], str]
-"""Makes an input, tries it, and says what came of it; fails where a promise is broken."""
+"""Makes one input, tries it, and returns the outcome; fails if a promise is broken."""
 
 
 class Reader:
-    """A cache of each protection, that reads what an attack has put in Redis."""
+    """A cache of each protection, over one canned store."""
 
     def __init__(self) -> None:
-        self.store = Canned()
+        self.store = CannedStore()
         self.caches = {
             protection: UpstashRedisCache(
                 self.store,
@@ -66,65 +71,63 @@ class Reader:
             for protection in PROTECTIONS
         }
         self.texts = {protection: corpus.entries(protection) for protection in PROTECTIONS}
-        for protection in PROTECTIONS:  # what is imported on first use is no poison's doing
+        for protection in PROTECTIONS:  # the imports on first use are not caused by an attack
             for text in self.texts[protection]:
                 for policy in POLICIES:
                     self.read(Random(0), protection, text, policy)
-        for llm_string in corpus.LLM_STRINGS:  # pydantic imports what makes schemas
+        for llm_string in corpus.LLM_STRINGS:
             canonical(PROMPT, llm_string)
 
     def key(self, protection: Protection) -> str:
-        """Return the key of the one question that is asked."""
-        cache = self.caches[protection]
-        return protected_request(cache._call_of(PROMPT, SETTINGS)).key
+        """Return the key of the request that the attacks look up."""
+        return protected_request(self.caches[protection]._call_of(PROMPT, SETTINGS)).key
 
     def read(
         self, random: Random, protection: Protection | None, text: Any, policy: CachePolicy
     ) -> str:
-        """Look an entry up, and store again what it was; no promise may be broken by it."""
+        """Look up an entry, store the answer again, and check both."""
         self.store.text = text
-        cache, found = self.caches[protection], None
-        with watched() as events, cache.policy(policy) as report:
+        report = self._look_up(random, self.caches[protection], policy)
+        assert report.errors == 0
+        if report.spare:
+            assert_listed_classes(report.spare[1])
+        return _outcome(report)
+
+    def read_reply(self, random: Random, reply: Any) -> str:
+        """Look up and store while every reply of Upstash is ``reply``, and check both."""
+        self.store.reply = reply
+        try:
+            policy = random.choice(POLICIES)
+            return _outcome(self._look_up(random, self.caches[None], policy, corpus.PROSE))
+        finally:
+            self.store.reply = NO_REPLY
+
+    def _look_up(
+        self, random: Random, cache: UpstashRedisCache, policy: CachePolicy, answer: Any = None
+    ) -> Report:
+        """Look up, and store ``answer`` or the answer that was found."""
+        found = None
+        with audited() as events, cache.policy(policy) as report:
             try:
-                found = _called(random, cache.lookup, cache.alookup, PROMPT, SETTINGS)
+                found = _either(random, cache.lookup, cache.alookup, PROMPT, SETTINGS)
             except CacheMiss:
                 assert policy.mode == "only_if_cached"
-            if found is not None:
-                _called(random, cache.update, cache.aupdate, PROMPT, SETTINGS, found)
-        assert events == [], events
-        assert report.errors == 0  # a decoder that fails in another way would have been told as one
-        for answer in (found, report.spare and report.spare[1]):
-            if answer is not None:
-                only_listed(answer)
-        return _told(report)
-
-    def replied(self, random: Random, reply: Any) -> str:
-        """Look up and store at an Upstash that says the same to everything."""
-        self.store.reply = reply
-        cache, policy = self.caches[None], random.choice(POLICIES)
-        try:
-            with watched() as events, cache.policy(policy) as report:
-                try:
-                    found = _called(random, cache.lookup, cache.alookup, PROMPT, SETTINGS)
-                except CacheMiss:
-                    assert policy.mode == "only_if_cached"
-                    found = None
-                _called(random, cache.update, cache.aupdate, PROMPT, SETTINGS, corpus.PROSE)
-        finally:
-            self.store.reply = NOTHING
-        assert events == [], events
+            if found is not None or answer:
+                stored = answer or found
+                _either(random, cache.update, cache.aupdate, PROMPT, SETTINGS, stored)
+        assert events == []
         if found is not None:
-            only_listed(found)
-        return _told(report)
+            assert_listed_classes(found)
+        return report
 
 
-def _called(
+def _either(
     random: Random,
     call: Callable[..., Any],
     acall: Callable[..., Coroutine[Any, Any, Any]],
     *args: Any,
 ) -> Any:
-    """Call one of the two; nothing here waits, so that the asynchronous one needs no loop."""
+    """Run one of the two; the asynchronous call does not wait, so it needs no event loop."""
     if random.random() < 0.75:
         return call(*args)
     try:
@@ -134,174 +137,156 @@ def _called(
     raise AssertionError("waits")
 
 
-def _told(report: Report) -> str:
+def _outcome(report: Report) -> str:
     first = report.outcomes[0] if report.outcomes else None
     return "nothing" if first is None else f"{first.status} {first.why or ''}".strip()
 
 
-def _unsigned(reader: Reader) -> Attack:
-    def attack(random: Random) -> str:
-        text = mutations.of_json(random, random.choice(reader.texts[None]))
-        return reader.read(random, None, text, random.choice(POLICIES))
-
-    return attack
+def _unsigned(reader: Reader, random: Random) -> str:
+    text = mutations.of_json(random, random.choice(reader.texts[None]))
+    return reader.read(random, None, text, random.choice(POLICIES))
 
 
-def _protected(reader: Reader, protection: Protection) -> Attack:
+def _protected(protection: Protection, reader: Reader) -> Attack:
     key = reader.key(protection)
-    said = {text: _said(protection.decode(key, text)) for text in reader.texts[protection]}
+
+    def protected_fields(text: str) -> str:
+        """Return the fields under the protection: all but the epochs, which Redis adds."""
+        entry = protection.decode(key, text)
+        return repr((entry.created, entry.ttl, entry.answer))
+
+    fields = {text: protected_fields(text) for text in reader.texts[protection]}
 
     def attack(random: Random) -> str:
         before = random.choice(reader.texts[protection])
         text = mutations.of_json(random, before)
         with suppress(UnreadableEntry):
-            assert _said(protection.decode(key, text)) == said[before]
+            assert protected_fields(text) == fields[before]
         return reader.read(random, protection, text, random.choice(POLICIES))
 
     return attack
 
 
-def _said(entry: Entry) -> str:
-    """Tell what a protection is over: all but the epochs, which are Redis' own to write."""
-    return repr((entry.created, entry.ttl, entry.answer))
-
-
-def _protected_anew(reader: Reader) -> Attack:
-    answers = [entries.decode(text).answer for text in reader.texts[None]]
+def _protected_after_mutation(reader: Reader) -> Attack:
+    answers = [envelope.decode(text).answer for text in reader.texts[None]]
     texts = [[json.dumps(one) for one in answer] for answer in answers]
     times = (NOW, NOW - 2000, 0.0, -1.0, float("nan"), float("inf"), 1e300)
     ttls: tuple[Any, ...] = (1000, 0, -1, 10**30, "true", "1.5", "null", '1,"answer":[7]')
 
     def attack(random: Random) -> str:
         protection = random.choice(PROTECTIONS)
-        changed = [mutations.of_json(random, text) for text in random.choice(texts)]
-        changed = [text.encode("utf-8", "replace").decode() for text in changed]
+        mutated = [mutations.of_json(random, text) for text in random.choice(texts)]
+        mutated = [text.encode("utf-8", "replace").decode() for text in mutated]
         odd = random.random() < 0.2
         created, ttl = (random.choice(times), random.choice(ttls)) if odd else (NOW, 1000)
-        written: Any = protection or entries
+        writer: Any = protection or envelope
         key = () if protection is None else (reader.key(protection),)
-        head = entries.head(created, ttl, "langchain")
-        text = f"{entries.HEAD}{EPOCH}{written.body(*key, head, changed)}"
+        body = writer.body(*key, envelope.head(created, ttl, "langchain"), mutated)
+        text = f"{envelope.HEAD}{EPOCH}{body}"
         return reader.read(random, protection, text, random.choice(POLICIES))
 
     return attack
 
 
-def _replies(reader: Reader) -> Attack:
-    def attack(random: Random) -> str:
-        entry = random.choice(reader.texts[None])
-        made = [EPOCH, entry, None, 1, "OK", True, 0, mutations.value(random)]
-        reply = random.choice((
-            mutations.value(random),
-            [random.choice(made) for _ in range(random.randrange(5))],
-            [EPOCH, mutations.of_json(random, entry)],
-            [random.randrange(3), EPOCH, entry],
-        ))  # fmt: skip
-        return reader.replied(random, reply)
-
-    return attack
+def _reply(reader: Reader, random: Random) -> str:
+    entry = random.choice(reader.texts[None])
+    values = [EPOCH, entry, None, 1, "OK", True, 0, mutations.value(random)]
+    reply = random.choice((
+        mutations.value(random),
+        [random.choice(values) for _ in range(random.randrange(5))],
+        [EPOCH, mutations.of_json(random, entry)],
+        [random.randrange(3), EPOCH, entry],
+    ))  # fmt: skip
+    return reader.read_reply(random, reply)
 
 
-def _questions(reader: Reader) -> Attack:
+def _request(reader: Reader) -> Attack:
     known: dict[str, int] = {}
 
     def hash_of(prompt: str, llm_string: str) -> str:
-        hashed: str = reader.caches[None]._call_of(prompt, llm_string).identify().hashed
-        return hashed
+        return reader.caches[None]._call_of(prompt, llm_string).identify().hashed
 
     def attack(random: Random) -> str:
         prompt, llm_string = random.choice(corpus.PROMPTS), random.choice(corpus.LLM_STRINGS)
-        which = random.choice((mutations.of_text, mutations.of_json))
-        changed = [prompt, llm_string]
+        mutate = random.choice((mutations.of_text, mutations.of_json))
+        mutated = [prompt, llm_string]
         place = random.randrange(2)
-        changed[place] = which(random, changed[place])
+        mutated[place] = mutate(random, mutated[place])
         try:
-            with watched() as events:
-                hashed = hash_of(*changed)
+            with audited() as events:
+                hashed = hash_of(*mutated)
         except Uncacheable:
             return "uncacheable"
         finally:
             assert events == [], events
-        meant = canonical(*changed)
-        assert canonical(*meant) == meant
-        assert known.setdefault(hashed, hash(meant)) == hash(meant)
+        meaning = canonical(*mutated)
+        assert canonical(*meaning) == meaning
+        assert known.setdefault(hashed, hash(meaning)) == hash(meaning)
         if hash_of(prompt, llm_string) != hashed:
             return "another key"
-        assert seen_alike(prompt, changed[0])
-        assert set_alike(llm_string, changed[1])
-        return "the same" if changed == [prompt, llm_string] else "the same by what it means"
+        assert same_conversation(prompt, mutated[0])
+        assert same_settings(llm_string, mutated[1])
+        return "unchanged" if mutated == [prompt, llm_string] else "same meaning"
 
     return attack
 
 
-BOUNDS = TtlBounds(default=600, floor=10, ceiling=3600)
+def _event(_: Reader, random: Random) -> str:
+    text = mutations.of_json(random, corpus.EVENT)
+    try:
+        event = json.loads(text)
+    except (ValueError, RecursionError):
+        event = {random.choice(list(json.loads(corpus.EVENT))): mutations.value(random)}
+    return _policy(lambda: CachePolicy.from_event(event) & CachePolicy(tenant="t"))
 
 
-def _events(_: Reader) -> Attack:
-    def attack(random: Random) -> str:
-        text = mutations.of_json(random, corpus.EVENT)
-        try:
-            event = json.loads(text)
-        except (ValueError, RecursionError):
-            event = {random.choice(list(json.loads(corpus.EVENT))): mutations.value(random)}
-        try:
-            policy = CachePolicy.from_event(event)
-        except InvalidPolicy as error:
-            str(error)
-            return "refused"
-        _usable(policy & CachePolicy(tenant="t"))
-        return "taken"
-
-    return attack
+def _header(_: Reader, random: Random) -> str:
+    header = mutations.of_text(random, random.choice(corpus.HEADERS))
+    for name, value in directives(header).items():
+        with suppress(InvalidPolicy):
+            assert 0 <= delta_seconds(name, value) <= MAX_SECONDS
+    return _policy(lambda: CachePolicy.from_cache_control(header))
 
 
-def _headers(_: Reader) -> Attack:
-    def attack(random: Random) -> str:
-        header = mutations.of_text(random, random.choice(corpus.HEADERS))
-        for name, told in directives(header).items():
-            try:
-                assert 0 <= delta_seconds(name, told) <= MAX_SECONDS
-            except InvalidPolicy:
-                continue
-        try:
-            policy = CachePolicy.from_cache_control(header)
-        except InvalidPolicy as error:
-            str(error)
-            return "refused"
-        _usable(policy)
-        return "taken"
-
-    return attack
-
-
-def _usable(policy: CachePolicy) -> None:
+def _policy(parse: Callable[[], CachePolicy]) -> str:
+    """Return whether a policy is accepted; an accepted policy must be usable."""
+    try:
+        policy = parse()
+    except InvalidPolicy as error:
+        str(error)
+        return "refused"
     assert policy.effective_coalesce is not None
     assert type(policy.accepts(5.0, 5.0)) is bool
-    kept = BOUNDS.resolve(policy.ttl, [], NOW)
-    assert kept is None or 10 <= kept <= 3600
-    assert 0 <= BOUNDS.kept(kept or 10, policy.kept_beyond) <= 3600
+    ttl = BOUNDS.resolve(policy.ttl, [], NOW)
+    assert ttl is None or 10 <= ttl <= 3600
+    assert 0 <= BOUNDS.kept(ttl or 10, policy.kept_beyond) <= 3600
+    return "accepted"
 
 
-# Of a hundred inputs; most of the entries are unsigned, for what is signed goes no deeper.
+def _stateless(attack: Callable[[Reader, Random], str]) -> Callable[[Reader], Attack]:
+    return lambda reader: partial(attack, reader)
+
+
+# Of a hundred inputs. Few entries are signed or encrypted: a mutated one is not decoded further.
 ATTACKS: dict[str, tuple[int, Callable[[Reader], Attack]]] = {
-    "an entry": (47, _unsigned),
-    "a signed entry": (4, lambda reader: _protected(reader, SIGNING)),
-    "an encrypted entry": (4, lambda reader: _protected(reader, ENCRYPTION)),
-    "an entry protected after it was changed": (15, _protected_anew),
-    "a reply": (5, _replies),
-    "a question": (15, _questions),
-    "an event": (5, _events),
-    "a header": (5, _headers),
+    "an entry": (47, _stateless(_unsigned)),
+    "a signed entry": (4, partial(_protected, SIGNING)),
+    "an encrypted entry": (4, partial(_protected, ENCRYPTION)),
+    "an entry protected after its mutation": (15, _protected_after_mutation),
+    "a reply": (5, _stateless(_reply)),
+    "a request": (15, _request),
+    "an event": (5, _stateless(_event)),
+    "a header": (5, _stateless(_header)),
 }
 
 
 def run(attack: Attack, name: str, seed: str, count: int) -> Counter[str]:
-    """Run an attack ``count`` times; return what came of it, and how often."""
-    came: Counter[str] = Counter()
+    """Run an attack ``count`` times; return the count of each outcome."""
+    outcomes: Counter[str] = Counter()
     for number in range(count):
         try:
-            came[attack(Random(f"{seed} {name} {number}"))] += 1
+            outcomes[attack(Random(f"{seed} {name} {number}"))] += 1
         except BaseException as error:
             error.add_note(f"POISON_SEED={seed}, {name}, number {number}")
             raise
-    return came
+    return outcomes

@@ -1,4 +1,4 @@
-"""How many inputs, by the environment's PROFILE; and no record of each in memory."""
+"""The number and the seed of the inputs, by the variables PROFILE and POISON_SEED."""
 
 import logging
 import os
@@ -6,24 +6,24 @@ import os
 import pytest
 from tests.integration.poison import mutations
 from tests.integration.poison.attacks import Reader
-from tests.integration.poison.promises import FROM_ENVIRONMENT
+from tests.integration.poison.expectations import SECRET_VALUE
 from tests.integration.properties.conftest import profile
 
-__all__ = ["profile"]  # how many examples of hypothesis, by PROFILE too
+__all__ = ["profile"]  # the number of Hypothesis's examples
 
 QUICK, NIGHTLY = 10_000, 100_000
+nightly = os.environ.get("PROFILE") == "nightly"
 
 
 @pytest.fixture(scope="session")
 def inputs() -> int:
-    return NIGHTLY if os.environ.get("PROFILE") == "nightly" else QUICK
+    return NIGHTLY if nightly else QUICK
 
 
 @pytest.fixture(scope="session")
 def seed() -> str:
-    """The same in the quick profile, another each night, or that of the environment."""
-    chance = os.urandom(4).hex() if os.environ.get("PROFILE") == "nightly" else "quick"
-    return os.environ.get("POISON_SEED", chance)
+    """A fixed seed in the quick profile, a random seed each night."""
+    return os.environ.get("POISON_SEED", os.urandom(4).hex() if nightly else "quick")
 
 
 @pytest.fixture(scope="session")
@@ -32,7 +32,8 @@ def reader() -> Reader:
 
 
 @pytest.fixture(autouse=True)
-def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(mutations.SECRET, FROM_ENVIRONMENT)
+def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the secret that no entry may read; keep no log record of each input."""
+    monkeypatch.setenv(mutations.SECRET, SECRET_VALUE)
     for name in ("llm_cache._engine.call", "llm_cache._upstash.breaker"):
         monkeypatch.setattr(logging.getLogger(name), "disabled", True)

@@ -1,4 +1,4 @@
-"""What is well-formed, and changed from there: entries, questions, events and headers."""
+"""Well-formed inputs for the mutations: entries, requests, events and headers."""
 
 import json
 from typing import Any
@@ -7,7 +7,7 @@ from langchain_core.language_models import FakeListChatModel
 from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation
-from tests.integration.poison.upstash import Canned
+from tests.integration.poison.canned_store import CannedStore
 from tests.unit.langchain.test_codec import ANSWERS
 
 from llm_cache import CachePolicy, UpstashRedisCache
@@ -19,16 +19,16 @@ PROSE: list[Generation] = [Generation(text="The capital of France is Paris. " * 
 PARSED: list[Generation] = [
     ChatGeneration(message=AIMessage("{}", additional_kwargs={"parsed": {"name": "Ada"}}))
 ]
-CUT_SHORT = {"several choices"}  # the longest of all, and each of its choices is there by itself
+LEFT_OUT = {"several choices"}  # the longest; each of its choices is in another answer
 
 
 def entries(protection: Protection | None) -> list[str]:
-    """Return what a cache stores under one question: of every kind of answer, with tags and not."""
-    store = Canned()
+    """Return entries of every kind of answer to one request, with and without tags."""
+    store = CannedStore()
     cache = UpstashRedisCache(
         store, namespace="n", protection=protection, do_not_store=[], clock=lambda: NOW, ttl=1000
     )
-    answers = [answer for name, answer in ANSWERS.items() if name not in CUT_SHORT]
+    answers = [answer for name, answer in ANSWERS.items() if name not in LEFT_OUT]
     for answer in (*answers, PROSE, PARSED):
         for policy in (CachePolicy(), CachePolicy(tags=["red", "blue"])):
             with cache.policy(policy):

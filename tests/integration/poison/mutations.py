@@ -1,7 +1,7 @@
-"""Whatever may stand in the place of a text: by a random number generator, so that it comes again.
+"""Random mutations of texts; the same random number generator makes the same mutations.
 
-Of a JSON text three of ten are changed as text, the others as values: a field gone, renamed, twice
-there, or another value in the place of one.
+Three of ten mutations of a JSON text change the text, the others its values: a field is deleted,
+renamed, repeated, or gets another value.
 """
 
 import base64
@@ -13,16 +13,16 @@ from typing import Any
 
 from llm_cache._entries.dictionary import DICTIONARY
 
-SECRET = "POISON_SECRET"  # a variable of the environment, which no entry may have read
+SECRET = "POISON_SECRET"  # an environment variable that no entry may read
 
 
 def _loads(id_: str, **kwargs: Any) -> str:
-    """Return what LangChain's own loader makes an object of."""
+    """Return JSON that LangChain's loader turns into an object."""
     made = {"lc": 1, "type": "constructor", "id": id_.split("."), "kwargs": kwargs}
     return json.dumps(made, separators=(",", ":"))
 
 
-# JSON that is a trap somewhere: in Python's parser, in LangChain's loader, in other deserialisers.
+# JSON that harms Python's parser, LangChain's loader or other deserializers.
 TRAPS = (
     "NaN", "-Infinity", "1e999", "-0", "-1", "0", "true", "null", "1" * 400, "9" * 5_000, "1E+30",
     '""', '"\\ud800"', '"\\ud83d"', '"\\u0000"', '"\U0001f600"', f'"{"a" * 5_000}"', "[]", "{}",
@@ -63,7 +63,7 @@ _MARK = "\ue000"
 
 
 def of_json(random: Random, text: str) -> str:
-    """Return a JSON text changed, as a rule once or more, as text or by its values."""
+    """Return a JSON text after up to four mutations of its text or its values."""
     if random.random() < 0.1:
         text = text.replace(random.choice(CLASSES), random.choice(CLASSES))
     for _ in range(random.choice((0, 1, 1, 1, 2, 4))):
@@ -72,7 +72,7 @@ def of_json(random: Random, text: str) -> str:
 
 
 def of_text(random: Random, text: str) -> str:
-    """Return a text with a slice of it gone, or replaced by a piece or one of its own."""
+    """Return a text with a slice deleted, or replaced by a piece or another slice."""
     begin = random.randint(0, len(text))
     end = min(len(text), begin + random.choice((0, 0, 1, 1, 2, 8, 40)))
     at = random.randint(0, len(text))
@@ -91,7 +91,7 @@ def of_text(random: Random, text: str) -> str:
 
 
 def value(random: Random) -> Any:
-    """Return a value made of the traps that are JSON, and of what lies about."""
+    """Return the value of a trap, or another value if the trap cannot be parsed."""
     text = random.choice(TRAPS)
     try:
         return json.loads(text)
@@ -110,7 +110,7 @@ _DEEP = _nested(5_000)
 
 
 def packed(text: str) -> str:
-    """Return what ``z`` would hold for the text of an answer."""
+    """Return the field ``z`` of an answer."""
     stream = zlib.compressobj(zdict=DICTIONARY)
     data = stream.compress(text.encode("utf-8", "surrogatepass")) + stream.flush()
     return base64.b64encode(data).decode()
@@ -147,7 +147,7 @@ def _of_values(random: Random, text: str) -> str:
 
 
 def _of_packed(random: Random, fields: dict[str, Any]) -> str:
-    """Return an entry with its compressed answer changed, and compressed again."""
+    """Return an entry whose compressed answer is mutated."""
     try:
         stream = base64.b64decode(fields["z"])
         answer = zlib.decompressobj(zdict=DICTIONARY).decompress(stream).decode()
@@ -157,7 +157,7 @@ def _of_packed(random: Random, fields: dict[str, Any]) -> str:
 
 
 def _places(root: Any) -> Iterator[tuple[Any, Any]]:
-    """Yield where each value within another stands, but for those very far in."""
+    """Yield the holder and the name of each value, to a depth of 20."""
     open_ = [(root, 0)] if isinstance(root, dict | list) else []
     while open_:
         holder, depth = open_.pop()

@@ -1,6 +1,6 @@
-"""Nothing that lies in Redis, and nothing a caller sends, can do more than be a miss or a refusal.
+"""Hostile entries, replies, requests and policies end as a miss or a refusal.
 
-Ten thousand inputs in ``make test``, a hundred thousand new ones in each ``make nightly``.
+``make test`` tries 10,000 inputs, each ``make nightly`` 100,000 new ones.
 """
 
 import json
@@ -13,39 +13,40 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.integration.poison import mutations
 from tests.integration.poison.attacks import ATTACKS, POLICIES, Reader, run
+from tests.integration.poison.audit_hook import audited
+from tests.integration.poison.canned_store import EPOCH
 from tests.integration.poison.corpus import NOW, PROMPT, PROSE, SETTINGS
-from tests.integration.poison.upstash import EPOCH
-from tests.integration.poison.watch import watched
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache._entries.envelope import HEAD, body, head
 
-# What an attack must have come to at least once: else it tries less than it says.
+# The outcomes that each attack must reach at least once.
 REACHED = {
     "an entry": {"hit", "miss unreadable", "miss cleared", "miss expired", "miss not_tagged"},
     "a signed entry": {"hit", "miss unreadable", "miss forged"},
     "an encrypted entry": {"hit", "miss unreadable", "miss forged"},
-    "an entry protected after it was changed": {"hit", "miss unreadable", "miss expired"},
+    "an entry protected after its mutation": {"hit", "miss unreadable", "miss expired"},
     "a reply": {"hit", "error", "miss unreadable"},
-    "a question": {"another key", "the same", "the same by what it means", "uncacheable"},
-    "an event": {"refused", "taken"},
-    "a header": {"refused", "taken"},
+    "a request": {"another key", "unchanged", "same meaning", "uncacheable"},
+    "an event": {"refused", "accepted"},
+    "a header": {"refused", "accepted"},
 }
 
 
 @pytest.mark.parametrize("name", ATTACKS)
-def test_poison_is_a_miss_or_a_refusal_and_nothing_else(
+def test_hostile_input_is_a_miss_or_a_refusal(
     reader: Reader, name: str, seed: str, inputs: int
 ) -> None:
     share, make = ATTACKS[name]
     count = inputs * share // 100
     began = time.perf_counter()
-    came = run(make(reader), name, seed, count)
-    print(f"\n{count:,} of {name}, POISON_SEED={seed}, {time.perf_counter() - began:.0f} s: {came}")
-    assert came.total() == count
-    reached = {" ".join(what.split()[:2]) for what in came} | {what.split()[0] for what in came}
-    assert REACHED[name] <= reached | set(came), came
+    outcomes = run(make(reader), name, seed, count)
+    seconds = time.perf_counter() - began
+    print(f"\n{count:,} of {name}, POISON_SEED={seed}, {seconds:.0f} s: {outcomes}")
+    assert outcomes.total() == count
+    reached = {" ".join(one.split()[:size]) for one in outcomes for size in (1, 2)}
+    assert REACHED[name] <= reached, outcomes
 
 
 SCALARS = (
@@ -93,14 +94,14 @@ GENERATIONS = st.fixed_dictionaries({
 @given(
     st.lists(GENERATIONS | VALUES, min_size=1, max_size=2), st.sampled_from(POLICIES), st.randoms()
 )
-def test_whatever_stands_in_the_fields_of_an_answer_is_read_as_listed_classes_or_not_at_all(
+def test_fields_of_an_answer_are_read_as_listed_classes_or_are_a_miss(
     reader: Reader, answer: list[Any], policy: CachePolicy, random: Random
 ) -> None:
     text = HEAD + EPOCH + body(head(NOW, 1000, "langchain"), [json.dumps(one) for one in answer])
     reader.read(random, None, text, policy)
 
 
-def test_a_trap_in_a_real_database_is_a_miss_and_is_gone_afterwards(redis: Redis) -> None:
+def test_trap_in_a_real_database_is_a_miss_and_is_deleted(redis: Redis) -> None:
     cache = UpstashRedisCache(redis, namespace="n", clock=lambda: NOW)
     with cache.policy() as report:
         cache.update(PROMPT, SETTINGS, PROSE)
@@ -109,17 +110,17 @@ def test_a_trap_in_a_real_database_is_a_miss_and_is_gone_afterwards(redis: Redis
     whole = [HEAD + EPOCH + body(head(NOW, 1000, "langchain"), [trap]) for trap in mutations.TRAPS]
     for text in (*mutations.TRAPS, *whole):
         redis.set(report.last.key, text)
-        with cache.policy() as told:
+        with cache.policy() as trapped:
             assert cache.lookup(PROMPT, SETTINGS) is None
-        assert [outcome.why for outcome in told.outcomes] == ["unreadable"], text
+        assert [outcome.why for outcome in trapped.outcomes] == ["unreadable"], text
         assert redis.exists(report.last.key) == 0
 
 
-def test_the_attacks_make_up_the_whole(inputs: int) -> None:
+def test_shares_of_the_attacks_add_up_to_all_inputs(inputs: int) -> None:
     assert sum(inputs * share // 100 for share, _ in ATTACKS.values()) == inputs
 
 
-def test_what_the_interpreter_says_is_heard() -> None:
-    with watched() as events:
+def test_audit_hook_reports_compiled_text() -> None:
+    with audited() as events:
         compile("1", "text", "eval")
     assert [event.split()[0] for event in events] == ["compile"]

@@ -1,4 +1,4 @@
-"""How many runs, by the environment's PROFILE; and a server with one connection to it."""
+"""The number of runs by the variable PROFILE, and a server with one connection to it."""
 
 import logging
 import os
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
-from tests.integration.properties.wire import Database, Time
+from tests.integration.properties.database import Database, Time
 
 from upstash_endpoint.redis_server import RedisServer
 
@@ -29,7 +29,7 @@ settings.register_profile(
 
 @pytest.fixture(autouse=True)
 def profile() -> Iterator[None]:
-    """Only these tests run by the profile: those of other folders keep their own settings."""
+    """Use the profile in these tests only."""
     before = settings.get_current_profile_name()
     settings.load_profile(os.environ.get("PROFILE", "quick"))
     yield
@@ -38,13 +38,13 @@ def profile() -> Iterator[None]:
 
 @pytest.fixture
 def database(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """The time of flights and of waits is the test's, like that of the caches and the server."""
-    now = Time()
-    monkeypatch.setattr("llm_cache._protocol.in_flight.time", now)
-    monkeypatch.setattr("llm_cache._engine.leadership.time", now)
-    # pytest keeps every record of a test: here that is one for every fault of every run
+    """A database; calls in flight and waits use its time."""
+    time = Time()
+    monkeypatch.setattr("llm_cache._protocol.in_flight.time", time)
+    monkeypatch.setattr("llm_cache._engine.leadership.time", time)
+    # pytest keeps every log record of a test: here one for each fault.
     for name in ("llm_cache._engine.call", "llm_cache._upstash.breaker"):
         monkeypatch.setattr(logging.getLogger(name), "disabled", True)
-    database = Database(redis_server, now)
+    database = Database(redis_server, time)
     yield database
     database.close()

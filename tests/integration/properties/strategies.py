@@ -1,4 +1,4 @@
-"""What may be drawn: processes, policies, answers. Few values of each, so that they meet."""
+"""What Hypothesis draws: processes, policies, answers. Few values of each, so that they meet."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,17 +14,17 @@ from llm_cache._policy.ttl import MAX_SECONDS, Ttl
 
 TAGS = ("red", "blue")
 TENANTS = ("a", "b")
-# Each begins like another, or would match it if it were taken for a pattern.
+# Each is a prefix of another, or matches another as a pattern.
 NAMESPACES = ("shop", "shop:entry", "sh*p")
 PROMPTS = ("p", "q")
 LEASE = 5.0
 
 
 def never(_answer: object, _now: float) -> None:
-    """Say, once the answer is there, that it is not to be stored."""
+    """Return no TTL: the answer is not stored."""
 
 
-def broken(_answer: object, _now: float) -> float:
+def failing_ttl(_answer: object, _now: float) -> float:
     raise ZeroDivisionError
 
 
@@ -34,7 +34,10 @@ def until_the_next_ten(_answer: object, now: float) -> float:
 
 @dataclass(frozen=True)
 class Setup:
-    """How a process has made its cache; ``memory``: the seconds of its first tier, 0 for none."""
+    """The arguments of a process's cache.
+
+    ``memory``: seconds of the memory tier, 0: none. ``ahead``: seconds by which its clock is fast.
+    """
 
     namespace: str | None = "shop"
     ttl: Ttl | None = None
@@ -42,7 +45,6 @@ class Setup:
     ceiling: float = float(MAX_SECONDS)
     memory: float = 0.0
     ahead: float = 0.0
-    """Seconds by which the clock of the process is ahead of the others'."""
 
 
 def seldom(values: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
@@ -53,7 +55,7 @@ def of(*values: Any) -> st.SearchStrategy[Any]:
     return st.sampled_from(values)
 
 
-ttls = of(0, 1, 1.5, 5, 8, timedelta(seconds=3), 10**7, never, broken, until_the_next_ten)
+ttls = of(0, 1, 1.5, 5, 8, timedelta(seconds=3), 10**7, never, failing_ttl, until_the_next_ten)
 seconds = of(0, 0.5, 1, 2, 5, timedelta(seconds=3))
 
 setups = st.builds(
@@ -68,7 +70,7 @@ setups = st.builds(
 
 tags = st.lists(of(*TAGS), max_size=2, unique=True).map(tuple)
 
-policies = st.builds(
+any_policy = st.builds(
     CachePolicy,
     ttl=seldom(ttls),
     max_age=seldom(seconds),
@@ -82,20 +84,20 @@ policies = st.builds(
     salt=seldom(of("a", "b")),
     namespace=seldom(of(*NAMESPACES)),
 )
-clearing = st.builds(
+policy_of_clears = st.builds(
     CachePolicy,
     mode=of(None, None, None, "refresh"),
     tags=of((), ("red",), ("blue",), TAGS),
     tenant=of(None, None, *TENANTS),
 )
-coalescing = st.builds(
+coalescing_policy = st.builds(
     CachePolicy,
     coalesce=of("process", "fleet", "fleet"),
     ttl=seldom(ttls),
     tags=seldom(tags),
     min_fresh=seldom(of(2)),
 )
-fresh = st.builds(
+policy_of_ages = st.builds(
     CachePolicy,
     ttl=of(None, 0, 1, 1.5, 3, until_the_next_ten),
     max_age=seldom(of(0, 1, 2.5)),
@@ -124,11 +126,10 @@ def empty(_text: str) -> list[Generation]:
     return [Generation(text="")]
 
 
-def opaque(text: str) -> list[Generation]:
-    """Make an answer that would not come back as it is."""
+def not_restorable(text: str) -> list[Generation]:
     return [Generation(text=text, generation_info={"lock": object()})]
 
 
 STORABLE = (plain, chat)
-JUNK = (truncated, empty)
-answers = of(*STORABLE * 3, *JUNK, opaque)
+UNCACHEABLE = (truncated, empty)
+answers = of(*STORABLE * 3, *UNCACHEABLE, not_restorable)

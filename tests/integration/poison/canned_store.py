@@ -1,4 +1,4 @@
-"""An Upstash that says what a test wants, with no network between."""
+"""A store with canned replies, without a network."""
 
 from typing import Any
 
@@ -7,33 +7,28 @@ from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
 
 EPOCH = "e1"
-NOTHING = object()
+NO_REPLY = object()
 
 
-class Canned(UpstashStore):
-    """Every epoch is ``EPOCH``, every entry ``text``; or every reply is ``reply``."""
+class CannedStore(UpstashStore):
+    """Every epoch is ``EPOCH`` and every entry ``text``, unless every reply is ``reply``."""
 
     def __init__(self) -> None:
         super().__init__(lambda: Credentials("https://x.upstash.io", "token"))
         self.text: Any = None
-        self.reply: Any = NOTHING
+        self.reply: Any = NO_REPLY
         self.stored: list[str] = []
 
     def execute(self, command: Any, *_: Any) -> Any:
-        if self.reply is not NOTHING:
+        if self.reply is not NO_REPLY:
             return self.reply
         match command:
             case ("MGET", *keys):
                 return [self.text if ":entry:" in key else EPOCH for key in keys]
-            case ("EVAL", script, int() as count, *words) if script == STORE:
-                self.stored.append(_text(words[count:]))
+            case ("EVAL", script, int() as count, *args) if script == STORE:
+                _, _, head, body, _, _, *epochs = args[count:]
+                self.stored.append(f"{head}{''.join(text + EPOCH for text in epochs[1::2])}{body}")
         return 1
 
     async def aexecute(self, command: Any, *_: Any) -> Any:
         return self.execute(command)
-
-
-def _text(words: list[Any]) -> str:
-    """Return the entry that the script stores: a head, epochs with what is between, a body."""
-    _, _, head, body, _, _, *told = words
-    return f"{head}{''.join(between + EPOCH for between in told[1::2])}{body}"

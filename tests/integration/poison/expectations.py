@@ -1,4 +1,4 @@
-"""What holds whatever lies in Redis and whatever a caller sends."""
+"""The expected classes of answers, and the expected equality of keys, written independently."""
 
 import ast
 import json
@@ -11,15 +11,15 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 
 from llm_cache._langchain.settings_key import TRANSPORT
 
-UNTOLD = {"authorization", "traceparent", "host", "cookie", "b3", "baggage"}
-FROM_ENVIRONMENT = "a marker in the environment"
+NOT_IN_KEY = {"authorization", "traceparent", "host", "cookie", "b3", "baggage"}
+SECRET_VALUE = "a marker in the environment"
 GENERATIONS = (Generation, GenerationChunk, ChatGeneration, ChatGenerationChunk)
 OBJECTS = {*GENERATIONS, AIMessage, AIMessageChunk}
-VALUES = {type(None), bool, int, float, str, bytes, TextAccessor}  # the last: LangChain's own str
+VALUES = {type(None), bool, int, float, str, bytes, TextAccessor}  # TextAccessor: a str
 
 
-def only_listed(answer: object) -> None:
-    """Hold that an answer is a list of generations, and all in it is listed or a value of JSON."""
+def assert_listed_classes(answer: object) -> None:
+    """Check that an answer is a list of generations of listed classes and JSON values."""
     assert type(answer) is list
     assert answer
     assert all(type(generation) in GENERATIONS for generation in answer)
@@ -37,22 +37,22 @@ def only_listed(answer: object) -> None:
             left += [vars(found), found.__pydantic_extra__]
         else:
             assert kind in VALUES, kind
-            assert found != FROM_ENVIRONMENT
+            assert found != SECRET_VALUE
 
 
-def seen_alike(one: str, other: str) -> bool:
-    """Whether a model sees the same in two prompts: written independently of ``canonical``."""
-    return one == other or _seen(json.loads(one)) == _seen(json.loads(other))
+def same_conversation(one: str, other: str) -> bool:
+    """Whether two prompts are the same to a model."""
+    return one == other or _conversation(json.loads(one)) == _conversation(json.loads(other))
 
 
-def _seen(conversation: Any) -> str:
-    """Tell roles, content, calls and results in order; ids and artifacts are left out."""
+def _conversation(messages: Any) -> str:
+    """Return roles, content, calls and results, without ids and artifacts."""
     parts = []
-    for message in conversation:
+    for message in messages:
         fields = message["kwargs"]
         extras = fields.get("additional_kwargs")
         calls = fields.get("tool_calls")
-        told = [
+        values = [
             message.get("id"),
             fields.get("type"),
             _plain(_without_ids(fields["content"])),
@@ -63,8 +63,8 @@ def _seen(conversation: Any) -> str:
             if isinstance(extras, dict)
             else extras,
         ]
-        told = [None if part in ([], {}) else part for part in told]
-        parts.append(json.dumps(told, sort_keys=True))
+        values = [None if value in ([], {}) else value for value in values]
+        parts.append(json.dumps(values, sort_keys=True))
     return "\n".join(parts)
 
 
@@ -72,7 +72,7 @@ _IDS = {"id", "call_id", "tool_call_id", "tool_use_id", "toolUseId"}
 
 
 def _plain(content: Any) -> Any:
-    """Return the text of a list of one text block, which a model reads as that text."""
+    """Return a single text block as its text."""
     match content:
         case [{"type": "text", "text": str(text), **others}] if not others:
             return text
@@ -90,54 +90,56 @@ def _without_ids(blocks: Any) -> Any:
     ]
 
 
-def set_alike(one: str, other: str) -> bool:
-    """Whether two texts of settings ask for the same: written independently of ``llm_string``."""
-    return one == other or _set(one) == _set(other)
+def same_settings(one: str, other: str) -> bool:
+    """Whether two texts of settings are the same to a model."""
+    return one == other or _settings(one) == _settings(other)
 
 
-def _set(text: str) -> str:
+def _settings(text: str) -> str:
     if not text.startswith("{"):
-        return _asked(text)
+        return _parameters(text)
     model, end = json.JSONDecoder().raw_decode(text)
     model.pop("name", None)
     kept = {}
     for name, value in model["kwargs"].items():
         secret = isinstance(value, dict) and value.get("type") == "secret"
         if name != "name" and name not in TRANSPORT and not secret:
-            kept[name] = _addressless(_sent(name, value))
+            kept[name] = _without_addresses(_in_key(name, value))
     kept = {name: kept[name] for name in kept if kept[name] or not name.endswith("headers")}
-    return json.dumps({**model, "kwargs": kept}, sort_keys=True) + _asked(text[end:])
+    return json.dumps({**model, "kwargs": kept}, sort_keys=True) + _parameters(text[end:])
 
 
-def _sent(name: str, value: Any) -> Any:
-    """Return a setting; of headers, those that steer a model, whatever their order and case."""
+def _in_key(name: str, value: Any) -> Any:
+    """Return a setting; of headers, those in the key, in lower case and sorted."""
     if not name.endswith("headers"):
         return value
     if not isinstance(value, dict):
         return value or None
-    told = [(header.lower(), value[header]) for header in value]
-    return sorted(pair for pair in told if pair[0] not in UNTOLD and pair[0][-7:] != "api-key")
+    headers = [(header.lower(), value[header]) for header in value]
+    return sorted(
+        pair for pair in headers if pair[0] not in NOT_IN_KEY and pair[0][-7:] != "api-key"
+    )
 
 
-def _addressless(value: Any) -> Any:
-    """Drop the text of an object that is none: where it lies is all that may differ in it."""
+def _without_addresses(value: Any) -> Any:
+    """Drop the ``repr`` of objects, which holds their address."""
     if isinstance(value, dict):
         dropped = {"repr"} if value.get("type") == "not_implemented" else set()
-        return {name: _addressless(value[name]) for name in value if name not in dropped}
-    return [_addressless(item) for item in value] if isinstance(value, list) else value
+        return {name: _without_addresses(value[name]) for name in value if name not in dropped}
+    return [_without_addresses(item) for item in value] if isinstance(value, list) else value
 
 
 _FLAT = r"""[^'"()\[\]{}]|'[^'\\]*'"""
 _NESTED = rf"{_FLAT}|\((?:{_FLAT})*\)|\[(?:{_FLAT})*\]|{{(?:{_FLAT})*}}"
-_TIMEOUT = re.compile(rf"\('timeout', (?:{_NESTED}|\((?:{_NESTED})*\))*\)")  # of any value
+_TIMEOUT = re.compile(rf"\('timeout', (?:{_NESTED}|\((?:{_NESTED})*\))*\)")
 
 
-def _asked(text: str) -> str:
-    """Return the parameters that are written out, less those of the transport."""
+def _parameters(text: str) -> str:
+    """Return the parameters of a call, without those of the transport."""
     plain = _TIMEOUT.sub("('timeout', None)", text)
     try:
         pairs = ast.literal_eval(plain.removeprefix("---"))
     except (ValueError, SyntaxError):  # it holds an object
         return re.sub(r" at 0x[0-9a-fA-F]+>", ">", plain)
-    kept = [(pair[0], _sent(*pair)) for pair in pairs if pair[0] not in TRANSPORT]
+    kept = [(pair[0], _in_key(*pair)) for pair in pairs if pair[0] not in TRANSPORT]
     return repr([pair for pair in kept if pair[1] or not pair[0].endswith("headers")])

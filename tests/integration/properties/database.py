@@ -1,4 +1,4 @@
-"""A real server whose time the test moves, and the faults between it and the cache."""
+"""A real server whose time the test moves, and a store with injected faults in front of it."""
 
 import socket
 from collections import deque
@@ -16,7 +16,7 @@ from llm_cache._upstash.store import Guard, UpstashStore, unguarded
 from upstash_endpoint.redis_server import RedisServer
 from upstash_endpoint.resp import Failure, Parser, pack
 
-# What is left of each key's time is made shorter: to the server, that is time passing.
+# Shortens the remaining time of each key: time passes for the server.
 ADVANCE = """
 for _, key in ipairs(redis.call('KEYS', '*')) do
   local left = redis.call('PTTL', key)
@@ -30,16 +30,15 @@ for _, key in ipairs(redis.call('KEYS', '*')) do
 end
 return found
 """
-# To the server a second of the test is this many seconds: what passes of its own time while a run
-# lasts is next to nothing, on a busy machine too, and the same steps always end the same.
+# A second of the test is 1,000 seconds of the server, so that the real time of a run hardly counts.
 SCALE = 1000
-DRIFT = 0.1  # seconds of the test by which the server may be ahead; a run of 100 seconds
-REFUSED, LOST, GARBLED = "refused", "lost", "garbled"  # before it ran; after it ran; after it ran
+DRIFT = 0.1  # seconds of the test by which the server may be ahead, in a run of 100 seconds
+REFUSED, LOST, GARBLED = "refused", "lost", "garbled"  # faults; only a refused command does not run
 GARBAGE: tuple[Any, ...] = (None, "<html>", [], 7, [None], {"error": "no"})
 
 
 class Time:
-    """The monotonic time of a run, in the place of the module ``time``."""
+    """The monotonic time of a run; it replaces the module ``time``."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -50,18 +49,18 @@ class Time:
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """What a key holds, and the milliseconds it has left; less than 0: for ever."""
+    """The value of a key, and its remaining milliseconds; below 0: it has no expiry."""
 
     text: str
     left: float
 
 
 class Database:
-    """One connection to the server, since the commands are many."""
+    """One connection to the server. ``changed``: since the contents were last read."""
 
-    def __init__(self, server: RedisServer, now: Time) -> None:
-        self.time = now
-        self.changed = True  # whether anything may be otherwise than when it was last looked at
+    def __init__(self, server: RedisServer, time: Time) -> None:
+        self.time = time
+        self.changed = True
         self._socket = socket.create_connection(("127.0.0.1", server.port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._parser = Parser()
@@ -88,10 +87,10 @@ class Database:
         self._socket.close()
 
 
-class Wire(UpstashStore):
-    """What the caches take for Upstash; ``faults`` says what becomes of the next commands.
+class FaultyStore(UpstashStore):
+    """The store of every cache. ``faults``: of the next commands, in order; "": none.
 
-    ``executed`` holds what reached the server, with its reply and whether that came through.
+    ``executed`` holds the commands that ran, their replies, and whether the replies arrived.
     """
 
     def __init__(self, database: Database) -> None:
@@ -123,19 +122,19 @@ class Wire(UpstashStore):
             self._garbage += 1
             garbage = GARBAGE[self._garbage % len(GARBAGE)]
             if command[0] == "MGET" and isinstance(garbage, list) and len(garbage) == len(reply):
-                self.executed[-1] = (command, garbage, True)  # nobody can tell it from a reply
+                self.executed[-1] = (command, garbage, True)  # it looks like a reply
             return garbage
         return reply
 
     @contextmanager
-    def faultless(self) -> Iterator[None]:
+    def without_faults(self) -> Iterator[None]:
         kept, self.faults = self.faults, deque()
         yield
         self.faults = kept
 
 
 def _scaled(command: CommandArgs) -> CommandArgs:
-    """Return the command with its time to live by the server's time."""
+    """Return the command with its TTL in the time of the server."""
     scaled = list(command)
     if command[0] == "SET" and "EX" in command:
         at = command.index("EX") + 1
@@ -143,7 +142,7 @@ def _scaled(command: CommandArgs) -> CommandArgs:
         at = 3 + int(command[2]) + 1  # its second argument
     elif command[1] == TAKE:
         at = len(command) - 2
-        scaled[-1] = int(command[-1]) * SCALE  # the longest that a lease may have left
+        scaled[-1] = int(command[-1]) * SCALE  # the longest life of a lease
     else:
         return command
     scaled[at] = int(command[at]) * SCALE
