@@ -1,5 +1,6 @@
 """Single flight on a real server: one caller calls the model, the others share its answer."""
 
+import asyncio
 import itertools
 import threading
 import time
@@ -24,26 +25,26 @@ from tests.waits import Waits
 from llm_cache import CachePolicy, Status, UpstashRedisCache, cached
 from upstash_endpoint.endpoint import UpstashEndpoint
 
+both = pytest.mark.parametrize("asynchronous", [False, True])
 
-def test_batch_of_equal_prompts_is_one_model_call(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+
+async def batch(model: Model, prompts: list[str], *, asynchronous: bool) -> list[Any]:
+    """Call the model once for each prompt; return its answers and errors."""
+    if asynchronous:
+        return await model.abatch([*prompts], return_exceptions=True)
+    return await asyncio.to_thread(model.batch, [*prompts], return_exceptions=True)
+
+
+@both
+async def test_batch_of_equal_prompts_is_one_model_call(
+    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits, asynchronous: bool
 ) -> None:
     model = Model(cache=cache, during=lambda _: waits.of(4))
     with cache.policy(policy) as report:
-        answers = model.batch(["same"] * 5)
+        answers = await batch(model, ["same"] * 5, asynchronous=asynchronous)
     assert {answer.text for answer in answers} == {"answer 1"}
     assert model.calls == ["same"]
     assert statuses(report) == [*["hit collapsed"] * 4, "miss unknown", "stored"]
-
-
-async def test_asynchronous_batch_of_equal_prompts_is_one_model_call(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
-) -> None:
-    model = Model(cache=cache, during=lambda _: waits.of(4))
-    with cache.policy(policy):
-        answers = await model.abatch([*["same"] * 5, "other"])
-    assert [answer.text for answer in answers[:5]] == [answers[0].text] * 5
-    assert sorted(model.calls) == ["other", "same"]
 
 
 def test_processes_of_a_fleet_share_one_model_call(caches: Caches, waits: Waits) -> None:
@@ -124,31 +125,17 @@ def test_first_epoch_of_the_namespace_does_not_discard_a_call_in_flight(
     assert second.lookup("p", "model") == ANSWER
 
 
-def two_rounds(waits: Waits) -> Callable[[int], object]:
-    """Hold the first model call until three callers wait, and the second until two wait again."""
-    return lambda number: waits.of(3 if number == 1 else 3 + 2)
-
-
-def test_after_a_failed_model_call_one_waiter_calls_the_model(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+@both
+async def test_after_a_failed_model_call_one_waiter_calls_the_model(
+    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits, asynchronous: bool
 ) -> None:
-    model = Model(cache=cache, fail=1, during=two_rounds(waits))
+    model = Model(cache=cache, fail=1, during=lambda number: waits.of(3 if number == 1 else 5))
     with cache.policy(policy):
-        answers = model.batch(["same"] * 4, return_exceptions=True)
+        answers = await batch(model, ["same"] * 4, asynchronous=asynchronous)
     assert waits.in_vain == []
     assert len(model.calls) == 2
     errors = [str(answer) for answer in answers if isinstance(answer, Exception)]
     assert errors == ["the model failed"]
-
-
-async def test_after_a_failed_model_call_on_a_loop_one_waiter_calls_the_model(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
-) -> None:
-    model = Model(cache=cache, fail=1, during=two_rounds(waits))
-    with cache.policy(policy):
-        await model.abatch(["same"] * 4, return_exceptions=True)
-    assert waits.in_vain == []
-    assert len(model.calls) == 2
 
 
 def _never(_answer: object, _now: float) -> None:

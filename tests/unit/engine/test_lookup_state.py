@@ -1,7 +1,7 @@
 """The state that a lookup leaves to its update: per context, per cache, and bounded."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import copy_context
 
@@ -23,26 +23,24 @@ def recalled(number: int, key: str) -> object:
     return recall((number, key, ())).epochs
 
 
-def in_a_copy(work: Callable[[], object]) -> None:
-    copy_context().run(work)
+@pytest.fixture(autouse=True)
+def _no_states() -> Iterator[None]:
+    states, leaders = lookup_state._states.set(({},) * 64), lookup_state._leaders.set(())
+    yield
+    lookup_state._states.reset(states)
+    lookup_state._leaders.reset(leaders)
 
 
 def test_update_recalls_the_state_of_its_lookup_once() -> None:
-    def work() -> None:
-        remember((1, "k", ()), LookupState(("e1",), "fingerprint"))
-        assert recall((1, "k", ())) == LookupState(("e1",), "fingerprint")
-        assert recalled(1, "k") is Unseen.NOT_LOOKED_UP
-
-    in_a_copy(work)
+    remember((1, "k", ()), LookupState(("e1",), "fingerprint"))
+    assert recall((1, "k", ())) == LookupState(("e1",), "fingerprint")
+    assert recalled(1, "k") is Unseen.NOT_LOOKED_UP
 
 
 def test_update_does_not_recall_the_state_of_another_cache() -> None:
-    def work() -> None:
-        remember((1, "k", ()), LookupState(("e1",)))
-        assert recalled(2, "k") is Unseen.NOT_LOOKED_UP
-        assert recalled(1, "k") == ("e1",)
-
-    in_a_copy(work)
+    remember((1, "k", ()), LookupState(("e1",)))
+    assert recalled(2, "k") is Unseen.NOT_LOOKED_UP
+    assert recalled(1, "k") == ("e1",)
 
 
 def of_threads(number: int) -> list[object]:
@@ -76,27 +74,21 @@ def test_threads_and_tasks_do_not_see_the_states_of_others(
 
 
 def test_thousands_of_failed_calls_do_not_evict_an_earlier_state() -> None:
-    def work() -> None:
-        remember((1, "k", ()), LookupState(("e1",)))
-        leave_states(3000)
-        assert recalled(1, "k") == ("e1",)
-        assert recalled(1, "failed 2999") == ("e2",)
-
-    in_a_copy(work)
+    remember((1, "k", ()), LookupState(("e1",)))
+    leave_states(3000)
+    assert recalled(1, "k") == ("e1",)
+    assert recalled(1, "failed 2999") == ("e2",)
 
 
 def test_states_of_failed_calls_are_bounded_and_copied_in_small_parts() -> None:
-    def work() -> None:
-        leave_states(20_000)
-        before = lookup_state._states.get()
-        assert (len(before), max(map(len, before))) == (64, 64)
-        assert recalled(1, "failed 0") is Unseen.NOT_LOOKED_UP
-        before = lookup_state._states.get()
-        leave_states(1)
-        pairs = zip(before, lookup_state._states.get(), strict=True)
-        assert [a is not b for a, b in pairs].count(True) == 1
-
-    in_a_copy(work)
+    leave_states(20_000)
+    before = lookup_state._states.get()
+    assert (len(before), max(map(len, before))) == (64, 64)
+    assert recalled(1, "failed 0") is Unseen.NOT_LOOKED_UP
+    before = lookup_state._states.get()
+    leave_states(1)
+    pairs = zip(before, lookup_state._states.get(), strict=True)
+    assert [a is not b for a, b in pairs].count(True) == 1
 
 
 @pytest.fixture
@@ -112,15 +104,12 @@ def leaders() -> Callable[[str], Leader]:
 
 
 def test_context_leads_until_its_call_ends(leaders: Callable[[str], Leader]) -> None:
-    def work() -> None:
-        leader, other = leaders("p"), leaders("q")
-        assert not leads()
-        remember((1, "p", ()), LookupState(("e",), "", leader))
-        leave_states(10_000)
-        assert leads()
-        leader.close()
-        assert not leads()
-        remember((1, "q", ()), LookupState(("e",), "", other))
-        assert lookup_state._leaders.get() == (other,)
-
-    in_a_copy(work)
+    leader, other = leaders("p"), leaders("q")
+    assert not leads()
+    remember((1, "p", ()), LookupState(("e",), "", leader))
+    leave_states(10_000)
+    assert leads()
+    leader.close()
+    assert not leads()
+    remember((1, "q", ()), LookupState(("e",), "", other))
+    assert lookup_state._leaders.get() == (other,)

@@ -75,7 +75,11 @@ def test_policy_ends_with_its_block_when_cleanup_raises(error: BaseException) ->
 
 @pytest.mark.parametrize("error", [ValueError(), KeyboardInterrupt()])
 def test_error_of_the_block_passes_through_a_failing_cleanup(error: BaseException) -> None:
-    with pytest.raises(type(error)), entered(CachePolicy(tenant="42"), None):
-        current().at_exit.append(lambda: record_and_raise(OSError(), []))
-        raise error
+    def block() -> None:
+        with entered(CachePolicy(tenant="42"), None):
+            current().at_exit.append(lambda: record_and_raise(OSError(), []))
+            raise error
+
+    with pytest.raises(type(error)):
+        block()
     assert current().policy == CachePolicy()
