@@ -134,3 +134,14 @@ def test_refresh_and_update_without_lookup_replace_any_entry(
         update(process(), "between")
         update(cache, "newest")
     assert texts(cache) == ["newest"]
+
+
+@pytest.mark.parametrize("tags", [("t",), ("t", "u")])
+def test_update_under_other_tags_does_not_use_the_epochs_of_the_lookup(
+    cache: UpstashRedisCache, tags: tuple[str, ...]
+) -> None:
+    with cache.policy(CachePolicy(tags=tags)):
+        assert texts(cache) is None
+    with cache.policy(CachePolicy(tags=("u",))) as report:
+        update(cache, "newer")
+    assert (report.stored, report.errors) == (1, 0)

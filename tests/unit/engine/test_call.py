@@ -1,0 +1,41 @@
+"""Failures of calls: each is reported, and logged without values unless the circuit is open."""
+
+from typing import Any
+
+import pytest
+
+from llm_cache import Reason, StoreUnavailable, UpstashRedisCache
+from llm_cache._errors import CircuitOpen
+from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.store import UpstashStore
+
+
+class FailingStore(UpstashStore):
+    def __init__(self, error: Exception) -> None:
+        super().__init__(lambda: Credentials("http://127.0.0.1:9", "token"))
+        self.error = error
+
+    def execute(self, command: Any, seconds: float, *_: Any) -> Any:
+        raise self.error
+
+
+@pytest.mark.parametrize(
+    ("error", "reason", "messages"),
+    [
+        (CircuitOpen("open"), Reason.CIRCUIT_OPEN, []),
+        (
+            StoreUnavailable("no connection"),
+            Reason.UNAVAILABLE,
+            ["cache lookup failed: StoreUnavailable: no connection"],
+        ),
+        (ValueError("a value"), Reason.INTERNAL, ["cache lookup failed: ValueError: ValueError"]),
+    ],
+)
+def test_failure_is_logged_without_values_unless_the_circuit_is_open(
+    caplog: pytest.LogCaptureFixture, error: Exception, reason: Reason, messages: list[str]
+) -> None:
+    cache = UpstashRedisCache(FailingStore(error))
+    with cache.policy() as report:
+        assert cache.lookup("p", "model") is None
+    assert [outcome.why for outcome in report.outcomes] == [reason]
+    assert caplog.messages == messages
