@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llm_cache import Reason, StoreUnavailable, UpstashRedisCache
+from llm_cache import CachePolicy, Reason, StoreUnavailable, UpstashRedisCache
 from llm_cache._errors import CircuitOpen
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
@@ -39,3 +39,18 @@ def test_failure_is_logged_without_values_unless_the_circuit_is_open(
         assert cache.lookup("p", "model") is None
     assert [outcome.why for outcome in report.outcomes] == [reason]
     assert caplog.messages == messages
+
+
+def test_tenant_salt_and_namespace_make_another_key() -> None:
+    cache = UpstashRedisCache(FailingStore(ValueError()), namespace="shop")
+    keys = set()
+    policies = (
+        CachePolicy(),
+        CachePolicy(tenant="a"),
+        CachePolicy(salt="a"),
+        CachePolicy(namespace="b"),
+    )
+    for policy in policies:
+        with cache.policy(policy):
+            keys.add(cache._call_of("p", "model").identify().key)
+    assert len(keys) == 4
