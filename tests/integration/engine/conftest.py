@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 import pytest
-from tests.waits import Waits, waiting
+from tests.wait_log import WaitLog, logged_waits
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, UpstashRedisCache
@@ -19,8 +19,8 @@ def policy(request: pytest.FixtureRequest) -> CachePolicy:
 
 
 @pytest.fixture
-def waits() -> Iterator[Waits]:
-    with waiting() as waits:
+def waits() -> Iterator[WaitLog]:
+    with logged_waits() as waits:
         yield waits
 
 

@@ -20,7 +20,7 @@ from typing import Any
 from langchain_core.language_models import BaseChatModel
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.outputs import ChatGeneration, ChatResult
-from tests.told import Told
+from tests.json_record import JsonRecord
 
 from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache._engine import heartbeat
@@ -33,7 +33,7 @@ NO_ANSWER = "none"  # the answer of a failed model call
 
 
 @dataclass(frozen=True, slots=True)
-class Fleet(Told):
+class Fleet(JsonRecord):
     """The size of a fleet, its database, and its model.
 
     ``call``: seconds of a model call. The first ``hang`` calls never end, the first ``fail`` fail.
@@ -123,7 +123,7 @@ def warm_up(fleet: Fleet) -> None:
 
 
 def main() -> None:
-    fleet = Fleet.from_text(sys.argv[1])
+    fleet = Fleet.from_json(sys.argv[1])
     leases.LEASE_LIFE, heartbeat.RENEW_EVERY = fleet.life, fleet.life / 3
     warm_up(fleet)
     gc.freeze()  # a collection would copy the memory that the processes share

@@ -35,7 +35,7 @@ def fleet(upstash: UpstashEndpoint, tmp_path: Path) -> MakeFleet:
 @contextmanager
 def running(fleet: Fleet, checkout: Path) -> Iterator[None]:
     """Run the fleet inside the block, and wait for its end."""
-    command = [sys.executable, "-m", "tests.integration.engine.fleet_program", fleet.as_text]
+    command = [sys.executable, "-m", "tests.integration.engine.fleet_program", fleet.as_json]
     # The endpoint speaks plain HTTP; reading the certificates would take each process a while.
     environment = {**os.environ, "SSL_CERT_DIR": fleet.folder}
     with subprocess.Popen(

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from tests.integration.engine.conftest import Caches
 from tests.integration.engine.models import ANSWER, FLEET, Model, invoking, statuses, together
-from tests.waits import Waits
+from tests.wait_log import WaitLog
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, StoreUnavailable, UpstashRedisCache
@@ -71,13 +71,13 @@ def test_full_database_releases_the_lease(
     assert held() == []
 
 
-def test_failed_model_call_releases_its_lease(caches: Caches, held: Held, waits: Waits) -> None:
+def test_failed_model_call_releases_its_lease(caches: Caches, held: Held, waits: WaitLog) -> None:
     model = Model(fail=1)
     with pytest.raises(RuntimeError, match="the model failed"):
         invoking(caches(), model, FLEET)()
     assert held() == []
     assert invoking(caches(), model, FLEET)() == "answer 2"
-    assert waits.asked == []
+    assert waits.pauses == []
 
 
 async def test_failed_model_call_on_a_loop_releases_its_lease(
@@ -89,7 +89,7 @@ async def test_failed_model_call_on_a_loop_releases_its_lease(
 
 
 def test_call_of_a_collected_leader_fails_at_once(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     """The policy block and the heartbeat refer to the call only, so the leader is collected."""
     with cache.policy(policy):
@@ -101,7 +101,7 @@ def test_call_of_a_collected_leader_fails_at_once(
         gc.collect()
         assert not call.pending
         assert cache.lookup("p", "model") is None
-    assert waits.asked == []
+    assert waits.pauses == []
 
 
 class Invocation:
@@ -189,13 +189,13 @@ def test_slow_leader_is_waited_for(caches: Caches, held: Held) -> None:
 @pytest.mark.timed
 @pytest.mark.usefixtures("_short_leases")
 async def test_leader_that_blocks_its_event_loop_keeps_its_lease(
-    caches: Caches, waits: Waits
+    caches: Caches, waits: WaitLog
 ) -> None:
     first, second = caches(), caches()
     with first.policy(FLEET):
         assert await first.alookup("p", "model") is None
         waiter = asyncio.get_running_loop().run_in_executor(None, compute, second)
-        await asyncio.to_thread(waits.of, 1)
+        await asyncio.to_thread(waits.until, 1)
         time.sleep(LONG)  # noqa: ASYNC251  like a model that blocks
         await first.aupdate("p", "model", ANSWER)
     assert await waiter == ["hit collapsed"]
@@ -230,15 +230,15 @@ def test_lease_survives_failed_renewals(caches: Caches, held: Held) -> None:
 
 
 def test_wait_leaves_half_of_the_invocation_to_the_model(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     with hung_leader(cache, policy), cache.policy(policy, context=Invocation(2.0 + RESERVE)):
         assert cache.lookup("p", "model") is None
-    assert 0 < sum(pause.seconds for pause in waits.asked) <= 1.0
+    assert 0 < sum(pause.seconds for pause in waits.pauses) <= 1.0
 
 
 async def test_blocking_lookup_on_the_loop_of_its_leader_does_not_wait(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     async def blocking() -> object:
         return cache.lookup("p", "model")
@@ -246,4 +246,4 @@ async def test_blocking_lookup_on_the_loop_of_its_leader_does_not_wait(
     with cache.policy(policy):
         assert await cache.alookup("p", "model") is None
         assert await asyncio.create_task(blocking()) is None
-    assert waits.asked == []
+    assert waits.pauses == []

@@ -20,7 +20,7 @@ from tests.integration.engine.models import (
     statuses,
     together,
 )
-from tests.waits import Waits
+from tests.wait_log import WaitLog
 
 from llm_cache import CachePolicy, Status, UpstashRedisCache, cached
 from upstash_endpoint.endpoint import UpstashEndpoint
@@ -37,9 +37,9 @@ async def batch(model: Model, prompts: list[str], *, asynchronous: bool) -> list
 
 @both
 async def test_batch_of_equal_prompts_is_one_model_call(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits, asynchronous: bool
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog, asynchronous: bool
 ) -> None:
-    model = Model(cache=cache, during=lambda _: waits.of(4))
+    model = Model(cache=cache, during=lambda _: waits.until(4))
     with cache.policy(policy) as report:
         answers = await batch(model, ["same"] * 5, asynchronous=asynchronous)
     assert {answer.text for answer in answers} == {"answer 1"}
@@ -47,16 +47,16 @@ async def test_batch_of_equal_prompts_is_one_model_call(
     assert statuses(report) == [*["hit collapsed"] * 4, "miss unknown", "stored"]
 
 
-def test_processes_of_a_fleet_share_one_model_call(caches: Caches, waits: Waits) -> None:
-    model = Model(during=lambda _: waits.of(7))
+def test_processes_of_a_fleet_share_one_model_call(caches: Caches, waits: WaitLog) -> None:
+    model = Model(during=lambda _: waits.until(7))
     answers = together(*(invoking(caches(), model, FLEET) for _ in range(8)))
     assert answers == ["answer 1"] * 8
 
 
 def test_streams_share_one_stream(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
-    model = cached(StreamingModel(cache=cache, during=lambda _: waits.of(3)))
+    model = cached(StreamingModel(cache=cache, during=lambda _: waits.until(3)))
     assert together(*[streaming(cache, model, policy)] * 4) == ["an answer"] * 4
     assert model.calls == ["stream"]
 
@@ -70,14 +70,14 @@ def streaming(cache: UpstashRedisCache, model: Any, policy: CachePolicy) -> Call
 
 
 def test_abandoned_stream_is_not_waited_for(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     model = cached(StreamingModel(cache=cache))
     with cache.policy(policy):
         for _ in model.stream("same"):
             break
         assert together(streaming(cache, model, policy)) == ["an answer"]
-    assert waits.asked == []
+    assert waits.pauses == []
 
 
 def test_without_coalescing_each_caller_calls_the_model(cache: UpstashRedisCache) -> None:
@@ -127,12 +127,12 @@ def test_first_epoch_of_the_namespace_does_not_discard_a_call_in_flight(
 
 @both
 async def test_after_a_failed_model_call_one_waiter_calls_the_model(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits, asynchronous: bool
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog, asynchronous: bool
 ) -> None:
-    model = Model(cache=cache, fail=1, during=lambda number: waits.of(3 if number == 1 else 5))
+    model = Model(cache=cache, fail=1, during=lambda number: waits.until(3 if number == 1 else 5))
     with cache.policy(policy):
         answers = await batch(model, ["same"] * 4, asynchronous=asynchronous)
-    assert waits.in_vain == []
+    assert waits.timed_out == []
     assert len(model.calls) == 2
     errors = [str(answer) for answer in answers if isinstance(answer, Exception)]
     assert errors == ["the model failed"]
@@ -142,24 +142,24 @@ def _never(_answer: object, _now: float) -> None:
     """Return no TTL: the answer is not stored."""
 
 
-def side_by_side(waits: Waits) -> Callable[[int], object]:
+def side_by_side(waits: WaitLog) -> Callable[[int], object]:
     """Hold the first model call until five callers wait, and theirs until all five have begun."""
     begun = threading.Barrier(5, timeout=60)
-    return lambda number: waits.of(5) if number == 1 else begun.wait()
+    return lambda number: waits.until(5) if number == 1 else begun.wait()
 
 
 def test_waiters_for_an_uncacheable_answer_call_the_model_at_once(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     model = Model(cache=cache, during=side_by_side(waits))
     with cache.policy(CachePolicy(coalesce=policy.coalesce, ttl=_never)):
         model.batch(["same"] * 6)
     assert len(model.calls) == 6
-    assert waits.in_vain == []
+    assert waits.timed_out == []
 
 
 def test_fleet_waiters_for_an_uncacheable_answer_call_the_model_at_once(
-    caches: Caches, waits: Waits
+    caches: Caches, waits: WaitLog
 ) -> None:
     model = Model(during=side_by_side(waits))
     uncacheable = CachePolicy(coalesce="fleet", ttl=_never)
@@ -168,9 +168,9 @@ def test_fleet_waiters_for_an_uncacheable_answer_call_the_model_at_once(
 
 
 def test_waiter_whose_policy_refuses_the_shared_answer_calls_the_model(
-    cache: UpstashRedisCache, waits: Waits
+    cache: UpstashRedisCache, waits: WaitLog
 ) -> None:
-    model = Model(cache=cache, during=lambda _: waits.of(1))
+    model = Model(cache=cache, during=lambda _: waits.until(1))
 
     def invoke(policy: CachePolicy) -> Callable[[], Status]:
         def work() -> Status:
@@ -189,9 +189,9 @@ def test_waiter_whose_policy_refuses_the_shared_answer_calls_the_model(
 
 
 def test_tenants_do_not_wait_for_each_other(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
-    model = Model(cache=cache, during=lambda _: waits.of(2))
+    model = Model(cache=cache, during=lambda _: waits.until(2))
     tenants = [CachePolicy(coalesce=policy.coalesce, tenant=tenant) for tenant in ("a", "b")]
     answers = together(*(invoking(cache, model, tenant) for tenant in tenants * 2))
     assert answers[0] == answers[2] != answers[1] == answers[3]
@@ -210,7 +210,7 @@ class CompletionModel(BaseLLM):
 
 
 def test_leaders_of_each_others_prompts_do_not_wait_for_each_other(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     model = CompletionModel(cache=cache)
 
@@ -225,16 +225,16 @@ def test_leaders_of_each_others_prompts_do_not_wait_for_each_other(
         cache.clear()
         texts = together(batch(*order), batch(*reversed(order)), batch("a", "a", "c"))
         assert texts[0] == [f"to {prompt}" for prompt in order]
-        assert waits.in_vain == []
+        assert waits.timed_out == []
 
 
 @pytest.mark.parametrize("retry", ["invoke", "ainvoke"])
 async def test_retry_leads_its_own_call_again(
-    cache: UpstashRedisCache, policy: CachePolicy, waits: Waits, retry: str
+    cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog, retry: str
 ) -> None:
     model = Model(cache=cache, fail=2)
     retrying = model.with_retry(stop_after_attempt=3, wait_exponential_jitter=False)
     with cache.policy(policy):
         answer = retrying.invoke("p") if retry == "invoke" else await retrying.ainvoke("p")
     assert answer.text == "answer 3"
-    assert waits.asked == []
+    assert waits.pauses == []

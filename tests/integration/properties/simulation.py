@@ -24,7 +24,7 @@ from tests.integration.properties.single_flight_checks import SingleFlightChecks
 from tests.integration.properties.strategies import STORABLE, UNCACHEABLE, Setup, failing_ttl
 
 from llm_cache import CachePolicy
-from llm_cache._policy.cache_policy import Mode
+from llm_cache._policy.modes import Mode
 from llm_cache._protocol.leases import HELD, RELEASE, TAKE, TAKEN
 from llm_cache._protocol.store import STORE
 

@@ -12,7 +12,7 @@ from tests.integration.properties.process import Block, Process
 from tests.integration.properties.strategies import LEASE
 
 from llm_cache._entries.keys import FIRST
-from llm_cache._policy.cache_policy import Coalesce
+from llm_cache._policy.modes import Coalesce
 from llm_cache._protocol.in_flight import NotShared
 
 Epochs = tuple[str | None, ...]
