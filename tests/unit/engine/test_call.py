@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from llm_cache import CachePolicy, Reason, StoreUnavailable, UpstashRedisCache
+from llm_cache import CacheMiss, CachePolicy, Reason, StoreUnavailable, UpstashRedisCache
 from llm_cache._errors import CircuitOpen
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.store import UpstashStore
@@ -54,3 +54,9 @@ def test_tenant_salt_and_namespace_make_another_key() -> None:
         with cache.policy(policy):
             keys.add(cache._call_of("p", "model").identify().key)
     assert len(keys) == 4
+
+
+def test_failed_lookup_raises_cache_miss_if_only_stored_answers_are_accepted() -> None:
+    cache = UpstashRedisCache(FailingStore(StoreUnavailable("no connection")))
+    with cache.policy(mode="only_if_cached"), pytest.raises(CacheMiss, match="the cache failed"):
+        cache.lookup("p", "model")

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from llm_cache import Reason, Report, StoreTimeout, UpstashRedisCache
+from llm_cache import Breaker, Circuit, Reason, Report, StoreTimeout, UpstashRedisCache
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.store import Guard, UpstashStore, unguarded
 
 
 class SilentStore(UpstashStore):
@@ -17,12 +17,13 @@ class SilentStore(UpstashStore):
         super().__init__(lambda: Credentials("http://127.0.0.1:9", "token"))
         self.limits: list[float] = []
 
-    def execute(self, command: Any, seconds: float, *_: Any) -> Any:
+    def execute(self, command: Any, seconds: float, guard: Guard = unguarded) -> Any:
         self.limits.append(seconds)
-        raise StoreTimeout("silent")
+        with guard(seconds):
+            raise StoreTimeout("silent")
 
-    async def aexecute(self, command: Any, seconds: float, *_: Any) -> Any:
-        return self.execute(command, seconds)
+    async def aexecute(self, command: Any, seconds: float, guard: Guard = unguarded) -> Any:
+        return self.execute(command, seconds, guard)
 
 
 class Invocation:
@@ -61,3 +62,15 @@ def test_command_ends_a_quarter_of_a_second_before_the_invocation(
 ) -> None:
     limits, _ = looked_up(milliseconds, asynchronous=asynchronous)
     assert limits == [pytest.approx(limit)]
+
+
+@pytest.mark.parametrize(
+    ("milliseconds", "circuit"), [(500, Circuit.CLOSED), (60_000, Circuit.OPEN)]
+)
+def test_timeout_at_the_end_of_an_invocation_does_not_open_the_circuit(
+    milliseconds: int, circuit: Circuit
+) -> None:
+    cache = UpstashRedisCache(SilentStore(), timeout=10, breaker=Breaker(failures=1))
+    with cache.policy(context=Invocation(milliseconds)):
+        assert cache.lookup("p", "model") is None
+    assert cache.circuit is circuit
