@@ -25,11 +25,11 @@ from llm_cache import (
     UpstashRedisCache,
 )
 from llm_cache._admin import namespace as namespace_module
-from llm_cache._engine import execution
+from llm_cache._engine import command_runner
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol import clearing
 from llm_cache._protocol.drivers import run
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 TIMEOUT = 0.4
 PATIENCE = 10.0  # seconds one command may take while nothing is wrong, on a busy machine
@@ -81,7 +81,7 @@ class Bench:
 
     def allow(self, seconds: float) -> None:
         """Let each command take so long."""
-        self.cache._execution.timeout = self.protecting._execution.timeout = seconds
+        self.cache._runner.timeout = self.protecting._runner.timeout = seconds
 
     def clear_patiently(self) -> None:
         """Clear the namespace before anything is wrong, whatever a clear may take otherwise."""
@@ -271,5 +271,5 @@ def _left(line: Line) -> list[str]:
 
 def shorten_what_nobody_waits_for() -> None:
     """Bound what may take its time in production as everything else is here."""
-    execution.CLEAR_TIMEOUT = TIMEOUT
+    command_runner.CLEAR_TIMEOUT = TIMEOUT
     namespace_module.COMMAND_TIMEOUT = TIMEOUT

@@ -16,7 +16,7 @@ from upstash_redis import Redis
 from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache._engine import lookup_state, scope
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.children import wait_until
 from upstash_endpoint.endpoint import UpstashEndpoint
 
@@ -65,7 +65,7 @@ async def test_update_that_does_not_succeed_gives_its_lease_back(
             assert await cache.alookup("p", "model") is None
             assert leases(redis) == 1
             proxy.misbehave = once(proxy, refused if how == "refused" else silent)
-            cache._execution.timeout = 0.5 if how.startswith("timed out") else LEASE
+            cache._runner.timeout = 0.5 if how.startswith("timed out") else LEASE
             blocking = how.endswith("blocking")
             await asyncio.to_thread(partial(update, cache, proxy, blocking=blocking, how=how))
         if how != "cancelled":

@@ -15,7 +15,7 @@ from llm_cache import StoreTimeout, StoreUnavailable
 from llm_cache._upstash import blocking
 from llm_cache._upstash.connecting import Origin
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 SECONDS = 0.3

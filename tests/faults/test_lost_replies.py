@@ -13,7 +13,7 @@ from upstash_redis import Redis
 
 from llm_cache import CachePolicy, StoreUnavailable, UpstashRedisCache
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 ANSWER = [Generation(text="an answer")]

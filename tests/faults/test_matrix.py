@@ -31,7 +31,7 @@ def free() -> Iterator[SimpleQueue[Station]]:
 def test_a_fault_costs_its_time_and_nothing_else(
     fault: str, free: SimpleQueue[Station], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("llm_cache._engine.execution.CLEAR_TIMEOUT", matrix.allowed(fault))
+    monkeypatch.setattr("llm_cache._engine.command_runner.CLEAR_TIMEOUT", matrix.allowed(fault))
     monkeypatch.setattr("llm_cache._admin.namespace.COMMAND_TIMEOUT", matrix.allowed(fault))
 
     def meet(operation: str) -> tuple[str, Cell]:

@@ -33,7 +33,7 @@ from llm_cache import (
 from llm_cache._admin.cli import main
 from llm_cache._entries.protection import Signing
 from llm_cache._upstash.credentials import Credentials, fetch
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
 
@@ -108,7 +108,7 @@ def tell_all(heard: Witness, url: str, token: str = TOKEN) -> None:
 
 
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("llm_cache._engine.execution.CLEAR_TIMEOUT", 0.2)
+    monkeypatch.setattr("llm_cache._engine.command_runner.CLEAR_TIMEOUT", 0.2)
     monkeypatch.setattr("llm_cache._admin.namespace.COMMAND_TIMEOUT", 0.2)
 
 
@@ -128,8 +128,8 @@ def test_an_error_of_upstash_that_repeats_an_answer_does_not_say_it(heard: Witne
             cache.lookup(PROMPT, LLM)
             cache.update(PROMPT, LLM, ANSWERS)
         update = ("SET", "n:entry:1", f'{{"answer": "{ANSWER}"}}')
-        heard.hear(lambda: cache._execution.store.execute(update, 1))
-        heard.hear(lambda: cache._execution.store.aexecute(update, 1))
+        heard.hear(lambda: cache._runner.store.execute(update, 1))
+        heard.hear(lambda: cache._runner.store.aexecute(update, 1))
     assert [outcome.detail for outcome in report.having(Status.ERROR)] == ["ERR not accepted:"]
     heard.said.append(repr(report))
     assert heard.leaks(MARK) == []

@@ -23,7 +23,7 @@ from llm_cache._upstash.blocking import MOST_IDLE
 from llm_cache._upstash.connecting import Origin
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.http_exchange import Reply
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.children import wait_until
 from upstash_endpoint.endpoint import UpstashEndpoint
 

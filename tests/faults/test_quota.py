@@ -15,7 +15,7 @@ from llm_cache import Breaker, Circuit, StoreRefused, UpstashRedisCache
 from llm_cache._errors import QuotaExceeded
 from llm_cache._upstash.breaker import MOST_SECONDS
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 SECONDS = 30.0  # that the breaker stays open unless the reply says how long
 ANSWER = [Generation(text="paid for")]
@@ -108,7 +108,7 @@ def test_refusal_of_one_command_leaves_the_circuit_closed(error: str, clock: Clo
     with misbehaving(replying("400 Bad Request", {"error": error})) as url:
         cache = cache_at(url, clock)
         with pytest.raises(StoreRefused) as raised:
-            cache._execution.store.execute(("GET", "k"), 10.0)
+            cache._runner.store.execute(("GET", "k"), 10.0)
         assert not isinstance(raised.value, QuotaExceeded)
         call(cache)
         assert cache.circuit == Circuit.CLOSED

@@ -12,7 +12,7 @@ from tests.faults.certificates import Authority
 
 from llm_cache import StoreUnavailable
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 
 @pytest.fixture

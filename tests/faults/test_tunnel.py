@@ -14,8 +14,8 @@ from tests.faults.tunnel import Tunnel, tunnelling
 
 from llm_cache import InvalidSettings, StoreError, StoreGarbled, StoreTimeout, StoreUnavailable
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
 from llm_cache._upstash.trust import trusted
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 HOST = "cache.upstash.test"  # no resolver knows it, but the proxy does

@@ -23,7 +23,7 @@ from llm_cache import (
     UpstashRedisCache,
 )
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.children import free_port
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
@@ -92,7 +92,7 @@ def test_a_fault_is_a_miss_in_time_and_costs_no_second_wait(
             assert call(cache) is None
         assert [outcome.status for outcome in report.outcomes] == ["error", "skipped"]
         with pytest.raises(error), within_budget():
-            cache._execution.store.execute(("GET", "k"), allowed(fault))
+            cache._runner.store.execute(("GET", "k"), allowed(fault))
 
 
 @pytest.mark.parametrize("call", [call_sync, call_async])
@@ -130,9 +130,9 @@ def test_a_store_that_fails_after_a_lookup_that_did_not_loses_no_answer(
     upstash: UpstashEndpoint,
 ) -> None:
     cache = cache_at(upstash.url)
-    cache._execution.store = UpstashStore(lambda: Credentials(upstash.url, upstash.token))
+    cache._runner.store = UpstashStore(lambda: Credentials(upstash.url, upstash.token))
     assert cache.lookup("p", "model") is None
-    cache._execution.store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token"))
+    cache._runner.store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token"))
     with cache.policy() as report:
         cache.update("p", "model", ANSWER)
     assert report.errors == 1
@@ -157,8 +157,8 @@ def test_a_pooled_connection_that_died_is_replaced_without_a_miss(
 ) -> None:
     cache = cache_at(upstash.url, upstash.token)
     call_sync(cache)
-    assert cache._execution.store._client
-    for connection, _ in cache._execution.store._client._blocking._idle:
+    assert cache._runner.store._client
+    for connection, _ in cache._runner.store._client._blocking._idle:
         connection.socket.shutdown(socket.SHUT_RDWR)
     with cache.policy() as report:
         assert cache.lookup("p", "model") == ANSWER
@@ -197,7 +197,7 @@ def test_a_clear_tells_the_truth(fault: str, monkeypatch: pytest.MonkeyPatch) ->
     error = FAULTS[fault]
     with misbehaving(WIRE[fault]) as url:
         cache = cache_at(url)
-        monkeypatch.setattr("llm_cache._engine.execution.CLEAR_TIMEOUT", allowed(fault))
+        monkeypatch.setattr("llm_cache._engine.command_runner.CLEAR_TIMEOUT", allowed(fault))
         with pytest.raises(error), within_budget():
             cache.clear()
         with pytest.raises(error), within_budget():
@@ -238,10 +238,10 @@ def test_an_upstash_that_hangs_is_left_alone_after_a_few_calls(
 
 def test_a_clear_asks_even_when_the_circuit_is_open(upstash: UpstashEndpoint) -> None:
     cache = cache_at(upstash.url)
-    cache._execution.store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token"))
+    cache._runner.store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token"))
     for _ in range(5):
         cache.lookup("p", "model")
     assert cache.circuit is Circuit.OPEN
-    cache._execution.store = UpstashStore(lambda: Credentials(upstash.url, upstash.token))
+    cache._runner.store = UpstashStore(lambda: Credentials(upstash.url, upstash.token))
     cache.clear()
     assert upstash.meter.read().commands == 1

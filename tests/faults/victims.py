@@ -25,7 +25,7 @@ from tests.json_record import JsonRecord
 
 from llm_cache import CacheNamespace, CachePolicy, Encryption, StoreError, UpstashRedisCache
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 LEASE = 0.25  # seconds
 PATIENT = 20.0  # seconds a command may take, and a survivor waits for the lease of one who died

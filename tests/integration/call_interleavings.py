@@ -24,7 +24,7 @@ from llm_cache._protocol.effects import Operation, Pause
 from llm_cache._protocol.leases import TAKE, release
 from llm_cache._protocol.lookup import Epochs
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 KEYS = Keyspace("race")
 MODEL_CALL = Pause(0.0)
@@ -45,7 +45,7 @@ class DeferringLeadership(Leadership):
     """Keeps the releases of leases, so that the test runs them as steps."""
 
     def __init__(self, leadership: Leadership, releases: list[Operation[None]]) -> None:
-        super().__init__(leadership.execution, leadership.lease)
+        super().__init__(leadership.runner, leadership.lease)
         self.__dict__["releases"] = releases
 
     def _release(self, request: Any, lease: str, *, wait: bool) -> None:
@@ -60,8 +60,8 @@ class Process:
         self.cache = UpstashRedisCache(store, namespace="race", lease=3600)
         self.releases: list[Operation[None]] = []
         leadership = DeferringLeadership(self.cache._leadership, self.releases)
-        self.reading = replace(self.cache._reading, leadership=leadership)
-        self.writing = replace(self.cache._writing, leadership=leadership)
+        self.reading = replace(self.cache._reader, leadership=leadership)
+        self.writing = replace(self.cache._writer, leadership=leadership)
 
 
 @dataclass

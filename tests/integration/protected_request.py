@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from llm_cache._engine.call import Call
+from llm_cache._engine.cache_call import CacheCall
 from llm_cache._protocol.request import Request
 
 
-def protected_request(call: Call[Any]) -> Request[Any]:
+def protected_request(call: CacheCall[Any]) -> Request[Any]:
     return call.protect(call.identify())

@@ -10,7 +10,7 @@ from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, UpstashRedisCache
 from llm_cache._protocol.clearing import PAGE
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
 

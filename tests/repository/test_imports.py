@@ -28,7 +28,7 @@ ALLOWED = {
 }
 THIRD_PARTY = {
     "_upstash.client": {"upstash_redis"},
-    "_upstash.store": {"snapshot_restore_py"},
+    "_upstash.upstash_store": {"snapshot_restore_py"},
     "_upstash.trust": {"certifi"},
     "_upstash.credentials": {"aws_lambda_powertools", "botocore"},
     "_entries.protection": {"cryptography"},

@@ -15,7 +15,7 @@ from llm_cache._protocol.clearing import RETRY_PAUSE, Reclaimed
 from llm_cache._protocol.drivers import run
 from llm_cache._protocol.effects import Command
 from llm_cache._upstash.credentials import fetch
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 if TYPE_CHECKING:
     from llm_cache._entries.protection import Names

@@ -8,7 +8,7 @@ from llm_cache._config.cache_config import CacheConfig
 from llm_cache._engine.memory_tier import MemoryTier
 from llm_cache._engine.options import CacheOptions, CacheValues
 from llm_cache._upstash.credentials import fetch
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 
 def store_and_options(config: CacheConfig) -> tuple[UpstashStore, CacheOptions]:

@@ -15,15 +15,15 @@ from llm_cache._config.cache_config import CacheConfig
 from llm_cache._config.value_checks import protection_or_none
 from llm_cache._engine import scope
 from llm_cache._engine.answer_kind import AnswerKind
-from llm_cache._engine.call import Call, KeyParts
-from llm_cache._engine.execution import Execution
+from llm_cache._engine.cache_call import CacheCall, KeyParts
+from llm_cache._engine.command_runner import CommandRunner
 from llm_cache._engine.leadership import Leadership
 from llm_cache._engine.memory_tier import MemoryTier
 from llm_cache._engine.options import CacheValues, FullSignature
-from llm_cache._engine.reading import Reading
+from llm_cache._engine.reader import Reader
 from llm_cache._engine.scope import LambdaContext
 from llm_cache._engine.tiers import Tiers
-from llm_cache._engine.writing import Writing
+from llm_cache._engine.writer import Writer
 from llm_cache._entries.keys import random_token
 from llm_cache._policy.cache_policy import CachePolicy
 from llm_cache._policy.policy_arguments import PolicyArguments, as_policy
@@ -32,7 +32,7 @@ from llm_cache._protocol.drivers import always, arun, may_block, run
 from llm_cache._protocol.effects import Operation
 from llm_cache._report import Circuit, Report
 from llm_cache._upstash.breaker import Breaker
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 if TYPE_CHECKING:
     from llm_cache._entries.protection import Protection
@@ -89,15 +89,15 @@ class Cache(Generic[A]):
         instance("breaker", breaker, Breaker | None, "a Breaker, or None")
         accepted = "a MemoryTier, as in MemoryTier(seconds=5), or None"
         self._tiers = Tiers(instance("memory", memory, MemoryTier | None, accepted))
-        self._execution = Execution(
+        self._runner = CommandRunner(
             store=redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_),
             breaker=breaker or Breaker(slow=max(config.timeout / 2, 0.5)),
             timeout=config.timeout,
             own_protection=protection_or_none(protection),
         )
-        self._leadership = Leadership(self._execution, config.lease)
-        self._reading = Reading(kind, self._tiers, self._leadership)
-        self._writing = Writing(
+        self._leadership = Leadership(self._runner, config.lease)
+        self._reader = Reader(kind, self._tiers, self._leadership)
+        self._writer = Writer(
             kind=kind,
             tiers=self._tiers,
             leadership=self._leadership,
@@ -111,7 +111,7 @@ class Cache(Generic[A]):
     @property
     def circuit(self) -> Circuit:
         """The state of the circuit breaker; ``closed``: commands are sent."""
-        return self._execution.breaker.state
+        return self._runner.breaker.state
 
     def policy(
         self,
@@ -144,7 +144,7 @@ class Cache(Generic[A]):
         does. Raises ``StoreError``, and ``InvalidPolicy`` for an invalid name or for both names.
         """
         _refuse(unknown)
-        run(self._clearing(asynchronous, tag, tenant), self._execution.execute_clear)
+        run(self._clearing(asynchronous, tag, tenant), self._runner.execute_clear)
 
     async def aclear(
         self,
@@ -156,31 +156,31 @@ class Cache(Generic[A]):
     ) -> None:
         """Make answers a miss, as ``clear`` does."""
         _refuse(unknown)
-        await self._execution.read_secrets()
-        await arun(self._clearing(asynchronous, tag, tenant), self._execution.aexecute_clear)
+        await self._runner.read_secrets()
+        await arun(self._clearing(asynchronous, tag, tenant), self._runner.aexecute_clear)
 
-    def _lookup(self, call: Call[A]) -> A | None:
-        return run(self._reading.lookup(call, may_wait=may_block), self._execution.execute)
+    def _lookup(self, call: CacheCall[A]) -> A | None:
+        return run(self._reader.lookup(call, may_wait=may_block), self._runner.execute)
 
-    async def _alookup(self, call: Call[A]) -> A | None:
+    async def _alookup(self, call: CacheCall[A]) -> A | None:
         await self._prefetch(call)
-        return await arun(self._reading.lookup(call, may_wait=always), self._execution.aexecute)
+        return await arun(self._reader.lookup(call, may_wait=always), self._runner.aexecute)
 
-    def _update(self, call: Call[A], answer: Any) -> None:
-        run(self._writing.update(call, answer), self._execution.execute)
+    def _update(self, call: CacheCall[A], answer: Any) -> None:
+        run(self._writer.update(call, answer), self._runner.execute)
 
-    async def _aupdate(self, call: Call[A], answer: Any) -> None:
+    async def _aupdate(self, call: CacheCall[A], answer: Any) -> None:
         await self._prefetch(call)
-        await arun(self._writing.update(call, answer), self._execution.aexecute)
+        await arun(self._writer.update(call, answer), self._runner.aexecute)
 
-    def _delete(self, call: Call[A]) -> bool:
-        return run(self._deletion(call), self._execution.execute_clear)
+    def _delete(self, call: CacheCall[A]) -> bool:
+        return run(self._deletion(call), self._runner.execute_clear)
 
-    async def _adelete(self, call: Call[A]) -> bool:
-        await self._execution.read_secrets()
-        return await arun(self._deletion(call), self._execution.aexecute_clear)
+    async def _adelete(self, call: CacheCall[A]) -> bool:
+        await self._runner.read_secrets()
+        return await arun(self._deletion(call), self._runner.aexecute_clear)
 
-    def _deletion(self, call: Call[A]) -> Operation[bool]:
+    def _deletion(self, call: CacheCall[A]) -> Operation[bool]:
         request = call.protect(call.identify())
         return (yield from self._tiers.removing(clearing.delete(request.keys, request.hashed)))
 
@@ -193,14 +193,14 @@ class Cache(Generic[A]):
                 self._keys, token=token, now=now, asynchronous=asynchronous
             )
         else:
-            protection = self._execution.protection() if named else None
+            protection = self._runner.protection() if named else None
             keys = self._keys.under(protection.names) if protection else self._keys
             operation = clearing.clear(keys, token=token, now=now, tag=tag, tenant=tenant)
         yield from self._tiers.removing(operation)
 
     def start_fresh(self) -> None:
         """Leave the calls, the leases and the locks of the parent to it, in a forked process."""
-        parts = self._execution.breaker, self._tiers.memory, *self._leadership.parts
+        parts = self._runner.breaker, self._tiers.memory, *self._leadership.parts
         for part in parts:
             if part:
                 part.start_fresh()
@@ -208,22 +208,22 @@ class Cache(Generic[A]):
     def _unused(self) -> None:
         """Note that a policy block of this cache has ended without a call of the cache."""
 
-    def _call(self, key_parts: KeyParts) -> Call[A]:
+    def _call(self, key_parts: KeyParts) -> CacheCall[A]:
         self._used = True
-        return Call(
+        return CacheCall(
             identity=(self._number, "", ()),
             keys=self._keys,
             key_parts=key_parts,
-            protection=self._execution.protection,
+            protection=self._runner.protection,
             codec=self._kind,
             clock=self._clock,
             scope=scope.current(),
             began=time.perf_counter(),
         )
 
-    async def _prefetch(self, call: Call[A]) -> None:
+    async def _prefetch(self, call: CacheCall[A]) -> None:
         if not call.bypasses:
-            await self._execution.prefetch_secrets()
+            await self._runner.prefetch_secrets()
 
 
 def _refuse(unknown: Mapping[str, Any]) -> None:

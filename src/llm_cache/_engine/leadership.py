@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from llm_cache._engine import lookup_state
-from llm_cache._engine.execution import RESERVE, Execution
+from llm_cache._engine.command_runner import RESERVE, CommandRunner
 from llm_cache._engine.heartbeat import Heartbeat
 from llm_cache._engine.scope import Scope
 from llm_cache._entries.keys import random_token
@@ -29,7 +29,7 @@ A = TypeVar("A")
 class Leadership:
     """The in-flight calls of one cache. ``lease``: seconds until waiters give up on a leader."""
 
-    execution: Execution
+    runner: CommandRunner
     lease: float
     calls: InFlightCalls = field(default_factory=InFlightCalls)
     heartbeat: Heartbeat = field(default_factory=Heartbeat)
@@ -90,7 +90,7 @@ class Leadership:
         scope.at_exit.append(partial(self.calls.close, call, release))
         if call.lease:
             renewal = partial(self._renew, request, call)
-            self.heartbeat.keep(call, lambda: run(renewal(), self.execution.execute))
+            self.heartbeat.keep(call, lambda: run(renewal(), self.runner.execute))
 
     def _renew(self, request: Request[A], call: InFlightCall) -> Operation[bool]:
         if (lease := call.lease) is None:
@@ -102,4 +102,4 @@ class Leadership:
         return held
 
     def _release(self, request: Request[A], lease: str, *, wait: bool) -> None:
-        self.execution.clean_up(leases.release(request, lease), wait=wait)
+        self.runner.clean_up(leases.release(request, lease), wait=wait)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Unpack, cast, overload
 from llm_cache._checks import function, instance
 from llm_cache._config.cache_config import CacheConfig
 from llm_cache._engine.assembly import store_and_options
-from llm_cache._engine.call import Call
+from llm_cache._engine.cache_call import CacheCall
 from llm_cache._engine.core import Cache
 from llm_cache._engine.options import CacheOptions
 from llm_cache._entries.envelope import Entry
@@ -127,7 +127,7 @@ class ResponseCache(Cache[Response]):
                     if isinstance(step, Ask):
                         with self.policy(COMPUTING):
                             return await answer(request)
-                    return await self._execution.aexecute(step)
+                    return await self._runner.aexecute(step)
 
                 with self.policy() as report:
                     await self._prefetch(self._call_of(request))
@@ -141,7 +141,7 @@ class ResponseCache(Cache[Response]):
                 if isinstance(step, Ask):
                     with self.policy(COMPUTING):
                         return answer(request)
-                return self._execution.execute(step)
+                return self._runner.execute(step)
 
             with self.policy() as report:
                 return run(self._answered(request, report, may_wait=may_block), execute)
@@ -153,7 +153,7 @@ class ResponseCache(Cache[Response]):
         call = self._call_of(request)
         if call.bypasses:
             return _plain((yield Ask()))
-        found = yield from self._reading.lookup(call, may_wait=may_wait)
+        found = yield from self._reader.lookup(call, may_wait=may_wait)
         if found is not None:
             return found
         try:
@@ -162,10 +162,10 @@ class ResponseCache(Cache[Response]):
             if (spare := report.stand_in()) is None:
                 raise
             return cast("Response", spare[1])
-        yield from self._writing.update(self._call_of(request), response)
+        yield from self._writer.update(self._call_of(request), response)
         return _plain(response)
 
-    def _call_of(self, request: object) -> Call[Response]:
+    def _call_of(self, request: object) -> CacheCall[Response]:
         def key_parts(policy: CachePolicy) -> tuple[str, ...]:
             if policy.key is not None:
                 return "response, by its own key", policy.key

@@ -13,7 +13,7 @@ from llm_cache._checks import instance
 from llm_cache._config.cache_config import CacheConfig
 from llm_cache._config.value_checks import header_names
 from llm_cache._engine.assembly import store_and_options
-from llm_cache._engine.call import Call
+from llm_cache._engine.cache_call import CacheCall
 from llm_cache._engine.core import Cache
 from llm_cache._engine.options import CacheOptions
 from llm_cache._errors import InvalidSettings
@@ -23,7 +23,7 @@ from llm_cache._langchain.settings_key import settings
 from llm_cache._policy.cache_policy import CachePolicy
 from llm_cache._policy.ttl import Ttl
 from llm_cache._reasons import UNCACHEABLE, Reason
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 logger = logging.getLogger(__name__)
 
@@ -131,7 +131,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
                 "there, give it the cache (cache=... or set_llm_cache); for streams, use cached()"
             )
 
-    def _call_of(self, prompt: str, llm_string: str) -> Call[list[Generation]]:
+    def _call_of(self, prompt: str, llm_string: str) -> CacheCall[list[Generation]]:
         def key_parts(policy: CachePolicy) -> tuple[str, ...]:
             if policy.key is not None:
                 return "by its own key", policy.key

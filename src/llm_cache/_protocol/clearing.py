@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from llm_cache._entries.envelope import HEAD
 from llm_cache._entries.keys import MAX_EPOCHS, MAX_TEXT, Keyspace, cleared_epoch
 from llm_cache._errors import InvalidPolicy, StoreError, StoreRefused
-from llm_cache._protocol.commands import flushdb, scan, script, unlink
 from llm_cache._protocol.effects import Operation, Pause
+from llm_cache._protocol.redis_commands import flushdb, scan, script, unlink
 
 
 def clear(

@@ -10,9 +10,9 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from llm_cache._entries.keys import FIRST
-from llm_cache._protocol.commands import number, script, texts
 from llm_cache._protocol.effects import Command, CommandArgs, Operation
 from llm_cache._protocol.lookup import Epochs
+from llm_cache._protocol.redis_commands import number, script, texts
 from llm_cache._protocol.request import Request
 
 LEASE_LIFE = 10.0  # seconds that a lease stays in Redis without a renewal

@@ -8,8 +8,8 @@ from typing import Generic, NamedTuple, TypeAlias, TypeVar
 from llm_cache._entries.envelope import Entry, fingerprint
 from llm_cache._entries.keys import cleared_at
 from llm_cache._errors import StoreError, UnreadableEntry
-from llm_cache._protocol.commands import mget, unlink
 from llm_cache._protocol.effects import Operation
+from llm_cache._protocol.redis_commands import mget, unlink
 from llm_cache._protocol.request import Request
 from llm_cache._reasons import Reason
 

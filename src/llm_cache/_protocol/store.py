@@ -7,9 +7,9 @@ from typing import Any
 
 from llm_cache._entries import envelope
 from llm_cache._entries.keys import FIRST
-from llm_cache._protocol.commands import script
 from llm_cache._protocol.effects import CommandArgs, Operation
 from llm_cache._protocol.lookup import ANY_ENTRY, Epochs
+from llm_cache._protocol.redis_commands import script
 from llm_cache._protocol.request import Request
 from llm_cache._reasons import Reason
 

@@ -26,7 +26,7 @@ from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache._engine import heartbeat
 from llm_cache._protocol import leases
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 TIMEOUT = 20.0  # seconds of a command: all processes send theirs at once, on few cores
 NO_ANSWER = "none"  # the answer of a failed model call

@@ -14,7 +14,7 @@ from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol.clearing import PAGE, reclaim
 from llm_cache._protocol.drivers import run
 from llm_cache._protocol.effects import Command
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
 

@@ -41,7 +41,7 @@ def ssm(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[S
 def cache(ssm: Ssm, clock: Clock) -> UpstashRedisCache:
     """A cache whose breaker opens at the first failure, and whose secrets are slow to read."""
     made = UpstashRedisCache.from_env(ENVIRONMENT)
-    made._execution.breaker = Breaker(failures=1, clock=clock)
+    made._runner.breaker = Breaker(failures=1, clock=clock)
     ssm.working = lambda: setattr(clock, "now", clock.now + SLOW)
     return made
 

@@ -10,7 +10,7 @@ from upstash_endpoint.endpoint import UpstashEndpoint
 FORKED = """
 import os, sys
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 def peer(store):
     ((connection, _),) = store._client._blocking._idle
@@ -34,7 +34,7 @@ runtime.register_after_restore = hooks.append
 sys.modules["snapshot_restore_py"] = runtime
 
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 located = []
 store = UpstashStore(lambda: located.append(1) or Credentials(*sys.argv[1:]))

@@ -18,7 +18,7 @@ from upstash_redis import Redis
 
 from llm_cache import CachePolicy, StoreUnavailable, UpstashRedisCache
 from llm_cache._engine import heartbeat
-from llm_cache._engine.execution import RESERVE
+from llm_cache._engine.command_runner import RESERVE
 from llm_cache._protocol import leases
 from upstash_endpoint.children import wait_until
 from upstash_endpoint.redis_server import RedisServer
@@ -214,14 +214,14 @@ def test_lease_is_not_renewed_beyond_its_seconds(caches: Caches) -> None:
 def test_lease_survives_failed_renewals(caches: Caches, held: Held) -> None:
     first, second = caches(), caches()
     failing = iter([True, False] * 99)
-    execute = first._execution.store.execute
+    execute = first._runner.store.execute
 
     def unsteady(command: Any, *limits: Any) -> Any:
         if leases.RENEW in command and next(failing):
             raise StoreUnavailable("not now")
         return execute(command, *limits)
 
-    first._execution.store.execute = unsteady  # type: ignore[assignment, method-assign]
+    first._runner.store.execute = unsteady  # type: ignore[assignment, method-assign]
     with ThreadPoolExecutor(1) as pool:
         leading = pool.submit(compute, first, LONG)
         wait_until(lambda: bool(held()), seconds=60, what="the lease")

@@ -160,7 +160,7 @@ def test_answer_read_before_a_change_does_not_return_after_it(
     found: object,
 ) -> None:
     """The change happens after Redis has replied and before the cache receives the reply."""
-    execute = cache._execution.store.execute
+    execute = cache._runner.store.execute
 
     def late(command: CommandArgs, *limits: Any) -> Any:
         reply = execute(command, *limits)
@@ -171,7 +171,7 @@ def test_answer_read_before_a_change_does_not_return_after_it(
 
     clock.now += SECONDS
     with monkeypatch.context() as patched:
-        patched.setattr(cache._execution.store, "execute", late)
+        patched.setattr(cache._runner.store, "execute", late)
         assert lookup(cache)[0] == OLD
     assert lookup(cache)[0] == found
 

@@ -35,7 +35,7 @@ from llm_cache._entries.keys import digest, tag_hash
 from llm_cache._entries.protection import Protection
 from llm_cache._protocol.effects import CommandArgs
 from llm_cache._upstash import credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 NEW, OLD = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))
@@ -577,8 +577,8 @@ def test_after_a_fork_or_a_restore_the_keys_are_fetched_anew(
 ) -> None:
     cache = UpstashRedisCache.from_env(plainly(upstash, LLM_CACHE_SIGNING_KEY=NEW))
     keep(cache)
-    cache._execution.store.disconnect()
-    assert cache._execution.store._credentials.known is None
+    cache._runner.store.disconnect()
+    assert cache._runner.store._credentials.known is None
     assert told(cache) == "hit"
 
 

@@ -25,7 +25,7 @@ from llm_cache import (
     UpstashRedisCache,
 )
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 USAGE = {"input_tokens": 9, "output_tokens": 5}

@@ -25,7 +25,7 @@ from llm_cache import (
 )
 from llm_cache._entries.keys import MAX_NAMESPACE, MAX_TAGS
 from llm_cache._protocol.effects import CommandArgs
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 ANSWER = [Generation(text="an answer")]
@@ -391,7 +391,7 @@ def test_a_reclaim_in_many_short_turns_reaches_everything(
 
 
 def open_loops(cache: UpstashRedisCache) -> int:
-    client = cache._execution.store._client
+    client = cache._runner.store._client
     assert client
     return len(client._asynchronous._pools)
 
@@ -487,10 +487,10 @@ def unasked(
         case "the canonical form":
             monkeypatch.setattr("llm_cache._langchain.cache.conversation_hash", broken)
         case "the key":
-            monkeypatch.setattr("llm_cache._engine.call.digest", broken)
+            monkeypatch.setattr("llm_cache._engine.cache_call.digest", broken)
         case "the protection":
-            monkeypatch.setattr(cache._execution.store._credentials, "get", broken)
-            monkeypatch.setattr(cache._execution.store._credentials, "aget", broken)
+            monkeypatch.setattr(cache._runner.store._credentials, "get", broken)
+            monkeypatch.setattr(cache._runner.store._credentials, "aget", broken)
         case _:
             return 7
     return "p"

@@ -4,7 +4,7 @@ from typing import Any
 
 from llm_cache._protocol.store import STORE
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 EPOCH = "e1"
 NO_REPLY = object()

@@ -35,5 +35,5 @@ def reader() -> Reader:
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set the secret that no entry may read; keep no log record of each input."""
     monkeypatch.setenv(mutations.SECRET, SECRET_VALUE)
-    for name in ("llm_cache._engine.call", "llm_cache._upstash.breaker"):
+    for name in ("llm_cache._engine.cache_call", "llm_cache._upstash.breaker"):
         monkeypatch.setattr(logging.getLogger(name), "disabled", True)

@@ -14,7 +14,7 @@ from tests.integration.protected_request import protected_request
 
 from llm_cache import CacheMiss
 from llm_cache._engine import lookup_state
-from llm_cache._engine.call import Call
+from llm_cache._engine.cache_call import CacheCall
 from llm_cache._errors import StoreError
 from llm_cache._protocol.effects import Command, Operation, Pause
 from llm_cache._protocol.in_flight import Leader
@@ -107,7 +107,7 @@ class Caller:
         self.answer = answer
         self._start(self.process.writing.update(self.call(), answer.generations))
 
-    def call(self) -> Call[Any]:
+    def call(self) -> CacheCall[Any]:
         return self.context.run(self.process.cache._call_of, self.prompt, MODEL)
 
     def earlier_leader(self) -> Leader | None:
@@ -156,7 +156,7 @@ class Caller:
         self.commands += 1
         failures = self.process.store.failures
         try:
-            reply = self.context.run(self.process.cache._execution.execute, self.step)
+            reply = self.context.run(self.process.cache._runner.execute, self.step)
         except StoreError as error:
             # Releases and deletions are best effort.
             self.failed += RELEASE not in self.step.args and self.step.args[0] != "UNLINK"

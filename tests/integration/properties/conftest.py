@@ -43,7 +43,7 @@ def database(redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch) -> Iter
     monkeypatch.setattr("llm_cache._protocol.in_flight.time", time)
     monkeypatch.setattr("llm_cache._engine.leadership.time", time)
     # pytest keeps every log record of a test: here one for each fault.
-    for name in ("llm_cache._engine.call", "llm_cache._upstash.breaker"):
+    for name in ("llm_cache._engine.cache_call", "llm_cache._upstash.breaker"):
         monkeypatch.setattr(logging.getLogger(name), "disabled", True)
     database = Database(redis_server, time)
     yield database

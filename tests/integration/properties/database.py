@@ -12,7 +12,7 @@ from llm_cache._protocol.effects import CommandArgs
 from llm_cache._protocol.leases import TAKE
 from llm_cache._protocol.store import STORE
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import Guard, UpstashStore, unguarded
+from llm_cache._upstash.upstash_store import Guard, UpstashStore, unguarded
 from upstash_endpoint.redis_server import RedisServer
 from upstash_endpoint.resp import Failure, Parser, pack
 

@@ -9,13 +9,13 @@ from tests.integration.properties.database import FaultyStore, Time
 from tests.integration.properties.strategies import LEASE, Setup
 
 from llm_cache import CachePolicy, MemoryTier, Report, UpstashRedisCache
-from llm_cache._engine.execution import RESERVE, Execution
+from llm_cache._engine.command_runner import RESERVE, CommandRunner
 from llm_cache._protocol.effects import Operation
 from llm_cache._report import Circuit
 from llm_cache._upstash.breaker import Breaker
 
 
-class SingleThreaded(Execution):
+class SingleThreaded(CommandRunner):
     """Cleans up in the same thread: threads may not share the connection to the server."""
 
     def clean_up(self, operation: Operation[Any], *, wait: bool = True) -> None:
@@ -43,12 +43,12 @@ class Process:
             breaker=Breaker(failures=3, seconds=4.0, clock=time.monotonic),
             clock=self.clock,
         )
-        made = self.cache._execution
+        made = self.cache._runner
         execution = SingleThreaded(made.store, made.breaker, made.timeout, made.own_protection)
-        leadership = replace(self.cache._leadership, execution=execution)
+        leadership = replace(self.cache._leadership, runner=execution)
         self.cache._leadership = leadership
-        self.reading = replace(self.cache._reading, leadership=leadership)
-        self.writing = replace(self.cache._writing, leadership=leadership)
+        self.reading = replace(self.cache._reader, leadership=leadership)
+        self.writing = replace(self.cache._writer, leadership=leadership)
 
     @property
     def sends_commands(self) -> bool:

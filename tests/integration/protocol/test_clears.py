@@ -18,7 +18,7 @@ from llm_cache import (
     Signing,
     UpstashRedisCache,
 )
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.redis_server import RedisServer
 
 KEY = "A" * 43 + "="

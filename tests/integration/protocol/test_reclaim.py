@@ -8,7 +8,7 @@ from llm_cache import CacheNamespace, CachePolicy, UpstashRedisCache
 from llm_cache._entries.envelope import HEAD, before_tag, body, head
 from llm_cache._entries.keys import MAX_TAGS, tag_hash
 from llm_cache._protocol.clearing import Reclaimed
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 GLOB = "a*[b]?^"  # matches "aXbY^", unless it is escaped

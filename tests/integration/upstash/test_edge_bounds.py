@@ -12,7 +12,7 @@ from tests.faults import servers
 
 from llm_cache import CacheConfig, Signing, StoreRefused
 from llm_cache._upstash.credentials import Credentials, fetch
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 LONGEST = 10.0  # seconds that SSM may take in all, with its one retry
 

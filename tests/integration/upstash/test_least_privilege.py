@@ -14,7 +14,7 @@ from llm_cache import CacheNamespace, CachePolicy, StoreError, UpstashRedisCache
 from llm_cache._protocol.clearing import Reclaimed
 from llm_cache._protocol.leases import RENEW
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 NAMESPACE = "shop"

@@ -176,13 +176,13 @@ def test_an_ssm_that_hangs_costs_one_lookup_its_time_and_no_more(
     cache = UpstashRedisCache.from_env(NAMES)
     cache.update("p", "model", ANSWER)
     database.withdraw("first")
-    cache._execution.timeout = SHORT
+    cache._runner.timeout = SHORT
     with servers.serving(servers.silent) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
         began = time.monotonic()
         assert look(cache) is None
         assert time.monotonic() - began < SHORT + MARGIN
-    cache._execution.store._credentials.refresh().result(60)  # nothing answers any more
+    cache._runner.store._credentials.refresh().result(60)  # nothing answers any more
 
 
 def test_an_ssm_that_fails_is_logged_and_changes_nothing(
@@ -207,7 +207,7 @@ def test_old_secrets_are_read_anew_while_the_known_ones_serve(
 ) -> None:
     cache = UpstashRedisCache.from_env({**NAMES, "LLM_CACHE_SECRETS_MAX_AGE": "0.01"})
     cache.update("p", "model", ANSWER)
-    client = cache._execution.store._credentials
+    client = cache._runner.store._credentials
     first = client.known
     database.rotate("second")  # the first one stays in force
     time.sleep(0.01)
@@ -226,18 +226,18 @@ def test_keys_of_a_protection_that_were_rotated_reach_a_warm_environment(
     named = {**NAMES, "LLM_CACHE_SIGNING_KEY_PARAMETER": KEY}
     warm = UpstashRedisCache.from_env({**named, "LLM_CACHE_SECRETS_MAX_AGE": "0.01"})
     warm.update("p", "model", ANSWER)
-    client = warm._execution.store._client
+    client = warm._runner.store._client
     database.put(KEY, f"{KEYS[1]} {KEYS[0]}")
     eventually(lambda: told_by(warm) == told_by(UpstashRedisCache.from_env(named)))
     UpstashRedisCache.from_env(named).update("q", "model", ANSWER)
     assert [warm.lookup(prompt, "model") for prompt in "pq"] == [ANSWER] * 2
-    assert warm._execution.store._client is client  # it leads where it did
+    assert warm._runner.store._client is client  # it leads where it did
 
 
 def told_by(cache: UpstashRedisCache) -> list[str]:
     """Return the names of the keys that a cache protects with."""
     cache.lookup("p", "model")
-    return list(cache._execution.store.secrets().protection._keys)
+    return list(cache._runner.store.secrets().protection._keys)
 
 
 def test_secrets_given_as_values_are_never_read_anew(
@@ -247,8 +247,8 @@ def test_secrets_given_as_values_are_never_read_anew(
     cache = UpstashRedisCache.from_env(
         {"LLM_CACHE_SECRETS_MAX_AGE": "0.01", **given}, namespace="n"
     )
-    first = [lookup(cache), cache._execution.store._credentials.known]
+    first = [lookup(cache), cache._runner.store._credentials.known]
     time.sleep(0.01)
-    assert [lookup(cache), cache._execution.store._credentials.known] == first
-    assert cache._execution.store._credentials.known is first[1]
+    assert [lookup(cache), cache._runner.store._credentials.known] == first
+    assert cache._runner.store._credentials.known is first[1]
     assert called == []

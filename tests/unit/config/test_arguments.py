@@ -109,7 +109,7 @@ def test_cache_from_the_environment_has_no_client_and_its_ttl() -> None:
 @pytest.mark.parametrize("protection", [KEY, KEY.encode(), [KEY], 12345, Signing, {"key": KEY}])
 def test_wrong_protection_is_refused_without_its_value(protection: Any) -> None:
     kind, accepted = type(protection).__name__, "Signing(keys), Encryption(keys), or None"
-    store = UpstashRedisCache(CLIENT)._execution.store
+    store = UpstashRedisCache(CLIENT)._runner.store
     for make in (cache, partial(namespace, store)):
         with pytest.raises(InvalidSettings) as raised:
             make(protection=protection)
@@ -124,7 +124,7 @@ def test_objects_that_are_passed_in_are_used(kind: Callable[[str], Signing | Enc
     cache = UpstashRedisCache(
         CLIENT, memory=memory, breaker=breaker, protection=protection, clock=clock
     )
-    assert (cache._tiers.memory, cache._execution.breaker, cache._execution.own_protection) == (
+    assert (cache._tiers.memory, cache._runner.breaker, cache._runner.own_protection) == (
         memory,
         breaker,
         protection,

@@ -27,12 +27,12 @@ def test_each_setting_reaches_its_part() -> None:
     environ = LOCATION | {f"LLM_CACHE_{name}": value for name, value in settings.items()}
     cache = UpstashRedisCache.from_env(environ)
     assert cache._keys.namespace == "shop"
-    assert cache._writing.ttl == TtlBounds(100.0, 10.0, 200.0, 0.5)
-    assert cache._writing.max_bytes == 5000
-    assert (cache._execution.timeout, cache._leadership.lease) == (2.0, 20.0)
+    assert cache._writer.ttl == TtlBounds(100.0, 10.0, 200.0, 0.5)
+    assert cache._writer.max_bytes == 5000
+    assert (cache._runner.timeout, cache._leadership.lease) == (2.0, 20.0)
     assert cache._tiers.memory
     assert cache._tiers.memory._seconds == 7.0
-    assert cache._execution.protection() is None
+    assert cache._runner.protection() is None
 
 
 @pytest.mark.parametrize(
@@ -41,4 +41,4 @@ def test_each_setting_reaches_its_part() -> None:
 def test_key_of_the_environment_protects_the_entries(name: str, kind: type) -> None:
     cache = UpstashRedisCache.from_env(LOCATION | {f"LLM_CACHE_{name}": KEY})
     assert cache._tiers.memory is None
-    assert isinstance(cache._execution.protection(), kind)
+    assert isinstance(cache._runner.protection(), kind)

@@ -14,7 +14,7 @@ from llm_cache._protocol.leases import LEASE_LIFE
 from llm_cache._protocol.lookup import Miss
 from llm_cache._protocol.single_flight import Compute
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 CACHE = UpstashRedisCache(UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token")))
 
@@ -24,7 +24,7 @@ def lead() -> Leader:
     leading = CACHE._leadership.lead_or_wait(
         CACHE._call_of("p", "model").identify(), miss, scope.current(), may_wait=always
     )
-    computed = run(leading, CACHE._execution.execute)
+    computed = run(leading, CACHE._runner.execute)
     assert isinstance(computed, Compute)
     assert computed.leader
     return computed.leader

@@ -4,10 +4,10 @@ import pytest
 from tests.integration.protected_request import protected_request
 
 from llm_cache import CachePolicy, InvalidSettings, ResponseCache, UpstashRedisCache
-from llm_cache._engine import call
+from llm_cache._engine import cache_call
 from llm_cache._entries.keys import Keyspace, digest, tag_hash
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 
 def test_parts_that_join_to_the_same_text_hash_apart() -> None:
@@ -90,5 +90,5 @@ def test_every_key_changes_with_the_version(monkeypatch: pytest.MonkeyPatch) -> 
 
     before = keys()
     assert len({*before}) == 5
-    monkeypatch.setattr(call, "KEY_VERSION", 99)
+    monkeypatch.setattr(cache_call, "KEY_VERSION", 99)
     assert not {*keys()} & {*before}

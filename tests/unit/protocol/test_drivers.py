@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from llm_cache._protocol.commands import mget, unlink
 from llm_cache._protocol.daemon_thread import in_daemon_thread
 from llm_cache._protocol.drivers import arun, clean_up, run
 from llm_cache._protocol.effects import Command, Operation, Pause
+from llm_cache._protocol.redis_commands import mget, unlink
 
 DRIVERS = pytest.mark.parametrize("asynchronous", [False, True])
 

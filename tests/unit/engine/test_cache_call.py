@@ -7,7 +7,7 @@ import pytest
 from llm_cache import CacheMiss, CachePolicy, Reason, StoreUnavailable, UpstashRedisCache
 from llm_cache._errors import CircuitOpen
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 
 class FailingStore(UpstashStore):

@@ -5,8 +5,8 @@ import pytest
 from tests.unit.protocol.operations import drive
 
 from llm_cache import StoreGarbled
-from llm_cache._protocol.commands import flushdb, mget, scan, script, unlink
 from llm_cache._protocol.effects import Command
+from llm_cache._protocol.redis_commands import flushdb, mget, scan, script, unlink
 
 MGET, UNLINK, SCAN = mget("k", "l"), unlink("k"), scan("0", "k*", 9)
 FLUSHDB, SCRIPT = flushdb("SYNC"), script("return 1", ("k", "l"), "a", 2)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from llm_cache._engine.answer_kind import AnswerKind
-from llm_cache._engine.call import Call
+from llm_cache._engine.cache_call import CacheCall
 from llm_cache._engine.leadership import Leadership
 from llm_cache._engine.lookup_state import LookupState, recall
 from llm_cache._engine.tiers import Tiers
@@ -31,7 +31,7 @@ class NewEntry(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Writing(Generic[A]):
+class Writer(Generic[A]):
     """The updates of one cache. ``max_bytes``: what an answer may take of its store's request."""
 
     kind: AnswerKind[A]
@@ -40,7 +40,7 @@ class Writing(Generic[A]):
     ttl: TtlBounds
     max_bytes: int
 
-    def update(self, call: Call[A], answer: Any) -> Operation[None]:
+    def update(self, call: CacheCall[A], answer: Any) -> Operation[None]:
         """Store an answer if the policy and the answer itself allow it; raise nothing."""
         mode = call.policy.effective_mode
         if not mode.stores:
@@ -62,7 +62,7 @@ class Writing(Generic[A]):
                     yield from self.leadership.decline(call.request or request, leader)
 
     def _store(
-        self, call: Call[A], request: Request[A], answer: Any, state: LookupState
+        self, call: CacheCall[A], request: Request[A], answer: Any, state: LookupState
     ) -> Operation[None]:
         request, leader = call.protect(request), state.leader
         entry = self._entry(request, answer)
@@ -102,7 +102,7 @@ class Writing(Generic[A]):
         return NewEntry(ttl, body) if envelope.fits(body, self.max_bytes) else Reason.TOO_LARGE
 
 
-def _identified(call: Call[A]) -> Request[A] | None:
+def _identified(call: CacheCall[A]) -> Request[A] | None:
     """Return the request of an update; None, after a report, if it cannot be identified."""
     try:
         return call.identify()

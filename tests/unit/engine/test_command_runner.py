@@ -7,7 +7,7 @@ import pytest
 
 from llm_cache import Breaker, Circuit, Reason, Report, StoreTimeout, UpstashRedisCache
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import Guard, UpstashStore, unguarded
+from llm_cache._upstash.upstash_store import Guard, UpstashStore, unguarded
 
 
 class SilentStore(UpstashStore):

@@ -10,7 +10,7 @@ from llm_cache import __version__
 from llm_cache._upstash import blocking
 from llm_cache._upstash.client import Client
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 
@@ -19,7 +19,7 @@ def test_finding_upstash_does_not_eat_the_time_of_the_first_command(
 ) -> None:
     def slowly() -> Credentials:
         later = SimpleNamespace(monotonic=lambda: time.monotonic() + 100)
-        monkeypatch.setattr("llm_cache._upstash.store.time", later)
+        monkeypatch.setattr("llm_cache._upstash.upstash_store.time", later)
         monkeypatch.setattr("llm_cache._upstash.connection.time", later)
         return Credentials(upstash.url, upstash.token)
 

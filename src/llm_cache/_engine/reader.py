@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from llm_cache._engine.answer_kind import AnswerKind
-from llm_cache._engine.call import Call
+from llm_cache._engine.cache_call import CacheCall
 from llm_cache._engine.leadership import Leadership
 from llm_cache._engine.lookup_state import LookupState, remember
 from llm_cache._engine.tiers import Tiers
@@ -24,14 +24,14 @@ A = TypeVar("A")
 
 
 @dataclass(frozen=True, slots=True)
-class Reading(Generic[A]):
+class Reader(Generic[A]):
     """The lookups of one cache."""
 
     kind: AnswerKind[A]
     tiers: Tiers
     leadership: Leadership
 
-    def lookup(self, call: Call[A], *, may_wait: Callable[[], bool]) -> Operation[A | None]:
+    def lookup(self, call: CacheCall[A], *, may_wait: Callable[[], bool]) -> Operation[A | None]:
         """Return the stored answer; None: the caller calls the model.
 
         ``may_wait`` returns whether the lookup may wait for another caller.
@@ -56,7 +56,7 @@ class Reading(Generic[A]):
         return found
 
     def _find(
-        self, call: Call[A], request: Request[A], may_wait: Callable[[], bool]
+        self, call: CacheCall[A], request: Request[A], may_wait: Callable[[], bool]
     ) -> Operation[A | Compute[A]]:
         if hit := self.tiers.remembered(request):
             return self._serve(call, hit, Reason.MEMORY)
@@ -68,12 +68,12 @@ class Reading(Generic[A]):
         )
         return self._serve(call, shared, Reason.COLLAPSED) if isinstance(shared, Hit) else shared
 
-    def _serve(self, call: Call[A], found: Hit[A], why: Reason | None = None) -> A:
+    def _serve(self, call: CacheCall[A], found: Hit[A], why: Reason | None = None) -> A:
         outcome = self._outcome(call, Status.HIT, found, why)
         call.scope.report.add(outcome)
         return self.kind.served(found.answer, outcome)
 
-    def _report_miss(self, call: Call[A], computed: Compute[A]) -> None:
+    def _report_miss(self, call: CacheCall[A], computed: Compute[A]) -> None:
         miss = computed.miss
         _remember(call, LookupState(miss.epochs, miss.fingerprint, computed.leader))
         call.missed(miss.reason, miss.detail)
@@ -85,12 +85,12 @@ class Reading(Generic[A]):
         call.allow_model_call(miss.reason)
 
     def _outcome(
-        self, call: Call[A], status: Status, found: Hit[A], why: Reason | None = None
+        self, call: CacheCall[A], status: Status, found: Hit[A], why: Reason | None = None
     ) -> Outcome:
         return call.served(status, found, self.kind.tokens(found.answer), why)
 
 
-def _remember(call: Call[A], state: LookupState) -> None:
+def _remember(call: CacheCall[A], state: LookupState) -> None:
     """Keep what the lookup saw, if an update may follow."""
     if call.policy.effective_mode.stores:
         remember(call.identity, state)

@@ -11,7 +11,7 @@ from llm_cache._errors import StoreTimeout
 from llm_cache._protocol.drivers import clean_up
 from llm_cache._protocol.effects import Command, Operation
 from llm_cache._upstash.breaker import Breaker
-from llm_cache._upstash.store import UpstashStore
+from llm_cache._upstash.upstash_store import UpstashStore
 
 if TYPE_CHECKING:
     from llm_cache._entries.protection import Protection
@@ -21,7 +21,7 @@ CLEAR_TIMEOUT = 30.0  # seconds: a FLUSHDB SYNC of a large database is slow
 
 
 @dataclass(slots=True)
-class Execution:
+class CommandRunner:
     """Runs the commands of one cache. ``timeout``: the seconds a command may take."""
 
     store: UpstashStore

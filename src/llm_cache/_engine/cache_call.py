@@ -32,7 +32,7 @@ Raises ``Uncacheable`` if the request cannot be told apart from another.
 
 
 @dataclass(slots=True)
-class Call(Generic[A]):
+class CacheCall(Generic[A]):
     """One lookup or update of a cache, in the scope around it.
 
     ``request`` is None until ``identify`` has made it. ``protection`` returns the protection of the
