@@ -1,4 +1,4 @@
-"""Certificates for servers on loopback, right but for what a test wants wrong."""
+"""TLS certificates for servers on loopback."""
 
 import datetime as dt
 import secrets
@@ -12,12 +12,11 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 DAY = dt.timedelta(days=1)
-NAME = "an authority of the tests"
 
 
 @dataclass(frozen=True)
 class Authority:
-    """Signs certificates; whoever has its ``file`` in SSL_CERT_FILE trusts them."""
+    """Signs certificates; a client trusts them if SSL_CERT_FILE names ``file``."""
 
     directory: Path
     name: x509.Name
@@ -25,9 +24,9 @@ class Authority:
     file: Path
 
     @classmethod
-    def made(cls, directory: Path, name: x509.Name | None = None) -> "Authority":
-        """Make one that nobody knows yet."""
-        key, name = ec.generate_private_key(ec.SECP256R1()), name or _named(NAME)
+    def create(cls, directory: Path, name: x509.Name | None = None) -> "Authority":
+        """Make an authority that no client trusts yet."""
+        key, name = ec.generate_private_key(ec.SECP256R1()), name or _named("test authority")
         builder = _builder(name, name, key.public_key(), DAY)
         basic = x509.BasicConstraints(ca=True, path_length=0)
         certificate = builder.add_extension(basic, critical=True).sign(key, hashes.SHA256())
@@ -35,8 +34,8 @@ class Authority:
         file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
         return cls(directory, name, key, file)
 
-    def serving(self, host: str, *, expires: dt.timedelta = DAY) -> ssl.SSLContext:
-        """Return what a server of a certificate for ``host`` wraps its connections with."""
+    def server_context(self, host: str, *, expires: dt.timedelta = DAY) -> ssl.SSLContext:
+        """Return the TLS context of a server with a new certificate for ``host``."""
         key = ec.generate_private_key(ec.SECP256R1())
         builder = _builder(self.name, _named(host), key.public_key(), expires)
         names = x509.SubjectAlternativeName([x509.DNSName(host)])
@@ -57,6 +56,6 @@ def _named(name: str) -> x509.Name:
 def _builder(
     issuer: x509.Name, subject: x509.Name, key: ec.EllipticCurvePublicKey, expires: dt.timedelta
 ) -> x509.CertificateBuilder:
-    made = x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
+    builder = x509.CertificateBuilder(issuer, subject, key, x509.random_serial_number())
     now = dt.datetime.now(dt.UTC)
-    return made.not_valid_before(now - 2 * DAY).not_valid_after(now + expires)
+    return builder.not_valid_before(now - 2 * DAY).not_valid_after(now + expires)
