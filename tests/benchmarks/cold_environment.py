@@ -1,4 +1,4 @@
-"""Both sides as they are packaged, and the account that they run in: TLS, SSM, a model, S3."""
+"""Both functions as packaged, and their environment: Upstash over TLS, SSM, a model, S3."""
 
 import atexit
 import os
@@ -12,19 +12,18 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from tests.benchmarks.aws import Aws, Wanted, aws
-from tests.benchmarks.serving import served
-from tests.benchmarks.trust import Trust
+from tests.benchmarks.fake_aws import AwsRequest, FakeAws, fake_aws
+from tests.benchmarks.servers import served
+from tests.benchmarks.trusted_certificates import TrustedCertificates
 from tests.layer.artifacts import HOST, ROOT, Artifacts, build
 
 NAMESPACE = "bench"
 
 
 def install_replaced(folder: Path, *others: str) -> None:
-    """Install the replaced class, others, and all they need, as the tests' lock has them.
+    """Install the replaced class and others, with their dependencies, from the tests' lock.
 
-    As ``sam build`` packages by default: the files of the wheels, without bytecode (its dates would
-    be wrong, see layers/package).
+    As ``sam build`` does by default: the files of the wheels, without bytecode.
     """
     what = ["--group", f"{ROOT / 'pyproject.toml'}:peer", "upstash-redis", *others]
     how = ["--constraint", str(ROOT / "tests/requirements.txt"), "--no-compile-bytecode"]
@@ -33,12 +32,10 @@ def install_replaced(folder: Path, *others: str) -> None:
 
 
 @dataclass(frozen=True)
-class Account:
-    """What the functions of both sides find around them."""
-
-    aws: Aws
+class Environment:
+    aws: FakeAws
     token: str
-    trust: Trust
+    trust: TrustedCertificates
     built: Artifacts
     replaced: Path
 
@@ -52,16 +49,13 @@ class Account:
             "UPSTASH_REDIS_REST_URL": self.aws.upstash,
             "UPSTASH_REDIS_REST_TOKEN": self.token,
         }
-        trusted = self.trust.of_a_directory() if ours else self.trust.of_a_file()
-        return SETTINGS | self.addresses() | (parameters if ssm else plain) | trusted
-
-    def addresses(self) -> dict[str, str]:
-        """Return where AWS is."""
-        return {
+        trusted = self.trust.in_a_directory if ours else self.trust.in_a_file
+        addresses = {
             "AWS_ENDPOINT_URL_SSM": self.aws.ssm,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.aws.plain,
             "AWS_ENDPOINT_URL_S3": self.aws.plain,
         }
+        return SETTINGS | addresses | (parameters if ssm else plain) | trusted
 
 
 SETTINGS = {
@@ -76,14 +70,14 @@ SETTINGS = {
     "MODEL_ID": "amazon.nova-2-lite-v1:0",
     "MODEL_MAX_TOKENS": "512",
     "REPLACED_MODEL_ID": "amazon.titan-text-express-v1",
-    "PYTHONDONTWRITEBYTECODE": "1",  # neither side can write any on Lambda
+    "PYTHONDONTWRITEBYTECODE": "1",  # as on Lambda
     "PATH": os.environ["PATH"],
 }
 
 
 @cache
 def replaced_package() -> Path:
-    """Return the package of a function on the replaced class; made once, gone with the process."""
+    """Return the package of a function on the replaced class; it is deleted with the process."""
     folder = Path(tempfile.mkdtemp())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
     install_replaced(folder, "langchain-aws")
@@ -92,12 +86,11 @@ def replaced_package() -> Path:
 
 
 @contextmanager
-def account() -> Iterator[Account]:
-    """Package both sides, and start what serves them."""
-    with tempfile.TemporaryDirectory() as made, served() as (_, upstash):
-        folder = Path(made)
+def environment() -> Iterator[Environment]:
+    with tempfile.TemporaryDirectory() as temporary, served() as (_, upstash):
+        folder = Path(temporary)
         certificates = folder / "certificates"
         certificates.mkdir()
-        with aws(Wanted(upstash.url, upstash.token, str(certificates))) as found:
-            trust = Trust.made(folder, certificates / "authority.pem")
-            yield Account(found, upstash.token, trust, build(HOST), replaced_package())
+        with fake_aws(AwsRequest(upstash.url, upstash.token, str(certificates))) as aws:
+            trust = TrustedCertificates.create(folder, certificates / "authority.pem")
+            yield Environment(aws, upstash.token, trust, build(HOST), replaced_package())

@@ -1,9 +1,9 @@
-"""What a cold start costs beside the replaced class, without and with AWS's runtime client."""
+"""The cost of a cold start, without and with AWS's runtime client."""
 
 from layers.package import budgets
 from tests.benchmarks import cold_deployed, cold_direct
 from tests.benchmarks.cold_direct import Side
-from tests.benchmarks.packaged import account
+from tests.benchmarks.cold_environment import environment
 from tests.benchmarks.tables import COLD, Row, Table, ratio, spread
 from tests.layer.artifacts import HOST
 
@@ -13,20 +13,20 @@ BUDGETS = {
     "ask, secrets in SSM": budgets.COLD_HIT,
 }
 COLUMNS = {"name": "function", **COLD, "budget": "budget (CPU)"}
-TRUST = "This library finds its certificates in a hashed directory (SSL_CERT_DIR), as a deployed \
-function does; the replaced class loads a file, as it does by default. Both hold certifi's \
-certificates and the test authority."
+TRUST = "This library reads certificates from a hashed directory (SSL_CERT_DIR), as a deployed \
+function does. The replaced class loads one file, its default. Both contain certifi's certificates \
+and the test authority."
 
 
 def measure(*, short: bool) -> list[Table]:
     """Return both tables; all connections to Upstash and SSM go over TLS."""
-    with account() as found:
+    with environment() as found:
         pairs = cold_direct.run(found, 1 if short else ROUNDS)
         deployed = cold_deployed.run(found, 1 if short else DEPLOYED_ROUNDS)
     note = f"{HOST}, AWS's own runtime client, secrets in SSM. {TRUST}"
     return [
         {
-            "title": "A cold hit of `ask`, from the start of the process to the reply",
+            "title": "A cold hit of `ask`, from process start to reply",
             "columns": COLUMNS,
             "rows": [row for pair in pairs for row in _rows(*pair)],
             "plot": "cpu",
@@ -42,8 +42,8 @@ def measure(*, short: bool) -> list[Table]:
 
 
 def ratios(rounds: int = 5) -> dict[str, float]:
-    """Return the CPU of each of our sides of the direct form, as a ratio to the replaced class."""
-    with account() as found:
+    """Return the CPU ratio of each ``ask`` to the replaced class, without the runtime client."""
+    with environment() as found:
         pairs = cold_direct.run(found, rounds)
     return {ours.name: ratio(ours.seconds[0], theirs.seconds[0]) for theirs, ours in pairs}
 

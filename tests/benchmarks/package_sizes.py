@@ -1,9 +1,9 @@
-"""What the layer and the functions weigh, beside the package of the replaced class."""
+"""The sizes of the layer, the functions and the replaced class's package."""
 
 from pathlib import Path
 
 from layers.package import budgets
-from tests.benchmarks.packaged import replaced_package
+from tests.benchmarks.cold_environment import replaced_package
 from tests.benchmarks.tables import Row, Table
 from tests.layer.artifacts import HOST, build
 
@@ -18,7 +18,7 @@ COLUMNS = {
 
 
 def measure(*, short: bool) -> list[Table]:
-    """Weigh each package; a short run is no shorter."""
+    """Measure each package; a short run is the same."""
     built = build(HOST)
     rows = [
         _row("the layer", built.layer)
@@ -29,8 +29,8 @@ def measure(*, short: bool) -> list[Table]:
     ]
     rows += [_row(folder.name, folder) for folder in built.packages[1:]]
     rows.append(_row("replaced class with langchain-aws", replaced_package()))
-    note = f"{HOST}. The replaced class is packaged without bytecode; the layer holds bytecode. \
-Peak memory stands with the cold starts."
+    note = f"{HOST}. The layer contains bytecode, the replaced class's package none. The cold \
+starts show the peak memory."
     return [
         {"title": "Packages", "columns": COLUMNS, "rows": rows, "plot": "unzipped", "note": note}
     ]

@@ -1,7 +1,7 @@
-"""A part that is measured in a client process of its own, beside the processes that serve it.
+"""Measure a part in its own client process; the servers run in other processes.
 
-``python -m tests.benchmarks.apart MODULE`` reads where to go from its standard input, calls the
-module's ``measure`` and prints the tables.
+``python -m tests.benchmarks.client_process MODULE`` reads a ``Setup`` from standard input, calls
+the module's ``measure``, and prints the tables.
 """
 
 import contextlib
@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[2]
 
 
 @dataclass(frozen=True)
-class At:
-    """Where a client finds the endpoint and the server, and whether the run is a short one."""
+class Setup:
+    """The addresses of the endpoint and the server, and whether the run is short."""
 
     url: str
     token: str
@@ -36,14 +36,14 @@ class At:
         return max(3, full // 10) if self.short else full
 
 
-def measured_apart(module: str, at: At, python: str) -> list[Table]:
+def measure_in_client(module: str, setup: Setup, python: str) -> list[Table]:
     """Run a module's ``measure`` in a new process of the interpreter ``python``."""
-    # LiteLLM fetches its list of prices when it is imported, unless told to take its own.
-    told = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
+    # By default, LiteLLM downloads its price list on import.
+    extra = {"PYTHONPATH": f"{ROOT / 'src'}:{ROOT}", "LITELLM_LOCAL_MODEL_COST_MAP": "True"}
     done = subprocess.run(
         [python, "-W", "ignore", "-m", __name__, module],
-        input=json.dumps(asdict(at)),
-        env=os.environ | told,
+        input=json.dumps(asdict(setup)),
+        env=os.environ | extra,
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -54,14 +54,13 @@ def measured_apart(module: str, at: At, python: str) -> list[Table]:
 
 
 def main() -> None:
-    """Measure in this process; whatever the measured code prints goes to standard error."""
-    logging.disable(logging.WARNING)  # what the faults provoke
-    at = At(**json.load(sys.stdin))
+    """Measure in this process; output of the measured code goes to standard error."""
+    logging.disable(logging.WARNING)  # faults log warnings
+    setup = Setup(**json.load(sys.stdin))
     with contextlib.redirect_stdout(sys.stderr):
         module = importlib.import_module(sys.argv[1])
-        # LangChain filters its own warnings anew when it is imported.
-        warnings.simplefilter("ignore")
-        tables = module.measure(at)
+        warnings.simplefilter("ignore")  # importing LangChain resets the filters
+        tables = module.measure(setup)
     json.dump(tables, sys.stdout)
 
 

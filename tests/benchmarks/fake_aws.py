@@ -1,10 +1,10 @@
-"""What the functions need of AWS, and TLS before it and before the endpoint, in one process.
+"""AWS for the measured functions, and TLS in front of the endpoint, in one process.
 
-SSM's GetParameters over TLS, as a function reaches it; Bedrock, with a count of its calls, and S3
-over plain HTTP, which both sides of a comparison use alike and only a miss needs.
+SSM's GetParameters is served over TLS. Bedrock and S3, which only a miss needs, are served over
+plain HTTP; Bedrock counts its calls.
 
-``python -m tests.benchmarks.aws`` reads a `Wanted` from standard input, prints an `Aws` as one line
-of JSON, and serves until its standard input closes.
+``python -m tests.benchmarks.fake_aws`` reads an ``AwsRequest`` from standard input, prints a
+``FakeAws`` as one line of JSON, and serves until its standard input closes.
 """
 
 import asyncio
@@ -19,18 +19,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
-from tests.faults.certificates import Authority
+from tests.faults.certificate_authority import Authority
 from tests.functions.bedrock import Bedrock
 from tests.json_record import JsonRecord
 
-HOST = "localhost"  # the name on the certificates
+HOST = "localhost"  # of the certificates
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted(JsonRecord):
-    """The endpoint to put TLS before, its token, and a folder for the certificates."""
+class AwsRequest(JsonRecord):
+    """The endpoint that gets TLS, its token, and a folder for the certificates."""
 
     upstash: str
     token: str
@@ -38,8 +39,8 @@ class Wanted(JsonRecord):
 
 
 @dataclass(frozen=True, slots=True)
-class Aws(JsonRecord):
-    """Addresses: of the endpoint and of SSM behind TLS, of the rest of AWS without it."""
+class FakeAws(JsonRecord):
+    """The addresses of the endpoint and SSM with TLS, and of the rest of AWS without."""
 
     upstash: str
     ssm: str
@@ -47,32 +48,33 @@ class Aws(JsonRecord):
 
     @property
     def calls(self) -> int:
-        """How often a model was called."""
+        """The number of model calls so far."""
         with urllib.request.urlopen(f"{self.plain}/calls") as response:
             return int(response.read())
 
 
 @contextmanager
-def aws(wanted: Wanted) -> Iterator[Aws]:
-    """Start the process; it ends when the block does, or when this process does."""
+def fake_aws(request: AwsRequest) -> Iterator[FakeAws]:
+    """Start the process; it ends with the block, or with this process."""
     command = [sys.executable, "-m", __name__]
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdin
         assert process.stdout
-        process.stdin.write(wanted.as_json + "\n")
+        process.stdin.write(request.as_json + "\n")
         process.stdin.flush()
-        yield Aws.from_json(process.stdout.readline())
+        yield FakeAws.from_json(process.stdout.readline())
         process.stdin.close()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers for all services; the action tells them apart."""
+    """Serves all services; the action names the service."""
 
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
-    parameters: dict[str, str]
+    parameters: ClassVar[dict[str, str]] = {}
+    stored: ClassVar[dict[str, bytes]] = {}
     model: Bedrock
 
     def log_message(self, *_: object) -> None:
@@ -80,19 +82,19 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         """Return parameters, or a model's answer."""
-        asked = json.loads(self._content())
+        request = json.loads(self._content())
         if self.headers.get("X-Amz-Target") == "AmazonSSM.GetParameters":
             found = [
                 {"Name": name, "Type": "SecureString", "Value": self.parameters[name], "Version": 1}
-                for name in asked["Names"]
+                for name in request["Names"]
             ]
             self._reply(200, json.dumps({"Parameters": found, "InvalidParameters": []}).encode())
         else:
-            self.model.requests.append(asked)
+            self.model.requests.append(request)
             self._reply(200, json.dumps(self.model.reply()).encode())
 
     def do_GET(self) -> None:
-        """Return the count of calls, or a document, whose text holds its name; no summary."""
+        """Return the number of calls, or a document with its name as text; there is no summary."""
         if self.path == "/calls":
             self._reply(200, str(len(self.model.requests)).encode())
         elif "/documents/" in self.path:
@@ -101,21 +103,20 @@ class Handler(BaseHTTPRequestHandler):
             self._reply(404, b"")
 
     def do_HEAD(self) -> None:
-        """Return the headers of what GET returns."""
         self.do_GET()
 
     def do_PUT(self) -> None:
-        """Take a summary."""
-        self._content()
+        self.stored[self.path] = self._content()
         self._reply(200, b"")
 
     def _content(self) -> bytes:
         if "chunked" not in self.headers.get("Transfer-Encoding", ""):
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
-        while self.rfile.readline().strip() != b"0":
-            self.rfile.readline()
+        lines = []
+        while (line := self.rfile.readline()).strip() != b"0":
+            lines.append(line)
         self.rfile.readline()
-        return b""
+        return b"".join(lines)
 
     def _reply(self, status: int, content: bytes) -> None:
         self.send_response(status)
@@ -127,19 +128,21 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(content)
 
 
-def http(secure: ssl.SSLContext | None = None) -> int:
-    """Serve all of AWS from threads, and return the port."""
+@contextmanager
+def http(secure: ssl.SSLContext | None = None) -> Iterator[int]:
+    """Serve all of AWS from threads; yield the port."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     if secure:
         server.socket = secure.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server.server_port
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+    yield server.server_port
+    server.shutdown()
+    server.server_close()
 
 
-async def relay(wanted: Wanted, secure: ssl.SSLContext) -> asyncio.Server:
-    """Put TLS before the endpoint."""
-    target = urlsplit(wanted.upstash)
+async def tls_relay(upstash: str, secure: ssl.SSLContext) -> asyncio.Server:
+    target = urlsplit(upstash)
 
     async def pump(source: asyncio.StreamReader, to: asyncio.StreamWriter) -> None:
         while data := await source.read(65536):
@@ -157,15 +160,16 @@ async def relay(wanted: Wanted, secure: ssl.SSLContext) -> asyncio.Server:
 
 async def main() -> None:
     """Serve until standard input closes."""
-    wanted = Wanted.from_json(sys.stdin.readline())
-    authority = Authority.made(Path(wanted.folder))
-    server = await relay(wanted, authority.serving(HOST))
+    request = AwsRequest.from_json(sys.stdin.readline())
+    authority = Authority.create(Path(request.folder))
+    server = await tls_relay(request.upstash, authority.server_context(HOST))
     upstash = f"https://{HOST}:{server.sockets[0].getsockname()[1]}"
     Handler.model = Bedrock()
-    Handler.parameters = {"/bench/url": upstash, "/bench/token": wanted.token}
-    ssm = f"https://{HOST}:{http(authority.serving(HOST))}"
-    print(Aws(upstash, ssm, f"http://127.0.0.1:{http()}").as_json, flush=True)
-    await asyncio.to_thread(sys.stdin.read)
+    Handler.parameters = {"/bench/url": upstash, "/bench/token": request.token}
+    with http(authority.server_context(HOST)) as ssm, http() as plain:
+        addresses = FakeAws(upstash, f"https://{HOST}:{ssm}", f"http://127.0.0.1:{plain}")
+        print(addresses.as_json, flush=True)
+        await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":

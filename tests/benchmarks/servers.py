@@ -1,4 +1,4 @@
-"""The endpoint that everything is measured against, in a process of its own."""
+"""The endpoint and the Redis server of the measurements, in their own processes."""
 
 import tempfile
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks.apart import At
+from tests.benchmarks.client_process import Setup
 
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
@@ -14,7 +14,7 @@ from upstash_endpoint.redis_server import RedisServer
 
 @contextmanager
 def served() -> Iterator[tuple[RedisServer, UpstashEndpoint]]:
-    """Start a Redis and the endpoint before it."""
+    """Start a Redis server and the endpoint in front of it."""
     with (
         tempfile.TemporaryDirectory() as folder,
         RedisServer.start() as server,
@@ -24,8 +24,8 @@ def served() -> Iterator[tuple[RedisServer, UpstashEndpoint]]:
 
 
 @contextmanager
-def serving(*, short: bool) -> Iterator[At]:
-    """Start both, and yield what a client in another process needs."""
+def start_servers(*, short: bool) -> Iterator[Setup]:
+    """Start both, and yield their addresses for a client process."""
     with served() as (server, upstash):
         meter: Any = upstash.meter
-        yield At(upstash.url, upstash.token, meter._url, server.port, server.password, short)
+        yield Setup(upstash.url, upstash.token, meter._url, server.port, server.password, short)

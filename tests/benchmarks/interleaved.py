@@ -1,7 +1,7 @@
-"""Operations that take turns: a machine whose speed drifts slows all of them alike.
+"""Measure operations in interleaved rounds, so that a drifting machine slows all of them alike.
 
-Two clocks: the CPU of this process, all threads, and the time that passes. The server and the
-endpoint run in processes of their own, so the CPU is the client's alone.
+Two clocks: CPU of this process with all its threads, and elapsed time. The servers run in other
+processes, so the CPU is the client's alone.
 """
 
 import gc
@@ -14,48 +14,46 @@ from dataclasses import dataclass, field
 
 from tests.benchmarks.tables import COUNTED, TIMED, Row, Spread, Table, ratio, spread
 
-WARM = 5
+WARM_UP = 5
 MICRO = 1e6
 COUNTS = dict(zip(COUNTED, ("commands", "requests", "bytes_in", "bytes_out"), strict=True))
 
 
 @dataclass
 class Case:
-    """One operation: ``prepare`` is not timed, ``run`` is; ``beside`` names what it is held to.
+    """One operation: ``run`` is timed, ``prepare`` is not; ``baseline`` names another case.
 
-    ``many``: the operations that one run makes, so that its times are divided.
+    One run makes ``operations`` operations; its times are divided by that number.
     """
 
     name: str
     run: Callable[[str], object]
-    beside: str = ""
+    baseline: str = ""
     prepare: Callable[[str], object] = lambda _: None
-    many: int = 1
+    operations: int = 1
     cpu: list[float] = field(default_factory=list)
     wall: list[float] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
 
-    def take(self, key: str) -> None:
-        """Run once and note both times."""
+    def measure(self, key: str) -> None:
         self.prepare(key)
         cpu, wall = time.process_time(), time.perf_counter()
         self.run(key)
         wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-        self.cpu.append(cpu / self.many)
-        self.wall.append(wall / self.many)
+        self.cpu.append(cpu / self.operations)
+        self.wall.append(wall / self.operations)
 
     def count(self, meter: str) -> None:
-        """Run once and note what passed through the endpoint, by the meter at this address."""
         key = f"counted {self.name}"
         self.prepare(key)
-        asked(meter, "DELETE")
+        read_meter(meter, "DELETE")
         self.run(key)
-        read = asked(meter, "GET")
-        if read["requests"]:  # a peer that speaks to Redis itself passes by the endpoint
-            self.counts = {name: read[of] for name, of in COUNTS.items()}
+        read = read_meter(meter)
+        if read["requests"]:  # a cache over TCP does not use the endpoint
+            self.counts = {name: read[source] for name, source in COUNTS.items()}
 
 
-def asked(meter: str, method: str) -> dict[str, int]:
+def read_meter(meter: str, method: str = "GET") -> dict[str, int]:
     """Read (GET) or reset (DELETE) the meter of an endpoint in another process."""
     with urllib.request.urlopen(urllib.request.Request(meter, method=method)) as response:
         read: dict[str, int] = json.load(response)
@@ -63,12 +61,8 @@ def asked(meter: str, method: str) -> dict[str, int]:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
-    """Turn off garbage collection, as timeit does.
-
-    Every round allocates alike, so that one and the same operation would pay for collecting what
-    all of them leave.
-    """
+def without_gc() -> Iterator[None]:
+    """Turn off garbage collection, as timeit does: one operation would pay for all of them."""
     gc.collect()
     gc.disable()
     try:
@@ -77,23 +71,25 @@ def uncollected() -> Iterator[None]:
         gc.enable()
 
 
-def in_turns(cases: list[Case], rounds: int, meter: str = "", *, warm: int = WARM) -> list[Case]:
-    """Run each case ``rounds`` times, one after the other; warm-up and counting are not timed."""
+def interleave(
+    cases: list[Case], rounds: int, meter: str = "", *, warm_up: int = WARM_UP
+) -> list[Case]:
+    """Run every case once a round; the runs for warm-up and counting are not timed."""
     for case in cases:
-        for number in range(warm):
+        for number in range(warm_up):
             case.prepare(f"warm {case.name} {number}")
             case.run(f"warm {case.name} {number}")
         if meter:
             case.count(meter)
-    with uncollected():
+    with without_gc():
         for number in range(rounds):
             for case in cases:
-                case.take(f"{case.name} {number}")
+                case.measure(f"{case.name} {number}")
     return cases
 
 
 def table(title: str, cases: list[Case], *, plot: str = "cpu", note: str = "") -> Table:
-    """Return the table of measured cases; those with counts get columns for them."""
+    """Return the table of measured cases, with columns for their counts, if any."""
     counted = COUNTED if any(case.counts for case in cases) else {}
     measured = {case.name: (spread(case.cpu, MICRO), spread(case.wall, MICRO)) for case in cases}
     rows = [_row(case, measured) for case in cases]
@@ -103,8 +99,8 @@ def table(title: str, cases: list[Case], *, plot: str = "cpu", note: str = "") -
 def _row(case: Case, measured: dict[str, tuple[Spread, Spread]]) -> Row:
     cpu, wall = measured[case.name]
     row: Row = {"name": case.name, "cpu": cpu, "wall": wall, **case.counts}
-    if case.beside:
-        of_cpu, of_wall = measured[case.beside]
+    if case.baseline:
+        of_cpu, of_wall = measured[case.baseline]
         row |= {"cpu_ratio": ratio(cpu, of_cpu), "wall_ratio": ratio(wall, of_wall)}
-        row["of"] = case.beside
+        row["of"] = case.baseline
     return row

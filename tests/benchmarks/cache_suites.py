@@ -1,4 +1,4 @@
-"""How many tests of LangChain's own cache suites pass, here and with the replaced class."""
+"""Passing tests of LangChain's own cache suites, for this library and the replaced class."""
 
 import asyncio
 import contextlib
@@ -7,8 +7,8 @@ import io
 
 from langchain_core.caches import BaseCache
 from langchain_tests.integration_tests.cache import AsyncCacheTestSuite, SyncCacheTestSuite
-from tests.benchmarks.replaced import Replaced
-from tests.benchmarks.serving import served
+from tests.benchmarks.replaced_class import Replaced
+from tests.benchmarks.servers import served
 from tests.benchmarks.tables import Row, Table
 from upstash_redis import Redis
 
@@ -22,17 +22,17 @@ def passes(suite: type, name: str, cache: BaseCache) -> bool:
     concrete = type(suite.__name__, (suite,), {"cache": None})()
     try:
         test = getattr(concrete, name)
-        with contextlib.redirect_stdout(io.StringIO()):  # one of them talks
+        with contextlib.redirect_stdout(io.StringIO()):  # a test prints
             result = test(cache) if inspect.signature(test).parameters else test()
             if inspect.iscoroutine(result):
                 asyncio.run(result)
-    except Exception:  # noqa: BLE001  whatever it raises, the test did not pass
+    except Exception:  # noqa: BLE001  any error is a failed test
         return False
     return True
 
 
 def count(redis: Redis, kind: type) -> tuple[int, int]:
-    """Return how many tests passed, and of how many; each starts with an empty database."""
+    """Return the passed tests and all tests; each starts with an empty database."""
     results = []
     for suite in (SyncCacheTestSuite, AsyncCacheTestSuite):
         for name in dir(suite):
@@ -43,7 +43,7 @@ def count(redis: Redis, kind: type) -> tuple[int, int]:
 
 
 def measure(*, short: bool) -> list[Table]:
-    """Count for both classes; a short run is no shorter."""
+    """Count for both classes; a short run is the same."""
     with served() as (_, upstash), Redis(upstash.url, upstash.token) as redis:
         counted = {name: count(redis, kind) for name, kind in KINDS.items()}
     rows: list[Row] = [

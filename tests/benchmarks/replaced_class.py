@@ -1,4 +1,4 @@
-"""The class that this library replaces, imported without its warning."""
+"""The class that this library replaces, imported without its deprecation warning."""
 
 import warnings
 
