@@ -1,4 +1,4 @@
-"""Leave out of a package what nothing that runs there reads, by rule."""
+"""Remove the files of a package that no code on Lambda reads."""
 
 from __future__ import annotations
 
@@ -8,48 +8,46 @@ import hashlib
 import shutil
 from typing import TYPE_CHECKING, NamedTuple
 
-from .elf import strip
+from .elf_strip import strip
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 
 class Rule(NamedTuple):
-    """What is left out, where it lies, and why nothing misses it."""
+    """The files to remove, and why no code needs them."""
 
     what: str
     patterns: tuple[str, ...]
-    because: str
+    reason: str
 
 
-# The metadata of packages (dist-info) stays: versions and entry points are read at run time.
+# The metadata of packages (dist-info) stays: code reads versions and entry points.
 RULES = (
+    Rule("scripts", ("bin",), "no function runs them, and they name the host's Python"),
+    Rule("tests", ("*/tests",), "no module imports them"),
+    Rule("type stubs", ("*-stubs", "**/*.pyi"), "only type checkers read them"),
+    Rule("C sources", ("**/*.c",), "they are compiled"),
+    Rule("mypy plugins", ("pydantic/mypy.py", "pydantic/v1/mypy.py"), "only mypy imports them"),
     Rule(
-        "scripts", ("bin",), "a function starts none, and their first lines name the host's Python"
-    ),
-    Rule("tests", ("*/tests",), "no module of their package imports them"),
-    Rule("type stubs", ("*-stubs", "**/*.pyi"), "type checkers read them, Python does not"),
-    Rule("sources in C", ("**/*.c",), "they are compiled"),
-    Rule("plugins of mypy", ("pydantic/mypy.py", "pydantic/v1/mypy.py"), "mypy alone imports them"),
-    Rule(
-        "LangSmith beside tracing",
+        "LangSmith except tracing",
         (
             *("langsmith/sandbox", "langsmith/integrations", "langsmith/cli"),
             *("langsmith/testing", "langsmith/pytest_plugin.py"),
         ),
-        "LangChain imports its client and its traces; these run sandboxes, tests and a command "
-        "line, and trace other SDKs",
+        "LangChain imports only its client and tracing; these are sandboxes, tests, a command line "
+        "and other SDKs",
     ),
     Rule(
         "zstandard's second backend",
         ("zstandard/_cffi.*.so", "zstandard/backend_cffi.py"),
-        "CPython takes the one in C; this one needs cffi, which is not here",
+        "CPython uses the C backend; this one needs cffi, which is not installed",
     ),
 )
 
 
-def slim(site: Path, services: set[str]) -> None:
-    """Apply the rules, drop the models of other AWS services, and strip native libraries."""
+def prune(site: Path, services: set[str]) -> None:
+    """Apply the rules, remove the models of other AWS services, and strip native libraries."""
     for rule in RULES:
         for pattern in rule.patterns:
             for path in sorted(site.glob(pattern)):
@@ -60,7 +58,7 @@ def slim(site: Path, services: set[str]) -> None:
     for library in sorted(site.rglob("*.so*")):
         library.write_bytes(strip(library.read_bytes()))
     for record in sorted(site.glob("*.dist-info/RECORD")):
-        _correct(record, site)
+        _rewrite(record, site)
 
 
 def _remove(path: Path) -> None:
@@ -70,16 +68,16 @@ def _remove(path: Path) -> None:
         path.unlink()
 
 
-def _correct(record: Path, site: Path) -> None:
-    """List what is there now; pip's list holds hashes of scripts, which name the host's Python."""
+def _rewrite(record: Path, site: Path) -> None:
+    """List the files that are left; pip also lists scripts, whose hashes depend on the host."""
     with record.open(newline="") as file:
         names = [row[0] for row in csv.reader(file)]
-    rows = [_row(name, site) for name in sorted(names) if _is_here(name, site)]
+    rows = [_row(name, site) for name in sorted(names) if _exists(name, site)]
     with record.open("w", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
 
 
-def _is_here(name: str, site: Path) -> bool:
+def _exists(name: str, site: Path) -> bool:
     return not name.startswith("..") and (site / name).is_file()
 
 

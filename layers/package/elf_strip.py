@@ -1,9 +1,8 @@
-"""Cut off what only debuggers read of a native library (ELF): the end of the file.
+"""Strip the debugging symbols of a native library (ELF), which are the end of the file.
 
-No tool does it, neither of the host nor of the package index. binutils' `strip` knows one
-architecture, what LLVM's writes depends on its version, and so the same sources would give other
-bytes on another machine; the index has nothing that is small and well kept. All that is loaded
-stays where it is, byte for byte: there is nothing to relocate. (System V ABI, chapters 4 and 5.)
+The loaded part of the file stays as it is, byte for byte. (System V ABI, chapters 4 and 5.) No
+existing tool gives the same bytes on every host: binutils' `strip` knows one architecture, and the
+output of LLVM's depends on its version.
 """
 
 from __future__ import annotations
@@ -11,12 +10,12 @@ from __future__ import annotations
 import struct
 from typing import NamedTuple
 
-_IDENTITY = b"\x7fELF\x02\x01"  # 64 bits, little end first: both architectures of Lambda
+_IDENTITY = b"\x7fELF\x02\x01"  # 64 bits, little-endian: both architectures of Lambda
 _HEADER = struct.Struct("<16sHHIQQQIHHHHHH")
 _SEGMENT = struct.Struct("<IIQQQQQQ")
 _SECTION = struct.Struct("<IIQQQQIIQQ")
-_NOBITS = 8  # a section without bytes in the file, such as .bss
-_ALLOC = 0x2  # a section that is there at run time
+_NOBITS = 8  # a section without bytes in the file, e.g. .bss
+_ALLOC = 0x2  # a section that is loaded
 _INFO_LINK = 0x40
 
 
@@ -55,12 +54,12 @@ class _Section(NamedTuple):
 
 
 def machine(library: bytes) -> int | None:
-    """Return the ABI's number of the processor, or None for what is no 64-bit ELF file."""
+    """Return the ABI's number of the processor; None if this is no 64-bit ELF file."""
     return _header(library).machine if library.startswith(_IDENTITY) else None
 
 
 def strip(library: bytes) -> bytes:
-    """Return the library without symbols for the debugger, or as it is where nothing is gained."""
+    """Return the library without debugging symbols; unchanged if that saves nothing."""
     if not library.startswith(_IDENTITY):
         return library
     header = _header(library)
@@ -89,7 +88,7 @@ def _points_to(section: _Section) -> int:
 
 
 def _loaded(library: bytes, header: _Header) -> int:
-    """Return where the last byte ends that the loader reads."""
+    """Return the end of the last byte that the loader reads."""
     ends = [header.phoff + header.phnum * _SEGMENT.size]
     for start in range(header.phoff, ends[0], _SEGMENT.size):
         _, _, offset, _, _, size, _, _ = _SEGMENT.unpack_from(library, start)
@@ -105,7 +104,7 @@ def _names(library: bytes, header: _Header, sections: list[_Section]) -> tuple[_
 def _with_sections(
     loaded: bytes, header: _Header, kept: list[_Section], names: tuple[_Section, bytes]
 ) -> bytes:
-    """Append the sections' names and headers, as a linker does, to what is loaded."""
+    """Append the names and headers of the sections to the loaded part, as a linker does."""
     table, text = names
     body = loaded + text
     body += bytes(-len(body) % 8)

@@ -1,6 +1,7 @@
-"""The layer's certificates: the same as certifi's, under the names that OpenSSL looks for."""
+"""The layer has certifi's certificates under the file names that OpenSSL uses."""
 
 import ssl
+from contextlib import suppress
 from pathlib import Path
 
 import certifi
@@ -8,8 +9,8 @@ import pytest
 from cryptography import x509
 from cryptography.x509.name import _ASN1Type as Kind
 from cryptography.x509.oid import NameOID
-from layers.package.certificates import rehash
-from tests.faults.certificates import Authority
+from layers.package.hashed_certificates import rehash
+from tests.faults.certificate_authority import Authority
 from tests.layer.artifacts import Artifacts
 
 BUNDLE = Path(certifi.where())
@@ -19,7 +20,7 @@ KNOWN = {
     "GTS Root R1": "1001acf7.0",
     "ISRG Root X1": "4042bcee.0",
 }
-"""As Linux distributions name these certificates in /etc/ssl/certs."""
+"""The file names of Linux distributions in /etc/ssl/certs."""
 CN, UNIT = NameOID.COMMON_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME
 
 
@@ -45,7 +46,7 @@ NAMES = {
 
 
 def handshake(folder: Path, server: ssl.SSLContext) -> None:
-    """Complete a TLS handshake in memory with a client that trusts only ``folder``."""
+    """Complete a TLS handshake in memory; the client trusts only ``folder``."""
     client = ssl.create_default_context(capath=folder)
     to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
     ends = [
@@ -54,25 +55,23 @@ def handshake(folder: Path, server: ssl.SSLContext) -> None:
     ]
     for _ in range(9):
         for end in list(ends):
-            try:
+            with suppress(ssl.SSLWantReadError):
                 end.do_handshake()
                 ends.remove(end)
-            except ssl.SSLWantReadError:
-                continue
     assert ends == []
 
 
 @pytest.mark.parametrize("kind", NAMES)
-def test_server_of_a_hashed_authority_is_trusted(tmp_path: Path, kind: str) -> None:
-    authority = Authority.made(tmp_path, x509.Name(NAMES[kind]))
+def test_client_trusts_a_server_of_a_hashed_authority(tmp_path: Path, kind: str) -> None:
+    authority = Authority.create(tmp_path, x509.Name(NAMES[kind]))
     rehash(authority.file, tmp_path / "hashed")
-    handshake(tmp_path / "hashed", authority.serving("host.test"))
+    handshake(tmp_path / "hashed", authority.server_context("host.test"))
     with pytest.raises(ssl.SSLCertVerificationError):
-        handshake(tmp_path / "none", authority.serving("host.test"))
+        handshake(tmp_path / "none", authority.server_context("host.test"))
 
 
-def test_authorities_of_one_name_are_numbered(tmp_path: Path) -> None:
-    pems = [Authority.made(tmp_path).file.read_text() for _ in range(3)]
+def test_authorities_with_equal_names_are_numbered(tmp_path: Path) -> None:
+    pems = [Authority.create(tmp_path).file.read_text() for _ in range(3)]
     bundle = tmp_path / "bundle.pem"
     bundle.write_text("".join(pems))
     rehash(bundle, tmp_path / "hashed")
@@ -82,14 +81,14 @@ def test_authorities_of_one_name_are_numbered(tmp_path: Path) -> None:
     assert [file.read_text() for file in files] == pems
 
 
-def test_known_certificates_have_their_known_names(tmp_path: Path) -> None:
+def test_public_certificates_have_the_file_names_of_openssl(tmp_path: Path) -> None:
     rehash(BUNDLE, tmp_path / "hashed")
     for subject, name in KNOWN.items():
         found = x509.load_pem_x509_certificate((tmp_path / "hashed" / name).read_bytes())
         assert [found.subject.get_attributes_for_oid(CN)[0].value] == [subject]
 
 
-def test_layer_has_the_certificates_of_certifi(artifacts: Artifacts) -> None:
+def test_layer_contains_certifi_s_certificates(artifacts: Artifacts) -> None:
     bundle = (artifacts.layer / "certifi/cacert.pem").read_text()
     files = (artifacts.layer / "llm_cache/_upstash/certificates").iterdir()
     found = [file.read_text() for file in files]
@@ -97,7 +96,7 @@ def test_layer_has_the_certificates_of_certifi(artifacts: Artifacts) -> None:
     assert len(set(found)) == len(found) == bundle.count("BEGIN CERTIFICATE")
 
 
-def test_layer_reads_a_certificate_when_a_server_needs_it(host: Artifacts) -> None:
+def test_layer_loads_no_certificate_in_advance(host: Artifacts) -> None:
     script = (
         "from llm_cache._upstash import trust; c = trust.trusted(); print(c.cert_store_stats())"
     )

@@ -1,8 +1,7 @@
-"""certifi's certificates as a folder that OpenSSL reads one at a time (``openssl rehash``).
+"""Write certifi's certificates as a folder that OpenSSL reads one at a time (``openssl rehash``).
 
-Each file is named after a hash of the certificate's subject (X509_NAME_hash, in OpenSSL's
-crypto/x509/x509_cmp.c and x_name.c): SHA-1 of the subject in a canonical form, its first four bytes
-in little-endian order.
+The name of a file is a hash of the certificate's subject (X509_NAME_hash in OpenSSL's x509_cmp.c
+and x_name.c): the first four bytes, little-endian, of the SHA-1 of the canonical subject.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 SEQUENCE, SET, VERSION, UTF8 = 0x30, 0x31, 0xA0, 0x0C
 LONG = 0x80  # the bit of a length that takes several bytes (X.690, section 8.1.3)
-# How the text of each kind of ASN.1 string is encoded; others enter as they are.
+# The encoding of each kind of ASN.1 string; other kinds enter the hash unchanged.
 TEXTS = {
     UTF8: "utf-8", 0x13: "ascii", 0x14: "latin-1", 0x16: "ascii",
     0x1A: "ascii", 0x1C: "utf-32-be", 0x1E: "utf-16-be",
@@ -29,7 +28,7 @@ _SPACES = re.compile(rb"[ \t\n\v\f\r]+")
 
 
 def rehash(bundle: Path, into: Path) -> None:
-    """Write each certificate of a PEM bundle into a folder, under its hashed name."""
+    """Write each certificate of a PEM bundle to a folder, under its hashed name."""
     into.mkdir()
     numbers: Counter[str] = Counter()
     for pem in _PEM.findall(bundle.read_text(encoding="utf-8")):
@@ -39,7 +38,7 @@ def rehash(bundle: Path, into: Path) -> None:
 
 
 def subject_hash(certificate: bytes) -> str:
-    """Return the eight hexadecimal digits that a certificate in DER is looked up by."""
+    """Return the eight hexadecimal digits by which OpenSSL finds a certificate (in DER)."""
     (whole,) = _parts(certificate)
     signed = next(_parts(whole.value))
     fields = [part for part in _parts(signed.value) if part.tag != VERSION]
