@@ -1,6 +1,8 @@
-"""Every order of more callers, clears and losses than there is time for in the quick tests.
+"""Single flight in every order of more callers, clears and lost leases.
 
-Two callers are alike, so their ends are tried in one of their two sequences.
+`make test` tries two callers with one clear or one lost lease
+(tests/integration/protocol/test_lease_interleavings.py). Callers are alike, so each pair of ends is
+tried in one sequence only.
 """
 
 import itertools
@@ -12,7 +14,7 @@ from tests.integration.upstash.connection import Connection
 
 from upstash_endpoint.redis_server import RedisServer
 
-ALIVE = [end for end in Ends if end is not Ends.DEAD]  # who dies, dies with its whole process
+ALIVE = [end for end in Ends if end is not Ends.DEAD]  # a caller dies with its whole process
 
 
 @pytest.fixture
@@ -25,20 +27,22 @@ def server(redis_server: RedisServer) -> Iterator[Connection]:
 @pytest.mark.parametrize("epoch", [None, "cbefore"])
 @pytest.mark.parametrize(("clears", "losses"), [(1, 0), (0, 1), (1, 1)])
 @pytest.mark.parametrize("ends", [*itertools.combinations_with_replacement(Ends, 2)])
-def test_two_processes_a_clear_and_a_loss(
+def test_two_processes_with_a_clear_and_a_lost_lease(
     server: Connection, ends: tuple[Ends, Ends], clears: int, losses: int, epoch: str | None
 ) -> None:
     orders(server, ends, epoch=epoch, clears=clears, losses=losses)
 
 
 @pytest.mark.parametrize("ends", [*itertools.combinations_with_replacement(ALIVE, 2)])
-def test_two_in_one_process_a_clear_and_a_loss(server: Connection, ends: tuple[Ends, Ends]) -> None:
+def test_two_callers_in_one_process_with_a_clear_and_a_lost_lease(
+    server: Connection, ends: tuple[Ends, Ends]
+) -> None:
     orders(server, ends, processes="00", clears=1, losses=1)
 
 
 @pytest.mark.parametrize("processes", ["000", "001", "010", "011", "012"])
 @pytest.mark.parametrize("ends", [*itertools.product([Ends.STORED, Ends.FAILED], repeat=3)])
-def test_three_callers_in_one_to_three_processes(
+def test_three_callers_make_one_model_call_and_one_more_per_failure(
     server: Connection, ends: tuple[Ends, Ends, Ends], processes: str
 ) -> None:
     calls = orders(server, ends, processes=processes)
@@ -46,7 +50,7 @@ def test_three_callers_in_one_to_three_processes(
 
 
 @pytest.mark.parametrize("ends", [*itertools.product([Ends.NOT_STORED, Ends.STORED], repeat=3)])
-def test_three_callers_of_whom_some_have_nothing_to_share(
+def test_three_callers_with_uncacheable_answers(
     server: Connection, ends: tuple[Ends, Ends, Ends]
 ) -> None:
     orders(server, ends, processes="001")
