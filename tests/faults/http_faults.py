@@ -21,6 +21,7 @@ CHUNK = b"10000\r\n" + b" " * 65536 + b"\r\n"
 EARLY_HINT = b"HTTP/1.1 103 Early Hints\r\n\r\n"
 QUOTA = "ERR max requests limit exceeded"
 HTML = b"<html><body>502 Bad Gateway</body></html>"
+ALL_BUT_THE_END = slice(-8)
 End = Callable[[socket.socket], None]
 
 
@@ -33,21 +34,11 @@ def without_reply(end: End) -> Misbehaviour:
     return lambda connection, _: end(connection)
 
 
-def run_without_reply(end: End) -> Misbehaviour:
-    """Return a fault that runs the command and does not reply."""
+def after_running(end: End, part: slice = slice(0)) -> Misbehaviour:
+    """Return a fault that runs the command and sends at most a part of its reply."""
 
     def misbehave(connection: socket.socket, forward: Forward) -> None:
-        forward()
-        end(connection)
-
-    return misbehave
-
-
-def half_reply(end: End) -> Misbehaviour:
-    """Return a fault that runs the command and sends a part of its reply."""
-
-    def misbehave(connection: socket.socket, forward: Forward) -> None:
-        connection.sendall(forward()[:-8])
+        connection.sendall(forward()[part])
         end(connection)
 
     return misbehave
@@ -84,8 +75,8 @@ def _bomb() -> bytes:
     return gzip.compress(b'{"result":"' + b" " * 100_000_000 + b'"}', 1)
 
 
-silent, run_and_stay_silent = without_reply(read_all), run_without_reply(read_all)
-close_without_reply, run_and_close = without_reply(close), run_without_reply(close)
+silent, run_and_stay_silent = without_reply(read_all), after_running(read_all)
+close_without_reply, run_and_close = without_reply(close), after_running(close)
 
 
 GARBLED = {
@@ -111,9 +102,9 @@ HTTP_FAULTS: dict[str, tuple[Misbehaviour, type[StoreError] | None]] = {
     "connection closed": (close_without_reply, StoreUnavailable),
     "connection closed, command ran": (run_and_close, StoreUnavailable),
     "connection reset": (without_reply(reset), StoreUnavailable),
-    "connection closed mid-reply": (half_reply(close), StoreUnavailable),
-    "connection reset mid-reply": (half_reply(reset), StoreUnavailable),
-    "reply stalls halfway": (half_reply(read_all), StoreTimeout),
+    "connection closed mid-reply": (after_running(close, ALL_BUT_THE_END), StoreUnavailable),
+    "connection reset mid-reply": (after_running(reset, ALL_BUT_THE_END), StoreUnavailable),
+    "reply stalls halfway": (after_running(read_all, ALL_BUT_THE_END), StoreTimeout),
     "each reply sent twice": (reply_twice, None),
     "endless early hints": (endless(b"", EARLY_HINT * 100), StoreGarbled),
     "headers one byte at a time": (endless(OK, b"a", BETWEEN), StoreTimeout),

@@ -41,13 +41,11 @@ def answer(text: str) -> list[Generation]:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One operation for a process; ``cursor`` is where a survivor resumes a reclaim."""
+    """One operation for a process."""
 
     operation: str
     url: str
     token: str
-    survives: bool = False
-    cursor: str = "0"
 
 
 class CacheClient(EitherClient):
@@ -157,6 +155,10 @@ class Case:
     prepare: Callable[[CacheClient, Connection], None]
     states: tuple[State, ...]
 
+    @property
+    def reclaims(self) -> bool:
+        return self.prepare in (cleared, cleared_by_tag)
+
     def after(self, requests: int) -> State:
         """Return the state after so many requests; the last state stays."""
         return self.states[min(requests, len(self.states) - 1)]
@@ -230,12 +232,8 @@ async def use_everything(client: CacheClient) -> list[object]:
 
 
 def perform(job: Job, report: Callable[[object], None]) -> None:
-    """Run the operation of a job, or use the cache as a survivor; report what it finds."""
-    client = CacheClient(job, lease=PATIENCE / 2 if job.survives else LEASE, report=report)
-    if job.survives:
-        report(client.run(survive(client, job.cursor)))
-    else:
-        client.run(OPERATIONS[job.operation].perform(client))
+    client = CacheClient(job, report=report)
+    client.run(OPERATIONS[job.operation].perform(client))
 
 
 def perform_until_killed(job: Job, pipe: Pipe) -> None:
@@ -251,8 +249,7 @@ def warm_up() -> None:
     """Import what each operation imports on first use, by running all of them in vain."""
     logging.disable()
     for operation in OPERATIONS:
-        for survives in (False, True):
-            with suppress(StoreError):
-                perform(Job(operation, NOWHERE, "token", survives), print)
+        with suppress(StoreError):
+            perform(Job(operation, NOWHERE, "token"), print)
     logging.disable(logging.NOTSET)
     gc.freeze()  # no forked process copies shared memory by collecting it

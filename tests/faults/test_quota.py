@@ -1,8 +1,5 @@
 """An exceeded quota opens the circuit breaker at once, for as long as the reply names."""
 
-import time
-from email.utils import formatdate
-
 import pytest
 from tests.clock import Clock
 from tests.faults.conftest import Call, store_at
@@ -60,15 +57,6 @@ def test_exceeded_quota_costs_one_request_until_it_may_be_over(
         clock.now += 0.1
         call(cache)
         assert (upstash.requests, cache.circuit) == (2, Circuit.OPEN)
-
-
-def test_retry_after_may_be_a_date(clock: Clock) -> None:
-    date = formatdate(time.time() + 9_000, usegmt=True)
-    reply = replying(THROTTLED, b"", f"Retry-After: {date}")
-    with misbehaving(reply) as url, pytest.raises(QuotaExceeded) as raised:
-        cache_at(url, clock)._store.execute(("GET", "k"), 10.0)
-    assert raised.value.retry_after is not None
-    assert 0 < raised.value.retry_after <= 9_000
 
 
 @pytest.mark.parametrize(
