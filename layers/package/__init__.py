@@ -1,6 +1,6 @@
-"""Package a layer or a function for its own architecture and Python, from any host, without Docker.
+"""Package a layer or a function for its target architecture and Python, without Docker.
 
-The same sources and locks give the same bytes. `sam build` works in a scratch copy of one folder,
-so every folder that it builds links to this one as `package`. It needs pip and the standard
-library; uv, where it is installed, fetches the Python that compiles.
+The same sources and locks give the same bytes on every host. `sam build` copies one folder, so each
+folder that it builds has a link to this one, named `package`. Packaging needs pip; uv, if it is
+installed, downloads the Python that compiles.
 """

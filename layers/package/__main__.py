@@ -1,4 +1,4 @@
-"""The command line: `python -m package`, in a folder that links to this one."""
+"""The command line `python -m package`, for a folder with a link to this one."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pathlib import Path
 from . import __doc__ as description
 from .budgets import UNZIPPED, ZIPPED, weigh
 from .bytecode import compile_for
-from .certificates import rehash
-from .lean import slim
-from .locks import entries, subtract
+from .hashed_certificates import rehash
+from .lock_files import entries, subtract
+from .pruning import prune
 from .wheels import GLIBC, MACHINES, install
 
 
@@ -20,56 +20,55 @@ def options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="package", description=description)
     parser.add_argument("sources", nargs="+", type=Path, help="modules and packages to copy")
     parser.add_argument("--architecture", required=True, choices=MACHINES)
-    parser.add_argument("--python", required=True, choices=GLIBC, help="the runtime's version")
-    parser.add_argument("--into", required=True, type=Path, help="the folder to fill")
-    parser.add_argument("--mounted", required=True, help="where Lambda will mount that folder")
-    parser.add_argument("--requirements", type=Path, help="hashed lock of what to install")
-    parser.add_argument("--layer", type=Path, help="hashed lock of what the layer brings already")
-    parser.add_argument("--without", nargs="*", default=[], help="packages no import reaches")
+    parser.add_argument("--python", required=True, choices=GLIBC, help="the version of the runtime")
+    parser.add_argument("--into", required=True, type=Path, help="the folder to write to")
+    parser.add_argument("--mounted", required=True, help="where Lambda mounts the folder")
+    parser.add_argument("--requirements", type=Path, help="hashed lock of the packages to install")
+    parser.add_argument("--layer", type=Path, help="hashed lock of the layer's packages")
+    parser.add_argument("--without", nargs="*", default=[], help="packages to leave out")
     parser.add_argument("--services", nargs="*", default=[], help="AWS services to keep models of")
-    parser.add_argument("--certificates", help="where to put certifi's, as a hashed folder")
-    parser.add_argument("--budget", action="store_true", help="print the layer's beside its sizes")
+    parser.add_argument("--certificates", help="where to write certifi's, as a hashed folder")
+    parser.add_argument("--budget", action="store_true", help="print the layer's budgets too")
     return parser.parse_args()
 
 
 def main() -> None:
-    """Install, slim, copy, compile, and print one line about the result."""
+    """Install, prune, copy, compile, and print one line about the result."""
     wanted = options()
     wanted.into.mkdir(parents=True, exist_ok=True)
     if wanted.requirements:
         layer = entries(wanted.layer) if wanted.layer else {}
         chosen = subtract(entries(wanted.requirements), layer, set(wanted.without))
         install(chosen, wanted.into, wanted.architecture, wanted.python)
-        slim(wanted.into, set(wanted.services))
+        prune(wanted.into, set(wanted.services))
     copy(wanted.sources, wanted.into)
     if wanted.certificates:
         rehash(wanted.into / "certifi/cacert.pem", wanted.into / wanted.certificates)
     compiled = compile_for(wanted.python, wanted.into, wanted.mounted)
     permit(wanted.into)
-    # On stdout, because SAM shows that and hides the stderr of a build that succeeds.
+    # SAM shows the stdout of a successful build, and hides its stderr.
     target = f"{wanted.architecture} python{wanted.python}"
     print(f"==> {target}: {sizes(wanted.into, budget=wanted.budget)}, {compiled}")
 
 
 def copy(sources: list[Path], site: Path) -> None:
-    """Copy modules and packages as they are, less the bytecode of whoever imported them."""
+    """Copy modules and packages without their bytecode."""
+    bytecode = shutil.ignore_patterns("__pycache__")
     for source in sources:
         if source.is_dir():
-            shutil.copytree(
-                source, site / source.name, ignore=shutil.ignore_patterns("__pycache__")
-            )
+            shutil.copytree(source, site / source.name, ignore=bytecode)
         else:
             shutil.copy(source, site)
 
 
 def permit(site: Path) -> None:
-    """Let everybody read and nobody but the owner write, whatever the host's umask is."""
+    """Let everyone read and only the owner write, whatever the host's umask is."""
     for path in [site, *site.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
 def sizes(site: Path, *, budget: bool) -> str:
-    """Return both sizes in MB (10**6 bytes), with the budget of each if asked for."""
+    """Return both sizes in MB (10**6 bytes), with their budgets if ``budget`` is true."""
     unzipped, zipped = (f"{size / 1e6:.1f}" for size in weigh(site))
     if not budget:
         return f"{unzipped} MB, {zipped} MB zipped"

@@ -1,6 +1,6 @@
-"""``make bench``: this library beside other caches, written to docs/ as JSON, tables and plots.
+"""``make bench``: measure this library and other caches, and write docs/ as JSON, tables and plots.
 
-ONLY names the parts to run, and SHORT=1 takes few samples; both come from the environment.
+The environment variable ONLY names the parts to run; SHORT=1 takes few samples.
 """
 
 import importlib
@@ -9,10 +9,10 @@ import sys
 import time
 
 from tests.benchmarks import machine, results
-from tests.benchmarks.apart import measured_apart
+from tests.benchmarks.client_process import measure_in_client
 from tests.benchmarks.parts import PARTS, UnknownPart, Where, chosen
 from tests.benchmarks.rendering import render
-from tests.benchmarks.serving import serving
+from tests.benchmarks.servers import start_servers
 from tests.benchmarks.tables import Table
 
 from local_cloud.tools import interpreter
@@ -25,33 +25,32 @@ def main() -> None:
     except UnknownPart as error:
         sys.exit(str(error))
     short, began = os.environ.get("SHORT", "") not in {"", "0"}, time.monotonic()
-    for place, name in enumerate(names, 1):
-        say(f"{place} of {len(names)}: {name}, after {time.monotonic() - began:.0f} s")
+    for number, name in enumerate(names, 1):
+        report(f"{number} of {len(names)}: {name}, after {time.monotonic() - began:.0f} s")
         started = time.monotonic()
-        tables = measured(name, short=short)
+        tables = measure(name, short=short)
         write(name, tables, short=short, seconds=time.monotonic() - started)
-    say(f"{len(names)} parts in {time.monotonic() - began:.0f} s: see docs/performance.md")
+    report(f"{len(names)} parts in {time.monotonic() - began:.0f} s: see docs/performance.md")
 
 
-def say(text: str) -> None:
-    """Report progress on standard error."""
+def report(text: str) -> None:
     print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
-def measured(name: str, *, short: bool) -> list[Table]:
-    """Return the tables of a part, from the process that measures it."""
+def measure(name: str, *, short: bool) -> list[Table]:
+    """Return the tables of a part, measured in the process that the part needs."""
     part = PARTS[name]
     module = f"tests.benchmarks.{part.module}"
     if part.where is Where.HERE:
         tables: list[Table] = importlib.import_module(module).measure(short=short)
         return tables
     python = interpreter("peers") if part.where is Where.PEERS else sys.executable
-    with serving(short=short) as at:
-        return measured_apart(module, at, python)
+    with start_servers(short=short) as setup:
+        return measure_in_client(module, setup, python)
 
 
 def write(name: str, tables: list[Table], *, short: bool, seconds: float) -> None:
-    """Replace a part in the JSON, its plot, and the text of the pages."""
+    """Replace a part in the JSON, its plot, and its text on the pages."""
     found = results.load()
     found["machine"] = machine.described()
     found["versions"] = machine.versions(interpreter("peers"))

@@ -1,4 +1,4 @@
-"""The answers that are cached: texts of several sizes, and a chat answer with a tool call."""
+"""The measured answers: texts of several sizes, and a chat answer with a tool call."""
 
 import random
 
@@ -10,14 +10,14 @@ ANSWER = [Generation(text=TEXT)]
 
 
 def prose(length: int, seed: int = 0) -> str:
-    """Return text that compresses about as model answers do."""
+    """Return text that compresses about as well as model answers."""
     chosen = random.Random(seed)
     words = [chosen.randbytes(chosen.randrange(1, 4)).hex() for _ in range(400)]
     return " ".join(chosen.choice(words) for _ in range(length // 2 + 1))[:length]
 
 
 def chat() -> list[ChatGeneration]:
-    """Return an answer of 2 KB that calls a tool, with the counts of a provider."""
+    """Return an answer of 2 KB with a tool call and token counts."""
     message = AIMessage(
         prose(2000),
         id="run-1",

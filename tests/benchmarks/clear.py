@@ -1,9 +1,9 @@
-"""What a clear costs by the number of answers, beside a PING over the same client."""
+"""The cost of a clear by the number of entries, with a PING by the same client as baseline."""
 
 from langchain_core.outputs import Generation
-from tests.benchmarks.serving import served
+from tests.benchmarks.interleaved import Case, interleave, table
+from tests.benchmarks.servers import served
 from tests.benchmarks.tables import Table
-from tests.benchmarks.turns import Case, in_turns, table
 from tests.integration.filling import fill
 from tests.integration.upstash.connection import Connection
 from upstash_redis import Redis
@@ -16,7 +16,7 @@ ANSWER = [Generation(text="an answer")]
 
 
 def measure(*, short: bool) -> list[Table]:
-    """Fill a namespace and clear it; the entries stay, so each size adds to the last."""
+    """Fill a namespace and clear it; the entries stay, so each size adds to the one before."""
     cases: list[Case] = []
     with served() as (server, upstash), Redis(upstash.url, upstash.token) as redis:
         cache = UpstashRedisCache(redis, namespace="bench")
@@ -25,9 +25,9 @@ def measure(*, short: bool) -> list[Table]:
         connection = Connection(server)
         for size in SIZES[:3] if short else SIZES:
             fill(connection, "bench", like, size - 1)
-            cases += in_turns(_cases(redis, cache, size), ROUNDS // 5 if short else ROUNDS)
+            cases += interleave(_cases(redis, cache, size), ROUNDS // 5 if short else ROUNDS)
         connection.close()
-    return [table("A clear, by the entries in the namespace", cases, plot="wall")]
+    return [table("A clear, by number of entries in the namespace", cases, plot="wall")]
 
 
 def _cases(redis: Redis, cache: UpstashRedisCache, size: int) -> list[Case]:

@@ -1,7 +1,7 @@
 """A cold start as deployed: AWS's own runtime client, the packages, secrets in SSM, all over TLS.
 
-CPU is that of the function's process, from its start to its reply, read from its CPU clock. The
-time begins when the process is started, some 30 ms of it for the process that guards it.
+CPU is the function process's own, from its start to its reply. The time includes about 30 ms for
+the process that guards it.
 """
 
 import tempfile
@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from tests.benchmarks import cold_environment
 from tests.benchmarks.cold_direct import EVENT
-from tests.benchmarks.packaged import Account
 from tests.benchmarks.tables import COLD, Row, ratio, spread
 from tests.layer.artifacts import HOST
 
@@ -40,8 +40,7 @@ class Start:
     wall: list[float] = field(default_factory=list)
     peaks: list[int] = field(default_factory=list)
 
-    def take(self, number: int) -> None:
-        """Start, invoke once, and note what it took."""
+    def measure(self, number: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
             with Environment.start(
@@ -72,25 +71,23 @@ class Start:
 
 
 def cpu_clock(pid: int) -> int:
-    """Return the id of another process's CPU clock, as Linux numbers them (clock_getcpuclockid)."""
+    """Return the id of another process's CPU clock on Linux (clock_getcpuclockid)."""
     return (~pid << 3) | 2
 
 
 def succeeded(result: Invocation) -> bool:
-    """Whether the function did its work."""
     reply: Any = result.payload
     failed = result.error or reply.get("batchItemFailures")
     return not failed and reply.get("statusCode", 200) == 200
 
 
-def starts(account: Account) -> list[Start]:
-    """Return each function, with a hit and a miss where it asks a model."""
-    built, layer = account.built.folder, account.built.folder / "LlmCacheLayer"
-    ours = account.variables(ssm=True, ours=True)
-    theirs = account.variables(ssm=True, ours=False)
-    empty = account.trust.directory.parent / "no-layer"
+def starts(around: cold_environment.Environment) -> list[Start]:
+    built, layer = around.built.folder, around.built.folder / "LlmCacheLayer"
+    ours = around.variables(ssm=True, ours=True)
+    theirs = around.variables(ssm=True, ours=False)
+    empty = around.trust.directory.parent / "no-layer"
     empty.mkdir(exist_ok=True)
-    replaced = ("replaced_ask.handler", account.replaced, empty, theirs)
+    replaced = ("replaced_ask.handler", around.replaced, empty, theirs)
     ask = ("ask.handler", built / "AskFunction", layer, ours)
     summarize = ("summarize.handler", built / "SummarizeFunction", layer, ours)
     flush = ("flush_cache.handler", built / "FlushCacheFunction", layer, ours)
@@ -107,41 +104,36 @@ def starts(account: Account) -> list[Start]:
 
 
 def same_question(_: int) -> object:
-    """Ask what was asked before."""
     return EVENT
 
 
 def new_question(number: int) -> object:
-    """Ask what nobody asked."""
     return function_url("POST", "/ask", {"question": f"What is {number} and {number}?"})
 
 
 def same_document(_: int) -> object:
-    """Name the same document, as a message that is delivered twice does."""
     return messages({"bucket": "documents", "key": "documents/same.txt"})
 
 
 def new_document(number: int) -> object:
-    """Name a document of which there is no summary."""
     return messages({"bucket": "documents", "key": f"documents/{number}.txt"})
 
 
 def other_tag(_: int) -> object:
-    """Clear a tag that no measured answer has."""
     return {"tag": "another"}
 
 
-def run(account: Account, rounds: int) -> list[Start]:
-    """Start each in turns. The answer to the question is stored already, that document's is not."""
-    every = starts(account)
-    replace(every[4], init=[], cpu=[], wall=[], peaks=[]).take(0)
-    before = account.aws.calls
+def run(around: cold_environment.Environment, rounds: int) -> list[Start]:
+    """Start each in interleaved rounds; the question's answer is stored, the document's is not."""
+    every = starts(around)
+    replace(every[4], init=[], cpu=[], wall=[], peaks=[]).measure(0)
+    before = around.aws.calls
     for number in range(rounds):
         for start in every:
-            start.take(number)
+            start.measure(number)
     misses = sum("miss" in start.name for start in every) * rounds
-    new = account.aws.calls - before
-    assert new == misses, f"{new} calls of a model, not {misses}: some hit was none"
+    new = around.aws.calls - before
+    assert new == misses, f"{new} model calls for {misses} misses"
     return every
 
 

@@ -1,8 +1,8 @@
-"""A cold hit on `ask` as a whole: from the start of a process to the reply, without a runtime.
+"""A cold hit of `ask`, from process start to reply, without AWS's runtime client.
 
-Python's own start, every import, certificates, secrets, the connection to Upstash over TLS and the
-hit. Each side as it is packaged. Left out, of both: what Lambda does before Python starts, and
-AWS's runtime client (`cold_deployed.py` has it).
+Measured: Python's start, imports, certificates, secrets, the connection to Upstash over TLS, and
+the hit, each side as it is packaged. Not measured: Lambda's own work before Python starts, and the
+runtime client (see `cold_deployed.py`).
 """
 
 import json
@@ -12,7 +12,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.benchmarks.packaged import Account
+from tests.benchmarks.cold_environment import Environment
 from tests.benchmarks.tables import Spread, spread
 from tests.layer.artifacts import RUNTIME
 
@@ -36,7 +36,7 @@ print("\\n" + json.dumps({{"reply": reply, "cpu": cpu, "peak": int(peak) * 1024}
 
 @dataclass
 class Side:
-    """One of the two functions with its secrets in one place: its path, first to last."""
+    """One of the two functions, with its secrets in one place and the folders on its path."""
 
     name: str
     path: list[Path]
@@ -48,7 +48,6 @@ class Side:
     answer: str = ""
 
     def ask(self) -> None:
-        """Ask in a fresh process, and note what it took until the reply."""
         script = REPLIED.format(path=[str(folder) for folder in self.path], module=self.module)
         # Neither user nor site packages, and no bytecode written.
         command = [sys.executable, "-I", "-S", "-B", "-W", "ignore", "-c", script]
@@ -59,47 +58,46 @@ class Side:
             assert process.stdout
             line = next((line for line in process.stdout if '"statusCode"' in line), "")
             self.wall.append(time.perf_counter() - began)
-        told = json.loads(line)
-        assert told["reply"]["statusCode"] == 200, told
-        self.answer = json.loads(told["reply"]["body"])["answer"]
-        self.cpu.append(told["cpu"])
-        self.peaks.append(told["peak"])
+        result = json.loads(line)
+        assert result["reply"]["statusCode"] == 200, result
+        self.answer = json.loads(result["reply"]["body"])["answer"]
+        self.cpu.append(result["cpu"])
+        self.peaks.append(result["peak"])
 
     @property
     def seconds(self) -> tuple[Spread, Spread]:
-        """The CPU and the time; the first run, which stored the answer, is left out."""
+        """The CPU and the time, without the first run, which stored the answer."""
         return spread(self.cpu[1:]), spread(self.wall[1:])
 
 
-def sides(account: Account, *, ssm: bool) -> tuple[Side, Side]:
-    """Return the replaced function and ours."""
-    built, where = account.built, "secrets in SSM" if ssm else "secrets in the environment"
+def sides(environment: Environment, *, ssm: bool) -> tuple[Side, Side]:
+    built, where = environment.built, "secrets in SSM" if ssm else "secrets in the environment"
     return (
         Side(
             f"replaced class, {where}",
-            [account.replaced, RUNTIME],
+            [environment.replaced, RUNTIME],
             "replaced_ask",
-            account.variables(ssm=ssm, ours=False),
+            environment.variables(ssm=ssm, ours=False),
         ),
         Side(
             f"ask, {where}",
             [built.folder / "AskFunction", built.layer, RUNTIME],
             "ask",
-            account.variables(ssm=ssm, ours=True),
+            environment.variables(ssm=ssm, ours=True),
         ),
     )
 
 
-def run(account: Account, rounds: int) -> list[tuple[Side, Side]]:
-    """Ask each once, to be asked again in turns; nothing but hits is measured."""
-    pairs = [sides(account, ssm=ssm) for ssm in (False, True)]
+def run(environment: Environment, rounds: int) -> list[tuple[Side, Side]]:
+    """Ask each side once, and then in interleaved rounds; only hits are measured."""
+    pairs = [sides(environment, ssm=ssm) for ssm in (False, True)]
     every = [side for pair in pairs for side in pair]
     for side in every:
         side.ask()
-    answers, asked = [side.answer for side in every], account.aws.calls
+    answers, calls = [side.answer for side in every], environment.aws.calls
     for _ in range(rounds):
         for side in every:
             side.ask()
-    assert account.aws.calls == asked, "a repeated question reached the model"
+    assert environment.aws.calls == calls, "a repeated question reached the model"
     assert [side.answer for side in every] == answers
     return pairs

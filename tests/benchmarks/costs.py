@@ -1,4 +1,4 @@
-"""What commands cost: the price of Upstash, pay as you go, for a million calls."""
+"""The price of Upstash, pay as you go, for a million calls."""
 
 from tests.benchmarks.tables import Row, Table
 
@@ -17,18 +17,16 @@ REPLACED_MISS = 3  # a lookup, HSET and EXPIRE
 
 
 def commands(rate: float, miss: int = MISS) -> int:
-    """Return the commands of CALLS calls of which ``rate`` per cent are hits."""
+    """Return the commands of CALLS calls, ``rate`` per cent of them hits."""
     hits = round(CALLS * rate / 100)
     return hits * HIT + (CALLS - hits) * miss
 
 
 def dollars(number: int) -> float:
-    """Return the price of so many commands."""
     return round(number / COMMANDS * DOLLARS, 2)
 
 
 def table() -> Table:
-    """Return the table of the page."""
     rows: list[Row] = []
     for rate in RATES:
         ours, theirs = commands(rate), commands(rate, REPLACED_MISS)

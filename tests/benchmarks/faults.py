@@ -1,4 +1,4 @@
-"""What a lookup costs while Upstash hangs, refuses connections, or the circuit breaker is open."""
+"""The cost of a lookup while Upstash hangs or refuses, and while the circuit breaker is open."""
 
 import socket
 import threading
@@ -7,70 +7,65 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from tests.benchmarks.answers import ANSWER
-from tests.benchmarks.apart import At
-from tests.benchmarks.replaced import Replaced
+from tests.benchmarks.client_process import Setup
+from tests.benchmarks.interleaved import Case, interleave, table
+from tests.benchmarks.replaced_class import Replaced
 from tests.benchmarks.tables import Row, Table
-from tests.benchmarks.turns import Case, in_turns, table
 from upstash_redis import Redis
 
 from llm_cache import Breaker, Circuit, UpstashRedisCache
 
 ROUNDS, BREAKING = 10, 8
-GIVEN_UP = 5.0  # seconds after which the replaced class is left waiting
+GIVE_UP = 5.0  # seconds
 HEALTHY = "healthy, a hit"
-NOTE = "A fault costs its lookup the timeout, and no more; the cache has its default timeout. The \
+NOTE = "A lookup that meets a fault takes at most the timeout, here the default. The circuit \
 breaker opens after five failures in a row."
 
 
-def measure(at: At) -> list[Table]:
-    """Measure lookups into each fault, with the breaker left out and with the breaker open."""
-    with hanging() as silent, Redis(at.url, at.token) as redis:
+def measure(setup: Setup) -> list[Table]:
+    with hanging() as silent, Redis(setup.url, setup.token) as redis:
         refused = f"http://127.0.0.1:{closed_port()}"
         cases = [
             healthy(redis),
-            unbroken("Upstash hangs", silent),
-            unbroken("Upstash refuses", refused),
-            opened("breaker open, Upstash hangs", silent),
-            opened("breaker open, Upstash refuses", refused),
+            without_breaker("Upstash hangs", silent),
+            without_breaker("Upstash refuses", refused),
+            with_open_breaker("breaker open, Upstash hangs", silent),
+            with_open_breaker("breaker open, Upstash refuses", refused),
         ]
-        in_turns(cases, 2 if at.short else ROUNDS, warm=1)
+        interleave(cases, 2 if setup.short else ROUNDS, warm_up=1)
         return [
-            table("A lookup into a fault", cases, plot="wall", note=NOTE),
-            both(silent, refused),
+            table("A lookup during a fault", cases, plot="wall", note=NOTE),
+            replaced_class(silent, refused),
         ]
 
 
 @contextmanager
 def hanging() -> Iterator[str]:
-    """Accept connections and never answer."""
     with socket.create_server(("127.0.0.1", 0), backlog=1000) as server:
         yield f"http://127.0.0.1:{server.getsockname()[1]}"
 
 
 def closed_port() -> int:
-    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
     return port
 
 
 def healthy(redis: Redis) -> Case:
-    """Return a hit, to compare with."""
     cache = UpstashRedisCache(redis, namespace="bench")
     cache.update("hit", "model", ANSWER)
     return Case(HEALTHY, lambda _: cache.lookup("hit", "model"))
 
 
-def unbroken(name: str, url: str) -> Case:
-    """Return a lookup by a cache without a breaker, so that each one meets the fault."""
+def without_breaker(name: str, url: str) -> Case:
+    """Return a lookup that always meets the fault."""
     cache = UpstashRedisCache(
         Redis(url, "token"), namespace="bench", breaker=Breaker(failures=1_000_000)
     )
     return Case(name, lambda key: cache.lookup(key, "model"), HEALTHY)
 
 
-def opened(name: str, url: str) -> Case:
-    """Return a lookup by a cache whose breaker has opened."""
+def with_open_breaker(name: str, url: str) -> Case:
     cache = UpstashRedisCache(Redis(url, "token"), namespace="bench")
     for number in range(BREAKING):
         cache.lookup(str(number), "model")
@@ -78,31 +73,31 @@ def opened(name: str, url: str) -> Case:
     return Case(name, lambda key: cache.lookup(key, "model"), HEALTHY)
 
 
-def both(silent: str, refused: str) -> Table:
-    """Return what the replaced class does in the same faults, tried once."""
+def replaced_class(silent: str, refused: str) -> Table:
+    """Return the outcome of one lookup of the replaced class during each fault."""
     columns = {"name": "fault", "outcome": "outcome", "seconds": "seconds"}
     rows = [
         outcome("Upstash hangs", lambda: Replaced(Redis(silent, "token")).lookup("p", "model")),
         outcome("Upstash refuses", lambda: Replaced(Redis(refused, "token")).lookup("p", "model")),
     ]
-    return {"title": "The replaced class in these faults", "columns": columns, "rows": rows}
+    return {"title": "The replaced class during these faults", "columns": columns, "rows": rows}
 
 
 def outcome(name: str, lookup: Callable[[], object]) -> Row:
-    """Return how a lookup ended, or that it had not after GIVEN_UP seconds."""
-    said, seconds = f"still waiting after {GIVEN_UP:g} s", GIVEN_UP
+    """Return how a lookup ended, or that it still waits after GIVE_UP seconds."""
+    result, seconds = f"still waiting after {GIVE_UP:g} s", GIVE_UP
 
     def run() -> None:
-        nonlocal said, seconds
+        nonlocal result, seconds
         began = time.perf_counter()
         try:
             lookup()
             ended = "a miss"
-        except Exception as error:  # noqa: BLE001  whatever it raises reaches its caller
+        except Exception as error:  # noqa: BLE001  the row names it
             ended = f"raises {type(error).__name__}"
-        said, seconds = ended, time.perf_counter() - began
+        result, seconds = ended, time.perf_counter() - began
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    thread.join(GIVEN_UP)
-    return {"name": name, "outcome": said, "seconds": seconds}
+    thread.join(GIVE_UP)
+    return {"name": name, "outcome": result, "seconds": seconds}

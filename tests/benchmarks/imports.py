@@ -1,7 +1,4 @@
-"""What a cold start imports, from the packages as they are deployed, beside the replaced class.
-
-Neither side can write bytecode, as on Lambda.
-"""
+"""The CPU of a cold start's imports from the deployed packages; no bytecode is written."""
 
 import ast
 import subprocess
@@ -10,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from layers.package import budgets
-from tests.benchmarks.packaged import replaced_package
+from tests.benchmarks.cold_environment import replaced_package
 from tests.benchmarks.tables import Row, Table, spread
 from tests.layer.artifacts import HOST, ROOT, RUNTIME, Artifacts, build
 
@@ -36,8 +33,8 @@ MEASURE += "print(time.process_time() - began)"
 SETTINGS = {"AWS_DEFAULT_REGION": "eu-west-1", "MODEL_ID": "amazon.it", "MODEL_MAX_TOKENS": "9"}
 
 
-def of_the_layer(layer: Path, sources: Path) -> Iterator[str]:
-    """Yield the import statements of a function's modules that the layer answers."""
+def layer_imports(layer: Path, sources: Path) -> Iterator[str]:
+    """Yield the import statements of a function's modules that import from the layer."""
     for source in sorted(sources.glob("*.py")):
         for node in ast.parse(source.read_text(encoding="utf-8")).body:
             modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
@@ -48,11 +45,11 @@ def of_the_layer(layer: Path, sources: Path) -> Iterator[str]:
 
 
 def statements(built: Artifacts, replaced: Path) -> dict[str, tuple[list[Path], str]]:
-    """Map each row to the folders on its path, first to last, and what is imported."""
+    """Map each row to the folders on its path and its import statement."""
     layer = [built.layer]
     ask = [built.folder / "AskFunction", *layer, RUNTIME]
     flush = [built.folder / "FlushCacheFunction", *layer, RUNTIME]
-    of_ask = "; ".join(of_the_layer(built.layer, ROOT / "functions/ask"))
+    of_ask = "; ".join(layer_imports(built.layer, ROOT / "functions/ask"))
     return {
         REPLACED: ([replaced], AS_REPLACED),
         "the cache": (layer, "from llm_cache import UpstashRedisCache"),
@@ -72,7 +69,7 @@ def once(path: list[Path], statement: str) -> float:
 
 
 def samples(runs: int = RUNS) -> dict[str, list[float]]:
-    """Return the CPU seconds of each row; they take turns, in fresh interpreters."""
+    """Return the CPU seconds of each row, in interleaved rounds of new interpreters."""
     rows = statements(build(HOST), replaced_package())
     times: dict[str, list[float]] = {name: [] for name in rows}
     for _ in range(runs):
@@ -82,12 +79,11 @@ def samples(runs: int = RUNS) -> dict[str, list[float]]:
 
 
 def ratios(taken: dict[str, list[float]]) -> dict[str, float]:
-    """Return the least of each row, as a ratio to the replaced class's: load only adds."""
+    """Return the ratio of each row's least time to the replaced class's; load only adds time."""
     return {name: min(times) / min(taken[REPLACED]) for name, times in taken.items()}
 
 
 def measure(*, short: bool) -> list[Table]:
-    """Return the table of imports."""
     taken = samples(1 if short else RUNS)
     rows: list[Row] = [
         {"name": name, "cpu": spread(times, 1000), "least": min(times) * 1000}
@@ -95,5 +91,5 @@ def measure(*, short: bool) -> list[Table]:
         | ({"budget": BUDGETS[name]} if name in BUDGETS else {})
         for name, times in taken.items()
     ]
-    note = f"{HOST}, in fresh interpreters. The ratio is that of the least of each."
+    note = f"{HOST}, in new interpreters. The ratio compares the least CPU of each."
     return [{"title": "Imports", "columns": COLUMNS, "rows": rows, "plot": "least", "note": note}]

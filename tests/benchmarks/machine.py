@@ -1,4 +1,4 @@
-"""The machine and the versions that figures come from."""
+"""The machine and the versions of the measurements."""
 
 import os
 import platform
@@ -13,12 +13,10 @@ VERSIONS = "import importlib.metadata as m, sys; print(*map(m.version, sys.argv[
 
 
 def today() -> str:
-    """Return the date, in UTC."""
     return datetime.now(UTC).date().isoformat()
 
 
 def described() -> dict[str, str]:
-    """Return the machine, for a reader."""
     return {
         "CPU": cpu(),
         "cores": str(os.cpu_count()),
@@ -28,7 +26,6 @@ def described() -> dict[str, str]:
 
 
 def cpu() -> str:
-    """Return the model of the CPU, as well as the system tells it."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text(encoding="utf-8").splitlines() if info.exists() else []
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
@@ -36,8 +33,8 @@ def cpu() -> str:
 
 
 def versions(peers: str) -> dict[str, str]:
-    """Return the versions of all that is measured; ``peers`` is the Python of the peers."""
+    """Return the versions of the measured packages; ``peers`` is the peers' Python."""
     command = [peers, "-c", VERSIONS, *PEERS]
-    told = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
     here = {name: metadata.version(name) for name in HERE}
-    return here | dict(zip(PEERS, told, strict=True))
+    return here | dict(zip(PEERS, found, strict=True))

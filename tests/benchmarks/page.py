@@ -1,4 +1,4 @@
-"""The tables of docs/performance.md and of the README, written between markers."""
+"""Write the tables of docs/performance.md and the README between their markers."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -56,10 +56,10 @@ FIGURES: dict[str, tuple[Figure, Figure | str]] = {
 
 
 def filled(page: str, results: Results) -> str:
-    """Return a page with the text between its markers written anew from the results.
+    """Return a page with the results between its markers.
 
     A marker is a comment such as ``<!-- part hits -->``; ``<!-- end -->`` ends its text. The text
-    of a part that was never measured stays.
+    of a part without results stays.
     """
     texts = blocks(results)
     lines = iter(page.splitlines())
@@ -87,19 +87,17 @@ def blocks(results: Results) -> dict[str, str]:
 
 
 def machine(results: Results) -> str:
-    """Return the machine and the versions as a list."""
     machine = "; ".join(f"{name}: {value}" for name, value in results["machine"].items())
     versions = ", ".join(f"{name} {value}" for name, value in results["versions"].items())
     return f"- Machine: {machine}\n- Versions: {versions}"
 
 
 def part(name: str, results: Results) -> str:
-    """Return the plot and the tables of a part."""
     measured = results["parts"][name]
     tables: list[Table] = measured["tables"]
     short = ", in a short run" if measured["short"] else ""
-    elsewhere = measured["machine"] if measured["machine"] != results["machine"] else {}
-    where = f", on another machine ({', '.join(elsewhere.values())})" if elsewhere else ""
+    other = measured["machine"] if measured["machine"] != results["machine"] else {}
+    where = f", on another machine ({', '.join(other.values())})" if other else ""
     texts = [f"Measured on {measured['date']}{short}{where}."]
     if any(table.get("plot") for table in tables):
         texts.append(f"![{PARTS[name].heading}](performance-{name}.svg)")
@@ -123,7 +121,7 @@ def rendered(table: Table) -> str:
 
 
 def cell(value: Any) -> str:
-    """Return a value for a reader; a spread as its median and its quartiles."""
+    """Return a value as text: a spread as its median and quartiles."""
     match value:
         case None:
             return ""
@@ -138,7 +136,7 @@ def cell(value: Any) -> str:
 
 
 def number(value: float) -> str:
-    """Return three digits of a number, without an exponent."""
+    """Return a number with three digits and without an exponent."""
     if abs(value) >= 100:
         return f"{value:,.0f}"
     if abs(value) >= 10:
@@ -147,7 +145,6 @@ def number(value: float) -> str:
 
 
 def figures(results: Results) -> str:
-    """Return the README's table."""
     lines = [f"| | {OURS} | {THEIRS} |", "|---|---|---|"]
     for what, figures_of_row in FIGURES.items():
         lines.append(f"| {what} | {' | '.join(figure(it, results) for it in figures_of_row)} |")
@@ -155,7 +152,6 @@ def figures(results: Results) -> str:
 
 
 def figure(wanted: Figure | str, results: Results) -> str:
-    """Return one value of the JSON with its unit; a text as it is."""
     if isinstance(wanted, str):
         return wanted
     rows = results["parts"][wanted.part]["tables"][wanted.table]["rows"]

@@ -1,4 +1,4 @@
-"""The parts of the benchmarks: what each is called, where it is measured, and its heading."""
+"""The parts of the benchmarks: heading, module, and the process that measures."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ class Where(Enum):
 
     HERE = "here"
     CLIENT = "client"
-    """A client process of this environment, beside an endpoint."""
+    """A client process in this environment; an endpoint is started for it."""
     PEERS = "peers"
-    """A client process of the peers' environment, beside an endpoint."""
+    """A client process in the peers' environment; an endpoint is started for it."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A part; ``module`` has its ``measure``."""
+    """A part; ``module`` defines its ``measure``."""
 
     heading: str
     module: str
@@ -26,29 +26,29 @@ class Part:
 
 PARTS: Mapping[str, Part] = {
     "hits": Part("Hits and misses", "hits", Where.PEERS),
-    "sizes": Part("Hits by size", "sizes", Where.PEERS),
-    "async": Part("Asynchronous hits", "asynchronous", Where.CLIENT),
+    "sizes": Part("Hits by size", "hit_sizes", Where.PEERS),
+    "async": Part("Asynchronous hits", "async_hits", Where.CLIENT),
     "stores": Part("Stores", "stores", Where.CLIENT),
     "stampede": Part("A stampede", "stampede", Where.CLIENT),
     "faults": Part("When Upstash fails", "faults", Where.CLIENT),
     "clear": Part("Clear", "clear"),
-    "cold": Part("Cold starts", "cold"),
+    "cold": Part("Cold starts", "cold_starts"),
     "imports": Part("Imports", "imports"),
-    "layer": Part("Size of the layer", "layer"),
+    "layer": Part("Size of the layer", "package_sizes"),
     "throughput": Part("Throughput", "throughput", Where.CLIENT),
-    "at_rest": Part("Signed and encrypted entries", "at_rest", Where.CLIENT),
-    "suites": Part("LangChain's cache suites", "suites"),
+    "at_rest": Part("Signed and encrypted entries", "entry_protection", Where.CLIENT),
+    "suites": Part("LangChain's cache suites", "cache_suites"),
 }
 
 
 class UnknownPart(ValueError):
-    """A name in ONLY that no part has."""
+    """ONLY names a part that does not exist."""
 
 
 def chosen(only: str) -> list[str]:
-    """Return the parts that ``only`` names, by commas or spaces; all of them if it is empty.
+    """Return the parts in ``only``, separated by commas or spaces; all parts if it is empty.
 
-    Raises ``UnknownPart``, which lists the parts.
+    Raise ``UnknownPart``, which lists the parts.
     """
     names = only.replace(",", " ").split()
     if unknown := [name for name in names if name not in PARTS]:

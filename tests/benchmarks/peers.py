@@ -1,6 +1,6 @@
-"""What the library is measured beside: other caches of model calls, and a bare socket.
+"""The other caches of model calls that are measured, and a raw socket.
 
-Only the environment of the peers has all of them; `hits.py` and `sizes.py` run there.
+Only the environment of the peers has all of them; `hits.py` and `hit_sizes.py` run there.
 """
 
 import json
@@ -16,7 +16,7 @@ from langchain_core.caches import BaseCache, InMemoryCache
 from langchain_redis import RedisCache
 from litellm.caching.caching import Cache as LiteLlm
 from redis import Redis as TcpRedis
-from tests.benchmarks.apart import At
+from tests.benchmarks.client_process import Setup
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache
@@ -25,19 +25,18 @@ TTL = 3600
 
 
 class RawSocket:
-    """A GET of Upstash's REST protocol over one open socket: the floor, nothing is parsed."""
+    """A GET of Upstash's REST protocol over one open socket, without parsing: the floor."""
 
     def __init__(self, url: str, token: str) -> None:
-        at = urlsplit(url)
-        self._socket = socket.create_connection((at.hostname, at.port))
+        parts = urlsplit(url)
+        self._socket = socket.create_connection((parts.hostname, parts.port))
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._head = f"POST / HTTP/1.1\r\nHost: {at.netloc}\r\nAuthorization: Bearer {token}\r\n"
+        self._head = f"POST / HTTP/1.1\r\nHost: {parts.netloc}\r\nAuthorization: Bearer {token}\r\n"
 
     def get(self, key: str) -> bytes:
-        """Send the command and return the body of the reply."""
         body = json.dumps(["GET", key])
-        told = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
-        self._socket.sendall((self._head + told).encode())
+        rest = f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+        self._socket.sendall((self._head + rest).encode())
         reply = self._socket.recv(65536)
         head, _, content = reply.partition(b"\r\n\r\n")
         _, _, after = head.lower().partition(b"content-length:")
@@ -48,13 +47,12 @@ class RawSocket:
 
 
 class PlainJson:
-    """JSON.GET and JSON.SET by GET and SET: the measured server is Valkey without that module."""
+    """JSON.GET and JSON.SET as GET and SET: the measured Valkey has no JSON module."""
 
     def __init__(self, redis: TcpRedis) -> None:
         self._redis = redis
 
     def get(self, key: str) -> Any:
-        """Return the value under a key, as redis-py decodes it."""
         found: Any = self._redis.get(key)
         return None if found is None else json.loads(found)
 
@@ -67,13 +65,13 @@ class PlainJson:
 class Peers:
     """Each cache over the same server; SQLite in a file of the folder."""
 
-    at: At
+    setup: Setup
     folder: str
 
     def __post_init__(self) -> None:
-        at = self.at
-        self.bare = Redis(at.url, at.token)
-        tcp = TcpRedis(host="127.0.0.1", port=at.port, password=at.password)
+        setup = self.setup
+        self.bare = Redis(setup.url, setup.token)
+        tcp = TcpRedis(host="127.0.0.1", port=setup.port, password=setup.password)
         tcp.json = lambda: PlainJson(tcp)
         self.caches: dict[str, BaseCache] = {
             "this library": UpstashRedisCache(self.bare, ttl=TTL, namespace="bench"),
@@ -83,13 +81,12 @@ class Peers:
             "InMemoryCache": InMemoryCache(),
         }
         self.litellm = LiteLlm(
-            type="redis", host="127.0.0.1", port=str(at.port), password=at.password, ttl=TTL
+            type="redis", host="127.0.0.1", port=str(setup.port), password=setup.password, ttl=TTL
         )
-        self.raw = RawSocket(at.url, at.token)
+        self.raw = RawSocket(setup.url, setup.token)
 
 
 def litellm_call(prompt: str) -> dict[str, Any]:
-    """Return the arguments of a completion, of which LiteLLM makes the key."""
     return {"model": "model", "messages": [{"role": "user", "content": prompt}]}
 
 
@@ -101,9 +98,7 @@ def litellm_answer(text: str, **more: object) -> dict[str, Any]:
     return {"id": "1", "object": "chat.completion", "choices": [choice], "usage": usage}
 
 
-def found(cache: BaseCache, prompt: str) -> Callable[[str], object]:
-    """Return an operation that fails unless the answer is there."""
-
+def hit(cache: BaseCache, prompt: str) -> Callable[[str], object]:
     def run(_: str) -> None:
         assert cache.lookup(prompt, "model"), f"{cache} has no answer"
 

@@ -1,4 +1,4 @@
-"""Plots of bars as SVG, readable on a light and on a dark page."""
+"""Bar plots as SVG, readable on light and dark pages."""
 
 from typing import Any
 from xml.sax.saxutils import escape
@@ -21,7 +21,7 @@ OURS = ("this library", "ask", "clear", "fleet", "process", "flush", "the layer"
 
 
 def draw(results: Results, names: list[str]) -> None:
-    """Write the plot of each part that has one: of its first table with a column to draw."""
+    """Write a plot for the first table of each part that names a column to plot."""
     for name in names:
         tables: list[Table] = results["parts"][name]["tables"]
         if drawn := next((table for table in tables if table.get("plot")), None):
@@ -29,7 +29,7 @@ def draw(results: Results, names: list[str]) -> None:
 
 
 def plot(table: Table) -> str:
-    """Return the bars of a table's column; those of this library are coloured."""
+    """Return the bars of one column; this library's bars are coloured."""
     key = table["plot"]
     rows = [row for row in table["rows"] if key in row]
     most = max(value(row, key) for row in rows)
@@ -56,6 +56,5 @@ def _bar(row: Row, key: str, most: float, place: int) -> str:
 
 
 def value(row: Row, key: str) -> float:
-    """Return the number that a bar shows: of a spread, the median."""
     found: Any = row[key]
     return float(found["median"] if isinstance(found, dict) else found)

@@ -1,4 +1,4 @@
-"""Writes the pages and the plots anew: ``python -m tests.benchmarks.rendering``, from the JSON."""
+"""Write the pages and plots from the JSON: ``python -m tests.benchmarks.rendering``."""
 
 from pathlib import Path
 
@@ -9,7 +9,6 @@ PAGES = (ROOT / "docs/performance.md", ROOT / "README.md")
 
 
 def render(found: results.Results, names: list[str]) -> None:
-    """Draw the plots of these parts, and fill the pages with all that was measured."""
     plots.draw(found, names)
     for file in PAGES:
         file.write_text(page.filled(file.read_text(encoding="utf-8"), found), encoding="utf-8")

@@ -1,8 +1,8 @@
-"""`ask` as it is written on the class that this library replaces: a handler, and nothing else.
+"""`ask` on the class that this library replaces: only a handler.
 
-Neither web framework, logger, metrics nor tenants, all of which `ask` has: what it does not import
-it does not pay for. The class stores no chat answers, so the model is one that completes text. The
-secrets are in the environment or, if it names parameters, in SSM.
+It has neither web framework, logger, metrics nor tenants, so it imports less than `ask`. The class
+stores no chat answers, so the model completes text. The secrets are in the environment, or in SSM
+if the environment names their parameters.
 """
 
 import base64
@@ -18,7 +18,6 @@ from upstash_redis import Redis
 
 
 def connected() -> Redis:
-    """Return a client, with its secrets from where they are."""
     if not (name := os.environ.get("LLM_CACHE_URL_PARAMETER")):
         client: Redis = Redis.from_env()
         return client
@@ -34,6 +33,5 @@ model = BedrockLLM(model=os.environ["REPLACED_MODEL_ID"])
 
 
 def handler(event: dict[str, Any], _: object) -> dict[str, Any]:
-    """Answer the question of a Function URL's event."""
     question = json.loads(base64.b64decode(event["body"]))["question"]
     return {"statusCode": 200, "body": json.dumps({"answer": model.invoke(question)})}

@@ -1,4 +1,4 @@
-"""docs/performance.json: what the benchmarks measured, a part at a time."""
+"""Read and write docs/performance.json, the results of each part."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ Results = dict[str, Any]
 
 
 def load(file: Path = FILE) -> Results:
-    """Return what was measured so far; nothing, if there is no file."""
+    """Return the results so far; empty results if there is no file."""
     if not file.exists():
         return {"machine": {}, "versions": {}, "parts": {}}
     results: Results = json.loads(file.read_text(encoding="utf-8"))
@@ -20,7 +20,7 @@ def load(file: Path = FILE) -> Results:
 
 
 def save(results: Results, file: Path = FILE) -> None:
-    """Write the results, with the parts in their order and each figure to four digits."""
+    """Write the results: parts in their order, numbers with four digits."""
     parts = {name: results["parts"][name] for name in PARTS if name in results["parts"]}
     text = json.dumps(_rounded(results | {"parts": parts}), indent=1, ensure_ascii=False)
     file.write_text(text + "\n", encoding="utf-8")

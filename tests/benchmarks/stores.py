@@ -1,21 +1,21 @@
-"""What a store costs, after a miss and alone, beside the replaced class."""
+"""The cost of a store, after a miss and alone."""
 
 from tests.benchmarks.answers import ANSWER, TEXT
-from tests.benchmarks.apart import At
-from tests.benchmarks.replaced import Replaced
+from tests.benchmarks.client_process import Setup
+from tests.benchmarks.interleaved import Case, interleave, table
+from tests.benchmarks.replaced_class import Replaced
 from tests.benchmarks.tables import Table
-from tests.benchmarks.turns import Case, in_turns, table
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache
 
 ROUNDS = 400
+BARE, REPLACED = "bare SET … EX", "replaced class"
 
 
-def measure(at: At) -> list[Table]:
-    """Measure stores of 500 bytes, each under a key of its own."""
-    with Redis(at.url, at.token) as redis:
-        cases = in_turns(_cases(redis), at.rounds(ROUNDS), at.meter)
+def measure(setup: Setup) -> list[Table]:
+    with Redis(setup.url, setup.token) as redis:
+        cases = interleave(_cases(redis), setup.rounds(ROUNDS), setup.meter)
     return [table("A store, 500 bytes of text", cases)]
 
 
@@ -26,14 +26,12 @@ def _cases(redis: Redis) -> list[Case]:
     def store(key: str) -> None:
         cache.update(key, "model", ANSWER)
 
+    def miss(key: str) -> None:
+        cache.lookup(key, "model")
+
     return [
-        Case("bare SET … EX", lambda key: redis.set(key, TEXT, ex=600)),
-        Case("replaced class", lambda key: replaced.update(key, "model", ANSWER), "bare SET … EX"),
-        Case(
-            "this library, after a miss",
-            store,
-            "replaced class",
-            prepare=lambda key: cache.lookup(key, "model"),
-        ),
-        Case("this library, alone", store, "replaced class"),
+        Case(BARE, lambda key: redis.set(key, TEXT, ex=600)),
+        Case(REPLACED, lambda key: replaced.update(key, "model", ANSWER), BARE),
+        Case("this library, after a miss", store, REPLACED, prepare=miss),
+        Case("this library, alone", store, REPLACED),
     ]

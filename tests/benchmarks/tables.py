@@ -1,4 +1,4 @@
-"""The tables that a part of the benchmarks returns, as they stand in docs/performance.json."""
+"""The tables of a part, as docs/performance.json holds them."""
 
 import statistics
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ class Table(TypedDict):
     columns: dict[str, str]
     rows: list[Row]
     plot: NotRequired[str]
-    """The column that the plot of the part draws."""
+    """The column of the part's plot."""
     note: NotRequired[str]
 
 
@@ -53,5 +53,4 @@ def spread(samples: Sequence[float], scale: float = 1.0) -> Spread:
 
 
 def ratio(one: Spread, other: Spread) -> float:
-    """Return the ratio of two medians."""
     return one["median"] / other["median"]

@@ -1,4 +1,4 @@
-"""How many hits a second one and two client processes get."""
+"""Hits per second of one and of two client processes."""
 
 import multiprocessing
 import time
@@ -7,8 +7,8 @@ from multiprocessing.synchronize import Barrier
 from typing import Any
 
 from tests.benchmarks.answers import ANSWER, TEXT
-from tests.benchmarks.apart import At
-from tests.benchmarks.replaced import Replaced
+from tests.benchmarks.client_process import Setup
+from tests.benchmarks.replaced_class import Replaced
 from tests.benchmarks.tables import Row, Table, spread
 from upstash_redis import Redis
 
@@ -24,26 +24,26 @@ COLUMNS = {
     "of": "ratio to",
 }
 Make = Callable[[Redis], Callable[[], object]]
+Measured = dict[tuple[str, int], list[tuple[float, float]]]
 
 
-def measure(at: At) -> list[Table]:
-    """Let each kind of client run for some seconds, in turns."""
-    with Redis(at.url, at.token) as redis:
+def measure(setup: Setup) -> list[Table]:
+    with Redis(setup.url, setup.token) as redis:
         redis.set("hit", TEXT)
         for cache in (UpstashRedisCache(redis, namespace="bench"), Replaced(redis, ttl=600)):
             cache.update("hit", "model", ANSWER)
-    wanted = [(name, number) for number in (1, 2) for name in CLIENTS]
-    taken: dict[tuple[str, int], list[tuple[float, float]]] = {key: [] for key in wanted}
-    for _ in range(1 if at.short else ROUNDS):
-        for name, number in wanted:
-            taken[name, number].append(together(at, CLIENTS[name], number))
-    return [{"title": "Throughput", "columns": COLUMNS, "rows": _rows(taken), "plot": "rate"}]
+    runs = [(name, number) for number in (1, 2) for name in CLIENTS]
+    measured: Measured = {run: [] for run in runs}
+    for _ in range(1 if setup.short else ROUNDS):
+        for name, number in runs:
+            measured[name, number].append(run_processes(setup, CLIENTS[name], number))
+    return [{"title": "Throughput", "columns": COLUMNS, "rows": _rows(measured), "plot": "rate"}]
 
 
-def _rows(taken: dict[tuple[str, int], list[tuple[float, float]]]) -> list[Row]:
-    rates = {key: spread([rate for rate, _ in samples]) for key, samples in taken.items()}
+def _rows(measured: Measured) -> list[Row]:
+    rates = {key: spread([rate for rate, _ in samples]) for key, samples in measured.items()}
     rows: list[Row] = []
-    for (name, number), samples in taken.items():
+    for (name, number), samples in measured.items():
         cpu = spread([cpu for _, cpu in samples], 1e6)
         row: Row = {"name": _named(name, number), "rate": rates[name, number], "cpu": cpu}
         if name != "bare GET":
@@ -59,18 +59,15 @@ def _named(name: str, number: int) -> str:
 
 
 def bare(redis: Redis) -> Callable[[], object]:
-    """Return a GET."""
     return lambda: redis.get("hit")
 
 
 def ours(redis: Redis) -> Callable[[], object]:
-    """Return a hit of this library."""
     cache = UpstashRedisCache(redis, namespace="bench")
     return lambda: cache.lookup("hit", "model")
 
 
 def theirs(redis: Redis) -> Callable[[], object]:
-    """Return a hit of the replaced class."""
     cache = Replaced(redis, ttl=600)
     return lambda: cache.lookup("hit", "model")
 
@@ -78,13 +75,13 @@ def theirs(redis: Redis) -> Callable[[], object]:
 CLIENTS: dict[str, Make] = {"bare GET": bare, "this library": ours, "replaced class": theirs}
 
 
-def together(at: At, make: Make, number: int) -> tuple[float, float]:
-    """Return the hits a second of so many processes, and the CPU seconds of one hit."""
+def run_processes(setup: Setup, make: Make, number: int) -> tuple[float, float]:
+    """Return the hits per second of all processes, and the CPU seconds of one hit."""
     fork = multiprocessing.get_context("fork")
     start, results = fork.Barrier(number), fork.SimpleQueue()
-    seconds = SECONDS / 3 if at.short else SECONDS
-    told = (at, make, start, results, seconds)
-    processes = [fork.Process(target=hit_for, args=told) for _ in range(number)]
+    seconds = SECONDS / 3 if setup.short else SECONDS
+    args = (setup, make, start, results, seconds)
+    processes = [fork.Process(target=hit_for, args=args) for _ in range(number)]
     for process in processes:
         process.start()
     for process in processes:
@@ -93,9 +90,9 @@ def together(at: At, make: Make, number: int) -> tuple[float, float]:
     return hits / seconds, cpu / hits
 
 
-def hit_for(at: At, make: Make, start: Barrier, results: Any, seconds: float) -> None:
-    """Hit for so many seconds, and report how often and for how much CPU."""
-    with Redis(at.url, at.token) as redis:
+def hit_for(setup: Setup, make: Make, start: Barrier, results: Any, seconds: float) -> None:
+    """Hit for some seconds, and report the number of hits and their CPU seconds."""
+    with Redis(setup.url, setup.token) as redis:
         hit = make(redis)
         for _ in range(20):
             assert hit()

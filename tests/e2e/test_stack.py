@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from tests.faults import servers
+from tests.faults import socket_servers
 
 from local_cloud.cloud import LocalCloud
 from local_cloud.stack.events import function_url, messages
@@ -105,7 +105,7 @@ def test_with_upstash_unreachable_it_still_answers(cloud: LocalCloud) -> None:
 
 
 def test_with_upstash_hanging_it_answers_within_its_budget(cloud: LocalCloud) -> None:
-    with servers.serving(servers.silent) as url, cloud.upstash_at(url=url):
+    with socket_servers.serving(socket_servers.silent) as url, cloud.upstash_at(url=url):
         began = time.monotonic()
         assert ask(cloud, "With Upstash silent?")["cache"]["status"] == "error"
         assert time.monotonic() - began < BUDGET

@@ -1,67 +1,53 @@
-"""Write the matrix of faults and operations down as a table: ``make faults``."""
+"""``make faults``: run every cell of the matrix and write README.md in this folder."""
 
 import sys
 from pathlib import Path
 
-from tests.faults.breaks import FAULTS
-from tests.faults.line import stations
-from tests.faults.matrix import (
-    OPERATIONS,
-    TIMEOUT,
-    budget,
-    cell,
-    promised,
-    shorten_what_nobody_waits_for,
-)
+from tests.faults.matrix import FAULTS, OPERATIONS, TIMEOUT, run_cell, short_timeouts
+from tests.faults.route import hosts
 
 TABLE = Path(__file__).with_name("README.md")
-LATE = 0.05  # seconds that the caller may notice
+LATE = 0.05  # seconds over the budget
 HEAD = f"""\
-# What goes wrong, and what the caller notices
+# Results of each operation under each fault
 
-What a caller gets of each operation that meets each fault, and after how many seconds: run and
-written by `make faults`. A command may take {TIMEOUT} seconds here, and so may an operation; but
-the lease of a fleet is two commands. The client is the published one, over TLS and by a name; the
-server is a real one, and the tokens are of its users.
+`make faults` runs each operation into each fault and writes this table of results and seconds.
+Each command may take {TIMEOUT} seconds here; a single-flight call of the fleet (`lease`) is two
+commands. The client connects by name, over TLS, to a real server, as a Redis user.
 
-- `lookup`, `update`, `lease` (a miss of `coalesce="fleet"` and its update) and `protected` (a miss
-  and an update of a cache that encrypts) raise nothing. An answer that could not be stored has
-  reached its caller all the same.
-- `clear`, `delete` and `reclaim` tell the truth. Who is told an error cannot know whether it ran.
-- Their twins with an `a` are the asynchronous ones.
-- After each, nothing lies in Redis without an expiry (but epochs); what had been stored is still
-  there, unless it was deleted or the server has lost it; and the next lookup and update of the same
-  cache do what they should.
-- Upstash evicts nothing by default: a database that is full can be read and cleared, and room can
-  be made in it.
+- `lookup`, `update`, `lease` (a miss with `coalesce="fleet"` and its update) and `encrypted` (a
+  miss and an update of an encrypting cache) raise nothing. The caller keeps an answer that cannot
+  be stored.
+- `clear`, `delete` and `reclaim` raise. After an error, the command may or may not have run.
+- An `a` in front of a name marks the asynchronous operation.
+- Afterwards, no key in Redis lacks an expiry, except epochs. A stored answer is still there,
+  unless it was deleted or the server lost it. The next lookup and update of the cache succeed.
+- Upstash evicts nothing by default. A full database can be read, cleared and reclaimed.
 
 """
 
 
 def main() -> int:
-    """Run every cell; return 1 if one is not as promised."""
-    shorten_what_nobody_waits_for()
-    rows, broken = [], 0
-    with stations(1) as (station,):
+    """Return 1 if a cell is not as promised."""
+    rows, problems = [], []
+    with hosts(1) as (host,), short_timeouts():
         for fault in FAULTS:
             row = [fault]
             for operation in OPERATIONS:
-                with station.line() as line:
-                    came = cell(fault, operation, line)
-                row.append(f"{came.got} {came.seconds:.2f}")
-                late = came.seconds > budget(operation) + LATE
-                if late or not came.well or came.got not in promised(fault, operation):
-                    broken += 1
-                    print(f"NOT AS PROMISED: {fault}, {operation}: {came}")
+                with host.route() as route:
+                    cell = run_cell(fault, operation, route)
+                row.append(f"{cell.got} {cell.seconds:.2f}")
+                problems += cell.problems(LATE)
             rows.append(row)
             print(" | ".join(row), flush=True)
-    TABLE.write_text(HEAD + _markdown([["fault", *OPERATIONS], ["---"] * len(row), *rows]))
-    print(f"written to {TABLE.relative_to(Path.cwd())}")
-    return 1 if broken else 0
+    TABLE.write_text(HEAD + table(rows))
+    print(*problems, f"written to {TABLE.relative_to(Path.cwd())}", sep="\n")
+    return 1 if problems else 0
 
 
-def _markdown(rows: list[list[str]]) -> str:
-    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+def table(rows: list[list[str]]) -> str:
+    lines = [["fault", *OPERATIONS], ["---"] * (1 + len(OPERATIONS)), *rows]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,24 @@
-"""Each fault at each operation: what the caller gets, how long it takes, what is left, what next.
+"""Run each operation into each fault: result, seconds, keys left behind, and use afterwards.
 
-``make faults`` writes it down as the table that is kept beside this.
+``make faults`` writes the results to README.md in this folder.
 """
 
-import asyncio
 import base64
 import math
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
 
 from langchain_core.outputs import Generation
-from tests.faults.breaks import FAULTS
-from tests.faults.line import Line
+from tests.faults.connection_faults import CONNECTION_FAULTS
+from tests.faults.either_client import EitherClient
+from tests.faults.faulty_proxy import Misbehaviour
+from tests.faults.http_faults import HTTP_FAULTS
+from tests.faults.redis_faults import REDIS_FAULTS
+from tests.faults.route import Begin, Fault, Route
 
 from llm_cache import (
     Breaker,
@@ -24,252 +28,226 @@ from llm_cache import (
     StoreError,
     UpstashRedisCache,
 )
-from llm_cache._admin import namespace as namespace_module
-from llm_cache._engine import command_runner
+from llm_cache._admin import namespace
+from llm_cache._engine import core
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol import clearing
 from llm_cache._protocol.drivers import run
 from llm_cache._upstash.upstash_store import UpstashStore
 
-TIMEOUT = 0.4
-PATIENCE = 10.0  # seconds one command may take while nothing is wrong, on a busy machine
+TIMEOUT = 0.4  # seconds of one command
+PATIENCE = 10.0  # seconds of a command that succeeds, on a busy machine
 ANSWER = [Generation(text="paid for")]
-OTHER = [Generation(text="another")]
+
+
+def on_request(misbehave: Misbehaviour) -> Begin:
+    return lambda route: patch.object(route.proxy, "misbehave", misbehave)
+
+
+FAULTS: dict[str, Fault] = {
+    **CONNECTION_FAULTS,
+    **{
+        f"HTTP: {name}": Fault(on_request(misbehave), error, readable=error is None)
+        for name, (misbehave, error) in HTTP_FAULTS.items()
+    },
+    **REDIS_FAULTS,
+}
 KEY = base64.b64encode(bytes(32)).decode()
-T = TypeVar("T")
+
+
+class CacheUnderFault(EitherClient):
+    def __init__(self, route: Route, operation: "Operation") -> None:
+        self.store = UpstashStore(lambda: route.credentials)
+        never = Breaker(failures=math.inf)  # every command meets the fault
+        protection = Encryption(KEY) if operation.work is encrypted else None
+        cache = UpstashRedisCache(
+            self.store, namespace="n", lease=5, breaker=never, protection=protection
+        )
+        super().__init__(cache, operation.blocking)
+        self.cache = cache
+
+    def clear_patiently(self) -> None:
+        """Clear the namespace without the timeout of a clear."""
+        work = clearing.clear(Keyspace("n"), token="before", now=0.0)
+        run(work, lambda step: self.store.execute(step, PATIENCE))
+
+    async def lookup(self, question: str) -> str:
+        found = await self.call("lookup", question, "model")
+        return "miss" if found is None else "hit" if found == ANSWER else f"wrong: {found}"
+
+    async def update(self, question: str) -> None:
+        await self.call("update", question, "model", ANSWER)
+
+
+async def lookup(it: CacheUnderFault) -> str:
+    return await it.lookup("known")
+
+
+async def update(it: CacheUnderFault) -> str:
+    await it.lookup("new")
+    await it.update("new")
+    return "nothing raised"
+
+
+async def encrypted(it: CacheUnderFault) -> str:
+    return await update(it)
+
+
+async def lease(it: CacheUnderFault) -> str:
+    with it.cache.policy(CachePolicy(coalesce="fleet")):
+        found = await it.lookup("new")
+        await it.update("new")
+    return found
+
+
+async def clear(it: CacheUnderFault) -> str:
+    await it.call("clear")
+    return "done"
+
+
+async def delete(it: CacheUnderFault) -> str:
+    await it.call("delete", "known", "model")
+    return "deleted"
+
+
+async def reclaim(it: CacheUnderFault) -> str:
+    failure = CacheNamespace(it.store, "n").reclaim(seconds=0).failure
+    return type(failure).__name__ if failure else "freed"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    work: Callable[[CacheUnderFault], Coroutine[Any, Any, str]]
+    success: str = ""
+    """The result of an operation that raises otherwise."""
+    before: int = 0
+    """Requests before the fault begins."""
+    commands: int = 1
+    """Commands that may each take the timeout."""
+    blocking: bool = True
+
+
+_EACH = {
+    "lookup": Operation(lookup),
+    "update": Operation(update, before=1),
+    "lease": Operation(lease, before=1, commands=2),  # takes the lease, and stores
+    "encrypted": Operation(encrypted, before=1),
+    "clear": Operation(clear, "done"),
+    "delete": Operation(delete, "deleted"),
+}
+OPERATIONS = {
+    **_EACH,
+    "reclaim": Operation(reclaim, "freed"),
+    **{f"a{name}": replace(operation, blocking=False) for name, operation in _EACH.items()},
+}
+
+
+def expected(fault: str, operation: str) -> str:
+    """Return the result that the documentation promises."""
+    error, success = FAULTS[fault].error, OPERATIONS[operation].success
+    if success:
+        return error.__name__ if error else success
+    if operation.endswith("lookup"):
+        return "hit" if FAULTS[fault].readable else "miss"
+    return "miss" if operation.endswith("lease") else "nothing raised"
+
+
+def allowed(fault: str) -> float:
+    """Return the timeout of a command: long if some commands succeed."""
+    return PATIENCE if FAULTS[fault].readable else TIMEOUT
+
+
+def budget(operation: str) -> float:
+    """Return the seconds that an operation may take."""
+    return OPERATIONS[operation].commands * TIMEOUT
 
 
 @dataclass(frozen=True)
 class Cell:
-    """What came of one operation that met one fault."""
+    """The result of one operation that met one fault."""
 
+    fault: str
+    operation: str
     got: str
     seconds: float
+    ended: float
+    """Seconds until the event loop had ended, after a best-effort release of the lease."""
     met: int
-    """How many requests, connections and resolutions met the fault."""
+    """Requests, connections and resolutions that met the fault."""
     left: list[str]
-    """Keys in Redis that should not be there: those without an expiry, but for epochs."""
+    """Keys in Redis without an expiry, except epochs."""
     known: str
-    """What a lookup of what had been stored gave once the fault was over."""
+    """The result of a lookup of the stored answer, after the fault."""
     after: str
-    """What a lookup, an update and a lookup gave then."""
-    may_be_known: frozenset[str]
-    """What may have become of what had been stored."""
+    """The results of a lookup, an update and a lookup, after the fault."""
 
-    @property
-    def well(self) -> bool:
-        """Whether nothing is left behind, and all is as if nothing had been."""
-        return self.left == [] and self.after == "miss, hit" and self.known in self.may_be_known
-
-
-class Bench:
-    """One cache behind the line, asked in one of two ways: blocking, or on an event loop."""
-
-    def __init__(self, line: Line, *, blocking: bool) -> None:
-        self.store = store = UpstashStore(lambda: line.at)
-        self.line = line
-        self.blocking = blocking
-        # test_quota.py has what an open circuit does; here every command is to meet the fault.
-        never = Breaker(failures=math.inf)
-        self.cache = UpstashRedisCache(
-            store, namespace="n", timeout=TIMEOUT, lease=5, breaker=never
-        )
-        self.namespace = CacheNamespace(store, "n")
-        self.protecting = UpstashRedisCache(
-            store, namespace="n", timeout=TIMEOUT, protection=Encryption(KEY), breaker=never
-        )
-
-    def allow(self, seconds: float) -> None:
-        """Let each command take so long."""
-        self.cache._runner.timeout = self.protecting._runner.timeout = seconds
-
-    def clear_patiently(self) -> None:
-        """Clear the namespace before anything is wrong, whatever a clear may take otherwise."""
-        work = clearing.clear(Keyspace("n"), token="before", now=0.0)
-        run(work, lambda step: self.store.execute(step, PATIENCE))
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run an operation to its end, and without an event loop if it is a blocking one."""
-        if not self.blocking:
-            return asyncio.run(work)
-        try:
-            work.send(None)
-        except StopIteration as done:
-            result: T = done.value
-            return result
-        raise AssertionError("a blocking operation has waited")
-
-    async def lookup(self, question: str, cache: UpstashRedisCache | None = None) -> str:
-        cache = cache or self.cache
-        found = await self._call(cache.lookup, cache.alookup, question, "model")
-        return "miss" if found is None else "hit" if found in (ANSWER, OTHER) else f"wrong: {found}"
-
-    async def update(
-        self, question: str, answer: list[Generation], cache: UpstashRedisCache | None = None
-    ) -> None:
-        cache = cache or self.cache
-        await self._call(cache.update, cache.aupdate, question, "model", answer)
-
-    async def _call(
-        self, blocking: Callable[..., Any], other: Callable[..., Awaitable[Any]], *args: Any
-    ) -> Any:
-        return blocking(*args) if self.blocking else await other(*args)
+    def problems(self, margin: float) -> list[str]:
+        """Return what differs from the promise; ``margin`` is in seconds."""
+        wanted, fault = expected(self.fault, self.operation), FAULTS[self.fault]
+        raising = fault.error and OPERATIONS[self.operation].success
+        gone = fault.loses_data or self.got in {"done", "deleted"}
+        known = {"miss"} if gone else {"hit", "miss"} if raising else {"hit"}
+        checks = {
+            "the operation did not meet the fault": self.met >= 1,
+            f"the result is not {wanted}": self.got in {wanted, raising and "StoreTimeout"},
+            "too slow": self.seconds <= budget(self.operation) + margin,
+            "the event loop ends late": self.ended <= budget(self.operation) + TIMEOUT + margin,
+            "a key without an expiry is left": self.left == [],
+            f"the stored answer is not {known}": self.known in known,
+            "the cache does not work afterwards": self.after == "miss, hit",
+        }
+        return [f"{self}: {problem}" for problem, holds in checks.items() if not holds]
 
 
-async def lookup(bench: Bench) -> str:
-    return await bench.lookup("known")
-
-
-async def update(bench: Bench) -> str:
-    await bench.lookup("new")
-    await bench.update("new", ANSWER)
-    return "nothing raised"
-
-
-async def lease(bench: Bench) -> str:
-    with bench.cache.policy(CachePolicy(coalesce="fleet")):
-        found = await bench.lookup("new")
-        await bench.update("new", ANSWER)
-    return found
-
-
-async def protected(bench: Bench) -> str:
-    await bench.lookup("new", bench.protecting)
-    await bench.update("new", ANSWER, bench.protecting)
-    return "nothing raised"
-
-
-async def clear(bench: Bench) -> str:
-    return await _told(bench._call(bench.cache.clear, bench.cache.aclear))
-
-
-async def delete(bench: Bench) -> str:
-    return await _told(
-        bench._call(bench.cache.delete, bench.cache.adelete, "known", "model"), "deleted"
-    )
-
-
-async def reclaim(bench: Bench) -> str:
-    failure = bench.namespace.reclaim(seconds=0).failure
-    return type(failure).__name__ if failure else "freed"
-
-
-async def _told(work: Awaitable[object], told: str = "done") -> str:
-    try:
-        await work
-    except StoreError as error:
-        return type(error).__name__
-    return told
-
-
-@dataclass(frozen=True)
-class Operation:
-    """One column of the matrix."""
-
-    work: Callable[[Bench], Coroutine[Any, Any, str]]
-    before: int = 0
-    """How many requests go well before the fault begins."""
-    waits: int = 1
-    """How often the caller may wait for one command."""
-    blocking: bool = field(default=True, kw_only=True)
-
-
-_EACH = {
-    "lookup": (lookup, 0, 1),
-    "update": (update, 1, 1),
-    "lease": (lease, 1, 2),  # for the lease, and to store
-    "protected": (protected, 1, 1),
-    "clear": (clear, 0, 1),
-    "delete": (delete, 0, 1),
-}
-OPERATIONS = {
-    **{name: Operation(work, before, n) for name, (work, before, n) in _EACH.items()},
-    "reclaim": Operation(reclaim),
-    **{
-        f"a{name}": Operation(work, before, n, blocking=False)
-        for name, (work, before, n) in _EACH.items()
-    },
-}
-TELL = {"clear", "aclear", "delete", "adelete", "reclaim"}
-"""Those that say when they could not do what they were asked; who is told so, cannot be sure."""
-UNNOTICED = {"HTTP: each reply twice"}
-READABLE = {"Redis: full", "Redis: read only", "Redis: no right to write"}
-DELETABLE = {"Redis: full"}  # and so it can be cleared, and made room in
-LOSE_ALL = {"Redis: gone", "Redis: killed mid-command", "Redis: killed mid-command and restarted"}
-ERRORS = {"StoreTimeout", "StoreUnavailable", "StoreRefused", "QuotaExceeded", "StoreGarbled"}
-
-
-def promised(fault: str, operation: str) -> set[str]:
-    """Return what the caller may get."""
-    if operation in TELL:
-        return {"done", "deleted", "freed"} if fault in UNNOTICED | DELETABLE else ERRORS
-    if operation.endswith("lookup"):
-        return {"hit"} if fault in READABLE | UNNOTICED else {"miss"}
-    return {"miss"} if operation.endswith("lease") else {"nothing raised"}
-
-
-def allowed(fault: str) -> float:
-    """Return the seconds that a command may take: many where some go well, and none hangs."""
-    return PATIENCE if fault in READABLE | UNNOTICED else TIMEOUT
-
-
-def budget(operation: str) -> float:
-    """Return the seconds that it may take."""
-    return OPERATIONS[operation].waits * TIMEOUT
-
-
-def cell(fault: str, operation: str, line: Line) -> Cell:
-    """Let one operation meet one fault."""
-    asked = OPERATIONS[operation]
-    bench = Bench(line, blocking=asked.blocking)
-
-    began: list[float] = []
+def run_cell(fault: str, operation: str, route: Route) -> Cell:
+    column, began = OPERATIONS[operation], []
+    it = CacheUnderFault(route, column)
 
     @contextmanager
-    def broken(line: Line) -> Iterator[None]:
-        with FAULTS[fault](line):
-            bench.allow(allowed(fault))
+    def broken(route: Route) -> Iterator[None]:
+        with FAULTS[fault].begin(route):
+            it.cache._runner.timeout = allowed(fault)
             began.append(time.monotonic())
             yield
 
     async def meet() -> tuple[str, float]:
-        bench.allow(PATIENCE)
-        await bench.update("cleared", ANSWER)
-        bench.clear_patiently()
-        await bench.update("known", ANSWER)
-        line.begin(broken, after=asked.before)
-        return await asked.work(bench), time.monotonic() - began[0]
+        it.cache._runner.timeout = PATIENCE
+        await it.update("cleared")
+        it.clear_patiently()
+        await it.update("known")
+        route.begin(broken, after=column.before)
+        try:
+            got = await column.work(it)
+        except StoreError as error:
+            got = type(error).__name__
+        return got, time.monotonic() - began[0]
 
-    async def afterwards() -> tuple[str, str]:
-        bench.allow(PATIENCE)
-        known, first = await bench.lookup("known"), await bench.lookup("after")
-        await bench.update("after", OTHER)
-        return known, f"{first}, {await bench.lookup('after')}"
+    async def use() -> tuple[str, str]:
+        it.cache._runner.timeout = PATIENCE
+        known, first = await it.lookup("known"), await it.lookup("after")
+        await it.update("after")
+        return known, f"{first}, {await it.lookup('after')}"
 
-    got, seconds = bench.run(meet())
-    met = line.met
-    line.end()
-    left = _left(line)
-    known, after = bench.run(afterwards())
-    return Cell(got, seconds, met, left, known, after, _may_be_known(fault, operation, got))
-
-
-def _may_be_known(fault: str, operation: str, got: str) -> frozenset[str]:
-    if got in ("done", "deleted") or fault in LOSE_ALL:
-        return frozenset({"miss"})
-    return frozenset({"hit", "miss"} if operation in TELL else {"hit"})
+    got, seconds = it.run(meet())
+    ended, met = time.monotonic() - began[0], route.met
+    route.end()
+    return Cell(
+        fault, operation, got, seconds, ended, met, _keys_without_expiry(route), *it.run(use())
+    )
 
 
-def _left(line: Line) -> list[str]:
-    """Return what lies in Redis for ever; an epoch may."""
-    keys = line.server.call("KEYS", "*")
+def _keys_without_expiry(route: Route) -> list[str]:
+    keys = route.server.call("KEYS", "*")
     assert isinstance(keys, list)
     names = [key.decode() for key in keys if isinstance(key, bytes)]
-    lasting = [name for name in names if line.server.call("TTL", name) == -1]
-    return [name for name in lasting if ":epoch" not in name]
+    return [key for key in names if ":epoch" not in key and route.server.call("TTL", key) == -1]
 
 
-def shorten_what_nobody_waits_for() -> None:
-    """Bound what may take its time in production as everything else is here."""
-    command_runner.CLEAR_TIMEOUT = TIMEOUT
-    namespace_module.COMMAND_TIMEOUT = TIMEOUT
+@contextmanager
+def short_timeouts(seconds: float = TIMEOUT) -> Iterator[None]:
+    """Shorten the fixed timeouts of clears and of the namespace."""
+    with (
+        patch.object(core, "CLEAR_TIMEOUT", seconds),
+        patch.object(namespace, "COMMAND_TIMEOUT", seconds),
+    ):
+        yield

@@ -1,40 +1,38 @@
-"""A process killed at any moment leaves nothing behind that the next one could stumble on."""
+"""A process killed at any moment leaves nothing that harms the next process."""
 
 import itertools
 import os
 import random
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from multiprocessing.context import BaseContext
 
 import pytest
-from tests.faults.killing import Killer, Moment, Nursery, nursery
-from tests.faults.proxy import proxying
-from tests.faults.victims import (
-    BYSTANDER,
+from tests.faults.faulty_proxy import faulty_proxy
+from tests.faults.killable_process import (
     FLEET,
     LEASE,
     MODEL,
-    NEW,
     NEXT,
+    NOTHING_WRONG,
     OLD,
-    PATIENT,
-    PERFORM,
+    OPERATIONS,
+    PATIENCE,
     QUESTION,
-    SIBLING,
-    UNTAGGED,
-    USED,
-    Caller,
+    RED,
+    STORED_AGAIN,
+    CacheClient,
+    Case,
     Job,
+    State,
     answer,
+    survive,
 )
-from tests.integration.filling import fill
-from tests.integration.protected_request import protected_request
+from tests.faults.process_killer import Killable, Killer, Moment, fork_server
 from tests.integration.upstash.connection import Connection
 
-from llm_cache._protocol.clearing import PAGE
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
 
@@ -43,119 +41,14 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="forks")
 MARGIN = 8.0  # seconds that a busy machine may add
 NIGHTLY = os.environ.get("PROFILE") == "nightly"
 TIMES = 3 if NIGHTLY else 1  # kills of each operation at a random moment
-# What was not sent changes as little as half of it, and a reply that came as one that did not.
+# BEFORE changes as little as HALF, and REPLIED as much as RAN.
 MOMENTS = [*Moment] if NIGHTLY else [Moment.HALF, Moment.RAN]
-CLEARED, STORED_ANEW = 2 * PAGE + 100, 100
-
-
-@dataclass(frozen=True, slots=True)
-class State:
-    """What others find in Redis: two answers, and whether there is a lease of the first."""
-
-    question: str | None
-    bystander: str | None = BYSTANDER
-    leased: bool = False
-
-
-EMPTY = State(None, None)
-FIRST = State(NEW, None)
-UNANSWERED = State(None)
-ANSWERED = State(OLD)
-RENEWED = State(NEW)
-LEASED = State(None, leased=True)
-
-Prepare = Callable[[Caller, Connection], object]
-
-
-def nothing(caller: Caller, server: Connection) -> None:
-    """Leave the database empty."""
-
-
-def others(caller: Caller, server: Connection) -> None:
-    """Store what is beside the question: its namespace and its tag have their epochs."""
-    caller.update(SIBLING, OLD)
-    caller.update(BYSTANDER, BYSTANDER, UNTAGGED)
-
-
-def answered(caller: Caller, server: Connection) -> None:
-    """Store all three."""
-    others(caller, server)
-    caller.update(QUESTION, OLD)
-
-
-def unreadable(caller: Caller, server: Connection) -> None:
-    """Store what nobody can read in the place of the answer."""
-    others(caller, server)
-    server.call("SET", key_of(caller), "rubbish", "EX", 60)
-
-
-def cleared(caller: Caller, server: Connection, tag: str | None = None) -> None:
-    """Store many answers, clear them, and store some of them and all three anew."""
-    answered(caller, server)
-    fill(server, "shop", key_of(caller), CLEARED)
-    caller.cache.clear(tag=tag)
-    answered(caller, server)
-    fill(server, "shop", key_of(caller), STORED_ANEW)
-
-
-def cleared_by_tag(caller: Caller, server: Connection) -> None:
-    """Clear the tag of many answers, and store some of them and all three anew."""
-    cleared(caller, server, "red")
-
-
-def key_of(caller: Caller) -> str:
-    return protected_request(caller.cache._call_of(QUESTION, MODEL)).key
-
-
-@dataclass(frozen=True, slots=True)
-class Case:
-    """What is there before an operation, and after none, one, two … of its requests.
-
-    The last state is also that after any further request.
-    """
-
-    prepare: Prepare
-    states: tuple[State, ...]
-
-    def after(self, requests: int) -> State:
-        return self.states[min(requests, len(self.states) - 1)]
-
-
-CASES: dict[str, Case] = {
-    "lookup": Case(answered, (ANSWERED, ANSWERED)),
-    "lookup of an answer under a tag it does not name": Case(answered, (ANSWERED,) * 3),
-    "lookup of what is unreadable": Case(unreadable, (UNANSWERED,) * 3),
-    "first update": Case(nothing, (EMPTY, EMPTY, FIRST)),
-    "update": Case(others, (UNANSWERED, UNANSWERED, RENEWED)),
-    "update without a lookup": Case(answered, (ANSWERED, RENEWED)),
-    "refresh": Case(answered, (ANSWERED, ANSWERED, RENEWED)),
-    "lease": Case(others, (UNANSWERED, UNANSWERED, LEASED, RENEWED)),
-    "lease of a model that fails": Case(others, (UNANSWERED, UNANSWERED, LEASED, UNANSWERED)),
-    "lease of an answer not to store": Case(others, (UNANSWERED, UNANSWERED, LEASED, LEASED)),
-    "clear": Case(answered, (ANSWERED, EMPTY)),
-    "clear of a tag": Case(answered, (ANSWERED, UNANSWERED)),
-    "flush": Case(answered, (ANSWERED, EMPTY)),
-    "delete": Case(answered, (ANSWERED, UNANSWERED)),
-    "reclaim": Case(cleared, (ANSWERED,)),
-    "reclaim of a tag": Case(cleared_by_tag, (ANSWERED,)),
-    "protected update": Case(others, (UNANSWERED, UNANSWERED, RENEWED)),
-    "protected clear of a tag": Case(answered, (ANSWERED, UNANSWERED)),
-    "asynchronous lookup": Case(answered, (ANSWERED, ANSWERED)),
-    "asynchronous update": Case(others, (UNANSWERED, UNANSWERED, RENEWED)),
-    "asynchronous lease": Case(others, (UNANSWERED, UNANSWERED, LEASED, RENEWED)),
-    "asynchronous lease of a model that fails": Case(
-        others, (UNANSWERED, UNANSWERED, LEASED, UNANSWERED)
-    ),
-    "asynchronous clear": Case(answered, (ANSWERED, EMPTY)),
-    "asynchronous delete": Case(answered, (ANSWERED, UNANSWERED)),
-}
-RECLAIMS = ("reclaim", "reclaim of a tag")
-PAGES = 2  # at least, of a reclaim, each of two requests
+PAGES = 2  # of a reclaim at least, with two requests each
 
 
 @pytest.fixture(scope="module")
-def processes(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nursery]:
-    with nursery(checkout, tmp_path_factory.mktemp("empty")) as started:
+def context(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BaseContext]:
+    with fork_server(tmp_path_factory.mktemp("empty")) as started:
         yield started
 
 
@@ -167,142 +60,118 @@ def server(redis_server: RedisServer) -> Iterator[Connection]:
 
 
 @dataclass(frozen=True, slots=True)
-class Ran:
-    """How long an operation took until its process was killed, and how far a reclaim came."""
-
-    seconds: float
-    cursor: str
-
-
-@dataclass(frozen=True, slots=True)
 class Scene:
-    """One operation, before a database that is prepared for it each time."""
+    """One operation, on a database prepared for it each time."""
 
     operation: str
     upstash: UpstashEndpoint
     server: Connection
-    processes: Nursery
-    before: Caller
-    """One who used the cache before."""
+    context: BaseContext
 
     @property
     def case(self) -> Case:
-        return CASES[self.operation]
+        return OPERATIONS[self.operation]
+
+    def client(self) -> CacheClient:
+        """Return a client of this process with a long lease."""
+        job = Job(self.operation, self.upstash.url, self.upstash.token)
+        return CacheClient(job, lease=PATIENCE / 2)
 
     def prepare(self) -> None:
-        """Have in the database what the operation is to find there."""
         self.server.call("FLUSHDB")
-        self.case.prepare(self.before, self.server)
+        self.case.prepare(self.client(), self.server)
 
-    def run(self, killer: Killer, *, at: float | None = None) -> Ran:
-        """Have the operation done before ``killer``; ``at``: kill so many seconds later."""
-        with proxying(self.upstash.url) as proxy:
+    def run(self, killer: Killer, *, at: float | None = None) -> tuple[float, str]:
+        """Run under ``killer``, which kills after ``at`` seconds; return seconds and cursor."""
+        with faulty_proxy(self.upstash.url) as proxy:
             proxy.misbehave = killer
-            pid = self.processes.start(self._job(proxy.url))
+            job = Job(self.operation, proxy.url, self.upstash.token)
+            process = Killable.start(self.context, job)
             began = time.monotonic()
-            killer.victim.set_result(pid)
+            killer.process.set_result(process.process)
             if at is not None:
                 time.sleep(at)
                 killer.kill()
-            told = self.processes.wait(pid)
+            cursors = process.wait()
             seconds = time.monotonic() - began
-        return Ran(seconds, told[-1]["told"] if told else "0")
+        return seconds, cursors[-1] if cursors else "0"
 
     def check(self, ran: int, cursor: str) -> None:
-        """Check what is left after ``ran`` requests, and what the next process makes of it."""
-        state = self.case.after(ran)
-        self._check_what_is_left(state)
-        pid = self.processes.start(self._job(self.upstash.url, survives=True, cursor=cursor))
-        found = self.processes.wait(pid)[-1]
-        assert found["found"] == {"question": state.question, "bystander": state.bystander}
-        assert found["asked"] == state.question
-        assert found["seconds"] < LEASE + MARGIN
-        assert found["again"] == (state.question or NEXT)
-        fresh = STORED_ANEW if self.operation in RECLAIMS else 0
-        assert found["unknown"] == fresh, "a cleared answer is left, or a fresh one is not"
-        assert found["used"] == USED
+        """Check what ``ran`` requests left, and that this process can use the cache."""
+        state, client = self.case.after(ran), self.client()
+        self._check_keys(state)
+        seconds, *found = client.run(survive(client, cursor))
+        assert found == [
+            *(state.question, state.bystander, state.question, state.question or NEXT),
+            STORED_AGAIN
+            if self.case.reclaims
+            else 0,  # entries that are neither cleared nor missing
+            *NOTHING_WRONG,
+        ]
+        assert isinstance(seconds, float)
+        assert seconds < LEASE + MARGIN
 
-    def survivor(self) -> Caller:
-        """Return one who waits patiently, in this process."""
-        return Caller(self._job(self.upstash.url), lease=PATIENT)
-
-    def leases(self) -> list[object]:
-        """Return the leases there are."""
-        names = self.server.call("KEYS", "*:lease:*")
+    def keys(self, pattern: str, command: str) -> dict[str, object]:
+        names = self.server.call("KEYS", pattern)
         assert isinstance(names, list)
-        return self.server.pipeline(("GET", name) for name in names)
+        return dict(zip(names, self.server.pipeline((command, it) for it in names), strict=True))
 
-    def _check_what_is_left(self, state: State) -> None:
-        names = self.server.call("KEYS", "*")
-        assert isinstance(names, list)
-        left = dict(zip(names, self.server.pipeline(("PTTL", name) for name in names), strict=True))
-        lasting = [name for name, milliseconds in left.items() if milliseconds == -1]
-        assert [name for name in lasting if ":epoch" not in name] == [], (
-            "epochs alone have no expiry"
-        )
-        leases = [milliseconds for name, milliseconds in left.items() if ":lease:" in name]
+    def _check_keys(self, state: State) -> None:
+        left = self.keys("*", "PTTL")
+        assert [key for key, ttl in left.items() if ttl == -1 and ":epoch" not in key] == []
+        leases = [ttl for key, ttl in left.items() if ":lease:" in key]
         assert len(leases) <= state.leased  # it may have ended by now
-        assert [left for left in leases if not 0 <= left <= 1000 * LEASE] == []
-
-    def _job(self, url: str, *, survives: bool = False, cursor: str = "0") -> Job:
-        return Job(self.operation, url, self.upstash.token, survives, cursor)
+        assert all(isinstance(ttl, int) and 0 <= ttl <= 1000 * LEASE for ttl in leases)
 
 
-@pytest.fixture(params=CASES)
+@pytest.fixture(params=OPERATIONS)
 def scene(
     request: pytest.FixtureRequest,
     upstash: UpstashEndpoint,
     server: Connection,
-    processes: Nursery,
+    context: BaseContext,
 ) -> Scene:
-    before = Caller(Job(request.param, upstash.url, upstash.token))
-    return Scene(request.param, upstash, server, processes, before)
-
-
-def test_every_operation_is_killed() -> None:
-    assert CASES.keys() == PERFORM.keys()
+    return Scene(request.param, upstash, server, context)
 
 
 @pytest.mark.parametrize("moment", MOMENTS)
-def test_a_process_killed_at_any_step_harms_nobody(scene: Scene, moment: Moment) -> None:
+def test_process_killed_at_any_step_harms_no_other(scene: Scene, moment: Moment) -> None:
     for step in itertools.count():
         killer = Killer(moment, step)
         scene.prepare()
-        ran = scene.run(killer)
+        _, cursor = scene.run(killer)
         if not killer.killed:
             break
         assert killer.ran == step + (moment in (Moment.RAN, Moment.REPLIED))
-        scene.check(killer.ran, ran.cursor)
-    if scene.operation in RECLAIMS:
-        assert step >= 2 * PAGES
-    else:
-        assert step == len(scene.case.states) - 1
+        scene.check(killer.ran, cursor)
+    steps = 2 * PAGES if scene.case.reclaims else len(scene.case.states) - 1
+    assert step >= steps if scene.case.reclaims else step == steps
 
 
-def test_a_process_killed_at_any_time_harms_nobody(scene: Scene) -> None:
+def test_process_killed_at_a_random_time_harms_no_other(scene: Scene) -> None:
     scene.prepare()
-    seconds, chance = scene.run(Killer()).seconds, random.Random(scene.operation)
+    (seconds, _), chance = scene.run(Killer()), random.Random(scene.operation)
     for _ in range(TIMES):
         killer = Killer()
         scene.prepare()
-        ran = scene.run(killer, at=seconds * chance.random())
-        scene.check(killer.ran, ran.cursor)
+        _, cursor = scene.run(killer, at=seconds * chance.random())
+        scene.check(killer.ran, cursor)
 
 
 @pytest.mark.parametrize("scene", ["lease", "asynchronous lease"], indirect=True)
 @pytest.mark.parametrize(("moment", "step"), [(Moment.RAN, 1), (Moment.BEFORE, 2)])
-def test_a_process_killed_while_it_waits_leaves_the_lease_to_who_has_it(
+def test_waiter_that_is_killed_leaves_the_leader_its_lease(
     scene: Scene, moment: Moment, step: int
 ) -> None:
     scene.prepare()
-    holder, killer = scene.survivor(), Killer(moment, step)
-    with holder.cache.policy(FLEET):
-        assert holder.cache.lookup(QUESTION, MODEL) is None
-        held = scene.leases()
+    leader, killer = scene.client(), Killer(moment, step)
+    with leader.cache.policy(FLEET):
+        assert leader.cache.lookup(QUESTION, MODEL) is None
+        held = scene.keys("*:lease:*", "GET")
         assert len(held) == 1
         scene.run(killer)
         assert killer.killed
-        assert scene.leases() == held
-        holder.cache.update(QUESTION, MODEL, answer(OLD))
-    assert scene.leases() == []
-    assert scene.survivor().lookup() == OLD
+        assert scene.keys("*:lease:*", "GET") == held
+        leader.cache.update(QUESTION, MODEL, answer(OLD))
+    assert scene.keys("*:lease:*", "GET") == {}
+    assert scene.client().run(scene.client().ask(RED)) == OLD

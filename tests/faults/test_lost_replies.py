@@ -2,37 +2,27 @@
 
 import asyncio
 import socket
-from collections.abc import Iterator
 from functools import partial
 
 import pytest
 from langchain_core.outputs import Generation
-from tests.faults.proxy import Forward, Proxy, proxying
+from tests.faults.faulty_proxy import FaultyProxy, Forward
 from tests.wait_log import logged_waits
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, StoreUnavailable, UpstashRedisCache
-from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.upstash_store import UpstashStore
-from upstash_endpoint.endpoint import UpstashEndpoint
 
 ANSWER = [Generation(text="an answer")]
 
 
 @pytest.fixture
-def proxy(upstash: UpstashEndpoint) -> Iterator[Proxy]:
-    with proxying(upstash.url) as proxy:
-        yield proxy
+def cache(proxied: UpstashStore) -> UpstashRedisCache:
+    return UpstashRedisCache(proxied, namespace="shop")
 
 
-@pytest.fixture
-def cache(upstash: UpstashEndpoint, proxy: Proxy) -> UpstashRedisCache:
-    store = UpstashStore(lambda: Credentials(proxy.url, upstash.token))
-    return UpstashRedisCache(store, namespace="shop")
-
-
-def lose_the_reply_to(proxy: Proxy, word: bytes) -> None:
-    """Run the next command that holds ``word``, and close the connection without a reply."""
+def lose_the_reply_to(proxy: FaultyProxy, word: bytes) -> None:
+    """Run the next command that contains ``word``, and close the connection without a reply."""
 
     def misbehave(connection: socket.socket, forward: Forward) -> None:
         reply = forward()
@@ -45,8 +35,8 @@ def lose_the_reply_to(proxy: Proxy, word: bytes) -> None:
     proxy.misbehave = misbehave
 
 
-def test_caller_does_not_wait_for_its_own_lease(
-    cache: UpstashRedisCache, proxy: Proxy, redis: Redis
+def test_lease_taken_twice_makes_its_caller_the_leader(
+    cache: UpstashRedisCache, proxy: FaultyProxy, redis: Redis
 ) -> None:
     lose_the_reply_to(proxy, b"PTTL")
     with logged_waits() as waits, cache.policy(CachePolicy(coalesce="fleet")) as report:
@@ -61,8 +51,8 @@ def test_caller_does_not_wait_for_its_own_lease(
 
 @pytest.mark.parametrize("coalesce", ["off", "fleet"])
 @pytest.mark.parametrize("first", [True, False])
-def test_store_sent_twice_is_a_store(
-    cache: UpstashRedisCache, proxy: Proxy, coalesce: str, first: bool
+def test_store_sent_twice_is_stored(
+    cache: UpstashRedisCache, proxy: FaultyProxy, coalesce: str, first: bool
 ) -> None:
     if not first:
         cache.update("another", "model", ANSWER)
@@ -75,7 +65,7 @@ def test_store_sent_twice_is_a_store(
     assert cache.lookup("p", "model") == ANSWER
 
 
-def test_clear_sent_twice_is_a_clear(cache: UpstashRedisCache, proxy: Proxy) -> None:
+def test_clear_sent_twice_clears(cache: UpstashRedisCache, proxy: FaultyProxy) -> None:
     cache.update("p", "model", ANSWER)
     lose_the_reply_to(proxy, b"UNLINK")
     cache.clear()
@@ -84,8 +74,8 @@ def test_clear_sent_twice_is_a_clear(cache: UpstashRedisCache, proxy: Proxy) -> 
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_deletion_sent_twice_does_not_claim_that_nothing_was_there(
-    cache: UpstashRedisCache, proxy: Proxy, asynchronous: bool
+async def test_delete_sent_twice_raises_that_its_result_is_unknown(
+    cache: UpstashRedisCache, proxy: FaultyProxy, asynchronous: bool
 ) -> None:
     await cache.aupdate("p", "model", ANSWER)
     lose_the_reply_to(proxy, b"UNLINK")
@@ -94,19 +84,19 @@ async def test_deletion_sent_twice_does_not_claim_that_nothing_was_there(
     with pytest.raises(StoreUnavailable, match="whether it was there is not known"):
         await delete("p", "model")
     assert await cache.alookup("p", "model") is None
-    assert await cache.adelete("p", "model") is False  # a reply that is not lost is the truth
+    assert await cache.adelete("p", "model") is False
 
 
-def test_deletion_whose_first_try_never_ran_is_counted(
-    cache: UpstashRedisCache, proxy: Proxy
+def test_delete_whose_first_attempt_never_ran_returns_true(
+    cache: UpstashRedisCache, proxy: FaultyProxy
 ) -> None:
     cache.update("p", "model", ANSWER)
-    proxy.hang_up()
+    proxy.close_connections()
     assert cache.delete("p", "model") is True
 
 
-def test_lookup_whose_deletion_of_rubbish_loses_its_reply_is_a_miss(
-    cache: UpstashRedisCache, proxy: Proxy, redis: Redis
+def test_lost_reply_to_the_deletion_of_an_unreadable_entry_is_a_miss(
+    cache: UpstashRedisCache, proxy: FaultyProxy, redis: Redis
 ) -> None:
     cache.update("p", "model", ANSWER)
     (key,) = redis.keys("shop:entry:*")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from tests.faults import servers
+from tests.faults import socket_servers
 from tests.functions.asking import QUESTION, call, invoke, question
 from tests.functions.bedrock import Bedrock
 from tests.functions.documents import stored
@@ -175,9 +175,9 @@ def test_silent_upstash_costs_its_timeout_once(
 
     def silent(connection: socket.socket) -> None:
         met.append(connection)
-        servers.silent(connection)
+        socket_servers.silent(connection)
 
-    with servers.serving(silent) as url:
+    with socket_servers.serving(silent) as url:
         configure(UPSTASH_REDIS_REST_URL=url, LLM_CACHE_TIMEOUT="0.5")
         made()  # creating the client takes its own time
         began = time.monotonic()

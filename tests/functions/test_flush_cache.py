@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 from langchain_core.outputs import Generation
-from tests.faults.proxy import Forward, Proxy, proxying
-from tests.faults.wire import hanging_up, hanging_up_after_it_ran
+from tests.faults.faulty_proxy import FaultyProxy, Forward, faulty_proxy
+from tests.faults.http_faults import close_without_reply, run_and_close
 from tests.functions.events import Context, event, names
 from upstash_redis import Redis
 
@@ -167,10 +167,10 @@ def test_failed_clear_raises_and_writes_no_metrics(
 
 
 @pytest.fixture
-def proxy(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[Proxy]:
+def proxy(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
     """A proxy between the function and Upstash; a failed page is retried without a pause."""
     monkeypatch.setattr(clearing, "RETRY_PAUSE", 0.0)
-    with proxying(upstash.url) as between:
+    with faulty_proxy(upstash.url) as between:
         monkeypatch.setenv("UPSTASH_REDIS_REST_URL", between.url)
         yield between
 
@@ -179,12 +179,12 @@ def proxy(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> Iterator
 def test_flush_with_a_failed_reclaim_reports_what_was_cleared_and_freed(
     answers: Answers,
     redis: Redis,
-    proxy: Proxy,
+    proxy: FaultyProxy,
     requests: int,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     redis.mset(FOREIGN)
-    proxy.after, proxy.begin = requests, lambda: setattr(proxy, "misbehave", hanging_up)
+    proxy.call_after(requests, lambda: setattr(proxy, "misbehave", close_without_reply))
     result = flush()
     assert (result["cleared"], result["complete"]) == (True, False)
     assert result["failure"] == "no connection to Upstash (closed before the reply was complete)"
@@ -197,13 +197,13 @@ def test_flush_with_a_failed_reclaim_reports_what_was_cleared_and_freed(
 
 
 def test_reclaim_continues_after_a_page_that_failed_once(
-    answers: Answers, redis: Redis, proxy: Proxy
+    answers: Answers, redis: Redis, proxy: FaultyProxy
 ) -> None:
     def once(connection: socket.socket, forward: Forward) -> None:
         proxy.misbehave = None
-        hanging_up_after_it_ran(connection, forward)
+        run_and_close(connection, forward)
 
-    proxy.after, proxy.begin = 1, lambda: setattr(proxy, "misbehave", once)
+    proxy.call_after(1, lambda: setattr(proxy, "misbehave", once))
     result = flush()
     assert (result["cleared"], result["complete"], result["failure"]) == (True, True, None)
     assert entries(redis) == []
@@ -212,11 +212,11 @@ def test_reclaim_continues_after_a_page_that_failed_once(
 @pytest.mark.parametrize("fields", [{"cursor": "0"}, {"dry_run": True}])
 def test_flush_that_did_nothing_raises(
     answers: Answers,
-    proxy: Proxy,
+    proxy: FaultyProxy,
     fields: dict[str, Any],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    proxy.misbehave = hanging_up
+    proxy.misbehave = close_without_reply
     with pytest.raises(StoreError):
         flush(**fields)
     assert counted(capsys) == []

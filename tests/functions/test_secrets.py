@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from tests.faults.witness import Witness, witness
+from tests.faults.output_recorder import Recorder, recorded_output
 from tests.functions import documents
 from tests.functions.asking import call, invoke
 from tests.functions.bedrock import Bedrock
@@ -41,11 +41,11 @@ def endpoint(redis_server: RedisServer) -> Iterator[UpstashEndpoint]:
 @pytest.fixture
 def heard(
     model: Bedrock, endpoint: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Witness]:
+) -> Iterator[Recorder]:
     url = endpoint.url.replace("//", "//mark-user:mark-password@")
     monkeypatch.setenv("UPSTASH_REDIS_REST_URL", url)
     monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", TOKEN)
-    with witness() as listening:
+    with recorded_output() as listening:
         yield listening
         assert listening.leaks(MARK) == []
 
@@ -63,13 +63,13 @@ def checked(reply: object) -> str:
 
 
 def test_witness_hears_the_log_of_each_function(model: Bedrock) -> None:
-    with witness() as listening:
+    with recorded_output() as listening:
         for function in (ask, flush_cache, summarize):
             function.logger.warning(MARK)
     assert len(listening.leaks(MARK)) == 3
 
 
-def test_answer_and_hit_leak_nothing(heard: Witness) -> None:
+def test_answer_and_hit_leak_nothing(heard: Recorder) -> None:
     replies = [ask_model(), ask_model(), ask_model(cache_control="no-cache")]
     replies.append(ask_model(caller=TENANT * 200))
     assert '"hit"' in replies[1]
@@ -81,7 +81,7 @@ def test_answer_and_hit_leak_nothing(heard: Witness) -> None:
     ("status", "error"), [(429, "ThrottlingException"), (400, "ValidationException"), (500, PROMPT)]
 )
 def test_failure_of_the_model_leaks_nothing(
-    heard: Witness, model: Bedrock, status: int, error: str
+    heard: Recorder, model: Bedrock, status: int, error: str
 ) -> None:
     model.fail(status, error)
     ask_model()
@@ -96,25 +96,25 @@ def test_failure_of_the_model_leaks_nothing(
     ],
 )
 def test_failure_of_the_cache_leaks_nothing(
-    heard: Witness, configure: Callable[..., None], name: str, value: str
+    heard: Recorder, configure: Callable[..., None], name: str, value: str
 ) -> None:
     configure(**{name: value})
     assert "lookup_failed" in ask_model()
 
 
-def test_invalid_setting_leaks_nothing(heard: Witness, configure: Callable[..., None]) -> None:
+def test_invalid_setting_leaks_nothing(heard: Recorder, configure: Callable[..., None]) -> None:
     configure(UPSTASH_REDIS_REST_URL="https://mark-user:mark/password@x:port")
-    heard.hear(ask_model)
+    heard.run(ask_model)
     assert "UPSTASH_REDIS_REST_URL" in heard.text
 
 
-def test_unexpected_error_leaks_nothing(heard: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unexpected_error_leaks_nothing(heard: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("cache_status.body", lambda *_: 1 / 0)
-    heard.hear(ask_model)
+    heard.run(ask_model)
     assert "ZeroDivisionError" in heard.text
 
 
-def test_unidentified_caller_leaks_nothing(heard: Witness) -> None:
+def test_unidentified_caller_leaks_nothing(heard: Recorder) -> None:
     reply = call(QUESTION, iam={"callerId": TENANT})
     assert reply.status == 403
     checked(reply.body)
@@ -136,7 +136,7 @@ def test_unidentified_caller_leaks_nothing(heard: Witness) -> None:
     ],
 )
 def test_request_and_direct_invocation_leak_nothing(
-    heard: Witness, body: Any, code: str | None
+    heard: Recorder, body: Any, code: str | None
 ) -> None:
     for reply in (ask_model(body), checked(invoke(body))):
         assert (f'"code": "{code}"' in reply) == (code is not None)
@@ -153,7 +153,7 @@ def test_request_and_direct_invocation_leak_nothing(
         {"requestContext": {"elb": {}}, "path": "/", "httpMethod": "GET", "body": [PROMPT]},
     ],
 )
-def test_unreadable_event_leaks_nothing(heard: Witness, event: Any) -> None:
+def test_unreadable_event_leaks_nothing(heard: Recorder, event: Any) -> None:
     checked(invoke(event))
     assert "no answer" in heard.text
 
@@ -171,14 +171,14 @@ def test_unreadable_event_leaks_nothing(heard: Witness, event: Any) -> None:
         ([TAG], "is not accepted"),
     ],
 )
-def test_flush_leaks_nothing(heard: Witness, event: Any, logged: str) -> None:
-    heard.hear(lambda: flush_cache.handler(event, Context()))
+def test_flush_leaks_nothing(heard: Recorder, event: Any, logged: str) -> None:
+    heard.run(lambda: flush_cache.handler(event, Context()))
     assert logged in heard.text
 
 
-def test_failed_flush_leaks_nothing(heard: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_flush_leaks_nothing(heard: Recorder, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", TOKEN + "-wrong")
-    heard.hear(lambda: flush_cache.handler({"tag": TAG}, Context()))
+    heard.run(lambda: flush_cache.handler({"tag": TAG}, Context()))
     assert "WRONGPASS" in heard.text
 
 
@@ -186,19 +186,19 @@ BUCKET, KEY, TEXT = "mark-bucket", "documents/mark-name.txt", "mark-text, and so
 
 
 @pytest.fixture
-def bucket(heard: Witness, model: Bedrock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Documents]:
+def bucket(heard: Recorder, model: Bedrock, monkeypatch: pytest.MonkeyPatch) -> Iterator[Documents]:
     with documents.bucket(model, monkeypatch, BUCKET) as made:
         made.put(KEY, TEXT)
-        heard.said.clear()  # the test's own request to S3
+        heard.lines.clear()  # the test's own request to S3
         yield made
 
 
-def deliver(heard: Witness, body: object = None, ttl: str | None = None) -> None:
+def deliver(heard: Recorder, body: object = None, ttl: str | None = None) -> None:
     content = documents.body(KEY, of=BUCKET) if body is None else body
-    heard.hear(lambda: documents.deliver(documents.message(content, ttl=ttl)))
+    heard.run(lambda: documents.deliver(documents.message(content, ttl=ttl)))
 
 
-def test_summary_leaks_nothing(heard: Witness, bucket: Documents) -> None:
+def test_summary_leaks_nothing(heard: Recorder, bucket: Documents) -> None:
     deliver(heard)
     deliver(heard)
     assert "'written'" in heard.text
@@ -225,7 +225,7 @@ CREATED = {"eventName": "ObjectCreated:Put", "s3": {"object": {"key": PROMPT}}}
     ],
 )
 def test_message_without_a_summary_leaks_nothing(
-    heard: Witness, bucket: Documents, body: object, ttl: str | None, logged: str
+    heard: Recorder, bucket: Documents, body: object, ttl: str | None, logged: str
 ) -> None:
     deliver(heard, body, ttl)
     assert logged in heard.text
@@ -233,7 +233,7 @@ def test_message_without_a_summary_leaks_nothing(
 
 @pytest.mark.parametrize(("status", "error"), [(429, "ThrottlingException"), (500, PROMPT)])
 def test_summary_by_a_failing_model_leaks_nothing(
-    heard: Witness, bucket: Documents, model: Bedrock, status: int, error: str
+    heard: Recorder, bucket: Documents, model: Bedrock, status: int, error: str
 ) -> None:
     model.fail(status, error)
     deliver(heard)
@@ -241,7 +241,7 @@ def test_summary_by_a_failing_model_leaks_nothing(
 
 
 def test_requests_to_s3_leak_nothing(
-    heard: Witness, model: Bedrock, monkeypatch: pytest.MonkeyPatch
+    heard: Recorder, model: Bedrock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", model.url)  # answers 501 to methods except POST
     documents.cold()
@@ -252,7 +252,7 @@ def test_requests_to_s3_leak_nothing(
 
 
 def test_summary_without_a_cache_leaks_nothing(
-    heard: Witness, bucket: Documents, monkeypatch: pytest.MonkeyPatch
+    heard: Recorder, bucket: Documents, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", TOKEN + "-wrong")
     documents.cold()

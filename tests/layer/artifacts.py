@@ -1,4 +1,4 @@
-"""What `sam build` makes of the tree, for one architecture and runtime, and how to run it."""
+"""Build the packages with `sam build` for one architecture and runtime, and run them."""
 
 import fcntl
 import hashlib
@@ -16,7 +16,7 @@ from local_cloud.aws import sam as local_sam
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".tools/sam/bin/sam"
 BUILT_FROM = ("template.yaml", "layers", "functions", "src/llm_cache")
-# What the Lambda runtime itself has on its path, boto3 among it.
+# The packages of the Lambda runtime itself, with boto3.
 RUNTIME = next((ROOT / ".tools/runtime/lib").glob("python3*/site-packages"))
 
 
@@ -37,9 +37,8 @@ HOST = Target(
     "arm64" if platform.machine() in {"arm64", "aarch64"} else "x86_64",
     f"python{sys.version_info.major}.{sys.version_info.minor}",
 )
-# Of the same Python, so that it has bytecode here too; `make nightly` builds every target.
+# The same Python, so that it gets bytecode here; `make nightly` builds every target.
 CROSS = Target("x86_64" if HOST.architecture == "arm64" else "arm64", HOST.runtime)
-
 
 FUNCTIONS = ("AskFunction", "FlushCacheFunction", "SummarizeFunction")
 ELF_MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
@@ -47,7 +46,7 @@ ELF_MACHINES = {"arm64": 0xB7, "x86_64": 0x3E}
 
 @dataclass(frozen=True)
 class Artifacts:
-    """The packages of one build, each as Lambda would mount it."""
+    """The packages of one build, each as Lambda mounts it."""
 
     target: Target
     folder: Path
@@ -58,15 +57,15 @@ class Artifacts:
 
     @property
     def packages(self) -> list[Path]:
-        """The layer and, where they were built, the functions."""
+        """The layer, and the functions if they were built."""
         functions = [self.folder / function for function in FUNCTIONS]
         return [self.layer, *(folder for folder in functions if folder.exists())]
 
     def run(self, function: str | None, script: str, **environ: str) -> str:
-        """Run a script with nothing importable but the runtime, the layer and one function."""
+        """Run a script that can import only the runtime, the layer and one function."""
         task = [self.folder / function] if function else []
         path = [str(entry) for entry in (*task, self.layer, RUNTIME)]
-        # Neither user nor site packages, nor what a .pth file of this environment would add.
+        # No user or site packages, and no .pth files.
         command = [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {path}\n{script}"]
         done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
@@ -74,20 +73,20 @@ class Artifacts:
 
 
 def build(target: Target) -> Artifacts:
-    """Build with the real sam, unless what lies in `.build` was built from the same sources.
+    """Build with the real sam, unless `.build` already holds a build of the same sources.
 
-    The local cloud's build is for this machine, and is shared with it. For another machine only the
-    layer is built: the functions add no native library.
+    The build for this machine is shared with the local cloud. For another architecture only the
+    layer is built, since the functions add no native library.
     """
     if target == HOST and sys.platform == "linux":
-        return Artifacts(target, local_cloud())
+        return Artifacts(target, build_for_local_cloud())
     home = ROOT / ".build" / str(target)
     artifacts = Artifacts(target, home / "build")
     stamp = home / "sources.sha256"
-    digest = sources()
+    digest = digest_of_sources()
     home.mkdir(parents=True, exist_ok=True)
     with (home / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # tests of another process may want it too
+        fcntl.flock(lock, fcntl.LOCK_EX)  # another process may build it too
         if not (stamp.exists() and stamp.read_text() == digest):
             stamp.unlink(missing_ok=True)
             sam_build(target, artifacts.folder)
@@ -95,8 +94,8 @@ def build(target: Target) -> Artifacts:
     return artifacts
 
 
-def local_cloud() -> Path:
-    """Return the folder that the local cloud deploys from."""
+def build_for_local_cloud() -> Path:
+    """Return the folder from which the local cloud deploys."""
     with tempfile.TemporaryDirectory() as folder, local_sam.alone():
         if building := local_sam.start_build(Path(folder)):
             building.wait()
@@ -116,11 +115,11 @@ def sam(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def run(command: list[str], folder: Path, **extra: str) -> subprocess.CompletedProcess[str]:
-    """Run what may call make, and let nothing of the make that started the tests reach it."""
+    """Run a command that may call make, without the variables of a make that runs the tests."""
     kept = {
         key: value for key, value in os.environ.items() if not key.startswith(("MAKE", "MFLAGS"))
     }
-    # What compiles is this Python or none: tests fetch no other.
+    # Only this Python compiles; tests download no other.
     ours = {"SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable, "UV_PYTHON_DOWNLOADS": "never"}
     environ = {**kept, **ours, **extra}
     return subprocess.run(
@@ -128,8 +127,8 @@ def run(command: list[str], folder: Path, **extra: str) -> subprocess.CompletedP
     )
 
 
-def sources() -> str:
-    """Return a digest over all that a build reads, and the Python that compiles it."""
+def digest_of_sources() -> str:
+    """Return a digest of all files that a build reads, and of the Python version."""
     digest = hashlib.sha256(sys.version.encode())
     for file in sorted(_files()):
         digest.update(f"{file.relative_to(ROOT)}\0".encode())

@@ -1,4 +1,4 @@
-"""Who compiles: the release, else uv's, else one of its minor version, else nobody."""
+"""Which Python compiles, and what it writes."""
 
 import json
 import platform
@@ -13,20 +13,20 @@ from layers.package.wheels import GLIBC
 
 THIS = platform.python_version()
 RUNTIME = THIS.rpartition(".")[0]
-Script = Callable[[str, str], Path]
+NEWER = f"{RUNTIME}.99"
+Script = Callable[[str, str], object]
 
 
 @pytest.fixture
 def script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Script:
-    """A PATH with nothing on it but what the test puts there; no uv beside this Python."""
+    """Write a program to an otherwise empty PATH; this Python has no uv."""
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(bytecode, "find_spec", lambda _: None)
 
-    def put(name: str, lines: str) -> Path:
+    def put(name: str, lines: str) -> None:
         file = tmp_path / name
         file.write_text(f"#!/bin/sh\n{lines}\n")
         file.chmod(0o755)
-        return file
 
     return put
 
@@ -35,41 +35,42 @@ def release(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     monkeypatch.setitem(bytecode.RELEASES, version.rpartition(".")[0], version)
 
 
-def test_this_python_compiles_when_it_is_the_release(
-    script: Script, monkeypatch: pytest.MonkeyPatch
+UV = f'case "$*" in *"--python {NEWER}"*) echo /uv/python;; *) exit 2;; esac'
+NO_NETWORK = "echo 'no network' >&2; exit 2"
+
+
+@pytest.mark.parametrize(
+    ("version", "scripts", "found"),
+    [
+        (THIS, {"uv": "echo /uv/python"}, (sys.executable, THIS)),
+        (NEWER, {f"python{RUNTIME}": f"echo {NEWER}"}, (f"python{RUNTIME}", NEWER)),
+        (NEWER, {"uv": UV}, ("/uv/python", NEWER)),
+        (NEWER, {"uv": NO_NETWORK}, (sys.executable, THIS)),
+    ],
+    ids=["this Python", "on the PATH", "by uv", "another release without uv"],
+)
+def test_release_compiles_or_else_another_release_of_its_minor_version(
+    script: Script,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    scripts: dict[str, str],
+    found: tuple[str, str],
 ) -> None:
-    release(monkeypatch, THIS)
-    script("uv", "echo /uv/python")
-    assert bytecode.interpreter(RUNTIME) == (sys.executable, THIS)
+    release(monkeypatch, version)
+    for name, lines in scripts.items():
+        script(name, lines)
+    assert bytecode.interpreter(RUNTIME) == found
 
 
-def test_the_release_on_the_path_goes_before_this_python(
-    script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release(monkeypatch, f"{RUNTIME}.99")
-    script(f"python{RUNTIME}", f"echo {RUNTIME}.99")
-    assert bytecode.interpreter(RUNTIME) == (f"python{RUNTIME}", f"{RUNTIME}.99")
-
-
-def test_uv_fetches_the_release_before_another_of_its_minor_version_is_taken(
-    script: Script, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    release(monkeypatch, f"{RUNTIME}.99")
-    script("uv", f'case "$*" in *"--python {RUNTIME}.99"*) echo /uv/python;; *) exit 2;; esac')
-    assert bytecode.interpreter(RUNTIME) == ("/uv/python", f"{RUNTIME}.99")
-
-
-def test_another_of_its_minor_version_does_where_uv_cannot_fetch(
+def test_compilation_by_another_release_is_reported(
     script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    release(monkeypatch, f"{RUNTIME}.99")
-    script("uv", "echo 'no network' >&2; exit 2")
-    assert bytecode.interpreter(RUNTIME) == (sys.executable, THIS)
+    release(monkeypatch, NEWER)
     said = bytecode.compile_for(RUNTIME, tmp_path, "/opt/python")
-    assert said == f"bytecode by Python {THIS} (not {RUNTIME}.99, whose bytes may be others)"
+    assert said == f"bytecode by Python {THIS} (not {NEWER}, whose bytes may differ)"
 
 
-def test_interpreter_that_exists_but_does_not_run_is_not_taken(
+def test_without_a_python_that_runs_no_bytecode_is_written(
     script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     release(monkeypatch, "3.99.0")
@@ -77,11 +78,11 @@ def test_interpreter_that_exists_but_does_not_run_is_not_taken(
     assert bytecode.interpreter("3.99") is None
     (tmp_path / "module.py").touch()
     said = bytecode.compile_for("3.99", tmp_path, "/opt/python")
-    assert said.startswith("no bytecode, for want of a python3.99")
+    assert said.startswith("no bytecode: found no python3.99")
     assert not (tmp_path / "__pycache__").exists()
 
 
-def test_settings_of_the_host_do_not_reach_the_compiler(
+def test_settings_of_the_host_do_not_change_the_bytecode(
     script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     release(monkeypatch, THIS)
@@ -93,7 +94,7 @@ def test_settings_of_the_host_do_not_reach_the_compiler(
     assert compiled == {Path("__pycache__", f"module.{sys.implementation.cache_tag}.pyc")}
 
 
-def test_a_file_that_does_not_compile_fails_the_build(
+def test_syntax_error_ends_the_build(
     script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     release(monkeypatch, THIS)
@@ -102,7 +103,7 @@ def test_a_file_that_does_not_compile_fails_the_build(
         bytecode.compile_for(RUNTIME, tmp_path, "/opt/python")
 
 
-def test_every_runtime_has_a_release_that_the_locked_uv_can_fetch() -> None:
+def test_locked_uv_can_download_the_release_of_every_runtime() -> None:
     known = ["python", "list", "--all-versions", "--only-downloads", "--output-format", "json"]
     command = [sys.executable, "-m", "uv", *known]
     listed = subprocess.run(command, capture_output=True, text=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""The sdist and the wheel that ``python -m build`` makes: the wheel is built from the sdist."""
+"""The sdist, and the wheel built from it, as ``python -m build`` makes them."""
 
 import os
 import subprocess
@@ -13,7 +13,7 @@ import llm_cache
 
 
 def hatch(target: str, source: Path, into: Path) -> Path:
-    """Build as ``python -m build`` does, with the backend that is installed: no network."""
+    """Build with the installed backend, without a network."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(into)]
     subprocess.run(command, cwd=source, check=True, capture_output=True)
     (built,) = into.iterdir()
@@ -48,7 +48,7 @@ def modules(checkout: Path) -> set[str]:
 
 
 def run(installed: Path, *command: str) -> str:
-    """Run with the installed package before the one of the checkout."""
+    """Run a command that imports the installed package, not the checkout's."""
     environ = {**os.environ, "PYTHONPATH": str(installed)}
     ran = subprocess.run(
         command, env=environ, cwd=installed, check=True, capture_output=True, text=True
@@ -56,7 +56,7 @@ def run(installed: Path, *command: str) -> str:
     return ran.stdout.strip()
 
 
-def test_sdist_has_the_library_and_its_documents_only(sdist: Path, checkout: Path) -> None:
+def test_sdist_contains_only_the_library_and_its_documents(sdist: Path, checkout: Path) -> None:
     files = {str(path.relative_to(sdist)) for path in sdist.rglob("*") if path.is_file()}
     documents = {"LICENSE", "pyproject.toml", ".gitignore", "PKG-INFO"}
     documents |= {path.name for path in checkout.glob("*.md")}
@@ -65,13 +65,13 @@ def test_sdist_has_the_library_and_its_documents_only(sdist: Path, checkout: Pat
     assert files == documents | sources
 
 
-def test_wheel_built_from_the_sdist_has_every_module(wheel: Path, checkout: Path) -> None:
+def test_wheel_contains_every_module(wheel: Path, checkout: Path) -> None:
     with ZipFile(wheel) as opened:
         packed = {name for name in opened.namelist() if ".dist-info/" not in name}
     assert packed == modules(checkout) | {"llm_cache/py.typed"}
 
 
-def test_installed_wheel_is_imported_and_offers_every_public_name(installed: Path) -> None:
+def test_installed_wheel_exports_every_public_name(installed: Path) -> None:
     script = "import llm_cache; [getattr(llm_cache, name) for name in llm_cache.__all__]"
     found = run(installed, sys.executable, "-c", f"{script}; print(llm_cache.__file__)")
     assert Path(found) == installed / "llm_cache/__init__.py"

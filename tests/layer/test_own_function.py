@@ -1,4 +1,7 @@
-"""The documented function of a user's own, built from the page's text, does what the page says."""
+"""The documented function of a user's own works as its page says.
+
+`make test` runs it from source, `make nightly` from its build.
+"""
 
 import json
 import os
@@ -41,7 +44,7 @@ class Context:
 for event in {events!r}:
     print(json.dumps(handler(event, Context())))
 """
-VALUES = {  # of the variables that the template gives the function, those that it needs here
+VALUES = {  # of the template's variables that the function needs here
     "LLM_CACHE_NAMESPACE": "own",
     "LLM_CACHE_TTL": "7200",
     "LLM_CACHE_TTL_FLOOR": "1",
@@ -52,7 +55,7 @@ VALUES = {  # of the variables that the template gives the function, those that 
 
 
 def block(language: str) -> str:
-    """Return the block of a language in the section on a function of the user's own."""
+    """Return the section's one block of a language."""
     page = (ROOT / "docs/functions.md").read_text()
     section = page.partition(f"{SECTION}\n")[2].partition("\n## ")[0]
     (found,) = re.findall(rf"^```{language}\n(.*?)^```$", section, re.DOTALL | re.MULTILINE)
@@ -61,7 +64,7 @@ def block(language: str) -> str:
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of what is built, with the documented blocks put in as the page says."""
+    """A copy of the sources of a build, with the page's blocks inserted."""
     copy: Path = tmp_path_factory.mktemp("project")
     ignored = shutil.ignore_patterns("__pycache__")
     for name in BUILT_FROM:
@@ -84,7 +87,7 @@ Run = Callable[..., str]
 
 @pytest.fixture(scope="module")
 def run_function(project: Path) -> Run:
-    """Run a script that imports the function from source, in the nightly profile from its build."""
+    """Run a script that imports the function, from source or, nightly, from its build."""
     if os.environ.get("PROFILE") == "nightly":
         return partial(built(project).run, FUNCTION)
 
@@ -107,24 +110,18 @@ def built(project: Path) -> Artifacts:
     return Artifacts(HOST, project / "build")
 
 
-def given(project: Path) -> dict[str, str]:
-    """Return the variables that the template gives the function, with values of this test's."""
-    variables = loader.environment(
-        loader.functions(loader.load(project / "template.yaml"))[FUNCTION]
-    )
-    return {name: VALUES[name] for name in variables if name in VALUES}
-
-
 def ask_twice(run_function: Run, environ: dict[str, str], kind: str) -> list[dict[str, Any]]:
-    """Ask one question twice in one environment, and return what the function replied."""
+    """Ask one question twice in one process, and return the replies."""
     script = INVOKE.format(events=[{"kind": kind, "question": "What now?"}] * 2)
     return [json.loads(line) for line in run_function(script, **environ).splitlines()[-2:]]
 
 
 def environment(project: Path, upstash: UpstashEndpoint, model: Bedrock) -> dict[str, str]:
+    template = loader.load(project / "template.yaml")
+    variables = loader.environment(loader.functions(template)[FUNCTION])
     return {
-        **given(project),
-        "UPSTASH_REDIS_REST_URL": upstash.url,  # in the place of SSM
+        **{name: VALUES[name] for name in variables if name in VALUES},
+        "UPSTASH_REDIS_REST_URL": upstash.url,  # instead of SSM
         "UPSTASH_REDIS_REST_TOKEN": upstash.token,
         "AWS_REGION": "eu-west-1",
         "AWS_ACCESS_KEY_ID": "none",
@@ -138,7 +135,7 @@ def until_the_hour(now: float) -> float:
 
 
 @pytest.mark.parametrize("kind", ["news", "prices", "else"])
-def test_it_answers_keeps_for_as_long_as_its_rule_says_and_hits(
+def test_answer_is_stored_with_the_ttl_of_its_kind_and_hits(
     run_function: Run, project: Path, upstash: UpstashEndpoint, redis: Redis, kind: str
 ) -> None:
     with bedrock() as model:
@@ -162,19 +159,21 @@ def test_truncated_answer_is_not_stored(
     with bedrock() as model:
         model.stops = "max_tokens"
         environ = environment(project, upstash, model)
-        told = ask_twice(run_function, environ, "news")
-    assert [reply["hit"] for reply in told] == [False, False]
+        replies = ask_twice(run_function, environ, "news")
+    assert [reply["hit"] for reply in replies] == [False, False]
     assert redis.keys("own:entry:*") == []
     assert len(model.requests) == 2
 
 
-def test_it_is_no_more_than_it_is_said_to_be() -> None:
+def test_blocks_are_short_and_indented_for_pasting() -> None:
     assert len(block("python").strip().splitlines()) < 20
+    assert textwrap.dedent(block("python")) == block("python")
     (resource,) = re.findall(r"^  (\w+):$", block("yaml"), re.MULTILINE)
     assert resource == FUNCTION
+    assert block("yaml").startswith("  # ")
 
 
-def test_the_template_with_it_is_valid_and_publishes_it(project: Path) -> None:
+def test_template_with_the_function_is_valid_and_publishes_it(project: Path) -> None:
     done = run([str(SAM), "validate", "--lint", "--region", "eu-west-1"], project)
     assert done.returncode == 0, done.stdout + done.stderr
     template = loader.load(project / "template.yaml")
@@ -194,8 +193,3 @@ def test_template_with_the_function_keeps_the_rules(project: Path) -> None:
     rules = [rule for rule in due if rule.__module__ in {it.__name__ for it in modules}]
     assert len(rules) > 10
     assert {breach for rule in rules for breach in breaches(rule, template)} == set()
-
-
-def test_its_code_block_is_indented_as_it_is_to_be_pasted() -> None:
-    assert block("yaml").startswith("  # ")
-    assert textwrap.dedent(block("python")) == block("python")

@@ -1,4 +1,4 @@
-"""The same sources give the same bytes, wherever and by whatever Python they are packaged."""
+"""The same sources give the same bytes, in any folder and by any Python."""
 
 import hashlib
 import os
@@ -13,7 +13,7 @@ HOSTS = ("3.14", "3.13", "3.12", "3.11")
 
 
 def contents(folder: Path) -> dict[str, tuple[int, str]]:
-    """Every file's mode and hash, by its path."""
+    """Return the mode and hash of each file."""
     return {
         str(file.relative_to(folder)): (
             file.stat().st_mode & 0o777,
@@ -25,7 +25,7 @@ def contents(folder: Path) -> dict[str, tuple[int, str]]:
 
 
 def another_python() -> str:
-    """A Python with pip of another minor version, or else this one."""
+    """Return a Python with pip of another minor version, or this one if there is none."""
     for version in HOSTS:
         found = shutil.which(f"python{version}")
         if found and version != HOST.runtime.removeprefix("python"):
@@ -35,8 +35,10 @@ def another_python() -> str:
     return sys.executable
 
 
-def test_two_builds_in_two_places_are_the_same_to_the_byte(host: Artifacts, tmp_path: Path) -> None:
-    # What compiles is the same Python, under the name that another one looks for.
+def test_two_builds_in_different_environments_have_the_same_bytes(
+    host: Artifacts, tmp_path: Path
+) -> None:
+    # The same Python compiles; the other Python finds it by this name.
     (tmp_path / "path").mkdir()
     (tmp_path / "path" / HOST.runtime).symlink_to(Path(sys.executable).resolve())
     elsewhere = {

@@ -1,4 +1,7 @@
-"""A clear of a million answers takes as long as a PING; freeing them is unhurried and bounded."""
+"""A clear of a million answers takes as long as a PING; a reclaim frees them page by page.
+
+`make test` clears and reclaims some thousand (tests/integration/engine/test_many_answers.py).
+"""
 
 import statistics
 import time
@@ -20,7 +23,7 @@ ROUNDS = 101
 
 @pytest.fixture
 def cache(redis_server: RedisServer, redis: Redis) -> Iterator[UpstashRedisCache]:
-    """A cache with a hit among a million; the other namespace has one answer."""
+    """A cache with a million answers; another namespace has one."""
     with among_many(redis_server, redis, MILLION) as (cache, connection):
         yield cache
         connection.call("FLUSHDB", "SYNC")
@@ -32,7 +35,7 @@ def took(work: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def test_a_million_answers_are_cleared_in_the_time_of_a_ping_and_freed_page_by_page(
+def test_million_answers_are_cleared_in_the_time_of_a_ping_and_freed_page_by_page(
     cache: UpstashRedisCache, redis: Redis, upstash: UpstashEndpoint
 ) -> None:
     store = UpstashStore.beside(redis)
@@ -47,7 +50,7 @@ def test_a_million_answers_are_cleared_in_the_time_of_a_ping_and_freed_page_by_p
     assert UpstashRedisCache(redis, namespace="other").lookup("p", "model") == ANSWER
 
     pings, clears = [], []
-    for _ in range(ROUNDS):  # in turns, since the machine's speed drifts
+    for _ in range(ROUNDS):  # interleaved, because the machine's speed drifts
         pings.append(took(lambda: store.execute(("PING",), 5.0)))
         clears.append(took(cache.clear))
     ping, clear = statistics.median(pings), statistics.median(clears)

@@ -1,4 +1,8 @@
-"""The ``local`` blocks of all pages, against the local cloud."""
+"""The ``local`` blocks of all pages, against the local cloud.
+
+`make test` executes the ``run`` blocks and the marked tests of blocks
+(tests/repository/test_documented_examples.py).
+"""
 
 import json
 import os

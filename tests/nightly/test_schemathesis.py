@@ -1,4 +1,7 @@
-"""schemathesis finds no reply of `ask` that its OpenAPI description does not promise."""
+"""schemathesis finds no reply of `ask` that differs from its OpenAPI description.
+
+`make test` compares one reply of each status with it (tests/functions/test_description.py).
+"""
 
 import os
 import socket
@@ -18,7 +21,7 @@ EXAMPLES = 200  # of each operation
 
 @pytest.fixture
 def url(upstash: UpstashEndpoint, checkout: Path, tmp_path: Path) -> Iterator[str]:
-    """The function's app under an ASGI server, with a cache and a model on loopback."""
+    """The app of the function under an ASGI server."""
     port = free_port()
     with bedrock() as model:
         path = os.pathsep.join(str(checkout / part) for part in ("functions/ask", "src"))
@@ -26,7 +29,7 @@ def url(upstash: UpstashEndpoint, checkout: Path, tmp_path: Path) -> Iterator[st
             **os.environ,
             **environment(model, upstash),
             "PYTHONPATH": path,
-            "SHARE_ANSWERS": "all",  # no front of AWS is there to name the caller
+            "SHARE_ANSWERS": "all",  # no AWS service names the caller here
         }
         command = [sys.executable, "-m", "uvicorn", "web:app", "--port", str(port)]
         log = tmp_path / "ask.log"

@@ -1,4 +1,7 @@
-"""Sixty documents of 1 MB, ten seconds a model call, and twenty hours of throttling."""
+"""Sixty documents of 1 MB, ten seconds a model call, and twenty hours of throttling.
+
+`make test` simulates a few documents (tests/functions/test_simulation.py).
+"""
 
 import pytest
 from tests.clock import Clock
@@ -7,11 +10,11 @@ from tests.functions.documents import Documents
 from tests.functions.simulation import CRASH, HOUR, Simulation, calls_needed, document
 from tests.functions.sqs import Sqs
 
-SIZE = 999_000  # bytes, within the limit with a poisonous sentence, too
+SIZE = 999_000  # bytes, within the limit even with a poisonous sentence
 POISONOUS, CRASHING = 60, 61
 
 
-def test_sixty_large_documents_survive_a_daily_quota_and_poison_among_them(
+def test_sixty_large_documents_survive_a_daily_quota_and_poisonous_documents(
     documents: Documents,  # noqa: F811
     clock: Clock,
     monkeypatch: pytest.MonkeyPatch,
@@ -22,7 +25,7 @@ def test_sixty_large_documents_survive_a_daily_quota_and_poison_among_them(
     with Simulation(Sqs(clock), documents).connected(monkeypatch) as simulation:
         for number, text in texts.items():
             simulation.upload(CRASH if number == CRASHING else str(number), text)
-        # By then all are begun, and most of them done; each of the others is tried some 80 times.
+        # All have begun and most are done by then; each of the others is tried some 80 times.
         simulation.throttled = (1.1 * HOUR, 21.1 * HOUR)
         simulation.run()
     assert clock() - simulation.start > 21 * HOUR, "no document met the quota"

@@ -1,4 +1,4 @@
-"""What the benchmarks write: tables of each part, pages between markers, plots, the README."""
+"""The output of the benchmarks: tables, pages, plots and the README's figures."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def sampled(*names: str) -> results.Results:
 
 
 @pytest.mark.parametrize("name", PARTS)
-def test_table_of_a_part_is_written_between_its_markers(name: str) -> None:
+def test_tables_of_a_part_are_written_between_its_markers(name: str) -> None:
     before = f"# Page\n\n<!-- part {name} -->\nstale\n<!-- end -->\n\nAfter.\n"
 
     after = page.filled(before, sampled(name))
@@ -47,7 +47,7 @@ def test_table_of_a_part_is_written_between_its_markers(name: str) -> None:
     assert after.endswith("<!-- end -->\n\nAfter.\n")
 
 
-def test_part_that_was_not_measured_keeps_its_text() -> None:
+def test_part_without_results_keeps_its_text() -> None:
     before = "<!-- part hits -->\nstale\n<!-- end -->\n<!-- part cold -->\nstale\n<!-- end -->\n"
 
     after = page.filled(before, sampled("hits"))
@@ -56,36 +56,36 @@ def test_part_that_was_not_measured_keeps_its_text() -> None:
     assert after.endswith("<!-- part cold -->\nstale\n<!-- end -->\n")
 
 
-def test_part_of_another_machine_names_it() -> None:
+def test_part_measured_on_another_machine_names_it() -> None:
     found = sampled("hits")
     found["machine"] = {"CPU": "a newer CPU"}
     assert "on another machine (a CPU, 2)" in page.part("hits", found)
 
 
-def test_page_has_a_place_for_every_part() -> None:
+def test_page_has_a_marker_for_every_part() -> None:
     text = (ROOT / "docs/performance.md").read_text(encoding="utf-8")
     assert [name for name in PARTS if f"<!-- part {name} -->\n" not in text] == []
 
 
 @pytest.mark.parametrize("name", ["docs/performance.md", "README.md"])
-def test_figures_on_a_page_are_those_of_the_measured_json(name: str) -> None:
+def test_figures_on_a_page_equal_the_json(name: str) -> None:
     text = (ROOT / name).read_text(encoding="utf-8")
     assert page.filled(text, RESULTS) == text
 
 
-def test_results_hold_every_part_and_the_machine() -> None:
+def test_json_has_every_part_and_the_machine() -> None:
     assert list(RESULTS["parts"]) == list(PARTS)
     assert RESULTS["machine"].keys() >= {"CPU", "cores", "OS", "Python"}
     assert RESULTS["versions"].keys() >= {"langchain-redis", "litellm", "langchain-community"}
 
 
-def test_plot_is_svg_with_a_bar_for_each_row() -> None:
+def test_plot_is_svg_with_one_bar_per_row() -> None:
     root = ET.fromstring(plots.plot(sample("hits")))
     bars = [one for one in root.iter() if one.tag.endswith("rect")]
     assert [bar.get("class") for bar in bars] == ["bar", "bar ours"]
 
 
-def test_only_chooses_parts_in_their_order() -> None:
+def test_chosen_parts_keep_their_order() -> None:
     assert chosen("cold, hits") == ["hits", "cold"]
     assert chosen("") == list(PARTS)
 
@@ -95,7 +95,7 @@ def test_unknown_part_is_refused_with_the_names_of_all_parts() -> None:
         chosen("hist")
 
 
-def test_command_refuses_an_unknown_part() -> None:
+def test_unknown_part_ends_the_command_without_a_traceback() -> None:
     environ = {**os.environ, "ONLY": "hist"}
     command = [sys.executable, "-m", "tests.benchmarks"]
     done = subprocess.run(
@@ -106,24 +106,24 @@ def test_command_refuses_an_unknown_part() -> None:
     assert "Traceback" not in done.stderr
 
 
-def test_budgets_of_the_tables_are_those_of_the_layer() -> None:
+def test_budgets_in_the_tables_come_from_the_layer() -> None:
     script = """
 from layers.package import budgets
 budgets.COLD_HIT, budgets.COLD_HIT_ENVIRON, budgets.ASK_IMPORT, budgets.FLUSH_IMPORT = 1, 2, 3, 4
-from tests.benchmarks import cold, imports
-print(sorted([*cold.BUDGETS.values(), *imports.BUDGETS.values()]))
+from tests.benchmarks import cold_starts, imports
+print(sorted([*cold_starts.BUDGETS.values(), *imports.BUDGETS.values()]))
 """
     command = [sys.executable, "-c", script]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[1, 2, 3, 4]"
 
 
-def test_cost_of_a_hit_is_one_command_and_of_a_miss_two() -> None:
+def test_hit_costs_one_command_and_a_miss_two() -> None:
     assert costs.commands(100) == costs.CALLS
     assert costs.commands(0) == 2 * costs.CALLS
     assert costs.dollars(costs.commands(90)) == 2.20
 
 
-def test_ratio_is_that_of_the_medians() -> None:
+def test_ratio_compares_the_medians() -> None:
     assert ratio(spread([1.0, 2.0, 9.0]), spread([4.0])) == 0.5
     assert spread([1.0], 1000) == {"q1": 1000, "median": 1000, "q3": 1000}

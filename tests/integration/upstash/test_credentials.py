@@ -8,8 +8,8 @@ import pytest
 from botocore.client import BaseClient
 from langchain_core.outputs import Generation
 from moto import mock_aws
-from tests.faults.proxy import proxying
-from tests.faults.wire import hanging_up
+from tests.faults.faulty_proxy import faulty_proxy
+from tests.faults.http_faults import close_without_reply
 from upstash_redis import Redis
 
 from llm_cache import CacheConfig, CachePolicy, Signing, StoreUnavailable, UpstashRedisCache
@@ -220,9 +220,9 @@ def test_the_command_line_says_what_was_done_before_upstash_failed(
 ) -> None:
     monkeypatch.setattr(clearing, "RETRY_PAUSE", 0.0)
     shell.update("p", "model", ANSWER)
-    with proxying(upstash.url) as proxy:
+    with faulty_proxy(upstash.url) as proxy:
         monkeypatch.setenv("UPSTASH_REDIS_REST_URL", proxy.url)
-        proxy.after, proxy.begin = 1, lambda: setattr(proxy, "misbehave", hanging_up)
+        proxy.call_after(1, lambda: setattr(proxy, "misbehave", close_without_reply))
         assert main(["clear", "--reclaim", "5"]) == 1
     out, err = capsys.readouterr()
     told = "reclaimed 0 of 0 entries; continue with: llm-cache reclaim --cursor 0\n"

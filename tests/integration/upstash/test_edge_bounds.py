@@ -8,7 +8,7 @@ import boto3
 import pytest
 from botocore.client import BaseClient
 from moto import mock_aws
-from tests.faults import servers
+from tests.faults import socket_servers
 
 from llm_cache import CacheConfig, Signing, StoreRefused
 from llm_cache._upstash.credentials import Credentials, fetch
@@ -37,14 +37,14 @@ def test_silent_ssm_holds_a_caller_for_ten_seconds_at_most(monkeypatch: pytest.M
 
 def wordy(connection: socket.socket) -> None:
     """Refuse each command at length."""
-    while servers.command_of(connection):
+    while socket_servers.read_command(connection):
         told = json.dumps({"error": "ERR " + "word " * 1000}).encode()
         head = f"HTTP/1.1 400 Bad Request\r\nContent-Length: {len(told)}\r\n\r\n"
         connection.sendall(head.encode() + told)
 
 
 def test_long_error_of_upstash_is_cut() -> None:
-    with servers.serving(wordy) as url:
+    with socket_servers.serving(wordy) as url:
         store = UpstashStore(lambda: Credentials(url, "token"))
         with pytest.raises(StoreRefused, match=r"^ERR word") as raised:
             store.execute(("GET", "k"), 5)

@@ -11,7 +11,7 @@ import pytest
 from botocore.client import BaseClient
 from langchain_core.outputs import Generation
 from moto import mock_aws
-from tests.faults import servers
+from tests.faults import socket_servers
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, Circuit, StoreRefused, UpstashRedisCache
@@ -177,7 +177,7 @@ def test_an_ssm_that_hangs_costs_one_lookup_its_time_and_no_more(
     cache.update("p", "model", ANSWER)
     database.withdraw("first")
     cache._runner.timeout = SHORT
-    with servers.serving(servers.silent) as url:
+    with socket_servers.serving(socket_servers.silent) as url:
         monkeypatch.setenv("AWS_ENDPOINT_URL_SSM", url)
         began = time.monotonic()
         assert look(cache) is None

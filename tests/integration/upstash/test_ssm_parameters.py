@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 
 import pytest
-from tests.faults.witness import witness
+from tests.faults.output_recorder import recorded_output
 from tests.integration.upstash import ssm as server
 from tests.integration.upstash.ssm import Ssm, is_signed
 
@@ -39,8 +39,8 @@ def read(ssm: Ssm, *names: str) -> dict[str, str]:
 
 def refusal(call: Callable[[], object]) -> str:
     """Return what the error of a call says, which holds no secret, with all its causes."""
-    with witness() as heard:
-        heard.hear(call)
+    with recorded_output() as heard:
+        heard.run(call)
         assert heard.leaks(MARK) == []
     with pytest.raises(StoreUnavailable) as raised:
         call()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import certifi
 import pytest
-from tests.faults.certificates import Authority
+from tests.faults.certificate_authority import Authority
 
 from llm_cache._upstash import trust
 
@@ -33,10 +33,10 @@ def test_certificates_are_those_of_certifi_unless_told_otherwise() -> None:
 def test_file_of_the_environment_is_the_only_trust(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("SSL_CERT_FILE", str(Authority.made(tmp_path).file))
+    monkeypatch.setenv("SSL_CERT_FILE", str(Authority.create(tmp_path).file))
     monkeypatch.setenv("SSL_CERT_DIR", "/nowhere")
     (subject,) = subjects(trust.trusted())
-    assert "an authority of the tests" in subject
+    assert "test authority" in subject
 
 
 def test_folder_of_the_environment_is_the_only_trust(
@@ -51,7 +51,7 @@ def test_server_is_always_verified(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, variable: str
 ) -> None:
     if variable:
-        monkeypatch.setenv(variable, str(Authority.made(tmp_path).file))
+        monkeypatch.setenv(variable, str(Authority.create(tmp_path).file))
     context = trust.trusted()
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
