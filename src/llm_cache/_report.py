@@ -72,7 +72,7 @@ class Report:
     """What the cache did inside one ``with cache.policy(...)`` block, in the order it happened."""
 
     outcomes: list[Outcome] = field(default_factory=list)
-    spare: tuple[Outcome, Any] | None = field(default=None, repr=False)
+    stale_answer: tuple[Outcome, Any] | None = field(default=None, repr=False)
     """The last expired answer that may be served should the model fail."""
     breaker: Callable[[], Circuit] = field(default=lambda: Circuit.CLOSED, repr=False)
     """Tells the state of the circuit breaker of the cache whose block it is."""
@@ -87,11 +87,11 @@ class Report:
         """Note what became of one lookup or update."""
         self.outcomes.append(outcome)
 
-    def stand_in(self) -> tuple[Outcome, Any] | None:
+    def serve_stale(self) -> tuple[Outcome, Any] | None:
         """Note that the expired answer is served, and return it; None: there is none to spare."""
-        if self.spare is not None:
-            self.add(self.spare[0])
-        return self.spare
+        if self.stale_answer is not None:
+            self.add(self.stale_answer[0])
+        return self.stale_answer
 
     def having(self, status: Status) -> list[Outcome]:
         """Return the outcomes of one kind."""

@@ -315,5 +315,5 @@ def test_a_report_does_not_show_the_answer_it_spares(heard: Witness, redis: Redi
         cache.update(PROMPT, LLM, ANSWERS)
         now[0] += 60
         cache.lookup(PROMPT, LLM)
-    assert report.spare is not None
+    assert report.stale_answer is not None
     assert MARK not in repr(report)

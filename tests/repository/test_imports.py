@@ -33,7 +33,7 @@ THIRD_PARTY = {
     "_upstash.credentials": {"aws_lambda_powertools", "botocore"},
     "_entries.protection": {"cryptography"},
     "_langchain.cache": {"langchain_core"},
-    "_langchain.chunks": {"langchain_core"},
+    "_langchain.hit_chunks": {"langchain_core"},
     "_langchain.codec": {"langchain_core"},
     "_langchain.hit_metadata": {"langchain_core"},
     "_langchain.parsed_output": {"langchain_core", "pydantic"},

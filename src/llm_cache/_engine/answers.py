@@ -255,7 +255,7 @@ class Answers(Generic[A]):
             asked.report.add(asked.failed("lease", written.failure))
         if missed.stale:
             outcome = self._outcome(asked, Status.STALE, missed.stale)
-            asked.report.spare = outcome, missed.stale.answer
+            asked.report.stale_answer = outcome, missed.stale.answer
 
     def _outcome(
         self, asked: Question, status: Status, found: Hit[A], why: Reason | None = None

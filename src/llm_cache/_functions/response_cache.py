@@ -157,7 +157,7 @@ class ResponseCache(Cache[Response]):
         try:
             response: Response | Uncached = yield Ask()
         except Exception:
-            if (spare := report.stand_in()) is None:
+            if (spare := report.serve_stale()) is None:
                 raise
             return cast("Response", spare[1])
         yield from self._answers.update(self._question(request), response)

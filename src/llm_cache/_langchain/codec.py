@@ -65,7 +65,7 @@ def tokens(generations: Sequence[Generation]) -> Tokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Generations:
+class GenerationCodec:
     """Answers of LangChain's models: which are not stored, and whether a hit says that it is one.
 
     ``read`` raises ``UnreadableEntry`` for anything else.

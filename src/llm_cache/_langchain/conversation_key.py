@@ -29,7 +29,7 @@ import re
 from typing import Any
 
 from llm_cache._entries.keys import digest
-from llm_cache._langchain.markers import unmarked_blocks
+from llm_cache._langchain.prompt_cache_markers import without_markers
 from llm_cache._langchain.settings_key import constructor_fields, encode
 
 _PASSING = ("artifact", "id", "usage_metadata", "response_metadata")
@@ -140,7 +140,7 @@ def _reading(metadata: Any) -> dict[str, Any]:
 def _content(content: Any, *, answer: bool) -> Any:
     if not isinstance(content, list):
         return content
-    blocks = unmarked_blocks(content)
+    blocks = without_markers(content)
     for block in _dicts(blocks):
         _drop_numbers(block, answer=answer)
     match blocks:

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from operator import itemgetter
 from typing import Any
 
-from llm_cache._langchain import reprs
+from llm_cache._langchain import repr_parser
 
 NAMES = re.compile(r"(.*_)?headers|default_metadata")  # the settings that hold headers
 _PASSING = re.compile(
@@ -27,7 +27,7 @@ def entering(headers: Any, ignored: Collection[str]) -> Any:
     """Return the headers that enter, as sorted pairs; what holds no headers, as it is."""
     try:
         # an object that langchain-core cannot serialise has its repr for a value
-        given = reprs.literal(headers["repr"]) if "lc" in headers else headers
+        given = repr_parser.literal(headers["repr"]) if "lc" in headers else headers
         pairs = given.items() if isinstance(given, dict) else given
         kept = [[name.lower(), value] for name, value in pairs if not passes(name, ignored)]
         return sorted(kept, key=itemgetter(0))

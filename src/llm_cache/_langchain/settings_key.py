@@ -25,8 +25,8 @@ from functools import lru_cache
 from typing import Any
 
 from llm_cache._errors import Uncacheable
-from llm_cache._langchain import header_key, reprs, schema_key
-from llm_cache._langchain.markers import MARKERS, unmarked_blocks
+from llm_cache._langchain import header_key, repr_parser, schema_key
+from llm_cache._langchain.prompt_cache_markers import MARKERS, without_markers
 from llm_cache._reasons import Reason
 
 TRANSPORT = frozenset({
@@ -45,7 +45,7 @@ _CREDENTIAL = re.compile(
 
 _PARAMETER = re.compile(r"\('([^'\\]*)', (.*)\)", re.DOTALL)
 _OBJECT = re.compile(
-    rf"{reprs.STRING}|<function ([\w.]+) at 0x[0-9a-fA-F]+>|<class '([^'\n]+)'>"
+    rf"{repr_parser.STRING}|<function ([\w.]+) at 0x[0-9a-fA-F]+>|<class '([^'\n]+)'>"
     # in a generic alias: list[app.Form], app.Form | None
     r"|(?:(?<=\[)|(?<=[,:|] ))([A-Za-z_]\w*(?:\.(?:\w+|<locals>))+)(?=[\[\],)}]| \|)",
     re.DOTALL,
@@ -54,7 +54,7 @@ _CLASS = re.compile(r"()<class '((?:[^<\n]|<locals>)+?)'>")  # groups as those b
 _MASKED = re.compile(r"""(?:['"]([\w.-]+)['"](?:: |, )|\b(\w+)=)?\bSecret\w*\(b?'\*+'\)""")
 
 
-def settings(
+def settings_key(
     llm_string: str, ignored_headers: frozenset[str] = frozenset(), *, salted: bool = False
 ) -> str:
     """Return what of ``llm_string`` can change an answer.
@@ -105,7 +105,7 @@ class _Reading:
 
     def _parameters(self, text: str) -> str:
         kept = []
-        for item in reprs.items(text):
+        for item in repr_parser.items(text):
             parameter = _PARAMETER.fullmatch(item)
             if parameter is None:
                 raise ValueError("not a parameter")
@@ -117,11 +117,11 @@ class _Reading:
             return ""
         if header_key.NAMES.fullmatch(name) or (_ARGUMENTS.search(name) and "headers" in text):
             with suppress(ValueError):
-                kept = self._kept("", {name: reprs.literal(text)}, sent=True)
+                kept = self._kept("", {name: repr_parser.literal(text)}, sent=True)
                 return f"({name!r}, {kept[name]!r})" if kept else ""
         if name == "tools" and any(marker in text for marker in MARKERS):
             with suppress(ValueError):
-                text = repr(unmarked_blocks(reprs.literal(text)))
+                text = repr(without_markers(repr_parser.literal(text)))
         return self.object(name, f"({name!r}, {text})")
 
     def _kept(self, name: str, value: Any, *, sent: bool) -> Any:
@@ -151,7 +151,7 @@ class _Reading:
         """Take the addresses of functions and the names of classes out of a repr."""
         for masked in _MASKED.finditer(text):
             self._refuse_masked(masked[1] or masked[2] or name)
-        return (_OBJECT if reprs.is_clear(text) else _CLASS).sub(self._noted, text)
+        return (_OBJECT if repr_parser.is_clear(text) else _CLASS).sub(self._noted, text)
 
     def _noted(self, match: re.Match[str]) -> str:
         if match[1]:

@@ -46,7 +46,7 @@ def _served_on_error() -> Iterator[list[Any]]:
         try:
             yield served
         except Exception:
-            if (spare := report.stand_in()) is None:
+            if (spare := report.serve_stale()) is None:
                 raise
             outcome, answer = spare
             served.append(_output(marked(answer, outcome)[0]))

@@ -17,7 +17,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 
 from llm_cache._errors import CacheMiss
-from llm_cache._langchain.chunks import Recording, split
+from llm_cache._langchain.hit_chunks import Recording, split
 
 logger = logging.getLogger(__name__)
 

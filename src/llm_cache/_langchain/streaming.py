@@ -23,7 +23,7 @@ from langchain_core.outputs import ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
 from langchain_core.runnables.base import RunnableBindingBase
 
-from llm_cache._langchain.chunks import Recording
+from llm_cache._langchain.hit_chunks import Recording
 from llm_cache._langchain.stream_call import Call
 
 logger = logging.getLogger(__name__)

@@ -32,7 +32,7 @@ from pydantic import BaseModel
 from upstash_redis import Redis
 
 from llm_cache import CacheMiss, CachePolicy, UpstashRedisCache
-from llm_cache._langchain.chunks import PIECE
+from llm_cache._langchain.hit_chunks import PIECE
 from llm_cache._langchain.streaming import cached
 from llm_cache._langchain.uncacheable import REASONS
 from upstash_endpoint.endpoint import UpstashEndpoint

@@ -92,7 +92,7 @@ class Reader:
                 _called(random, cache.update, cache.aupdate, PROMPT, SETTINGS, found)
         assert events == [], events
         assert report.errors == 0  # a decoder that fails in another way would have been told as one
-        for answer in (found, report.spare and report.spare[1]):
+        for answer in (found, report.stale_answer and report.stale_answer[1]):
             if answer is not None:
                 only_listed(answer)
         return _told(report)

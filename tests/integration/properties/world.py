@@ -242,11 +242,11 @@ class World:
             counts.misses += mode(caller.policy) is not Mode.BYPASS and self._knows(caller)
             assert caller.result.refused == (mode(caller.policy) is Mode.ONLY_IF_CACHED)
             promises.check_not_served(self.history, caller)
-            if report.spare:
-                promises.check_spare(self.history, caller, report.spare[1][0].text)
+            if report.stale_answer:
+                promises.check_spare(self.history, caller, report.stale_answer[1][0].text)
             if coalesces(caller.policy) != "off":
                 self.turns.told(caller, self.history)
-        report.spare = None
+        report.stale_answer = None
         caller.block.check_report()
 
     def _knows(self, caller: Caller) -> bool:

@@ -30,21 +30,21 @@ from pydantic import BaseModel, create_model
 from llm_cache._entries.keys import digest
 from llm_cache._langchain import conversation_key as canonicals
 from llm_cache._langchain.conversation_key import MOST_KNOWN, conversation, conversation_hash
-from llm_cache._langchain.settings_key import TRANSPORT, settings
+from llm_cache._langchain.settings_key import TRANSPORT, settings_key
 
 SETTINGS = "[('_type', 'chat'), ('stop', None)]"
 CREDENTIALS: dict[str, Any] = {"aws_access_key_id": "AKIA", "aws_secret_access_key": "secret"}
 
 
 def canonical(prompt: str, llm_string: str) -> tuple[str, str]:
-    return conversation(prompt), settings(llm_string)
+    return conversation(prompt), settings_key(llm_string)
 
 
 def prompt_key(*messages: BaseMessage) -> str:
     return canonical(dumps(list(messages)), SETTINGS)[0]
 
 
-def settings_key(model: Any, **kwargs: Any) -> str:
+def model_key(model: Any, **kwargs: Any) -> str:
     return canonical("q", model._get_llm_string(**{"stop": None, **kwargs}))[1]
 
 
@@ -69,7 +69,7 @@ def serialised(kwargs: dict[str, Any], parameters: str = "[('stop', None)]") -> 
 def structured(schema: Any, **kwargs: Any) -> Any:
     """Return the settings of the model call that a chain for structured output makes."""
     bound = plain_bedrock().with_structured_output(schema, **kwargs).first
-    return settings_key(plain_bedrock(), **bound.kwargs)
+    return model_key(plain_bedrock(), **bound.kwargs)
 
 
 # Messages: what leaves.
@@ -519,7 +519,7 @@ def test_transport_bound_to_a_call_does_not_enter(name: str) -> None:
     ids=str,
 )
 def test_how_a_bedrock_model_is_reached_does_not_enter(transport: dict[str, Any]) -> None:
-    assert settings_key(bedrock(**transport)) == settings_key(plain_bedrock())
+    assert model_key(bedrock(**transport)) == model_key(plain_bedrock())
 
 
 @pytest.mark.parametrize(
@@ -545,7 +545,7 @@ def test_what_a_bedrock_model_is_asked_stays(setting: dict[str, Any]) -> None:
     model = ChatBedrockConverse(
         **{"model": plain_bedrock().model_id, "region_name": "us-east-1", **CREDENTIALS, **setting}
     )
-    assert settings_key(model) != settings_key(plain_bedrock())
+    assert model_key(model) != model_key(plain_bedrock())
 
 
 @pytest.mark.parametrize(
@@ -563,7 +563,7 @@ def test_what_a_bedrock_model_is_asked_stays(setting: dict[str, Any]) -> None:
 )
 def test_what_is_bound_to_a_model_stays(bound: dict[str, Any]) -> None:
     for model in (plain_bedrock(), FakeListChatModel(responses=["a"])):
-        assert settings_key(model, **bound) != settings_key(model)
+        assert model_key(model, **bound) != model_key(model)
 
 
 def named_function() -> None: ...
@@ -573,7 +573,7 @@ def test_the_address_of_a_named_function_does_not_enter() -> None:
     one, other = (f"[('f', <function a.b at 0x{digits}>)]" for digits in ("7f01", "7F02"))
     assert canonical("q", one)[1] == canonical("q", other)[1] == "[('f', <function a.b>)]"
     model = FakeListChatModel(responses=["a"])
-    assert "named_function>" in settings_key(model, choose=named_function)
+    assert "named_function>" in model_key(model, choose=named_function)
 
 
 @pytest.mark.parametrize(

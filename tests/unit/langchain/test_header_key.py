@@ -11,7 +11,7 @@ from langchain_core.language_models import FakeListChatModel
 from upstash_redis import Redis
 
 from llm_cache import InvalidSettings, Settings, UpstashRedisCache
-from llm_cache._langchain.settings_key import settings
+from llm_cache._langchain.settings_key import settings_key
 
 PASSING = [
     "Authorization", "Proxy-Authorization", "api-key", "X-API-Key", "x-goog-api-key",
@@ -55,24 +55,24 @@ places = pytest.mark.parametrize("place", PLACES, ids=lambda place: place.__name
 @places
 @pytest.mark.parametrize("name", PASSING)
 def test_header_of_credentials_tracing_or_transport_does_not_enter(place: Any, name: str) -> None:
-    keys = {settings(place({name: value, "X-A": "1"})) for value in ("one", 'other\'s "value"')}
-    assert keys == {settings(place({"x-a": "1"}))}
+    keys = {settings_key(place({name: value, "X-A": "1"})) for value in ("one", 'other\'s "value"')}
+    assert keys == {settings_key(place({"x-a": "1"}))}
 
 
 @places
 @pytest.mark.parametrize("name", STEERING)
 def test_any_other_header_enters(place: Any, name: str) -> None:
-    keys = {settings(place({name: value})) for value in ("free", "paid")}
+    keys = {settings_key(place({name: value})) for value in ("free", "paid")}
     assert len(keys) == 2
-    assert settings(place({name.upper(): "free"})) in keys
-    assert settings(place({})) not in keys
+    assert settings_key(place({name.upper(): "free"})) in keys
+    assert settings_key(place({})) not in keys
 
 
 @pytest.mark.parametrize("place", [in_the_model, in_the_call])
 @pytest.mark.parametrize("name", SETTINGS)
 def test_headers_are_known_by_the_name_of_their_setting(place: Any, name: str) -> None:
     keys = {
-        settings(place({"authorization": value, "x-a": value_of_a}, name))
+        settings_key(place({"authorization": value, "x-a": value_of_a}, name))
         for value in "12"
         for value_of_a in "34"
     }
@@ -84,27 +84,31 @@ def test_headers_are_known_by_the_name_of_their_setting(place: Any, name: str) -
 def test_setting_without_a_header_that_enters_is_as_one_that_is_absent(
     place: Any, empty: Any
 ) -> None:
-    assert settings(place(empty)) == settings(place(...))
+    assert settings_key(place(empty)) == settings_key(place(...))
 
 
 @places
 def test_order_and_case_of_headers_do_not_matter(place: Any) -> None:
-    assert settings(place({"X-A": "1", "x-b": "2"})) == settings(place({"X-B": "2", "x-a": "1"}))
-    assert settings(place({"x-a": "2", "x-b": "1"})) != settings(place({"X-B": "2", "x-a": "1"}))
+    assert settings_key(place({"X-A": "1", "x-b": "2"})) == settings_key(
+        place({"X-B": "2", "x-a": "1"})
+    )
+    assert settings_key(place({"x-a": "2", "x-b": "1"})) != settings_key(
+        place({"X-B": "2", "x-a": "1"})
+    )
 
 
 def test_headers_of_httpx_are_read() -> None:
-    plain = settings(in_the_call({"x-a": "1"}))
+    plain = settings_key(in_the_call({"x-a": "1"}))
     for headers in (
         httpx.Headers({"X-A": "1"}),
         httpx.Headers({"X-A": "1", "Authorization": "Bearer a"}),
         httpx.Headers({"X-A": "1", "traceparent": "é"}, encoding="utf-8"),
     ):
-        assert settings(in_the_call(headers)) == plain
+        assert settings_key(in_the_call(headers)) == plain
         node = {"lc": 1, "type": "not_implemented", "id": ["httpx"], "repr": repr(headers)}
-        assert settings(in_the_model(node)) == settings(in_the_model({"x-a": "1"}))
+        assert settings_key(in_the_model(node)) == settings_key(in_the_model({"x-a": "1"}))
     twice = httpx.Headers([("x-a", "1"), ("X-A", "2")])
-    assert settings(in_the_call(twice)) not in (plain, settings(in_the_call({"x-a": "2"})))
+    assert settings_key(in_the_call(twice)) not in (plain, settings_key(in_the_call({"x-a": "2"})))
 
 
 @pytest.mark.parametrize(
@@ -112,7 +116,7 @@ def test_headers_of_httpx_are_read() -> None:
     ["{'x-a': <object at 0x1>}", "{'a': (", "Headers(1)", "f({'x': g})", "{[]: 1}", "5", "'ab'"],
 )
 def test_headers_that_cannot_be_read_enter_whole(text: str) -> None:
-    found = settings(f"[('extra_headers', {text}), ('stop', None)]")
+    found = settings_key(f"[('extra_headers', {text}), ('stop', None)]")
     assert text in found
 
 
@@ -128,9 +132,9 @@ def test_headers_that_cannot_be_read_enter_whole(text: str) -> None:
 )
 def test_headers_that_the_model_is_told_of_enter_whole(bound: Mapping[str, Any]) -> None:
     model = FakeListChatModel(responses=["a"])
-    assert str(dict(bound))[1:-1].split(": ", 1)[1] in settings(model._get_llm_string(**bound))
+    assert str(dict(bound))[1:-1].split(": ", 1)[1] in settings_key(model._get_llm_string(**bound))
     in_model = {"lc": 1, "type": "constructor", "id": ["m"], "kwargs": bound}
-    text = settings(json.dumps(in_model) + "---[]")
+    text = settings_key(json.dumps(in_model) + "---[]")
     assert json.loads(text.partition("---")[0])["kwargs"] == bound
 
 
@@ -141,7 +145,7 @@ def test_headers_of_a_bedrock_model_enter() -> None:
             region_name="us-east-1",
             default_headers=headers,
         )
-        return settings(model._get_llm_string(stop=None))
+        return settings_key(model._get_llm_string(stop=None))
 
     assert key(**{"x-litellm-tags": "free"}) != key(**{"x-litellm-tags": "paid"})
     assert key(Authorization="a", traceparent="b") == key(Authorization="c")
@@ -159,8 +163,8 @@ LOCAL = {
 @places
 def test_header_that_the_operator_ignores_does_not_enter(place: Any) -> None:
     ignored = frozenset({"x-team"})
-    keys = {settings(place({"X-Team": value, "x-a": "1"}), ignored) for value in "12"}
-    assert keys == {settings(place({"x-a": "1"}))}
+    keys = {settings_key(place({"X-Team": value, "x-a": "1"}), ignored) for value in "12"}
+    assert keys == {settings_key(place({"x-a": "1"}))}
 
 
 @pytest.mark.parametrize("names", ["x-team", b"x", [""], ["a b"], ["a:"], [5], 5, None, ["é"]])

@@ -8,7 +8,7 @@ from langchain_core.language_models import FakeListChatModel
 from pydantic import Field, SecretBytes, SecretStr
 
 from llm_cache._errors import Uncacheable
-from llm_cache._langchain.settings_key import settings
+from llm_cache._langchain.settings_key import settings_key
 from llm_cache._reasons import Reason
 
 # What integrations of LangChain list in ``lc_secrets``.
@@ -49,7 +49,7 @@ def serialised(**kwargs: Any) -> str:
 
 def refused(text: str) -> str:
     with pytest.raises(Uncacheable) as raised:
-        settings(text)
+        settings_key(text)
     assert raised.value.reason is Reason.MASKED_SETTING
     return str(raised.value)
 
@@ -60,20 +60,22 @@ def test_masked_servers_of_a_real_model_are_uncacheable() -> None:
     message = refused(text)
     assert "mcp_servers" in message
     assert "CachePolicy(salt=…)" in message
-    assert settings(text, salted=True)
+    assert settings_key(text, salted=True)
 
 
 def test_key_of_a_real_model_does_not_matter() -> None:
     secrets = SecretStr("a"), SecretStr("b")
-    keys = {settings(Claude(anthropic_api_key=each)._get_llm_string()) for each in secrets}
+    keys = {settings_key(Claude(anthropic_api_key=each)._get_llm_string()) for each in secrets}
     assert len(keys) == 1
 
 
 @pytest.mark.parametrize("name", CREDENTIALS)
 def test_known_credential_does_not_enter(name: str) -> None:
-    assert settings(serialised(**{name: MASKED})) == settings(serialised())
-    assert settings(serialised(**{name.upper(): MASKED})) == settings(serialised())
-    assert settings(serialised(a={"b": 1, name: MASKED})) == settings(serialised(a={"b": 1}))
+    assert settings_key(serialised(**{name: MASKED})) == settings_key(serialised())
+    assert settings_key(serialised(**{name.upper(): MASKED})) == settings_key(serialised())
+    assert settings_key(serialised(a={"b": 1, name: MASKED})) == settings_key(
+        serialised(a={"b": 1})
+    )
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -86,14 +88,16 @@ def test_masked_setting_that_is_no_credential_is_uncacheable(name: str) -> None:
 def test_masked_headers_are_uncacheable(name: str) -> None:
     assert name in refused(serialised(**{name: MASKED}))
     assert name in refused(serialised(model_kwargs={name: {"x-team": HIDDEN}, "a": 1}))
-    assert settings(serialised(**{name: {"Authorization": HIDDEN}})) == settings(serialised())
+    assert settings_key(serialised(**{name: {"Authorization": HIDDEN}})) == settings_key(
+        serialised()
+    )
 
 
 def test_secret_that_the_model_does_not_list_counts_too() -> None:
     assert "mcp_servers" in refused(serialised(mcp_servers=HIDDEN))
     assert "mcp_servers" in refused(serialised(a={"mcp_servers": [HIDDEN]}))
-    assert settings(serialised(my_token=HIDDEN))
-    assert settings(serialised(mcp_servers=HIDDEN), salted=True)
+    assert settings_key(serialised(my_token=HIDDEN))
+    assert settings_key(serialised(mcp_servers=HIDDEN), salted=True)
 
 
 @pytest.mark.parametrize("secret", [SecretStr("s"), SecretBytes(b"s")])
@@ -101,8 +105,8 @@ def test_secret_among_the_parameters_counts_too(secret: object) -> None:
     model = FakeListChatModel(responses=["a"])
     assert "setting servers " in refused(model._get_llm_string(servers=secret))
     assert "setting servers " in refused(model._get_llm_string(a={"b": [1], "servers": secret}))
-    assert settings(model._get_llm_string(api_key=secret, a={"my_token": secret}))
-    assert settings(model._get_llm_string(system="a SecretStr('a')"))
+    assert settings_key(model._get_llm_string(api_key=secret, a={"my_token": secret}))
+    assert settings_key(model._get_llm_string(system="a SecretStr('a')"))
 
 
 def test_settings_that_are_not_clear_may_hide_a_secret_too() -> None:

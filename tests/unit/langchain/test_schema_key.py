@@ -16,7 +16,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from typing_extensions import TypedDict
 
 from llm_cache._errors import Uncacheable
-from llm_cache._langchain.settings_key import settings
+from llm_cache._langchain.settings_key import settings_key
 from llm_cache._reasons import Reason
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ def module(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def key(bound: object, *, salted: bool = False) -> str:
     """Return the settings of a call to which ``bound`` is bound, as ChatOpenAI binds a class."""
     model = FakeListChatModel(responses=["a"])
-    return settings(model._get_llm_string(response_format=bound), salted=salted)
+    return settings_key(model._get_llm_string(response_format=bound), salted=salted)
 
 
 def form(**fields: Any) -> type[BaseModel]:
@@ -195,27 +195,27 @@ def serialised(repr_: str) -> str:
 
 def test_class_that_a_model_holds_enters_by_its_schema() -> None:
     one = form(name=str)
-    before = settings(serialised(repr(one)))
+    before = settings_key(serialised(repr(one)))
     del one
     gc.collect()
     other = form(name=int)
-    assert settings(serialised(repr(other))) != before
+    assert settings_key(serialised(repr(other))) != before
 
 
 def test_class_in_settings_that_are_not_clear_enters_by_its_schema() -> None:
     one = form(name=str)
-    before = settings(f"[('a', <it's>), ('b', {one!r})]")
+    before = settings_key(f"[('a', <it's>), ('b', {one!r})]")
     del one
     gc.collect()
     other = form(name=int)
-    assert settings(f"[('a', <it's>), ('b', {other!r})]") != before
+    assert settings_key(f"[('a', <it's>), ('b', {other!r})]") != before
     with pytest.raises(Uncacheable):
-        settings("[('timeout', 3), ('a', <class 'b.C'>")
+        settings_key("[('timeout', 3), ('a', <class 'b.C'>")
 
 
 def test_class_in_a_text_is_text() -> None:
     text = f"[('system', \"{Joke!r} and <class 'no.Such'>\"), ('x', 'list[no.<locals>.Such]')]"
-    assert settings(text) == text
+    assert settings_key(text) == text
 
 
 # Several schemas for the name, or none.
@@ -272,13 +272,13 @@ def test_class_whose_schema_is_not_found_is_uncacheable(schema: Any) -> None:
     text = repr(local()) if schema is local else repr(Refusing)
     gc.collect()
     with pytest.raises(Uncacheable, match=r"no live class|RuntimeError"):
-        settings(f"[('f', {text})]")
+        settings_key(f"[('f', {text})]")
 
 
 @pytest.mark.parametrize("text", ["list[m.f.<locals>.Form]", "<class 'no.Such'>"])
 def test_class_that_is_not_known_is_uncacheable(text: str) -> None:
     with pytest.raises(Uncacheable, match="no live class"):
-        settings(f"[('f', {text})]")
+        settings_key(f"[('f', {text})]")
 
 
 def test_class_with_a_field_of_an_unknown_type_is_uncacheable() -> None:
@@ -305,13 +305,13 @@ def test_plain_classes_of_two_names_differ() -> None:
 
 
 def test_name_that_is_no_class_stays_as_it_is() -> None:
-    assert settings("[('f', math.inf), ('g', no.such)]").endswith("\nmath.inf\nno.such")
+    assert settings_key("[('f', math.inf), ('g', no.such)]").endswith("\nmath.inf\nno.such")
 
 
 def test_alias_of_a_class_is_not_taken_for_it(module: ModuleType) -> None:
     vars(module)["Alias"] = Joke
     with pytest.raises(Uncacheable):
-        settings("[('format', <class 'jokes_of_a_test.Alias'>)]")
+        settings_key("[('format', <class 'jokes_of_a_test.Alias'>)]")
 
 
 def test_nothing_but_a_class_is_asked_for_its_text(module: ModuleType) -> None:
@@ -324,7 +324,7 @@ def test_nothing_but_a_class_is_asked_for_its_text(module: ModuleType) -> None:
 
     vars(module)["speaks"] = Speaks()
     with pytest.raises(Uncacheable):
-        settings(f"[('f', <class '{module.__name__}.speaks'>)]")
+        settings_key(f"[('f', <class '{module.__name__}.speaks'>)]")
     assert asked == []
 
 

@@ -8,7 +8,7 @@ MARKERS = ("cache_control", "cachePoint", "cache_point", "prompt_cache_breakpoin
 _INNER = ("content", "extras", "metadata", "source", "toolResult")  # of a block, may hold markers
 
 
-def unmarked_blocks(content: list[Any]) -> list[Any]:
+def without_markers(content: list[Any]) -> list[Any]:
     """Return content blocks or tools without markers; one that was nothing else leaves."""
     kept = [_unmarked(block) if isinstance(block, dict) else block for block in content]
     return [new for new, old in zip(kept, content, strict=True) if new or not old]
@@ -24,7 +24,7 @@ def _unmarked(block: dict[str, Any]) -> dict[str, Any]:
     for name in (*_INNER, "value") if wrapped else _INNER:
         inner = kept.get(name)
         if isinstance(inner, list):
-            kept[name] = unmarked_blocks(inner)
+            kept[name] = without_markers(inner)
         elif isinstance(inner, dict) and inner:
             kept[name] = _unmarked(inner)
             if not kept[name]:
