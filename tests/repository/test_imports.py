@@ -40,6 +40,7 @@ THIRD_PARTY = {
     "_langchain.schema_key": {"pydantic"},
     "_langchain.stale_fallback": {"langchain_core"},
     "_langchain.stream_call": {"langchain_core"},
+    "_langchain.stream_recorder": {"langchain_core"},
     "_langchain.streaming": {"langchain_core"},
     "_langchain.uncacheable": {"langchain_core"},  # for types alone
     "_observe.metrics": {"aws_lambda_powertools"},

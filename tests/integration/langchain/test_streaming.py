@@ -32,9 +32,9 @@ from pydantic import BaseModel
 from upstash_redis import Redis
 
 from llm_cache import CacheMiss, CachePolicy, UpstashRedisCache
-from llm_cache._langchain.hit_chunks import PIECE
+from llm_cache._langchain.hit_chunks import CHUNK_LENGTH
 from llm_cache._langchain.streaming import cached
-from llm_cache._langchain.uncacheable import REASONS
+from llm_cache._langchain.uncacheable import FINISH_REASON_FIELDS
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 USAGE: Any = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
@@ -182,9 +182,9 @@ def test_a_stream_is_stored_as_the_message_that_invoke_returns(model: Model) -> 
 
 
 def test_a_hit_comes_in_several_chunks_of_one_run_and_ends_with_the_usage(model: Model) -> None:
-    model.script = [AIMessageChunk(content="x" * (2 * PIECE + 1)), TEXT[-1]]
+    model.script = [AIMessageChunk(content="x" * (2 * CHUNK_LENGTH + 1)), TEXT[-1]]
     first, again = (list(cached(model).stream("q")) for _ in range(2))
-    assert [len(chunk.content) for chunk in again] == [PIECE, PIECE, 1, 0]
+    assert [len(chunk.content) for chunk in again] == [CHUNK_LENGTH, CHUNK_LENGTH, 1, 0]
     assert [chunk.chunk_position for chunk in again] == [None, None, None, "last"]
     assert [chunk.usage_metadata is not None for chunk in again] == [False, False, False, True]
     assert len({chunk.id for chunk in again}) == 1
@@ -533,7 +533,7 @@ def ends(**metadata: Any) -> AIMessageChunk:
 
 
 UNFINISHED = {
-    **{f"for {name}": [*TEXT[:2], ends(**{name: "MAX_TOKENS"})] for name in REASONS},
+    **{f"for {name}": [*TEXT[:2], ends(**{name: "MAX_TOKENS"})] for name in FINISH_REASON_FIELDS},
     "for length": [*TEXT[:2], ends(finish_reason="length")],
     "filtered": [*TEXT[:2], ends(stopReason="guardrail_intervened")],
     "refused": [*TEXT[:2], ends(stop_reason="refusal")],

@@ -29,7 +29,11 @@ from pydantic import BaseModel, create_model
 
 from llm_cache._entries.keys import digest
 from llm_cache._langchain import conversation_key as canonicals
-from llm_cache._langchain.conversation_key import MOST_KNOWN, conversation, conversation_hash
+from llm_cache._langchain.conversation_key import (
+    MAX_KNOWN_HASHES,
+    conversation_hash,
+    conversation_text,
+)
 from llm_cache._langchain.settings_key import TRANSPORT, settings_key
 
 SETTINGS = "[('_type', 'chat'), ('stop', None)]"
@@ -37,7 +41,7 @@ CREDENTIALS: dict[str, Any] = {"aws_access_key_id": "AKIA", "aws_secret_access_k
 
 
 def canonical(prompt: str, llm_string: str) -> tuple[str, str]:
-    return conversation(prompt), settings_key(llm_string)
+    return conversation_text(prompt), settings_key(llm_string)
 
 
 def prompt_key(*messages: BaseMessage) -> str:
@@ -855,11 +859,11 @@ def test_hash_of_a_conversation_is_that_of_its_text_also_when_it_is_known(
 ) -> None:
     prompt = dumps(messages)
     hashes = [conversation_hash(prompt) for _ in range(2)]
-    assert hashes == [digest(conversation(prompt))] * 2
+    assert hashes == [digest(conversation_text(prompt))] * 2
     assert conversation_hash("q") == digest("q")
 
 
 def test_process_knows_a_bounded_number_of_conversations() -> None:
-    for number in range(2 * MOST_KNOWN):
+    for number in range(2 * MAX_KNOWN_HASHES):
         conversation_hash(dumps([HumanMessage(f"question {number}")]))
-    assert 0 < len(canonicals._known) <= MOST_KNOWN
+    assert 0 < len(canonicals._known_hashes) <= MAX_KNOWN_HASHES

@@ -11,7 +11,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from pydantic import TypeAdapter
 
 from llm_cache._langchain.codec import serialize
-from llm_cache._langchain.hit_metadata import marked, unmarked
+from llm_cache._langchain.hit_metadata import with_hit_metadata, without_hit_metadata
 from llm_cache._report import Outcome, Status
 
 HIT = Outcome(status=Status.HIT, key="shop:entry:1", age=10.0, ttl=50.0)
@@ -54,7 +54,7 @@ def message_of(generation: Generation) -> AIMessage:
 
 
 def mark(message: AIMessage, outcome: Outcome = HIT) -> AIMessage:
-    return message_of(marked([ChatGeneration(message=message)], outcome)[0])
+    return message_of(with_hit_metadata([ChatGeneration(message=message)], outcome)[0])
 
 
 def test_a_hit_says_how_old_it_is_how_long_it_lives_where_it_lies_and_what_it_cost() -> None:
@@ -137,12 +137,12 @@ def test_hit_counts_no_tokens_anywhere_outside_its_mark_and_unmarking_restores_a
         ),
         generation_info=raw if place == "generation_info" else None,
     )
-    (hit,) = marked([before], HIT)
+    (hit,) = with_hit_metadata([before], HIT)
     message = message_of(hit)
     metadata = {name: each for name, each in message.response_metadata.items() if name != "cache"}
     assert numbers([metadata, hit.generation_info, message.additional_kwargs]) == []
     assert message.additional_kwargs == {"model_id": "m"}
-    again = unmarked(hit)
+    again = without_hit_metadata(hit)
     message_of(again).id = None
     assert again == before
     assert serialize([hit, hit]) is not None
@@ -151,13 +151,13 @@ def test_hit_counts_no_tokens_anywhere_outside_its_mark_and_unmarking_restores_a
 def test_an_answer_of_a_text_model_keeps_its_counts_in_the_mark() -> None:
     info = {"usage_metadata": {"prompt_token_count": 3}, "is_blocked": False}
     before = Generation(text="a", generation_info=info)
-    (hit,) = marked([before], HIT)
+    (hit,) = with_hit_metadata([before], HIT)
     assert hit.generation_info is not None
     mark = hit.generation_info.pop("cache")
     assert (mark["hit"], mark["usage"]) == (True, None)
     assert mark["moved"] == {"generation_info": {"usage_metadata": info["usage_metadata"]}}
     assert hit.generation_info == {"is_blocked": False}
-    assert unmarked(marked([before], HIT)[0]) == before
+    assert without_hit_metadata(with_hit_metadata([before], HIT)[0]) == before
 
 
 @pytest.mark.parametrize(
@@ -176,20 +176,20 @@ def test_what_the_model_said_of_tokens_stays_where_it_was(extras: dict[str, Any]
 
 def test_what_a_provider_says_of_a_cache_of_its_own_comes_back_too() -> None:
     message = stored(response_metadata={"cache": "MISS"})
-    (hit,) = marked([ChatGeneration(message=message)], HIT)
-    assert message_of(unmarked(hit)).response_metadata == {"cache": "MISS"}
+    (hit,) = with_hit_metadata([ChatGeneration(message=message)], HIT)
+    assert message_of(without_hit_metadata(hit)).response_metadata == {"cache": "MISS"}
 
 
 @pytest.mark.parametrize("moved", [7, {"response_metadata": 7}, {"nowhere": {"a": 1}}])
 def test_malformed_mark_is_stored_as_provider_metadata(moved: object) -> None:
     planted = mark(stored()).model_copy(deep=True)
     planted.response_metadata["cache"]["moved"] = moved
-    assert serialize(marked([ChatGeneration(message=planted)], HIT)) is not None
+    assert serialize(with_hit_metadata([ChatGeneration(message=planted)], HIT)) is not None
 
 
 def test_every_choice_of_every_hit_has_an_id_of_its_own() -> None:
     answer = [ChatGeneration(message=stored()) for _ in range(3)]
-    ids = {message_of(one).id for _ in range(2) for one in marked(answer, HIT)}
+    ids = {message_of(one).id for _ in range(2) for one in with_hit_metadata(answer, HIT)}
     assert len(ids) == 6
     assert all(str(each).startswith("lc_cache--") for each in ids)
 
@@ -206,7 +206,7 @@ def test_an_answer_that_has_expired_is_stale_and_a_hit_only_if_the_model_was_spa
 
 def test_chunks_stay_chunks() -> None:
     chunk = ChatGenerationChunk(message=AIMessageChunk(content="hi"), generation_info={"a": 1})
-    (hit,) = marked([chunk], HIT)
+    (hit,) = with_hit_metadata([chunk], HIT)
     assert type(hit) is ChatGenerationChunk
     assert type(hit.message) is AIMessageChunk
     assert (hit.text, hit.generation_info) == ("hi", {"a": 1})
@@ -214,7 +214,7 @@ def test_chunks_stay_chunks() -> None:
 
 def test_what_is_no_chat_answer_comes_back_as_it_was() -> None:
     answer = [Generation(text="a", generation_info={"b": 1}), GenerationChunk(text="c")]
-    assert marked(answer, HIT) == answer
+    assert with_hit_metadata(answer, HIT) == answer
 
 
 @pytest.mark.parametrize("usage", [USAGE, None])
@@ -223,7 +223,7 @@ def test_a_hit_that_is_stored_again_is_stored_as_it_was_computed(usage: Any) -> 
     hit = mark(message)
     of_langchain: Any = {**(hit.usage_metadata or {}), "total_cost": 0}
     hit.usage_metadata = of_langchain
-    assert message_of(unmarked(ChatGeneration(message=hit))) == message.model_copy(
+    assert message_of(without_hit_metadata(ChatGeneration(message=hit))) == message.model_copy(
         update={"id": hit.id}
     )
     (text,) = serialize([ChatGeneration(message=hit)]) or ()
@@ -234,6 +234,6 @@ def test_a_hit_that_is_stored_again_is_stored_as_it_was_computed(usage: Any) -> 
 @pytest.mark.parametrize("told", [{"hit": True}, "HIT", {}, None])
 def test_what_a_provider_says_of_a_cache_of_its_own_is_stored(told: object) -> None:
     generation = ChatGeneration(message=stored(response_metadata={"cache": told}))
-    assert unmarked(generation) == generation
+    assert without_hit_metadata(generation) == generation
     (text,) = serialize([generation]) or ()
     assert json.loads(text)["message"]["fields"]["response_metadata"] == {"cache": told}

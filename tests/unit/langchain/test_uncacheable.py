@@ -5,7 +5,11 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, Generation
 
 from llm_cache import uncacheable
-from llm_cache._langchain.uncacheable import ENDINGS, REASONS, reasons
+from llm_cache._langchain.uncacheable import (
+    FINISH_REASON_FIELDS,
+    FINISH_REASONS,
+    uncacheable_reasons,
+)
 from llm_cache._reasons import UNCACHEABLE, Reason
 
 EMPTY = Reason.EMPTY
@@ -16,19 +20,21 @@ def chat(content: Any = "hi", **fields: Any) -> ChatGeneration:
     return ChatGeneration(message=AIMessage(content, **fields))
 
 
-@pytest.mark.parametrize("kind", ENDINGS)
-@pytest.mark.parametrize("name", REASONS)
+@pytest.mark.parametrize("kind", FINISH_REASONS)
+@pytest.mark.parametrize("name", FINISH_REASON_FIELDS)
 def test_a_providers_word_for_a_bad_end_is_known(kind: Reason, name: str) -> None:
-    for reason in ENDINGS[kind]:
-        assert list(reasons(chat(response_metadata={name: reason.upper()}))) == [kind]
-        assert list(reasons(Generation(text="hi", generation_info={name: reason}))) == [kind]
+    for reason in FINISH_REASONS[kind]:
+        assert list(uncacheable_reasons(chat(response_metadata={name: reason.upper()}))) == [kind]
+        assert list(uncacheable_reasons(Generation(text="hi", generation_info={name: reason}))) == [
+            kind
+        ]
 
 
 @pytest.mark.parametrize(
     "reason", ["stop", "end_turn", "tool_calls", "completed", None, 7, ["length"]]
 )
 def test_a_good_end_is_no_reason(reason: object) -> None:
-    assert list(reasons(chat(response_metadata={"finish_reason": reason}))) == []
+    assert list(uncacheable_reasons(chat(response_metadata={"finish_reason": reason}))) == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +84,7 @@ def test_a_good_end_is_no_reason(reason: object) -> None:
     ],
 )
 def test_what_an_answer_holds_is_looked_at(generation: Generation, found: list[Reason]) -> None:
-    assert list(reasons(generation)) == found
+    assert list(uncacheable_reasons(generation)) == found
 
 
 @pytest.mark.parametrize(
@@ -126,4 +132,4 @@ def test_a_message_a_chunk_a_generation_and_text_are_judged_alike() -> None:
 
 
 def test_the_verdict_knows_no_reason_but_those_that_may_be_switched_off() -> None:
-    assert {*ENDINGS, Reason.EMPTY, Reason.INVALID_TOOL_CALL, Reason.STALE} == UNCACHEABLE
+    assert {*FINISH_REASONS, Reason.EMPTY, Reason.INVALID_TOOL_CALL, Reason.STALE} == UNCACHEABLE
