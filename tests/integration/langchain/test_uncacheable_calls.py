@@ -9,8 +9,7 @@ from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
 from pydantic import BaseModel, create_model
 from tests.integration.langchain.test_structured_output import OpenAI
-from tests.unit.langchain.test_header_key import in_the_call
-from tests.unit.langchain.test_masked_settings import Claude
+from tests.unit.langchain.llm_strings import Claude, of_call
 from upstash_redis import Redis
 
 from llm_cache import CacheMiss, CachePolicy, UpstashRedisCache
@@ -130,7 +129,7 @@ def test_call_that_is_uncacheable_is_a_miss_where_only_the_cache_may_answer(
 
 def test_headers_tell_answers_apart_unless_they_cannot_matter(cache: UpstashRedisCache) -> None:
     def hit(**headers: str) -> bool:
-        call = in_the_call(headers)
+        call = of_call(extra_headers=headers)
         found = cache.lookup("q", call)
         cache.update("q", call, ANSWER)
         return found is not None
@@ -142,7 +141,7 @@ def test_headers_tell_answers_apart_unless_they_cannot_matter(cache: UpstashRedi
 
 
 def test_credential_in_a_header_is_nowhere_in_redis(cache: UpstashRedisCache, redis: Redis) -> None:
-    call = in_the_call({"Authorization": "Bearer hush", "x": object(), "Cookie": "hush"})
+    call = of_call(extra_headers={"Authorization": "Bearer hush", "x": object(), "Cookie": "hush"})
     cache.lookup("q", call)
     cache.update("q", call, ANSWER)
     (key,) = redis.keys("*:entry:*")

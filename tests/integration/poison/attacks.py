@@ -12,7 +12,7 @@ from tests.integration.poison.corpus import NOW, PROMPT, SETTINGS
 from tests.integration.poison.promises import only_listed, seen_alike, set_alike
 from tests.integration.poison.upstash import EPOCH, NOTHING, Canned
 from tests.integration.poison.watch import watched
-from tests.unit.langchain.test_conversation_key import canonical
+from tests.unit.langchain.llm_strings import canonical
 
 from llm_cache import (
     CacheMiss,
