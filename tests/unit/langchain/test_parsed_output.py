@@ -24,7 +24,6 @@ from pydantic import (
 from llm_cache._entries.envelope import Entry
 from llm_cache._langchain.codec import read, serialize
 
-
 NOT_STORED = object()
 
 
