@@ -1,4 +1,4 @@
-"""The drop-in class with a client, an event loop or a context that fails: its caller never fails."""
+"""The drop-in class never fails its caller: clients, event loops, contexts and keys."""
 
 import asyncio
 from collections.abc import Callable
