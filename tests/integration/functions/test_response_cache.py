@@ -401,12 +401,7 @@ def test_entry_that_is_no_response_is_unreadable(
 
 @pytest.mark.parametrize(
     "response",
-    [
-        {},
-        *({"a": each} for each in ("\ud800", {1: 2}, (1,), float("nan"), object())),
-        [1],
-        "text",
-    ],
+    [{}, *({"a": each} for each in ("\ud800", {1: 2}, (1,), float("nan"), object())), [1], "text"],
 )
 def test_response_that_cannot_be_restored_is_returned_and_not_stored(
     cache: ResponseCache, response: Any

@@ -15,9 +15,7 @@ from pydantic import BaseModel, Field
 
 USAGE: Any = {"input_tokens": 3, "output_tokens": 4, "total_tokens": 7}
 LAST = AIMessageChunk(
-    content="",
-    usage_metadata=USAGE,
-    response_metadata={"finish_reason": "stop", "model_name": "m"},
+    content="", usage_metadata=USAGE, response_metadata={"finish_reason": "stop", "model_name": "m"}
 )
 TEXT = [
     AIMessageChunk(content="The sky ", response_metadata={"model_provider": "fake"}),

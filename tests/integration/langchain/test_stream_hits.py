@@ -11,13 +11,7 @@ from langchain_core.messages.tool import invalid_tool_call, tool_call
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation
 from langchain_core.prompts import ChatPromptTemplate
-from tests.integration.langchain.call_styles import (
-    CALL_STYLES,
-    CallStyle,
-    read,
-    stream,
-    whole,
-)
+from tests.integration.langchain.call_styles import CALL_STYLES, CallStyle, read, stream, whole
 from tests.integration.langchain.scripted_model import (
     ANSWER,
     LAST,

@@ -60,10 +60,7 @@ POINT = {"cachePoint": {"type": "default"}}
 BREAKPOINT = {"prompt_cache_breakpoint": {"mode": "explicit"}}
 USAGES: list[Any] = [{f"{n}_tokens": 0 for n in ("input", "output", "total")}]
 USAGES += [dict.fromkeys(USAGES[0], 1)]
-JSON_ANSWER: Any = {
-    "content": '{"name": "Ada"}',
-    "response_metadata": {"model_name": "m"},
-}
+JSON_ANSWER: Any = {"content": '{"name": "Ada"}', "response_metadata": {"model_name": "m"}}
 PARSED: list[Any] = [{}, {"parsed": {"name": "Ada"}}, {"parsed": Parsed(name="Ada")}]
 CALL_PIECES: list[Any] = [
     {"name": "f", "args": '{"x":', "id": "1"},

@@ -95,10 +95,7 @@ def test_content_of_an_answer_is_judged(generation: Generation, found: list[Reas
     ("metadata", "found"),
     [
         ({"incomplete_details": {"reason": "max_output_tokens"}}, TRUNCATED),
-        (
-            {"status": "incomplete", "incomplete_details": {"reason": "content_filter"}},
-            WITHHELD,
-        ),
+        ({"status": "incomplete", "incomplete_details": {"reason": "content_filter"}}, WITHHELD),
         ({"incomplete_details": None, "status": "completed"}, None),
         ({"prompt_feedback": {"block_reason": "PROHIBITED_CONTENT"}}, WITHHELD),
         ({"results": [{"completionReason": "LENGTH", "tokenCount": 3}]}, TRUNCATED),
