@@ -244,24 +244,30 @@ def test_concurrent_requests_make_one_call(cache: ResponseCache) -> None:
 # Uncached responses.
 
 
+@pytest.mark.parametrize(
+    ("mode", "skipped"),
+    [
+        ("use", Reason.TRUNCATED),
+        ("refresh", Reason.TRUNCATED),
+        ("read_only", Reason.MODE),
+        ("bypass", None),
+    ],
+)
 def test_uncached_response_is_returned_and_not_stored(
-    cache: ResponseCache, redis: Redis, function: Function, decorate: Decorate
+    cache: ResponseCache,
+    redis: Redis,
+    function: Function,
+    decorate: Decorate,
+    mode: Any,
+    skipped: Reason | None,
 ) -> None:
     ask = decorate(lambda request: Uncached(function(request), Reason.TRUNCATED))
-    with cache.policy() as report:
+    with cache.policy(CachePolicy(mode=mode)) as report:
         assert [ask(REQUEST)["answer"] for _ in range(2)] == ["answer 1", "answer 2"]
-    assert [outcome.why for outcome in report.having(Status.SKIPPED)] == [Reason.TRUNCATED] * 2
-    assert (report.misses, report.stored, report.hits) == (2, 0, 0)
+    reasons = [outcome.why for outcome in report.having(Status.SKIPPED)]
+    assert reasons == ([skipped] * 2 if skipped else [])
+    assert (report.stored, report.hits) == (0, 0)
     assert redis.keys("n:entry:*") == []
-
-
-@pytest.mark.parametrize("mode", ["bypass", "read_only", "refresh"])
-def test_uncached_response_is_a_plain_response_in_every_mode(
-    cache: ResponseCache, function: Function, decorate: Decorate, mode: Any
-) -> None:
-    ask = decorate(lambda request: Uncached(function(request), Reason.WITHHELD))
-    with cache.policy(CachePolicy(mode=mode)):
-        assert ask(REQUEST) == {"answer": "answer 1", "usage": USAGE}
 
 
 def test_refresh_with_an_uncached_response_keeps_the_stored_one(

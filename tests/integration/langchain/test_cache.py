@@ -119,16 +119,6 @@ def test_answer_older_than_max_age_is_a_miss(cache: UpstashRedisCache, clock: Cl
         assert ask(cache) == (True, None)
 
 
-@pytest.mark.parametrize(("min_fresh", "hit"), [(10, True), (11, False)])
-def test_answer_with_less_time_left_than_min_fresh_is_a_miss(
-    cache: UpstashRedisCache, clock: Clock, min_fresh: float, hit: bool
-) -> None:
-    ask(cache)
-    clock.now += 590
-    with cache.policy(CachePolicy(min_fresh=min_fresh)):
-        assert (cache.lookup("p", "model") == ANSWER) is hit
-
-
 def test_answer_is_kept_beyond_its_ttl_for_stale_if_error(
     cache: UpstashRedisCache, clock: Clock, redis: Redis
 ) -> None:

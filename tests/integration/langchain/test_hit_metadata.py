@@ -5,16 +5,15 @@ from typing import Any
 
 import pytest
 from langchain_core.callbacks import UsageMetadataCallbackHandler
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration
 from langchain_core.tracers import LangChainTracer
 from tests.clock import Clock
-from tests.integration.langchain.assistant import Assistant
 from tests.integration.langchain.call_styles import CallStyle
 from tests.integration.langchain.scripted_model import ANSWER, USAGE, ScriptedModel
 from upstash_redis import Redis
 
-from llm_cache import CachePolicy, UpstashRedisCache, or_stale
+from llm_cache import UpstashRedisCache
 
 
 @pytest.fixture
@@ -72,47 +71,3 @@ def test_hit_without_metadata_is_exactly_as_stored(redis: Redis) -> None:
         assert cache.lookup("p", "model") == answer
         assert asyncio.run(cache.alookup("p", "model")) == answer
     assert report.tokens_saved == 14
-
-
-class Outer(ScriptedModel):
-    """A model that calls another one."""
-
-    inner: Any
-
-    def _generate(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> ChatResult:
-        message = self.inner.invoke(messages)
-        return ChatResult(generations=[ChatGeneration(message=message)])
-
-
-@pytest.fixture
-def second(redis: Redis, clock: Clock) -> UpstashRedisCache:
-    return UpstashRedisCache(redis, ttl=60, namespace="second", clock=clock)
-
-
-def test_hit_in_a_second_cache_has_the_usage_of_the_model_call(
-    model: ScriptedModel, second: UpstashRedisCache, clock: Clock
-) -> None:
-    model.invoke("q")
-    outer = Outer(inner=model, cache=second)
-    outer.invoke("q")
-    clock.now += 10
-    with second.policy() as report:
-        metadata = outer.invoke("q").response_metadata["cache"]
-    assert report.last is not None
-    assert (metadata["key"], metadata["age"], metadata["usage"]) == (report.last.key, 10, USAGE)
-    assert report.tokens_saved == 7
-
-
-def test_stale_answer_is_not_stored_by_a_second_cache(
-    cache: UpstashRedisCache, second: UpstashRedisCache, clock: Clock
-) -> None:
-    model = Assistant(cache=cache)
-    outer = Outer(inner=or_stale(model), cache=second)
-    with cache.policy(CachePolicy(ttl=60, stale_if_error=3600)):
-        model.invoke("q")
-        clock.now += 100
-        model.busy = ["throttled"]
-        with cache.policy() as report:
-            assert outer.invoke("q").content == "You said: human: q"
-    assert report.last is not None
-    assert report.last.why == "stale"

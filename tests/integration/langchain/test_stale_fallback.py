@@ -1,14 +1,13 @@
 """``or_stale`` serves a stale answer if the model fails."""
 
-import asyncio
-
 import pytest
 from langchain_core.language_models import FakeListLLM
 from langchain_core.messages import AIMessage
 from tests.clock import Clock
 from tests.integration.langchain.assistant import Assistant
+from tests.integration.langchain.call_styles import CALL_STYLES
 
-from llm_cache import CachePolicy, Status, UpstashRedisCache, or_stale
+from llm_cache import CachePolicy, Reason, Status, UpstashRedisCache, or_stale, uncacheable
 
 KEEP = CachePolicy(ttl=60, stale_if_error=3600)
 ANSWER = "You said: human: q"
@@ -42,13 +41,15 @@ def test_stale_answer_is_served_with_hit_metadata(
         "ttl": -40.0,
         "key": report.outcomes[0].key,
     }
+    assert uncacheable(message) is Reason.STALE
 
 
-def test_stale_answer_is_served_to_an_asynchronous_call(
-    model: Assistant, cache: UpstashRedisCache
+@pytest.mark.parametrize("style", ["ainvoke", "batch", "abatch"])
+def test_stale_answer_is_served_in_other_call_styles(
+    style: str, model: Assistant, cache: UpstashRedisCache
 ) -> None:
     with cache.policy(KEEP):
-        assert asyncio.run(or_stale(model).ainvoke("q")).content == ANSWER
+        assert CALL_STYLES[style](or_stale(model)).content == ANSWER
 
 
 def test_each_call_of_a_batch_is_served_its_own_stale_answer(
@@ -56,8 +57,7 @@ def test_each_call_of_a_batch_is_served_its_own_stale_answer(
 ) -> None:
     with cache.policy(KEEP):
         results = or_stale(model).batch(["q", "never asked"], return_exceptions=True)
-    assert results[0].content == ANSWER
-    assert isinstance(results[1], ConnectionError)
+    assert (results[0].content, type(results[1])) == (ANSWER, ConnectionError)
 
 
 @pytest.mark.parametrize("stale_if_error", [None, 39])

@@ -228,16 +228,7 @@ def test_clear_between_two_streams_of_one_question_concerns_only_the_later_store
     assert model.calls.count("q") == 3
 
 
-async def test_policy_around_a_stream_applies_to_it(
-    streamed: CallStyle, model: ScriptedModel, cache: UpstashRedisCache, redis: Redis
-) -> None:
-    with cache.policy(CachePolicy(ttl=7)) as report:
-        _ = [await asyncio.to_thread(streamed, model, question) for question in "qpq"]
-    assert (report.misses, report.stored, report.hits) == (2, 2, 1)
-    assert all(redis.ttl(key) <= 7 for key in entries(redis))
-
-
-def test_modes_apply_to_streams(
+def test_only_if_cached_and_bypass_apply_to_streams(
     streamed: CallStyle, model: ScriptedModel, cache: UpstashRedisCache, redis: Redis
 ) -> None:
     with cache.policy(CachePolicy(mode="only_if_cached")), pytest.raises(CacheMiss):
@@ -246,10 +237,6 @@ def test_modes_apply_to_streams(
     with cache.policy(CachePolicy(mode="bypass")):
         streamed(model)
     assert (len(model.calls), entries(redis)) == (1, [])
-    streamed(model)
-    with cache.policy(CachePolicy(mode="refresh")):
-        streamed(model)
-    assert len(model.calls) == 3
 
 
 def test_stream_is_stored_under_the_policy_of_its_first_chunk(

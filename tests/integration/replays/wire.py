@@ -20,6 +20,7 @@ class Answer(NamedTuple):
 
     calls: bool
     number: int
+    structured: bool = False
 
     @property
     def thought(self) -> list[str]:
@@ -27,6 +28,8 @@ class Answer(NamedTuple):
 
     @property
     def text(self) -> list[str]:
+        if self.structured:
+            return ARGUMENTS
         return ["Let me ", "look."] if self.calls else ["Sunny, ", "as ever."]
 
     @property
@@ -66,7 +69,9 @@ class Provider:
         """Call a tool for each question, and speak after each of its results."""
         self.requests.append(body)
         last = (body.get("messages") or body.get("input") or body["contents"])[-1]
-        return Answer(calls=TOOL_RESULT not in json.dumps(last), number=len(self.requests))
+        structured = "response_format" in body
+        calls = not structured and TOOL_RESULT not in json.dumps(last)
+        return Answer(calls, len(self.requests), structured)
 
 
 @contextmanager

@@ -38,7 +38,6 @@ FULL = AIMessage(
 MESSAGES: dict[str, AIMessage] = {
     "everything at once": FULL,
     "nothing": AIMessage(""),
-    "no blocks": AIMessage([]),
     "text of many kinds": AIMessage('a\x00b\u2028\U0001f600\u0301 </script> "{}"', id=""),
     "tool calls": AIMessage("", tool_calls=[CALL, {**CALL, "id": None}, {**CALL, "args": {}}]),
     "invalid tool calls": AIMessage(
@@ -48,14 +47,6 @@ MESSAGES: dict[str, AIMessage] = {
             invalid_tool_call(name="g", args='{"a', id="call_2", error="cut"),
             invalid_tool_call(name=None, args=None, id=None, error=None),
         ],
-    ),
-    "OpenAI's own form of tool calls": AIMessage(
-        "",
-        additional_kwargs={
-            "tool_calls": [
-                {"id": "1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
-            ]
-        },
     ),
     "Anthropic's thinking": AIMessage(
         [
@@ -85,18 +76,6 @@ MESSAGES: dict[str, AIMessage] = {
         additional_kwargs={"reasoning": {"id": "rs_1"}},
         response_metadata={"model_provider": "openai", "id": "resp_1", "status": "completed"},
     ),
-    "Bedrock's reasoning": AIMessage(
-        [
-            {
-                "type": "reasoning_content",
-                "reasoning_content": {"text": "Hm.", "signature": "Eq=="},
-                "index": 0,
-            },
-            {"reasoningContent": {"reasoningText": {"text": "Hm."}}},
-            {"type": "text", "text": "Blue."},
-        ],
-        response_metadata={"ResponseMetadata": {"HTTPHeaders": {"a": "b"}, "RetryAttempts": 0}},
-    ),
     "standard blocks": AIMessage(
         content_blocks=[
             {"type": "reasoning", "reasoning": "Hm.", "id": "lc_1", "extras": {"signature": "s"}},
@@ -121,8 +100,6 @@ MESSAGES: dict[str, AIMessage] = {
         },
     ),
     "strings among blocks": AIMessage(["a", {"type": "text", "text": "b"}, ""]),
-    "a refusal": AIMessage("", additional_kwargs={"refusal": "I will not."}),
-    "a refusal among blocks": AIMessage([{"type": "refusal", "refusal": "I will not."}]),
     "usage with details": AIMessage(
         "a",
         usage_metadata={
@@ -130,15 +107,6 @@ MESSAGES: dict[str, AIMessage] = {
             "input_token_details": {"audio": 1, "cache_read": 0, "priority": 2},
             "output_token_details": {"reasoning": 3},
         },
-    ),
-    "probabilities": AIMessage(
-        "a", response_metadata={"logprobs": {"content": [{"logprob": -1e-05, "bytes": [97]}]}}
-    ),
-    "Bedrock's redacted reasoning": AIMessage(
-        [
-            {"type": "reasoning_content", "reasoning_content": {"redacted_content": b"\x00\xff"}},
-            {"type": "text", "text": "Blue."},
-        ]
     ),
     "bytes everywhere": AIMessage(
         [{"type": "image", "data": [b"", b"\x89PNG"]}],

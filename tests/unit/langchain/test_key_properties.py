@@ -73,15 +73,6 @@ def calls_of(message: BaseMessage) -> list[Any]:
     return getattr(message, "tool_calls", [])
 
 
-def call_ids(messages: list[BaseMessage]) -> list[str]:
-    """Return the ids of calls in order of appearance."""
-    ids: list[str] = []
-    for message in messages:
-        ids += [str(call["id"]) for call in calls_of(message)]
-        ids += [message.tool_call_id] if isinstance(message, ToolMessage) else []
-    return list(dict.fromkeys(ids))
-
-
 def sent_content(content: Any) -> Any:
     """Return what a provider receives of a content, by another implementation."""
     if isinstance(content, str):
@@ -96,20 +87,17 @@ def sent_content(content: Any) -> Any:
 
 def meaning(messages: list[BaseMessage]) -> str:
     """Return what a model sees, by another implementation."""
-    ids = call_ids(messages)
-    return repr([
-        (
-            message.type,
-            sent_content(message.content),
-            message.name,
-            [
-                (ids.index(str(call["id"])), call["name"], sorted(call["args"].items()))
-                for call in calls_of(message)
-            ],
-            ids.index(message.tool_call_id) if isinstance(message, ToolMessage) else None,
-        )
-        for message in messages
-    ])  # fmt: skip
+    ids: list[object] = []
+    seen: list[object] = []
+    for each in messages:
+        calls = [*calls_of(each)]
+        ids += [call["id"] for call in calls]
+        ids += [each.tool_call_id] if isinstance(each, ToolMessage) else []
+        order = list(dict.fromkeys(ids))
+        seen += [each.type, sent_content(each.content), each.name]
+        seen += [(order.index(c["id"]), c["name"], sorted(c["args"].items())) for c in calls]
+        seen += [order.index(each.tool_call_id)] if isinstance(each, ToolMessage) else []
+    return repr(seen)
 
 
 @given(MESSAGES, MESSAGES)

@@ -18,6 +18,7 @@ from pydantic import (
     PrivateAttr,
     SecretStr,
     computed_field,
+    create_model,
     field_validator,
 )
 
@@ -59,12 +60,8 @@ class Order(BaseModel):
     note: str | None = None
 
 
-class ByAlias(BaseModel):
-    the_name: str = Field(alias="theName")
-
-
-class ByName(BaseModel):
-    the_name: str = Field(serialization_alias="theName")
+ByAlias = create_model("ByAlias", the_name=(str, Field(alias="theName")))
+ByName = create_model("ByName", the_name=(str, Field(serialization_alias="theName")))
 
 
 class Strict(BaseModel):
@@ -94,20 +91,6 @@ def test_parsed_object_is_stored_as_a_dict_that_makes_an_equal_one(parsed: BaseM
     assert type(parsed)(**fields) == parsed
 
 
-class Secret(BaseModel):
-    word: SecretStr
-
-
-class Loose(BaseModel):
-    value: Any
-
-
-class Exact(BaseModel):
-    model_config = ConfigDict(strict=True)
-
-    made: datetime
-
-
 class Grows(BaseModel):
     name: str
 
@@ -117,26 +100,15 @@ class Grows(BaseModel):
         return name + "!"
 
 
-class Private(BaseModel):
-    _count: int = PrivateAttr(default=0)
-
-
-class TwoNames(BaseModel):
-    name: str = Field(validation_alias=AliasChoices("a", "b"))
-
-
-class Fails(BaseModel):
-    @field_validator("*", mode="before")
+class Fails(Grows):
+    @field_validator("name", mode="before")
     @classmethod
     def fail(cls, _: Any) -> Any:
         raise AttributeError("no such thing")
 
-    name: str
 
-
-class Holder(BaseModel):
-    held: list[Private]
-    name: SecretStr
+class Private(BaseModel):
+    _count: int = PrivateAttr(default=0)
 
 
 class Remembers(BaseModel):
@@ -145,6 +117,13 @@ class Remembers(BaseModel):
 
     def model_post_init(self, _: Any, /) -> None:
         self._made = str(uuid.uuid4())
+
+
+Secret = create_model("Secret", word=SecretStr)
+Loose = create_model("Loose", value=(Any, ...))
+Exact = create_model("Exact", __config__=ConfigDict(strict=True), made=datetime)
+TwoNames = create_model("TwoNames", name=(str, Field(validation_alias=AliasChoices("a", "b"))))
+Holder = create_model("Holder", held=list[Private], name=SecretStr)
 
 
 @pytest.mark.parametrize(
@@ -188,7 +167,7 @@ def test_text_that_makes_another_object_is_not_used() -> None:
         Loose(value=object()),
         Exact(made=datetime.now(tz=UTC)),
         Grows(name="a"),
-        TwoNames(a="x"),  # type: ignore[call-arg]
+        TwoNames(a="x"),
         Fails.model_construct(name="a"),
         object(),
     ],

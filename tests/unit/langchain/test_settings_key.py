@@ -6,12 +6,13 @@ import subprocess
 import sys
 import time
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 from langchain_aws import ChatBedrockConverse
 from langchain_core.language_models import FakeListChatModel
-from pydantic import BaseModel, SecretBytes, SecretStr, create_model
+from pydantic import SecretBytes, SecretStr, create_model
 from tests.unit.langchain.llm_strings import Claude, of_call, of_model
 
 from llm_cache._errors import Uncacheable
@@ -62,38 +63,32 @@ def test_transport_of_a_bedrock_model_does_not_enter() -> None:
 
 
 def test_every_other_setting_of_a_bedrock_model_enters() -> None:
-    others: list[dict[str, Any]] = [
-        {},
-        {"model": "anthropic.claude-3-haiku-20240307-v1:0"},
-        {"region_name": "eu-west-1"},
-        {"endpoint_url": "http://127.0.0.1:9"},
-        {"temperature": 0},
-        {"temperature": 0.5},
-        {"top_p": 0.5},
-        {"max_tokens": 5},
-        {"stop_sequences": ["x"]},
-        {"system": ["Be brief."]},
-        {"guardrail_config": {"guardrailIdentifier": "g"}},
-        {"additional_model_request_fields": {"seed": 1}},
-        {"default_headers": {"anthropic-beta": "context-1m"}},
-        {"performance_config": {"latency": "optimized"}},
-    ]
-    assert len({model_key(bedrock(**settings)) for settings in others}) == len(others)
+    others: dict[str, Any] = {
+        "model": "anthropic.claude-3-haiku-20240307-v1:0",
+        "region_name": "eu-west-1",
+        "endpoint_url": "http://127.0.0.1:9",
+        "temperature": 0,
+        "system": ["Be brief."],
+        "guardrail_config": {"guardrailIdentifier": "g"},
+        "additional_model_request_fields": {"seed": 1},
+        "default_headers": {"anthropic-beta": "context-1m"},
+    }
+    settings: list[dict[str, Any]] = [{name: value} for name, value in others.items()]
+    settings += [{}, {"temperature": 0.5}]
+    assert len({model_key(bedrock(**each)) for each in settings}) == len(settings)
 
 
 def test_argument_bound_to_a_model_enters() -> None:
-    bound: list[dict[str, Any]] = [
-        {},
-        {"stop": ["\n"]},
-        {"tools": [{"name": "f"}]},
-        {"tool_choice": "any"},
-        {"response_format": {"type": "json_object"}},
-        {"seed": 1},
-        {"name": "bound"},
-        {"extra_headers": {"anthropic-beta": "b"}},
-    ]
+    arguments = {
+        "stop": ["\n"],
+        "tools": [{"name": "f"}],
+        "response_format": {"type": "json_object"},
+        "name": "bound",
+        "extra_headers": {"anthropic-beta": "b"},
+    }
     for model in (plain_bedrock(), FakeListChatModel(responses=["a"])):
-        assert len({model_key(model, **each) for each in bound}) == len(bound)
+        keys = {model_key(model, **{name: value}) for name, value in arguments.items()}
+        assert len(keys | {model_key(model)}) == len(arguments) + 1
 
 
 def test_prompt_cache_markers_of_tools_do_not_enter() -> None:
@@ -272,43 +267,17 @@ def test_secret_in_text_of_an_unknown_format_is_refused() -> None:
     assert "servers" in refused("[('a', <it's>), ('servers', SecretStr('***'))]")
 
 
-# Structured output.
-
-
-class Joke(BaseModel):
-    setup: str
-
-
-def structured(schema: Any, **kwargs: Any) -> str:
-    """Return the key of the model call in a chain for structured output."""
-    bound = plain_bedrock().with_structured_output(schema, **kwargs).first
-    return model_key(plain_bedrock(), **bound.kwargs)
-
-
-@pytest.mark.parametrize("method", ["function_calling", "json_schema"])
-def test_changed_schema_of_structured_output_changes_the_key(method: str) -> None:
-    models = [
-        create_model("Joke", setup=str),
-        create_model("Joke", setup=int),
-        create_model("Joke", setup=str, punchline=str),
-        create_model("Joke", punchline=str, setup=str),
-        create_model("Joke", __doc__="A joke.", setup=str),
-    ]
-    keys = [structured(model, method=method) for model in models]
-    assert len(set(keys)) == len(models)
-    assert structured(Joke, method=method) == keys[0]
-
-
-def test_key_of_a_schema_is_the_same_in_another_process() -> None:
-    script = f"""if True:
-        import importlib.util, warnings
-        warnings.simplefilter("ignore")
-        spec = importlib.util.spec_from_file_location("elsewhere", {__file__!r})
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-        print(module.structured(module.Joke))"""
-    environ = {**os.environ, "PYTHONHASHSEED": "7", "PYTHONPATH": os.pathsep.join(sys.path)}
+def test_key_of_a_schema_is_the_same_in_another_process(checkout: Path) -> None:
+    script = """if True:
+        from pydantic import create_model
+        from tests.unit.langchain.llm_strings import of_call
+        from llm_cache._langchain.settings_key import settings_key
+        joke = create_model("Joke", by=(str, ""), setup=(str, ""))
+        print(settings_key(of_call(response_format=joke)))"""
+    environ = {**os.environ, "PYTHONHASHSEED": "7"}
+    command = [sys.executable, "-c", script]
     run = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, env=environ
+        command, capture_output=True, text=True, check=True, env=environ, cwd=checkout
     )
-    assert run.stdout.strip() == structured(Joke)
+    joke = create_model("Joke", by=(str, ""), setup=(str, ""))
+    assert run.stdout.strip() == settings_key(of_call(response_format=joke))
