@@ -303,30 +303,6 @@ def test_stale_response_is_not_served_in_place_of_an_uncached_one(
         assert ask(REQUEST)["answer"] == "answer 2"
 
 
-@pytest.mark.parametrize(("coalesce", "waiters"), [("process", 2), ("fleet", 3)])
-def test_waiter_calls_the_function_itself_if_the_leader_s_response_is_uncached(
-    make: Make, redis: Redis, coalesce: Any, waiters: int
-) -> None:
-    calls: list[str] = []
-    caches = [make(), make()]
-
-    def one(cache: ResponseCache) -> dict[str, Any]:
-        @cache.cached
-        def behind(request: str) -> Uncached:
-            calls.append(request)
-            waits.until(waiters)
-            return Uncached({"answer": len(calls)}, Reason.TRUNCATED)
-
-        with cache.policy(CachePolicy(coalesce=coalesce)):
-            return behind("q")
-
-    with logged_waits() as waits, ThreadPoolExecutor(4) as pool:
-        asking = [pool.submit(one, cache) for cache in caches * 2]
-        assert all(each.result()["answer"] for each in asking)
-    assert calls == ["q"] * 4
-    assert redis.keys("n:entry:*") == []
-
-
 # Validation.
 
 
@@ -424,9 +400,3 @@ def test_request_that_is_no_json_is_answered(cache: ResponseCache, ask: Ask) -> 
     with cache.policy() as report:
         assert ask(object())["answer"] == "answer 1"
     assert report.errors >= 1
-
-
-def test_unreachable_cache_does_not_fail_the_function(function: Function) -> None:
-    store = UpstashStore(lambda: Credentials("http://127.0.0.1:9", "token"))
-    away = ResponseCache(store, version="1", timeout=0.5)
-    assert away.cached(function)(REQUEST)["answer"] == "answer 1"

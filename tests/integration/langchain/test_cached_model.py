@@ -5,7 +5,7 @@ import logging
 from typing import Any
 
 import pytest
-from langchain_core.caches import BaseCache, InMemoryCache
+from langchain_core.caches import BaseCache
 from langchain_core.language_models import BaseChatModel, FakeListLLM
 from langchain_core.output_parsers import StrOutputParser
 from langchain_core.runnables import ConfigurableField
@@ -49,18 +49,6 @@ def test_failure_to_make_a_key_does_not_reach_the_reader(
 
     assert whole(streamed(Broken(cache=model.cache))).content == ANSWER
     assert caplog.messages == ["cache key failed: ZeroDivisionError"]
-
-
-def test_unreachable_endpoint_does_not_fail_a_stream(model: ScriptedModel) -> None:
-    gone = Redis("http://127.0.0.1:9", "token")
-    model.cache = UpstashRedisCache(gone, namespace="streams", timeout=0.5)
-    assert whole(stream(model)).content == ANSWER
-
-
-def test_any_other_cache_serves_streams_too(streamed: CallStyle, model: ScriptedModel) -> None:
-    model.cache = InMemoryCache()
-    assert [whole(streamed(model)).content for _ in range(2)] == [ANSWER] * 2
-    assert model.calls == ["q"]
 
 
 @pytest.mark.parametrize(("own", "calls"), [(None, 1), (True, 1), (False, 2)])

@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from tests.integration.replays.wire import INPUT, NAME, USAGE, Answer, Provider
+from tests.integration.replays.wire_format import INPUT, NAME, USAGE, Answer, Provider
 
 STANDING = {"model_provider": "google_genai"}
 ENDING = {"finish_reason": "STOP", "model_name": "gemini-2.5-flash", "safety_ratings": []}

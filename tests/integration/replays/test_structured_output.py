@@ -9,7 +9,7 @@ import pytest
 from langchain_core.messages import BaseMessage, HumanMessage
 from pydantic import BaseModel
 from tests.integration.replays import chat
-from tests.integration.replays.wire import Provider
+from tests.integration.replays.wire_format import Provider
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache, cached
