@@ -177,6 +177,16 @@ def test_standard_blocks_of_a_hit_are_not_merged() -> None:
     assert message.content == [{"type": "text", "text": each} for each in "ab"]
 
 
+def test_tool_call_merged_into_a_text_is_streamed_after_it() -> None:
+    call = {"id": "c1", "name": "Weather", "args": '{"n": 1}'}
+    block = {"type": "text", "text": "Let me look.", "index": 0, **call}  # OpenAI's completions
+    message = AIMessage([block], tool_calls=CALLS[:1], response_metadata={"output_version": "v1"})
+    chunks = stream(ScriptedModel(cache=FixedCache(message), output_version="v1"))
+    types = [[part["type"] for part in chunk.content] for chunk in chunks]
+    assert types == [["text"], ["tool_call_chunk"], []]
+    assert (whole(chunks).content, whole(chunks).tool_calls) == ([block], CALLS[:1])
+
+
 @pytest.mark.parametrize("script", [TEXT, TOOL])
 def test_standard_blocks_are_stored_as_the_stream_returned_them(script: Any) -> None:
     model = ScriptedModel(cache=InMemoryCache(), output_version="v1", script=script)

@@ -177,10 +177,17 @@ def test_stream_with_a_chunk_that_cannot_be_copied_is_not_stored(
     assert not entries(redis)
 
 
-def test_stream_of_several_choices_is_not_cached() -> None:
-    model = ScriptedModel(cache=InMemoryCache())
+class SeveralChoices(ScriptedModel):
+    n: int = 2
+
+
+@pytest.mark.parametrize(("kind", "bound"), [(ScriptedModel, {"n": 2}), (SeveralChoices, {})])
+def test_stream_of_several_choices_is_not_cached(
+    kind: type[ScriptedModel], bound: dict[str, Any]
+) -> None:
+    model = kind(cache=InMemoryCache())
     for _ in range(2):
-        list(cached(model).stream("q", n=2))
+        list(cached(model).stream("q", **bound))
     assert len(model.calls) == 2
 
 

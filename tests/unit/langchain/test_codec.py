@@ -162,6 +162,7 @@ def test_any_answer_is_restored_exactly_or_not_stored(answer: list[Any]) -> None
         {"kind": "ChatGeneration", "info": None, "message": {"kind": "HumanMessage", "fields": {}}},
         {"kind": "ChatGeneration", "info": None, "message": {"kind": "AIMessage", "fields": {}}},
         {"kind": ["Generation"], "info": None, "text": "a"},
+        {"kind": "Generation", "info": {"x": {"b": "Y@Q=="}}, "text": "a", "bytes": "b"},
         {"lc": 1, "type": "constructor", "id": ["langchain_core", "prompts"], "kwargs": {}},
     ],
 )

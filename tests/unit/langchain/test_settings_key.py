@@ -233,6 +233,7 @@ def test_masked_credential_does_not_enter(name: str) -> None:
     assert settings_key(of_model(**{name: MASKED})) == settings_key(of_model())
     assert settings_key(of_model(**{name.upper(): MASKED})) == settings_key(of_model())
     assert settings_key(of_model(a={"b": 1, name: MASKED})) == settings_key(of_model(a={"b": 1}))
+    assert settings_key(of_model(a={name: MASKED})) == settings_key(of_model())
 
 
 @pytest.mark.parametrize("name", OTHERS)
@@ -246,6 +247,12 @@ def test_masked_headers_are_refused(name: str) -> None:
     assert name in refused(of_model(**{name: MASKED}))
     assert name in refused(of_model(model_kwargs={name: {"x-team": HIDDEN}, "a": 1}))
     assert settings_key(of_model(**{name: {"Authorization": HIDDEN}})) == settings_key(of_model())
+    assert "x-team" in refused(of_call(**{name: {"x-team": SecretStr("s")}}))
+    assert settings_key(of_call(**{name: {"Authorization": SecretStr("s")}}))
+
+
+def test_empty_setting_enters() -> None:
+    assert settings_key(of_model(a={})) != settings_key(of_model())
 
 
 def test_secret_that_the_model_does_not_list_is_refused() -> None:
