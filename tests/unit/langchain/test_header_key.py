@@ -97,7 +97,19 @@ def test_httpx_headers_are_read() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["{'x-a': <object at 0x1>}", "{'a': (", "Headers(1)", "f({'x': g})", "{[]: 1}", "5", "'ab'"],
+    [
+        *(
+            "{'x-a': <object at 0x1>}",
+            "{'a': (",
+            "Headers(1)",
+            "f({'x': g})",
+            "{[]: 1}",
+            "5",
+            "'ab'",
+        ),
+        *("-" * 100_000 + "1", "-" * 5_000 + "1"),  # MemoryError, RecursionError
+    ],
+    ids=range(9),
 )
 def test_headers_that_cannot_be_read_enter_whole(text: str) -> None:
     assert text in settings_key(f"[('extra_headers', {text}), ('stop', None)]")
