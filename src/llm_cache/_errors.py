@@ -33,7 +33,7 @@ class LlmCacheError(Exception):
 
 
 class InvalidValue(LlmCacheError, ValueError):
-    """A value that is not accepted; the message has its name, the value, and what is accepted.
+    """A value that is not accepted; the message has its name, the value, and the accepted ones.
 
     Errors are logged, so the message has only the type and the length of a ``withheld`` value,
     which may name a person or hold a prompt.

@@ -13,7 +13,7 @@ from llm_cache._reasons import Reason
 
 
 class Circuit(StrEnum):
-    """The state of a circuit breaker: what it does with the next command."""
+    """The state of a circuit breaker, and its effect on the next command."""
 
     CLOSED = "closed"
     """Sends it."""

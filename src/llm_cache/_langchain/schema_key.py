@@ -24,7 +24,7 @@ from llm_cache._reasons import Reason
 
 
 def schema_key(name: str, *, certain: bool = True, by_name: bool = False) -> str:
-    """Return what enters the key for a qualified class name: the class's name and JSON schema.
+    """Return the key text of a class, given its qualified name: its own name and JSON schema.
 
     Return ``name`` for a class without a schema, and for an unknown name unless it is ``certain``
     to be a class. Raise ``Uncacheable`` if the name does not identify one schema; ``by_name``
@@ -84,7 +84,7 @@ def _find_models(text: str, _model_counts: tuple[int, int]) -> tuple[ref[type], 
 
 def _loaded_class(text: str, name: str) -> Iterator[type]:
     found = _loaded(name if "." in name else f"builtins.{name}")
-    # The repr of another object may run any code: that of builtins.license opens files.
+    # The repr of any other object may run code: builtins.license opens files.
     if isinstance(found, type) and type.__repr__(found) == text:
         yield found
 

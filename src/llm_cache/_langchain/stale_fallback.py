@@ -22,7 +22,7 @@ def or_stale(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
     otherwise the model's error is raised. The chat message always has hit metadata in
     ``response_metadata["cache"]``: ``hit`` is False, ``stale`` is True, and ``ttl`` is the negative
     of the seconds since expiry. The report counts the answer under ``Status.STALE``. Costs no
-    command beside the lookup that missed.
+    more commands than the lookup.
     """
 
     def invoke(value: Any, config: RunnableConfig) -> Any:

@@ -146,8 +146,8 @@ def _do_nothing(*_: object) -> None: ...
 def _subclass(of: type[BaseChatModel]) -> type[BaseChatModel]:
     """Return the subclass of a model's class, under the same name: names are part of the key.
 
-    It overrides only the stream methods that ``of`` has, because LangChain uses them to find out
-    what can stream.
+    It overrides only the stream methods that ``of`` has, because LangChain looks for them to decide
+    whether a model can stream.
     """
     parts = {"_stream": _CachedStream, "_astream": _CachedAsyncStream}
     own = [part for name, part in parts.items() if _overrides(of, name)]

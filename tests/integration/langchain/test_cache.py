@@ -1,4 +1,4 @@
-"""The drop-in class against a real server: policies, clears, and what its caller gets."""
+"""The drop-in class against a real server: policies, stores, clears and reclaims."""
 
 import asyncio
 import base64

@@ -1,4 +1,4 @@
-"""What ``cached`` returns: the same model, with its streams behind the cache of its other calls."""
+"""``cached`` returns the same model, with its streams behind the cache of its other calls."""
 
 import gc
 import logging

@@ -44,7 +44,7 @@ def test_replayed_conversation_takes_no_model_call(redis: Redis, model: type[Ass
 
 
 def test_replay_without_canonical_keys_hits_because_hits_have_no_metadata(redis: Redis) -> None:
-    # LangChain itself adds a field to a hit, which enters the key of the next turn once.
+    # LangChain itself adds a field to a hit, so the key of the next turn changes once.
     assert replays(redis, canonical_keys=False) == [3, 2, 1, 0, 0]
     redis.flushdb()
     assert replays(redis, canonical_keys=False, mark_hits=True)[-1] > 0

@@ -119,7 +119,7 @@ def test_stream_without_a_finish_reason_is_stored_if_none_is_expected(
 
 
 class InfoModel(ScriptedModel):
-    """Puts the finish reason beside the message, as OpenAI's models do."""
+    """Puts the finish reason into ``generation_info``, as OpenAI's models do."""
 
     reason: str
 

@@ -1,8 +1,8 @@
 """Google's Gemini: messages and chunks as ``ChatGoogleGenerativeAI`` makes them.
 
 ``langchain-google-genai`` 4.4 cannot be installed beside the ``langsmith`` that the layer locks:
-their ranges of ``tenacity`` and ``websockets`` do not meet. So this model builds what its
-``_response_to_result`` builds, and what it makes of one answer from the wire.
+their ranges of ``tenacity`` and ``websockets`` do not meet. So this model builds messages and
+chunks as its ``_response_to_result`` does.
 """
 
 import json

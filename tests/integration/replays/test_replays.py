@@ -34,8 +34,8 @@ MIXES = {
     "streams": ["stream"] * 3,
     "streams, then invokes": ["stream", "invoke", "ainvoke"],
     "invokes, then streams": ["invoke", "stream", "astream"],
-    "by turns": ["stream invoke", "invoke stream", "stream invoke"],
-    "by turns, asynchronous": ["ainvoke astream", "astream ainvoke", "ainvoke astream"],
+    "alternating": ["stream invoke", "invoke stream", "stream invoke"],
+    "alternating, asynchronous": ["ainvoke astream", "astream ainvoke", "ainvoke astream"],
 }
 
 

@@ -10,7 +10,7 @@ from langchain_aws import ChatBedrockConverse
 from tests.unit.langchain.llm_strings import of_call, of_model
 from upstash_redis import Redis
 
-from llm_cache import InvalidSettings, Settings, UpstashRedisCache
+from llm_cache import InvalidSettings, UpstashRedisCache
 from llm_cache._langchain.settings_key import settings_key
 
 IGNORED = [
@@ -144,15 +144,6 @@ def test_headers_of_a_bedrock_model_enter() -> None:
     assert key(Authorization="a", traceparent="b") == key(Authorization="c")
 
 
-# Headers that the operator ignores.
-
-LOCAL = {
-    "LLM_CACHE_NAMESPACE": "n",
-    "UPSTASH_REDIS_REST_URL": "https://x.upstash.io",
-    "UPSTASH_REDIS_REST_TOKEN": "t",
-}
-
-
 @places
 def test_ignored_header_does_not_enter(place: Place) -> None:
     ignored = frozenset({"x-team"})
@@ -164,15 +155,3 @@ def test_ignored_header_does_not_enter(place: Place) -> None:
 def test_ignored_headers_that_are_no_names_are_refused(names: Any) -> None:
     with pytest.raises(InvalidSettings, match=r"ignored_headers=.*a collection of header names"):
         UpstashRedisCache(Redis("https://x.upstash.io", "t"), ignored_headers=names)
-
-
-def test_ignored_headers_are_read_from_the_environment() -> None:
-    assert Settings.from_env(LOCAL).ignored_headers == frozenset()
-    environ = {**LOCAL, "LLM_CACHE_IGNORED_HEADERS": "X-Team, x-a"}
-    assert Settings.from_env(environ).ignored_headers == {"x-team", "x-a"}
-
-
-@pytest.mark.parametrize("text", ["a,,b", "a b", ","])
-def test_wrong_ignored_headers_in_the_environment_are_refused(text: str) -> None:
-    with pytest.raises(InvalidSettings, match=r"LLM_CACHE_IGNORED_HEADERS=.*header names"):
-        Settings.from_env({**LOCAL, "LLM_CACHE_IGNORED_HEADERS": text})
