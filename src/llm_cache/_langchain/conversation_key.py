@@ -21,10 +21,10 @@ Equal to each other:
 - the sum of a stream's chunks (``chunk_position="last"``) and the message that langchain-core makes
   of it
 - a text, and a list of one block with that text and no other field
-- JSON that differs in whitespace or in the order of an object's keys
 
-``1`` and ``1.0`` differ, and so do texts that only Unicode normalisation makes equal. A text
-model's prompt that is a JSON list of serialised messages is read as a conversation.
+Whitespace and the order of an object's keys do not enter. ``1`` and ``1.0`` differ, and so do texts
+that only Unicode normalisation makes equal. A text model's prompt that is a JSON list of serialised
+messages is read as a conversation.
 """
 
 from __future__ import annotations
@@ -69,8 +69,8 @@ _known_hashes: dict[str, str] = {}
 def conversation_hash(prompt: str) -> str:
     """Return the hash of the text that ``conversation_text`` returns.
 
-    The process remembers it by the hash of the prompt, and keeps no prompt. So an update after a
-    lookup, and a repeated question, cost two hashes.
+    The process remembers it by the prompt's hash, so an update and a repeated question cost two
+    hashes. No prompt is kept.
     """
     written = digest(prompt)
     if not _CONVERSATION.match(prompt):

@@ -13,8 +13,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from llm_cache._report import Outcome, Status
 
-FIELD = "cache"
-"""The name of the hit metadata in a message's ``response_metadata``."""
+FIELD = "cache"  # of ``response_metadata``
 
 # Names under which integrations count tokens; langfuse reads them before ``usage_metadata``.
 _USAGE = re.compile("(?i)usage|token_?counts?|^tokens$|invocation_?metrics|billed_units")

@@ -16,8 +16,6 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGeneration, Generation
 from pydantic import BaseModel
 
-FIELD = "parsed"
-
 
 def with_parsed_as_dict(generation: Generation) -> Generation:
     """Return a generation with the fields of its parsed pydantic object in place of the object.
@@ -28,11 +26,11 @@ def with_parsed_as_dict(generation: Generation) -> Generation:
     if not isinstance(generation, ChatGeneration):
         return generation
     message = generation.message
-    parsed = message.additional_kwargs.get(FIELD)
+    parsed = message.additional_kwargs.get("parsed")
     if not isinstance(parsed, BaseModel):
         return generation
     fields = next((each for each in _candidates(message, parsed) if _makes(each, parsed)), parsed)
-    kwargs = {**message.additional_kwargs, FIELD: fields}
+    kwargs = {**message.additional_kwargs, "parsed": fields}
     message = message.model_copy(update={"additional_kwargs": kwargs})
     return generation.model_copy(update={"message": message})
 

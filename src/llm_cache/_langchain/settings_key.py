@@ -5,8 +5,7 @@ serialised (langchain-core, ``BaseChatModel._get_llm_string`` and, for text, ``g
 
 Left out of the key:
 
-- ``TRANSPORT`` settings, and a model's own ``name``
-- known credentials, which langchain-core masks
+- ``TRANSPORT``, a model's own ``name``, and known credentials, which langchain-core masks
 - markers of the provider's prompt cache in ``tools`` (``prompt_cache_markers``)
 - headers for credentials, tracing and transport (``header_key``)
 - the address of a function with a name of its own; functions of one qualified name count as equal

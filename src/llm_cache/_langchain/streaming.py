@@ -150,17 +150,13 @@ def _subclass(of: type[BaseChatModel]) -> type[BaseChatModel]:
     whether a model can stream.
     """
     parts = {"_stream": _CachedStream, "_astream": _CachedAsyncStream}
-    own = [part for name, part in parts.items() if _overrides(of, name)]
+    own = [p for name, p in parts.items() if getattr(of, name) is not getattr(BaseChatModel, name)]
     body = {name: getattr(of, name) for name in ("__module__", "__qualname__", "__doc__")}
     if hasattr(of, "__del__"):
         body["__del__"] = _do_nothing
     options = {"defer_build": True}  # a validator takes milliseconds to build and is never used
     bases = (*own, _CachedModel, of)
     return types.new_class(of.__name__, bases, options, lambda at: at.update(body))
-
-
-def _overrides(of: type, name: str) -> bool:
-    return getattr(of, name) is not getattr(BaseChatModel, name)
 
 
 _running_model: ContextVar[object] = ContextVar("llm_cache_running_model", default=None)
