@@ -1,24 +1,24 @@
-"""What can go wrong, and which of it a caller sees.
+"""The errors of the library, and which of them reach a caller.
 
 LlmCacheError
 ├── InvalidValue (ValueError)
-│   ├── InvalidPolicy               what an invocation asked for makes no sense
-│   └── InvalidSettings             what the operator configured makes no sense
-├── CacheMiss                       nothing to return, and the policy wants no model call
-├── Uncacheable                     the call has no key, since it looks like another
-├── UnreadableEntry                 stored bytes that are not an entry of this version
+│   ├── InvalidPolicy               a field of an invocation's policy is not accepted
+│   └── InvalidSettings             an argument or a variable of the operator is not accepted
+├── CacheMiss                       no stored answer, and the policy allows no model call
+├── Uncacheable                     the call has no key, because it looks like another call
+├── UnreadableEntry                 stored text that is not an entry of this version
 │   └── ForgedEntry                 an entry that was altered, moved or never protected
-└── StoreError                      Upstash did not do what it was asked
-    ├── StoreTimeout                no answer within the time allowed
+└── StoreError                      Upstash did not execute a command
+    ├── StoreTimeout                no reply in time
     ├── StoreUnavailable            no connection, or it broke
-    │   └── CircuitOpen             not asked, since it has failed repeatedly
-    ├── StoreRefused                an answer that says no: token, permission, memory
-    │   └── QuotaExceeded           it refuses every command for a while: requests, bandwidth
-    └── StoreGarbled                an answer that is not Upstash's protocol
+    │   └── CircuitOpen             no command sent, after repeated failures
+    ├── StoreRefused                an error reply: token, permission, memory
+    │   └── QuotaExceeded           all commands are refused for a while: requests, bandwidth
+    └── StoreGarbled                a reply that is not in Upstash's protocol
 
-``lookup`` and ``update`` never raise any of these but ``CacheMiss``, which is asked for: a failing
-cache is a miss, and an answer that was paid for reaches its caller. Constructors, ``clear`` and
-``delete`` raise them; ``reclaim`` returns a ``StoreError`` with how far it came.
+Of these, ``lookup`` and ``update`` raise only ``CacheMiss``, if the policy asks for it: a failing
+cache is a miss, and a paid answer reaches its caller. Constructors, ``clear`` and ``delete`` raise
+the others. ``reclaim`` returns a ``StoreError`` with its progress.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from llm_cache._reasons import Reason
 
 
 class LlmCacheError(Exception):
-    """Root of every error this library raises; ``reason`` is what a report says of it."""
+    """The base class of the library's errors; ``reason`` is the one in reports."""
 
     reason: Reason = Reason.INTERNAL
 
 
 class InvalidValue(LlmCacheError, ValueError):
-    """Say what is wrong, its value, and what is accepted.
+    """A value that is not accepted; the message has its name, the value, and the accepted ones.
 
-    An error ends in a log: of a ``withheld`` value, which may name a person or hold a prompt, the
-    message tells no more than the kind and the length.
+    Errors are logged, so the message has only the type and the length of a ``withheld`` value,
+    which may name a person or hold a prompt.
     """
 
     reason = Reason.INVALID
@@ -52,7 +52,7 @@ class InvalidValue(LlmCacheError, ValueError):
 def _shown(value: object, *, withheld: bool) -> str:
     try:
         return _outline(value) if withheld else repr(value)
-    except Exception:  # noqa: BLE001  an integer too long to write, lists too deep, code of any kind
+    except Exception:  # noqa: BLE001  an integer too long, lists too deep, user code
         return f"<{type(value).__name__}>"
 
 
@@ -63,19 +63,19 @@ def _outline(value: object) -> str:
 
 
 class InvalidPolicy(InvalidValue):
-    """What an invocation asks for makes no sense; ``name`` is the policy's field."""
+    """A policy's field is not accepted; ``name`` is the field."""
 
 
 class InvalidSettings(InvalidValue):
-    """What the operator configured makes no sense; ``name`` is the argument or the variable."""
+    """A setting is not accepted; ``name`` is the argument or the environment variable."""
 
 
 class CacheMiss(LlmCacheError):
-    """Nothing stored is acceptable, and ``only_if_cached`` wants no model call."""
+    """No stored answer is acceptable, and ``only_if_cached`` allows no model call."""
 
 
 class Uncacheable(LlmCacheError):
-    """The call cannot be told apart from another; the message names the setting and the remedy."""
+    """The call looks like another call; the message names the setting and the remedy."""
 
     def __init__(self, reason: Reason, message: str) -> None:
         super().__init__(message)
@@ -83,41 +83,41 @@ class Uncacheable(LlmCacheError):
 
 
 class UnreadableEntry(LlmCacheError):
-    """Stored text that does not decode to an entry: foreign, damaged, or of another version."""
+    """Stored text does not decode to an entry: it is foreign, damaged, or of another version."""
 
     reason = Reason.UNREADABLE
 
 
 class ForgedEntry(UnreadableEntry):
-    """An entry of a protected cache that was altered, moved or never protected."""
+    """An entry of a protected cache was altered, moved or never protected."""
 
     reason = Reason.FORGED
 
 
 class StoreError(LlmCacheError):
-    """Upstash did not do what it was asked; the message never holds a token or a value."""
+    """Upstash did not execute a command; the message never holds a token or a value."""
 
 
 class StoreTimeout(StoreError):
-    """No answer came within the time allowed."""
+    """No reply arrived in time."""
 
     reason = Reason.TIMEOUT
 
 
 class StoreUnavailable(StoreError):
-    """No connection could be made, or it broke before the answer was whole."""
+    """No connection was made, or it broke before the whole reply arrived."""
 
     reason = Reason.UNAVAILABLE
 
 
 class CircuitOpen(StoreUnavailable):
-    """It has failed repeatedly, and is left alone for a while."""
+    """Upstash failed repeatedly, so no command is sent for a while."""
 
     reason = Reason.CIRCUIT_OPEN
 
 
 class StoreRefused(StoreError):
-    """Upstash answered with an error: token, permission, memory, or syntax."""
+    """Upstash replied with an error: token, permission, memory, or syntax."""
 
     reason = Reason.REFUSED
 
@@ -125,7 +125,7 @@ class StoreRefused(StoreError):
 class QuotaExceeded(StoreRefused):
     """Upstash refuses every command: HTTP 429, or a quota of requests or bandwidth is used up.
 
-    ``retry_after`` is the seconds that its ``Retry-After`` says to wait; None if it says nothing.
+    ``retry_after`` is the seconds to wait, by the reply's ``Retry-After`` header, or None.
     """
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
@@ -134,6 +134,6 @@ class QuotaExceeded(StoreRefused):
 
 
 class StoreGarbled(StoreError):
-    """What answered does not speak Upstash's protocol: a proxy's page, a truncated body."""
+    """A reply is not in Upstash's protocol: a proxy's page, a truncated body."""
 
     reason = Reason.GARBLED

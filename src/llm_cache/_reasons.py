@@ -1,4 +1,4 @@
-"""The one list of reasons: why a hit, a miss, an answer that is not stored, a failure."""
+"""The reasons for all outcomes: hits, misses, answers that are not stored, and failures."""
 
 from __future__ import annotations
 
@@ -6,37 +6,37 @@ from enum import StrEnum
 
 
 class Reason(StrEnum):
-    """Why an outcome is what it is; reports, logs, metrics and replies use these names."""
+    """Why an outcome has its status; reports, logs, metrics and replies use these names."""
 
-    # A hit that did not come from Redis by the lookup's own command.
+    # A hit, but not from Redis by the lookup's own command.
     COLLAPSED = "collapsed"
-    """Another caller computed the answer while this one waited (RFC 9211, section 2.7)."""
+    """Another caller's in-flight call returned the answer (RFC 9211, section 2.7)."""
     MEMORY = "memory"
-    """The first tier in the process had the answer."""
+    """The memory tier in the process had the answer."""
 
     # A miss.
     UNKNOWN = "unknown"
     """Nothing is stored under the key."""
     CLEARED = "cleared"
-    """The entry was cleared: its namespace, its tenant or one of its tags."""
+    """The entry was cleared, by its namespace, its tenant or one of its tags."""
     NOT_TAGGED = "not_tagged"
     """The entry lacks a tag of the policy, so a clear of that tag would not reach it."""
     TOO_OLD = "too_old"
     """The entry is older, or has less time left, than the policy accepts."""
     EXPIRED = "expired"
-    """The entry has outlived its TTL."""
+    """The entry's TTL has ended."""
     UNREADABLE = "unreadable"
-    """The entry is not what the cache wrote, and was deleted."""
+    """The cache did not write the entry in this form; the entry was deleted."""
     FORGED = "forged"
-    """The entry was altered, moved, or protected by no key of the cache, and was deleted."""
+    """The entry was altered, moved, or not protected by a key of the cache; it was deleted."""
     NOT_READ = "not_read"
     """The policy's mode does not read."""
 
-    # An answer that may not be kept, by the verdict on its message.
+    # An answer that must not be stored, by ``llm_cache.uncacheable``.
     TRUNCATED = "truncated"
-    """The model ran out of room: ``length``, ``max_tokens`` and the like."""
+    """The model reached a limit: ``length``, ``max_tokens`` and the like."""
     WITHHELD = "withheld"
-    """A filter, a guardrail or the model itself refused the answer."""
+    """A filter, a guardrail or the model refused the answer."""
     FAILED = "failed"
     """The provider ended the answer with an error."""
     EMPTY = "empty"
@@ -44,11 +44,11 @@ class Reason(StrEnum):
     INVALID_TOOL_CALL = "invalid_tool_call"
     """A tool call cannot be parsed."""
     STALE = "stale"
-    """The answer came expired from a cache; stored again it would pass for fresh."""
+    """The answer is a stale one from a cache; a second store would make it look fresh."""
 
-    # A call that cannot be told apart from another, so it has no key.
+    # A call without a key, because it looks like another call.
     AMBIGUOUS_SCHEMA = "ambiguous_schema"
-    """A class in the model's settings is known by its name only."""
+    """The name of a class in the model's settings does not identify one JSON schema."""
     MASKED_SETTING = "masked_setting"
     """LangChain masks a setting of the model that may change the answer."""
 
@@ -58,35 +58,35 @@ class Reason(StrEnum):
     TTL = "ttl"
     """The TTL is 0, or its callable returned None."""
     NOT_RESTORABLE = "not_restorable"
-    """The answer would not come back as it is now."""
+    """The stored form would not restore the answer exactly."""
     TOO_LARGE = "too_large"
     """The answer takes more than ``max_bytes``."""
     LOOKUP_FAILED = "lookup_failed"
     """The lookup failed, so the answer may be older than a clear."""
     CLEARED_MEANWHILE = "cleared_meanwhile"
-    """A clear came while the answer was computed."""
+    """A clear ran while the answer was computed."""
     SUPERSEDED = "superseded"
     """Another caller stored a newer answer meanwhile."""
 
-    # A failure of the cache; each error class has its own.
+    # A failure of the cache; each error class has its reason.
     TIMEOUT = "timeout"
-    """No answer came within the time allowed."""
+    """No reply arrived in time."""
     UNAVAILABLE = "unavailable"
-    """No connection, or it broke."""
+    """No connection was made, or it broke."""
     CIRCUIT_OPEN = "circuit_open"
-    """The circuit breaker does not ask Upstash for a while."""
+    """The circuit breaker sends no commands for a while."""
     REFUSED = "refused"
-    """Upstash answered with an error."""
+    """Upstash replied with an error."""
     GARBLED = "garbled"
-    """The reply is not Upstash's protocol."""
+    """The reply is not in Upstash's protocol."""
     INVALID = "invalid"
     """A policy or a setting is not accepted."""
     INTERNAL = "internal"
-    """An unexpected error; the log names its class."""
+    """An unexpected error; the log has its class."""
 
 
 UNCACHEABLE = frozenset({
     Reason.TRUNCATED, Reason.WITHHELD, Reason.FAILED,
     Reason.EMPTY, Reason.INVALID_TOOL_CALL, Reason.STALE,
 })  # fmt: skip
-"""What the verdict on a message may say (``llm_cache.uncacheable``)."""
+"""The reasons that ``llm_cache.uncacheable`` can return."""

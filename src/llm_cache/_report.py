@@ -1,4 +1,4 @@
-"""What a cache did, told to whoever has asked."""
+"""The report of a policy block: the outcome of each lookup and update in it."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from llm_cache._reasons import Reason
 
 
 class Circuit(StrEnum):
-    """What a breaker does with the next command."""
+    """The state of a circuit breaker, and its effect on the next command."""
 
     CLOSED = "closed"
-    """Lets it pass."""
+    """Sends it."""
     OPEN = "open"
-    """Refuses it, at once."""
+    """Refuses it at once."""
     HALF_OPEN = "half_open"
-    """Has let one pass, to see; refuses others until that is back."""
+    """Refuses it while one test command is in flight."""
 
 
 class Status(StrEnum):
-    """What became of one lookup or one update."""
+    """The result of one lookup or update."""
 
     HIT = "hit"
     MISS = "miss"
@@ -35,14 +35,14 @@ class Status(StrEnum):
 
 
 class Tokens(NamedTuple):
-    """Tokens of a model, which prices those it reads and those it writes each by itself."""
+    """Tokens that a model read and wrote; the two have different prices."""
 
     input: int = 0
     output: int = 0
 
     @property
     def total(self) -> int:
-        """Of both kinds."""
+        """Return the sum of input and output tokens."""
         return self.input + self.output
 
 
@@ -51,10 +51,10 @@ NO_TOKENS = Tokens()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """One lookup or update: its key in Redis, seconds of age and of life left, and why.
+    """One lookup or update: its status, its key in Redis, and the seconds of age and TTL left.
 
-    ``why`` is None for a hit that Redis answered and for a store. ``detail`` says more in words,
-    and holds no value of the call. ``seconds`` includes the wait for another caller's answer.
+    ``why`` is None for a store and for a hit that Redis answered. ``detail`` explains it, without
+    any value of the call. ``seconds`` is the duration, with the wait for an in-flight call.
     """
 
     status: Status
@@ -69,91 +69,91 @@ class Outcome:
 
 @dataclass(slots=True)
 class Report:
-    """What the cache did inside one ``with cache.policy(...)`` block, in the order it happened."""
+    """The outcomes in one ``with cache.policy(...)`` block, in order."""
 
     outcomes: list[Outcome] = field(default_factory=list)
-    spare: tuple[Outcome, Any] | None = field(default=None, repr=False)
-    """The last expired answer that may be served should the model fail."""
+    stale_answer: tuple[Outcome, Any] | None = field(default=None, repr=False)
+    """The last expired answer that may be served if the model fails."""
     breaker: Callable[[], Circuit] = field(default=lambda: Circuit.CLOSED, repr=False)
-    """Tells the state of the circuit breaker of the cache whose block it is."""
+    """Returns the state of the cache's circuit breaker."""
     clock: Callable[[], float] = field(default=time.perf_counter, repr=False, compare=False)
     began: float = field(init=False, repr=False, compare=False)
-    """When the block was entered, by ``clock``."""
+    """The time of ``clock`` at which the block began."""
 
     def __post_init__(self) -> None:
         self.began = self.clock()
 
     def add(self, outcome: Outcome) -> None:
-        """Note what became of one lookup or update."""
+        """Add the outcome of one lookup or update."""
         self.outcomes.append(outcome)
 
-    def stand_in(self) -> tuple[Outcome, Any] | None:
-        """Note that the expired answer is served, and return it; None: there is none to spare."""
-        if self.spare is not None:
-            self.add(self.spare[0])
-        return self.spare
+    def serve_stale(self) -> tuple[Outcome, Any] | None:
+        """Return the stale answer, if there is one, and add its outcome."""
+        if self.stale_answer is not None:
+            self.add(self.stale_answer[0])
+        return self.stale_answer
 
     def having(self, status: Status) -> list[Outcome]:
-        """Return the outcomes of one kind."""
+        """Return the outcomes with a status."""
         return [outcome for outcome in self.outcomes if outcome.status is status]
 
     @property
     def hits(self) -> int:
-        """How many lookups were answered from the cache."""
+        """Return the number of hits."""
         return len(self.having(Status.HIT))
 
     @property
     def misses(self) -> int:
-        """How many lookups found nothing to return."""
+        """Return the number of misses."""
         return len(self.having(Status.MISS))
 
     @property
     def miss_reasons(self) -> Counter[Reason]:
-        """How many misses had each reason."""
+        """Return the number of misses by reason."""
         return Counter(miss.why for miss in self.having(Status.MISS) if miss.why)
 
     @property
     def stored(self) -> int:
-        """How many answers were stored."""
+        """Return the number of answers that were stored."""
         return len(self.having(Status.STORED))
 
     @property
     def skipped(self) -> int:
-        """How many answers were not stored; ``having(Status.SKIPPED)`` says why."""
+        """Return the number of answers not stored; ``having(Status.SKIPPED)`` has the reasons."""
         return len(self.having(Status.SKIPPED))
 
     @property
     def errors(self) -> int:
-        """How many lookups and updates the cache failed at; none of them reached the caller."""
+        """Return the number of lookups and updates that failed; none reached the caller."""
         return len(self.having(Status.ERROR))
 
     @property
     def last(self) -> Outcome | None:
-        """The latest outcome; None when the cache had no part."""
+        """Return the latest outcome; None if the cache was not used."""
         return self.outcomes[-1] if self.outcomes else None
 
     @property
     def saved(self) -> Tokens:
-        """Tokens of the model that hits made unnecessary, as counted when they were computed."""
+        """Return the tokens that hits saved, as counted when the answers were computed."""
         hits = self.having(Status.HIT)
         return Tokens(sum(hit.tokens.input for hit in hits), sum(hit.tokens.output for hit in hits))
 
     @property
     def tokens_saved(self) -> int:
-        """Those of both kinds."""
+        """Return the input and output tokens that hits saved."""
         return self.saved.total
 
     @property
     def circuit(self) -> Circuit:
-        """Whether the cache is asked now, or left alone after failures."""
+        """Return the present state of the cache's circuit breaker."""
         return self.breaker()
 
     @property
     def milliseconds(self) -> float:
-        """How long the lookups and updates took in all."""
+        """Return the total duration of the lookups and updates."""
         return 1000 * sum(outcome.seconds for outcome in self.outcomes)
 
     @property
     def elapsed(self) -> float:
-        """Seconds since the block was entered: what the model took, and what the cache took."""
+        """Return the seconds since the block began, for the model and the cache together."""
         return self.clock() - self.began

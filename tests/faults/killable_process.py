@@ -14,6 +14,7 @@ from typing import Any
 from langchain_core.outputs import Generation
 from tests.faults.either_client import EitherClient
 from tests.integration.filling import fill
+from tests.integration.protected_request import protected_request
 from tests.integration.upstash.connection import Connection
 
 from llm_cache import CacheNamespace, CachePolicy, Encryption, StoreError, UpstashRedisCache
@@ -89,7 +90,8 @@ class CacheClient(EitherClient):
 
     @property
     def key(self) -> str:
-        return self.cache._call_of(QUESTION, MODEL).identified().protected().key
+        key: str = protected_request(self.cache._call_of(QUESTION, MODEL)).key
+        return key
 
 
 def _text(found: list[Generation]) -> str:

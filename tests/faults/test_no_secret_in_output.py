@@ -316,6 +316,6 @@ def test_report_does_not_show_its_stale_answer(heard: Recorder, redis: Redis) ->
         cache.update(PROMPT, LLM, ANSWERS)
         now[0] += 60
         cache.lookup(PROMPT, LLM)
-        assert report.spare is not None
+        assert report.stale_answer is not None
     heard.lines.append(repr(report))
     assert heard.leaks(MARK) == []

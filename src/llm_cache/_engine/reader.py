@@ -81,7 +81,7 @@ class Reader(Generic[A]):
             call.failed("lease", computed.failure)
         if miss.stale:
             outcome = self._outcome(call, Status.STALE, miss.stale)
-            call.scope.report.spare = outcome, miss.stale.answer
+            call.scope.report.stale_answer = outcome, miss.stale.answer
         call.allow_model_call(miss.reason)
 
     def _outcome(

@@ -159,7 +159,7 @@ class ResponseCache(Cache[Response]):
         try:
             response: Response | Uncached = yield Ask()
         except Exception:
-            if (spare := report.stand_in()) is None:
+            if (spare := report.serve_stale()) is None:
                 raise
             return cast("Response", spare[1])
         yield from self._writer.update(self._call_of(request), response)

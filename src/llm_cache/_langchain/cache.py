@@ -17,9 +17,9 @@ from llm_cache._engine.cache_call import CacheCall
 from llm_cache._engine.core import Cache
 from llm_cache._engine.options import CacheOptions
 from llm_cache._errors import InvalidSettings
-from llm_cache._langchain.codec import Generations
+from llm_cache._langchain.codec import GenerationCodec
 from llm_cache._langchain.conversation_key import conversation_hash
-from llm_cache._langchain.settings_key import settings
+from llm_cache._langchain.settings_key import settings_key
 from llm_cache._policy.cache_policy import CachePolicy
 from llm_cache._policy.ttl import Ttl
 from llm_cache._reasons import UNCACHEABLE, Reason
@@ -64,7 +64,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         instance("canonical_keys", canonical_keys, bool, "True or False")
         instance("mark_hits", mark_hits, bool | None, "True, False or None")
         marks = canonical_keys if mark_hits is None else mark_hits
-        super().__init__(redis_, Generations(_reasons(do_not_store), marks), **options)
+        super().__init__(redis_, GenerationCodec(_reasons(do_not_store), marks), **options)
         self._canonical_keys = canonical_keys
         self._ignored_headers = header_names("ignored_headers", ignored_headers)
         self._redis = None if isinstance(redis_, UpstashStore) else redis_
@@ -138,7 +138,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
             if not self._canonical_keys:
                 return "as written", prompt, llm_string
             salted = policy.salt is not None
-            enters = settings(llm_string, self._ignored_headers, salted=salted)
+            enters = settings_key(llm_string, self._ignored_headers, salted=salted)
             return "canonical", conversation_hash(prompt), enters
 
         return self._call(key_parts)

@@ -1,7 +1,8 @@
-"""LangChain's generations to JSON and back, against an explicit list of classes.
+"""Convert LangChain's generations to JSON and back, with an explicit list of classes.
 
-Nothing is built from what Redis holds but these six, each by its own pydantic model. LangChain's
-``load`` reads more than that (CVE-2025-68664), warns at each call, and takes ten times as long.
+Each of these six classes is built by its own pydantic model, and no other class from Redis is.
+LangChain's ``load`` reads more classes (CVE-2025-68664), warns at each call, and takes ten times
+as long.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from llm_cache._entries.envelope import Entry, readable
 from llm_cache._entries.json_bounds import checked, parsed
 from llm_cache._errors import UnreadableEntry
-from llm_cache._langchain.hit_metadata import marked, unmarked
-from llm_cache._langchain.parsed_output import unparsed
-from llm_cache._langchain.uncacheable import reasons
+from llm_cache._langchain.hit_metadata import with_hit_metadata, without_hit_metadata
+from llm_cache._langchain.parsed_output import with_parsed_as_dict
+from llm_cache._langchain.uncacheable import uncacheable_reasons
 from llm_cache._reasons import UNCACHEABLE, Reason
 from llm_cache._report import Outcome, Tokens
 
@@ -31,44 +32,44 @@ CHAT: dict[str, Callable[..., ChatGeneration]] = {
 }
 MESSAGES = {kind.__name__: kind for kind in (AIMessage, AIMessageChunk)}
 BYTES = "bytes"
-"""The field of a stored generation that holds the name of the objects which stand for bytes."""
+"""The field of a stored generation with the name of the objects that represent bytes."""
 
 
 def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
-    """Return each generation as JSON text, or None when one would not come back as it is now.
+    """Return each generation as JSON text, or None if the texts would not restore them exactly.
 
-    What a hit has marked is stored as it was computed (see ``hits.unmarked``), and what came
-    parsed as a dict (see ``parsed``).
+    Hit metadata is removed, and a parsed object becomes a dict (``with_parsed_as_dict``).
     """
-    answer = [unparsed(unmarked(generation)) for generation in generations]
+    answer = [with_parsed_as_dict(without_hit_metadata(generation)) for generation in generations]
     try:
-        texts = tuple(_text(_dumped(generation)) for generation in answer)
-        revived = _all_revived([parsed(text) for text in texts])
+        texts = tuple(_text(_fields(generation)) for generation in answer)
+        restored = _restore_all([parsed(text) for text in texts])
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
-    return texts if texts and revived == answer and readable(texts) else None
+    return texts if texts and restored == answer and readable(texts) else None
 
 
 def read(entry: Entry) -> list[Generation]:
     """Return the generations of a stored entry; raise ``UnreadableEntry`` for anything else."""
     try:
-        return _all_revived(entry.answer)
+        return _restore_all(entry.answer)
     except Exception as error:
         raise UnreadableEntry(f"not generations: {type(error).__name__}") from error
 
 
 def tokens(generations: Sequence[Generation]) -> Tokens:
-    """Return the tokens that computing ``generations`` took, none where the model did not say."""
+    """Return the tokens that the model reported for an answer; zero if it reported none."""
     messages = (g.message for g in generations if isinstance(g, ChatGeneration))
-    told = [m.usage_metadata for m in messages if isinstance(m, AIMessage) and m.usage_metadata]
-    return Tokens(sum(u["input_tokens"] for u in told), sum(u["output_tokens"] for u in told))
+    usages = [m.usage_metadata for m in messages if isinstance(m, AIMessage) and m.usage_metadata]
+    return Tokens(sum(u["input_tokens"] for u in usages), sum(u["output_tokens"] for u in usages))
 
 
 @dataclass(frozen=True, slots=True)
-class Generations:
-    """Answers of LangChain's models: which are not stored, and whether a hit says that it is one.
+class GenerationCodec:
+    """Store LangChain's generations, and add hit metadata to a hit if ``mark_hits``.
 
-    ``read`` raises ``UnreadableEntry`` for anything else.
+    ``do_not_store`` has the reasons for which an answer is not stored. ``read`` raises
+    ``UnreadableEntry`` for an entry that holds no generations.
     """
 
     name: ClassVar[str] = "langchain"
@@ -80,42 +81,41 @@ class Generations:
     tokens = staticmethod(tokens)
 
     def uncacheable_reason(self, answer: Sequence[Generation]) -> Reason | None:
-        """Return the first reason of ``do_not_store`` for which an answer may not be kept."""
-        found = (reason for one in answer for reason in reasons(one))
+        """Return the first reason of ``do_not_store`` that applies to an answer, or None."""
+        found = (reason for one in answer for reason in uncacheable_reasons(one))
         return next((reason for reason in found if reason in self.do_not_store), None)
 
     def served(self, answer: list[Generation], outcome: Outcome) -> list[Generation]:
-        """Return the answer of a hit, marked if hits are."""
-        return marked(answer, outcome) if self.mark_hits else answer
+        """Return a hit's answer, with hit metadata if ``mark_hits``."""
+        return with_hit_metadata(answer, outcome) if self.mark_hits else answer
 
 
-def _dumped(generation: Generation) -> dict[str, Any]:
-    """Name the classes and dump their fields."""
-    dumped = {"kind": type(generation).__name__, "info": generation.generation_info}
+def _fields(generation: Generation) -> dict[str, Any]:
+    fields = {"kind": type(generation).__name__, "info": generation.generation_info}
     if not isinstance(generation, ChatGeneration):
-        return {**dumped, "text": generation.text}
+        return {**fields, "text": generation.text}
     message = generation.message
-    fields = message.model_dump(exclude_defaults=True, warnings=False)
-    return {**dumped, "message": {"kind": type(message).__name__, "fields": fields}}
+    of_message = message.model_dump(exclude_defaults=True, warnings=False)
+    return {**fields, "message": {"kind": type(message).__name__, "fields": of_message}}
 
 
-def _text(dumped: dict[str, Any]) -> str:
+def _text(fields: dict[str, Any]) -> str:
     """Return JSON text; raise ``TypeError`` for anything but JSON's types and bytes.
 
     Bytes become an object with one field, in base64. Its name occurs nowhere else in the text, so
-    no other object is taken for bytes.
+    no other object is read as bytes.
     """
     found: list[bytes] = []
-    text = _json(dumped, lambda value: found.append(_bytes(value)))
+    text = _json(fields, lambda value: found.append(_bytes(value)))
     if not found:
         return text
     name = next(name for number in count() if (name := f"bytes {number}") not in text)
-    tagged = {**dumped, BYTES: name}
+    tagged = {**fields, BYTES: name}
     return _json(tagged, lambda value: {name: b64encode(value).decode()})
 
 
-def _json(dumped: dict[str, Any], default: Callable[[Any], Any]) -> str:
-    return json.dumps(dumped, default=default, separators=(",", ":"))
+def _json(fields: dict[str, Any], default: Callable[[Any], Any]) -> str:
+    return json.dumps(fields, default=default, separators=(",", ":"))
 
 
 def _bytes(value: object) -> bytes:
@@ -124,8 +124,8 @@ def _bytes(value: object) -> bytes:
     return value
 
 
-def _untag(value: Any, name: object) -> None:
-    """Restore the bytes, in place: a copy would double the memory that the entry takes."""
+def _restore_bytes(value: Any, name: object) -> None:
+    """Replace the objects for bytes in place: a copy would double the memory of the entry."""
     left = [value]
     while left:
         holder = left.pop()
@@ -136,19 +136,18 @@ def _untag(value: Any, name: object) -> None:
                 left.append(item)
 
 
-def _all_revived(values: Sequence[Any]) -> list[Generation]:
-    return [_revived(value) for value in checked(values)]
+def _restore_all(values: Sequence[Any]) -> list[Generation]:
+    return [_restore(value) for value in checked(values)]
 
 
-def _revived(value: Any) -> Generation:
+def _restore(value: Any) -> Generation:
     if BYTES in value:
-        _untag(value, value.pop(BYTES))
+        _restore_bytes(value, value.pop(BYTES))
     match value:
         case {"kind": kind, "info": info, "text": text, **rest} if kind in PLAIN and not rest:
             return PLAIN[kind](text=text, generation_info=info)
-        case {"kind": kind, "info": info, "message": told, **rest} if kind in CHAT and not rest:
-            message = _message(**told)
-            return CHAT[kind](message=message, generation_info=info)
+        case {"kind": kind, "info": info, "message": stored, **rest} if kind in CHAT and not rest:
+            return CHAT[kind](message=_message(**stored), generation_info=info)
     raise ValueError("not a generation")
 
 

@@ -1,4 +1,4 @@
-"""Which HTTP headers of a model's settings enter the key: all that may change an answer."""
+"""Select the HTTP headers of a model's settings that enter the key: all that may steer a model."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Collection
 from operator import itemgetter
 from typing import Any
 
-from llm_cache._langchain import reprs
+from llm_cache._langchain.repr_parser import parse_literal
 
-NAMES = re.compile(r"(.*_)?headers|default_metadata")  # the settings that hold headers
-_PASSING = re.compile(
+HEADER_SETTINGS = re.compile(r"(.*_)?headers|default_metadata")
+_IGNORED = re.compile(
     r"(proxy-)?authorization|.*api[-_]?key|cookie"  # credentials
     r"|traceparent|tracestate|baggage|x-(request|correlation|amzn-trace)-id|b3|x-b3-.*"
     r"|idempotency-key|user-agent|accept-encoding|content-(type|length)|connection|host",
@@ -18,18 +18,18 @@ _PASSING = re.compile(
 )
 
 
-def passes(name: str, ignored: Collection[str] = ()) -> bool:
-    """Whether a header concerns credentials, tracing or transport alone, or is to be ignored."""
-    return _PASSING.fullmatch(name.lower()) is not None or name.lower() in ignored
+def is_ignored(name: str, ignored: Collection[str] = ()) -> bool:
+    """Return whether a header is for credentials, tracing or transport, or in ``ignored``."""
+    return _IGNORED.fullmatch(name.lower()) is not None or name.lower() in ignored
 
 
-def entering(headers: Any, ignored: Collection[str]) -> Any:
-    """Return the headers that enter, as sorted pairs; what holds no headers, as it is."""
+def header_key(headers: Any, ignored: Collection[str]) -> Any:
+    """Return the headers that enter the key as sorted pairs; return any other value unchanged."""
     try:
-        # an object that langchain-core cannot serialise has its repr for a value
-        given = reprs.literal(headers["repr"]) if "lc" in headers else headers
-        pairs = given.items() if isinstance(given, dict) else given
-        kept = [[name.lower(), value] for name, value in pairs if not passes(name, ignored)]
+        # langchain-core gives an object that it cannot serialise a field with its repr
+        plain = parse_literal(headers["repr"]) if "lc" in headers else headers
+        pairs = plain.items() if isinstance(plain, dict) else plain
+        kept = [[name.lower(), value] for name, value in pairs if not is_ignored(name, ignored)]
         return sorted(kept, key=itemgetter(0))
     except (AttributeError, KeyError, TypeError, ValueError):
         return headers

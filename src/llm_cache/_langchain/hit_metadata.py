@@ -1,4 +1,4 @@
-"""How a stored answer says that it is one, in the message itself."""
+"""Hit metadata: the fields in an answer's message that describe its cache entry."""
 
 from __future__ import annotations
 
@@ -13,73 +13,68 @@ from langchain_core.outputs import ChatGeneration, Generation
 
 from llm_cache._report import Outcome, Status
 
-FIELD = "cache"
-"""The name of the mark in a message's ``response_metadata``."""
+FIELD = "cache"  # of ``response_metadata``
 
 # Names under which integrations count tokens; langfuse reads them before ``usage_metadata``.
 _USAGE = re.compile("(?i)usage|token_?counts?|^tokens$|invocation_?metrics|billed_units")
 _COUNT = re.compile("(?i)(tokens?|token_?count|eval_count|cost)$")
 
 
-def marked(answer: Sequence[Generation], outcome: Outcome) -> list[Generation]:
-    """Return a stored answer whose chat messages say that they were stored.
+def with_hit_metadata(answer: Sequence[Generation], outcome: Outcome) -> list[Generation]:
+    """Return a copy of a stored answer with hit metadata in its chat messages.
 
-    Each is a copy with an ``id`` of its own, since LangGraph takes messages of one id for one
-    message, and with a ``usage_metadata``, where there was one, of no tokens, since none were paid
-    for. Its ``response_metadata["cache"]`` holds
+    ``response_metadata["cache"]`` holds
 
-    - ``hit``: whether the model was spared; False where it was asked, and failed
-    - ``stale``: whether the answer had expired
-    - ``age``: the seconds since it was stored
-    - ``ttl``: the seconds it has left; 0 or less once it has expired
-    - ``key``: its key in Redis
+    - ``hit``: True if the model was not called; False if it was called and failed
+    - ``stale``: True if the answer had expired
+    - ``age``: seconds since the answer was stored
+    - ``ttl``: seconds until it expires; 0 or less after that
+    - ``key``: the key of its entry in Redis
     - ``usage``: the ``usage_metadata`` of the call that computed it, or None
-    - ``moved``: the provider's own counts, if there are any, by the fields that held them
+    - ``moved``: the provider's own token counts by the fields that held them, if there are any
 
-    All else is as it was stored. A text model's answer has the mark in its ``generation_info``, but
-    only if that counted tokens. Costs no command.
+    Each message has a new ``id``, because LangGraph merges messages with equal ids. A
+    ``usage_metadata`` counts zero tokens. All else is as stored. A text model's answer has the
+    metadata in ``generation_info``, but only if that counted tokens. Costs no command.
     """
-    return [_marked(generation, outcome) for generation in answer]
+    return [_with_metadata(generation, outcome) for generation in answer]
 
 
-def unmarked(generation: Generation) -> Generation:
-    """Return what was marked as it was computed: a hit that is stored again is no news.
-
-    It keeps its newer id, and its age begins anew.
-    """
+def without_hit_metadata(generation: Generation) -> Generation:
+    """Return a generation as it was computed, under its new id, so that a hit can be stored."""
     places, home = _places(generation), _home(generation)
-    mark = places.get(home, {}).get(FIELD)
-    if not _is_mark(mark):
+    metadata = places.get(home, {}).get(FIELD)
+    if not _is_hit_metadata(metadata):
         return generation
     places[home] = {name: value for name, value in places[home].items() if name != FIELD}
-    moved = mark.get("moved", {})
+    moved = metadata.get("moved", {})
     for place in moved.keys() & places.keys():
-        places[place] = _joined(places[place], moved[place])
-    return _with(generation, places, usage_metadata=mark["usage"])
+        places[place] = _merge(places[place], moved[place])
+    return _copy(generation, places, usage_metadata=metadata["usage"])
 
 
-def _marked(generation: Generation, outcome: Outcome) -> Generation:
+def _with_metadata(generation: Generation, outcome: Outcome) -> Generation:
     message = _message(generation)
     if message is None and not generation.generation_info:
         return generation
     home = _home(generation)
-    parted = {place: _parted(place, fields) for place, fields in _places(generation).items()}
-    places = {place: stays for place, (stays, _) in parted.items()}
-    moved = {place: moves for place, (_, moves) in parted.items() if moves}
+    parts = {place: _separate(place, fields) for place, fields in _places(generation).items()}
+    places = {place: kept for place, (kept, _) in parts.items()}
+    moved = {place: counts for place, (_, counts) in parts.items() if counts}
     if message is None and not moved:
         return generation
     if FIELD in places[home]:
         moved.setdefault(home, {})[FIELD] = places[home][FIELD]
     usage = message.usage_metadata if message else None
-    places[home] = {**places[home], FIELD: _mark(outcome, usage, moved)}
-    told = _NOTHING.copy() if usage else None
-    return _with(generation, places, id=f"lc_cache--{uuid.uuid4()}", usage_metadata=told)
+    places[home] = {**places[home], FIELD: _hit_metadata(outcome, usage, moved)}
+    zero = _ZERO_USAGE.copy() if usage else None
+    return _copy(generation, places, id=f"lc_cache--{uuid.uuid4()}", usage_metadata=zero)
 
 
-_NOTHING = UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
+_ZERO_USAGE = UsageMetadata(input_tokens=0, output_tokens=0, total_tokens=0)
 
 
-def _mark(
+def _hit_metadata(
     outcome: Outcome, usage: UsageMetadata | None, moved: dict[str, dict[str, Any]]
 ) -> dict[str, Any]:
     return {
@@ -93,11 +88,11 @@ def _mark(
     }
 
 
-_NAMES = _mark(Outcome(status=Status.HIT, key=""), None, {}).keys()
+_NAMES = _hit_metadata(Outcome(status=Status.HIT, key=""), None, {}).keys()
 
 
-def _is_mark(value: object) -> TypeGuard[dict[str, Any]]:
-    """Whether ``value`` is a mark, and not what a provider says of a cache of its own."""
+def _is_hit_metadata(value: object) -> TypeGuard[dict[str, Any]]:
+    """Return False for a field of the same name that a provider wrote about its own cache."""
     if not isinstance(value, dict) or value.keys() - {"moved"} != _NAMES:
         return False
     moved = value.get("moved", {})
@@ -110,12 +105,12 @@ def _message(generation: Generation) -> AIMessage | None:
 
 
 def _home(generation: Generation) -> str:
-    """Return the name of the field in which the mark stands."""
+    """Return the name of the field for hit metadata."""
     return "response_metadata" if _message(generation) else "generation_info"
 
 
 def _places(generation: Generation) -> dict[str, dict[str, Any]]:
-    """Return the fields in which integrations count tokens, by their names."""
+    """Return the fields in which integrations count tokens, by name."""
     places = {"generation_info": generation.generation_info}
     if message := _message(generation):
         places["response_metadata"] = message.response_metadata
@@ -123,53 +118,53 @@ def _places(generation: Generation) -> dict[str, dict[str, Any]]:
     return {place: fields for place, fields in places.items() if fields is not None}
 
 
-def _parted(place: str, fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the fields that stay, and the counts of tokens, which move; also one level below.
+def _separate(place: str, fields: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return fields without token counts, and the counts, also from one level below.
 
-    Only ``usage`` moves out of ``additional_kwargs``, which also hold parts of the answer.
+    Of ``additional_kwargs``, which also hold parts of the answer, only ``usage`` is a count.
     """
     if place == "additional_kwargs":
         return _split(fields, lambda name, _: name == "usage")
-    stays, moves = _split(fields, _counts)
-    for name, value in stays.items():
-        if isinstance(value, dict) and name not in _OTHERS:
-            inner = _split(value, _counts)
+    kept, counts = _split(fields, _is_count)
+    for name, value in kept.items():
+        if isinstance(value, dict) and name not in _NO_COUNTS:
+            inner = _split(value, _is_count)
             if inner[1]:
-                stays[name], moves[name] = inner
-    return stays, moves
+                kept[name], counts[name] = inner
+    return kept, counts
 
 
-_OTHERS = (FIELD, "metadata")  # "metadata" holds the caller's own labels (OpenAI)
+_NO_COUNTS = (FIELD, "metadata")  # "metadata" holds the caller's own labels (OpenAI)
 
 
 def _split(
-    fields: dict[str, Any], moving: Callable[[object, object], bool]
+    fields: dict[str, Any], moves: Callable[[object, object], bool]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    moves = {name: value for name, value in fields.items() if moving(name, value)}
-    return {name: fields[name] for name in fields if name not in moves}, moves
+    moved = {name: value for name, value in fields.items() if moves(name, value)}
+    return {name: fields[name] for name in fields if name not in moved}, moved
 
 
-def _counts(name: object, value: object) -> bool:
-    """Whether a field counts tokens, or what they cost."""
+def _is_count(name: object, value: object) -> bool:
+    """Return whether a field holds a number of tokens, or their cost."""
     if isinstance(value, bool) or not isinstance(value, (dict, int, float)):
         return False
     pattern = _USAGE if isinstance(value, dict) else _COUNT
     return isinstance(name, str) and pattern.search(name) is not None
 
 
-def _joined(stays: dict[str, Any], moved: dict[str, Any]) -> dict[str, Any]:
-    """Undo ``_parted``."""
-    whole = dict(stays)
-    for name, value in moved.items():
-        parts = isinstance(value, dict) and isinstance(stays.get(name), dict)
-        whole[name] = {**stays[name], **value} if parts else value
-    return whole
+def _merge(kept: dict[str, Any], counts: dict[str, Any]) -> dict[str, Any]:
+    """Undo ``_separate``."""
+    merged = dict(kept)
+    for name, value in counts.items():
+        nested = isinstance(value, dict) and isinstance(kept.get(name), dict)
+        merged[name] = {**kept[name], **value} if nested else value
+    return merged
 
 
-def _with(generation: Generation, places: dict[str, Any], **fields: Any) -> Generation:
-    """Return a copy of an answer, with other ``places``, and a message of other ``fields``."""
-    given = dict(places)
-    update: dict[str, Any] = {"generation_info": given.pop("generation_info", None)}
+def _copy(generation: Generation, places: dict[str, Any], **fields: Any) -> Generation:
+    """Return a copy of a generation with the given ``places`` and fields of its message."""
+    of_message = dict(places)
+    update: dict[str, Any] = {"generation_info": of_message.pop("generation_info", None)}
     if message := _message(generation):
-        update["message"] = message.model_copy(update={**given, **fields})
+        update["message"] = message.model_copy(update={**of_message, **fields})
     return generation.model_copy(update=update)

@@ -1,8 +1,8 @@
-"""The JSON schemas of the classes that a model's settings name.
+"""Key a class in a model's settings by its JSON schema.
 
-LangChain writes a class into the settings by its name alone, and two classes may share a name: one
-made by ``create_model`` or inside a function, or one whose fields have changed. The key needs the
-schema, so the class is looked up: among the live pydantic models, and in the loaded modules.
+LangChain writes only the name of a class into the settings. Classes made by ``create_model`` or
+inside a function may share a name, and the fields behind a name may change. So the class is looked
+up among the live pydantic models and in the loaded modules.
 """
 
 from __future__ import annotations
@@ -22,23 +22,20 @@ from pydantic import BaseModel
 from llm_cache._errors import Uncacheable
 from llm_cache._reasons import Reason
 
-# Each live class with abstract bases, so each model, holds one reference to this internal type.
-_HELD_BY_EACH = type(vars(BaseModel)["_abc_impl"])
 
+def schema_key(name: str, *, certain: bool = True, by_name: bool = False) -> str:
+    """Return the key text of a class, given its qualified name: its own name and JSON schema.
 
-def schema(name: str, *, certain: bool = True, by_name: bool = False) -> str:
-    """Return what a key says of the class with a qualified name: its own name and JSON schema.
-
-    A class without a schema stays a name; so does an unknown name that is not ``certain`` to be a
-    class. Raise ``Uncacheable`` where the name alone does not say which schema is meant, unless the
-    caller allows the name (``by_name``).
+    Return ``name`` for a class without a schema, and for an unknown name unless it is ``certain``
+    to be a class. Raise ``Uncacheable`` if the name does not identify one schema; ``by_name``
+    returns the name instead.
     """
     text = f"<class '{name}'>"
-    found = {*_models(text), *_loaded(text, name)}
+    found = {*_live_models(text), *_loaded_class(text, name)}
     try:
         schemas = {_schema(model) or name for model in found}
         why = f"{len(schemas)} live classes of this name differ in their JSON schemas"
-    except Exception as error:  # noqa: BLE001  a schema is made by code of any kind
+    except Exception as error:  # noqa: BLE001  user code may take part in making a schema
         schemas, why = set(), f"its JSON schema cannot be made ({type(error).__name__})"
     if len(schemas) == 1:
         return schemas.pop()
@@ -46,31 +43,34 @@ def schema(name: str, *, certain: bool = True, by_name: bool = False) -> str:
         return name
     raise Uncacheable(
         Reason.AMBIGUOUS_SCHEMA,
-        f"the class {name} in the model's settings is known by its name only: "
+        f"the class {name} in the model's settings has no unambiguous JSON schema: "
         f"{why if found else 'no live class has this name'}. Pass a JSON schema instead of the "
-        "class, or tell the schemas apart with CachePolicy(salt=…) or CachePolicy(key=…)",
+        "class, or set CachePolicy(salt=…) or CachePolicy(key=…) for each schema",
     )
 
 
-def _models(text: str) -> Iterator[type]:
-    """Yield the live pydantic models with a repr."""
-    return (model for known in _walked(text, _births()) if (model := known()))
+def _live_models(text: str) -> Iterator[type]:
+    return (model for known in _find_models(text, _model_counts()) if (model := known()))
 
 
-def _births() -> tuple[int, int]:
+# Each live class with abstract bases, so each model, holds one reference to this internal type.
+_ABC_DATA = type(vars(BaseModel)["_abc_impl"])
+
+
+def _model_counts() -> tuple[int, int]:
     """Return a value that changes when a model is made. Costs a microsecond.
 
-    Classes refer to themselves, so they die in garbage collections only. While those have collected
-    nothing, the number of classes can only grow.
+    Classes refer to themselves, so only garbage collection removes them. Until a collection has
+    collected anything, the number of classes can only grow.
     """
-    return sys.getrefcount(_HELD_BY_EACH), sum(told["collected"] for told in gc.get_stats())
+    return sys.getrefcount(_ABC_DATA), sum(each["collected"] for each in gc.get_stats())
 
 
 _qualname = vars(type)["__qualname__"].__get__
 
 
 @lru_cache(maxsize=64)
-def _walked(text: str, _births: tuple[int, int]) -> tuple[ref[type], ...]:
+def _find_models(text: str, _model_counts: tuple[int, int]) -> tuple[ref[type], ...]:
     found: list[ref[type]] = []
     level: set[type] = {BaseModel}
     name = text.removeprefix("<class '").removesuffix("'>")
@@ -82,63 +82,62 @@ def _walked(text: str, _births: tuple[int, int]) -> tuple[ref[type], ...]:
     return tuple(found)
 
 
-def _loaded(text: str, name: str) -> Iterator[type]:
-    """Yield the class that a loaded module holds under its qualified name, if it is one."""
-    found = _held(name if "." in name else f"builtins.{name}")
-    # Of another object the repr is code that may do anything: builtins.license opens files.
+def _loaded_class(text: str, name: str) -> Iterator[type]:
+    found = _loaded(name if "." in name else f"builtins.{name}")
+    # The repr of any other object may run code: builtins.license opens files.
     if isinstance(found, type) and type.__repr__(found) == text:
         yield found
 
 
-def _held(name: str) -> Any:
-    """Return what the loaded modules hold under a qualified name; import and run nothing."""
+def _loaded(name: str) -> Any:
+    """Return the object with a qualified name in the loaded modules; import and run nothing."""
     if name in sys.modules:
         return sys.modules[name]
     holder, _, last = name.rpartition(".")
-    found = _held(holder) if holder else None
+    found = _loaded(holder) if holder else None
     return vars(found).get(last) if isinstance(found, ModuleType | type) else None
+
+
+_schemas: WeakKeyDictionary[type, tuple[str, str]] = WeakKeyDictionary()
+"""The inputs of each live class's schema, and the schema. A few kilobytes each."""
 
 
 def _schema(model: Any) -> str | None:
     """Return a class's name and schema; None if it has no schema."""
     if not hasattr(model, "model_json_schema"):
         return None
-    made_of = _made_of(model)
-    known = _made.get(model)
-    if known and known[0] == made_of:
+    inputs = _schema_inputs(model)
+    known = _schemas.get(model)
+    if known and known[0] == inputs:
         return known[1]
     # Not sorted: a model answers in the order of the fields.
     schema = f"<schema {model.__name__} {json.dumps(model.model_json_schema())}>"
-    if made_of:
-        _made[model] = made_of, schema
+    if inputs:
+        _schemas[model] = inputs, schema
     return schema
 
 
-_made: WeakKeyDictionary[type, tuple[str, str]] = WeakKeyDictionary()
-"""Of each live class: what its schema was made of, and the schema. A few kilobytes each."""
-
-
-def _made_of(model: Any) -> str | None:
-    """Return all that pydantic makes a schema of; None if code of another has a say in it."""
+def _schema_inputs(model: Any) -> str | None:
+    """Return all inputs of a schema; None if code outside pydantic takes part in making it."""
     core = vars(model).get("__pydantic_core_schema__")
-    parts = [*_parts(core), model.model_json_schema]
+    parts = [*_classes_and_code(core), model.model_json_schema]
     classes = dict.fromkeys(part for part in parts if isinstance(part, type))
-    told = [(each.__name__, each.__doc__, getattr(each, "model_config", None)) for each in classes]
-    code = [part for part in (*parts, *_parts(told)) if not isinstance(part, type)]
-    own = all(str(part.__module__).partition(".")[0] in _PYDANTIC for part in code)
-    return repr((core, told)) if own and isinstance(core, dict) else None
+    texts = [(each.__name__, each.__doc__, getattr(each, "model_config", None)) for each in classes]
+    code = [part for part in (*parts, *_classes_and_code(texts)) if not isinstance(part, type)]
+    known = all(str(part.__module__).partition(".")[0] in _PYDANTIC for part in code)
+    return repr((core, texts)) if known and isinstance(core, dict) else None
 
 
 _PYDANTIC = ("pydantic", "pydantic_core")
 
 
-def _parts(node: Any, name: object = "") -> Iterator[Any]:
-    """Yield the classes in a core schema, and the code, but for what makes or checks values."""
+def _classes_and_code(node: Any, name: object = "") -> Iterator[Any]:
+    """Yield the classes and callables in a core schema, except code that makes or checks values."""
     if isinstance(node, dict):
         for inner, part in node.items():
-            yield from _parts(part, inner)
+            yield from _classes_and_code(part, inner)
     elif isinstance(node, list | tuple):
         for part in node:
-            yield from _parts(part)
+            yield from _classes_and_code(part)
     elif callable(node) and name not in ("function", "default_factory"):
         yield node

@@ -1,18 +1,23 @@
-"""What of a model's settings, langchain-core's ``llm_string``, enters the key.
+"""The part of a key that comes from a model's settings, langchain-core's ``llm_string``.
 
-It is ``json(model)---str(sorted(parameters))``, or the parameters alone where the model is not
-serialisable (langchain-core, ``BaseChatModel._get_llm_string`` and, for text, ``get_prompts``).
+It is ``json(model)---str(sorted(parameters))``, or the parameters alone for a model that cannot be
+serialised (langchain-core, ``BaseChatModel._get_llm_string`` and, for text, ``get_prompts``).
 
-- These leave: ``TRANSPORT``; a model's own ``name``; known credentials, which langchain-core masks;
-  markers of the provider's own prompt cache in ``tools`` (``markers``);
-  headers of credentials, tracing and transport (``headers``); the address of a function with a name
-  of its own. Functions of one qualified name count as one.
-- Regions, endpoints, clients, ``config`` and all other headers stay: they may reach another model.
-  The addresses of other objects, lambdas and local functions stay: two of them may differ in what
-  their text does not show.
-- A class enters by its JSON schema (``schemas``).
-- A call is uncacheable if a class in it has no certain schema, or if a setting is masked that is no
-  known credential. The policy's ``salt`` allows both, for it tells such calls apart.
+Left out of the key:
+
+- ``TRANSPORT``, a model's own ``name``, and known credentials, which langchain-core masks
+- markers of the provider's prompt cache in ``tools`` (``prompt_cache_markers``)
+- headers for credentials, tracing and transport (``header_key``)
+- the address of a function with a name of its own; functions of one qualified name count as equal
+
+Kept in the key:
+
+- regions, endpoints, clients, ``config`` and all other headers: they may select another model
+- addresses of other objects, lambdas and local functions: their text may hide a difference
+- the JSON schema of each class (``schema_key``)
+
+A call is uncacheable if a class has no unambiguous schema, or if a masked setting is not a known
+credential. The policy's ``salt`` allows both, because it separates such calls.
 """
 
 from __future__ import annotations
@@ -25,19 +30,21 @@ from functools import lru_cache
 from typing import Any
 
 from llm_cache._errors import Uncacheable
-from llm_cache._langchain import header_key, reprs, schema_key
-from llm_cache._langchain.markers import MARKERS, unmarked_blocks
+from llm_cache._langchain.header_key import HEADER_SETTINGS, header_key, is_ignored
+from llm_cache._langchain.prompt_cache_markers import MARKERS, without_markers
+from llm_cache._langchain.repr_parser import STRING, has_closed_strings, list_items, parse_literal
+from llm_cache._langchain.schema_key import schema_key
 from llm_cache._reasons import Reason
 
 TRANSPORT = frozenset({
     "cache", "callback_manager", "callbacks", "connect_timeout", "credentials_profile_name",
     "custom_get_token_ids", "default_request_timeout", "max_retries", "metadata", "rate_limiter",
-    # Of the provider's own prompt cache: they change its price and speed.
+    # The provider's own prompt cache: these change its price and speed.
     "cache_control", "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention",
     "read_timeout", "request_metadata", "request_timeout", "stream_chunk_timeout", "tags",
     "timeout", "verbose",
 })  # fmt: skip
-_ARGUMENTS = re.compile("kwargs|args|options")  # settings that hold settings of the request
+_REQUEST_SETTINGS = re.compile("kwargs|args|options")  # settings that hold settings of the request
 _CREDENTIAL = re.compile(
     r"(.*_)?(api_?key|(access|private|secret|subscription)_key(_id)?|secret(_id|_access_key)?"
     r"|token|password|credentials)"
@@ -45,51 +52,51 @@ _CREDENTIAL = re.compile(
 
 _PARAMETER = re.compile(r"\('([^'\\]*)', (.*)\)", re.DOTALL)
 _OBJECT = re.compile(
-    rf"{reprs.STRING}|<function ([\w.]+) at 0x[0-9a-fA-F]+>|<class '([^'\n]+)'>"
+    rf"{STRING}|<function ([\w.]+) at 0x[0-9a-fA-F]+>|<class '([^'\n]+)'>"
     # in a generic alias: list[app.Form], app.Form | None
     r"|(?:(?<=\[)|(?<=[,:|] ))([A-Za-z_]\w*(?:\.(?:\w+|<locals>))+)(?=[\[\],)}]| \|)",
     re.DOTALL,
 )
-_CLASS = re.compile(r"()<class '((?:[^<\n]|<locals>)+?)'>")  # groups as those before
+_CLASS = re.compile(r"()<class '((?:[^<\n]|<locals>)+?)'>")  # the same groups
 _MASKED = re.compile(r"""(?:['"]([\w.-]+)['"](?:: |, )|\b(\w+)=)?\bSecret\w*\(b?'\*+'\)""")
 
 
-def settings(
+def settings_key(
     llm_string: str, ignored_headers: frozenset[str] = frozenset(), *, salted: bool = False
 ) -> str:
-    """Return what of ``llm_string`` can change an answer.
+    """Return the part of ``llm_string`` that can change an answer.
 
-    Raise ``Uncacheable`` if another call may look the same, unless a salt tells them apart.
+    Raise ``Uncacheable`` if a call with other settings may have the same text, unless ``salted``.
     """
-    text, classes = _settled(llm_string, ignored_headers, salted)
-    named = (schema_key.schema(name, certain=certain, by_name=salted) for name, certain in classes)
-    return "\n".join([text, *named])
+    text, classes = _text_and_classes(llm_string, ignored_headers, salted)
+    schemas = (schema_key(name, certain=certain, by_name=salted) for name, certain in classes)
+    return "\n".join([text, *schemas])
 
 
 @lru_cache(maxsize=16)
-def _settled(
+def _text_and_classes(
     llm_string: str, ignored_headers: frozenset[str], salted: bool
 ) -> tuple[str, tuple[tuple[str, bool], ...]]:
-    """Do what is the same each time; a schema is not, for its class may be made anew."""
-    reading = _Reading(ignored_headers, salted)
+    """Return the part of the key that depends on its arguments alone, unlike the schemas."""
+    reader = _SettingsReader(ignored_headers, salted)
     try:
-        text = reading.settings(llm_string)
-    except (ValueError, RecursionError):  # not clear: all of it stays
-        reading = _Reading(ignored_headers, salted)
-        text = reading.object("", llm_string)
-    return text, tuple(reading.classes)
+        text = reader.settings(llm_string)
+    except (ValueError, RecursionError):  # an unknown format enters whole
+        reader = _SettingsReader(ignored_headers, salted)
+        text = reader.object("", llm_string)
+    return text, tuple(reader.classes)
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    """One pass over settings; it notes which classes they name, and whether each surely is one."""
+class _SettingsReader:
+    """Reads settings once, and collects the names of classes; True marks a certain class."""
 
     ignored_headers: frozenset[str]
     salted: bool
     classes: list[tuple[str, bool]] = field(default_factory=list)
 
     def settings(self, text: str) -> str:
-        """Return what enters; raise ``ValueError`` if the text is not clear."""
+        """Return the text for the key; raise ``ValueError`` for an unknown format."""
         if not text.startswith("{"):
             return self._parameters(text)
         model, end = json.JSONDecoder().raw_decode(text)
@@ -100,12 +107,12 @@ class _Reading:
     def _model(self, model: Any) -> dict[str, Any]:
         left_out = TRANSPORT | {"name"}
         fields = {k: v for k, v in constructor_fields(model).items() if k not in left_out}
-        kept = self._kept("", fields, sent=True)
+        kept = self._kept("", fields, of_request=True)
         return {name: value for name, value in model.items() if name != "name"} | {"kwargs": kept}
 
     def _parameters(self, text: str) -> str:
         kept = []
-        for item in reprs.items(text):
+        for item in list_items(text):
             parameter = _PARAMETER.fullmatch(item)
             if parameter is None:
                 raise ValueError("not a parameter")
@@ -115,45 +122,48 @@ class _Reading:
     def _parameter(self, name: str, text: str) -> str:
         if name in TRANSPORT:
             return ""
-        if header_key.NAMES.fullmatch(name) or (_ARGUMENTS.search(name) and "headers" in text):
+        if HEADER_SETTINGS.fullmatch(name) or (
+            _REQUEST_SETTINGS.search(name) and "headers" in text
+        ):
             with suppress(ValueError):
-                kept = self._kept("", {name: reprs.literal(text)}, sent=True)
+                kept = self._kept("", {name: parse_literal(text)}, of_request=True)
                 return f"({name!r}, {kept[name]!r})" if kept else ""
         if name == "tools" and any(marker in text for marker in MARKERS):
             with suppress(ValueError):
-                text = repr(unmarked_blocks(reprs.literal(text)))
+                text = repr(without_markers(parse_literal(text)))
         return self.object(name, f"({name!r}, {text})")
 
-    def _kept(self, name: str, value: Any, *, sent: bool) -> Any:
-        """Return what of a value enters; ``sent``: headers in it are those of the request."""
+    def _kept(self, name: str, value: Any, *, of_request: bool) -> Any:
+        """Return the part of a value for the key; ``of_request``: it may hold HTTP headers."""
         if _is(value, "secret"):
             self._refuse_masked(name)
         if _is(value, "not_implemented") and isinstance(value.get("repr"), str):
             return value | {"repr": self.object(name, value["repr"])}
         if isinstance(value, list):
-            return [self._kept(name, item, sent=False) for item in value]
-        return self._fields(value, sent=sent) if isinstance(value, dict) else value
+            return [self._kept(name, item, of_request=False) for item in value]
+        return self._fields(value, of_request=of_request) if isinstance(value, dict) else value
 
-    def _fields(self, fields: dict[str, Any], *, sent: bool) -> dict[str, Any]:
+    def _fields(self, fields: dict[str, Any], *, of_request: bool) -> dict[str, Any]:
         kept = {}
         for name, value in fields.items():
-            held = sent and isinstance(name, str) and not _is(value, "secret")
-            if held and header_key.NAMES.fullmatch(name):
-                value = header_key.entering(value, self.ignored_headers)  # noqa: PLW2901
+            request = of_request and isinstance(name, str) and not _is(value, "secret")
+            if request and HEADER_SETTINGS.fullmatch(name):
+                value = header_key(value, self.ignored_headers)  # noqa: PLW2901
                 if not value:
                     continue
-            enters = self._kept(name, value, sent=held and bool(_ARGUMENTS.search(name)))
-            if not _is(value, "secret") and not (value and enters == {}):
-                kept[name] = enters
+            inner = request and bool(_REQUEST_SETTINGS.search(name))
+            part = self._kept(name, value, of_request=inner)
+            if not _is(value, "secret") and not (value and part == {}):
+                kept[name] = part
         return kept
 
     def object(self, name: str, text: str) -> str:
-        """Take the addresses of functions and the names of classes out of a repr."""
+        """Return a repr without the addresses of functions and the names of classes."""
         for masked in _MASKED.finditer(text):
             self._refuse_masked(masked[1] or masked[2] or name)
-        return (_OBJECT if reprs.is_clear(text) else _CLASS).sub(self._noted, text)
+        return (_OBJECT if has_closed_strings(text) else _CLASS).sub(self._replace, text)
 
-    def _noted(self, match: re.Match[str]) -> str:
+    def _replace(self, match: re.Match[str]) -> str:
         if match[1]:
             return f"<function {match[1]}>"
         if name := match[2] or match[3]:
@@ -162,15 +172,11 @@ class _Reading:
         return match[0]
 
     def _refuse_masked(self, name: str) -> None:
-        if (
-            not self.salted
-            and not _CREDENTIAL.fullmatch(name.lower())
-            and not header_key.passes(name)
-        ):
+        if not (self.salted or _CREDENTIAL.fullmatch(name.lower()) or is_ignored(name)):
             raise Uncacheable(
                 Reason.MASKED_SETTING,
-                f"the setting {name} is masked, so calls that differ in it look the same. "
-                "Tell them apart with CachePolicy(salt=…) or CachePolicy(key=…)",
+                f"the setting {name} is masked, so calls with different values look the same. "
+                "Set CachePolicy(salt=…) or CachePolicy(key=…) for each value",
             )
 
 

@@ -1,4 +1,4 @@
-"""A stale answer in place of an error (RFC 5861, section 4)."""
+"""Serve a stale answer if the model fails (RFC 5861, section 4)."""
 
 from __future__ import annotations
 
@@ -11,45 +11,45 @@ from langchain_core.outputs import ChatGeneration, Generation
 from langchain_core.runnables import Runnable, RunnableConfig, RunnableLambda
 
 from llm_cache._engine.scope import entered
-from llm_cache._langchain.hit_metadata import marked
+from llm_cache._langchain.hit_metadata import with_hit_metadata
 from llm_cache._policy.cache_policy import CachePolicy
 
 
 def or_stale(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
-    """Return ``model``, which serves an expired answer when it fails.
+    """Return ``model`` with a fallback: if a call fails, serve its expired answer.
 
-    There is one when the policy around the call has ``stale_if_error``, and so had the policy under
-    which the answer was stored; otherwise the model's error passes. A chat message so served says
-    it in ``response_metadata["cache"]``, whatever the cache's ``mark_hits``: it is ``stale``, no
-    ``hit``, and its ``ttl`` is negative, the seconds since it expired (see ``hits.marked``). The
-    report counts it under ``Status.STALE``. Costs nothing more than the lookup that missed.
+    Both the policy around the call and the policy that stored the answer need ``stale_if_error``;
+    otherwise the model's error is raised. The chat message always has hit metadata in
+    ``response_metadata["cache"]``: ``hit`` is False, ``stale`` is True, and ``ttl`` is the negative
+    of the seconds since expiry. The report counts the answer under ``Status.STALE``. Costs no
+    more commands than the lookup.
     """
 
-    def invoke(given: Any, config: RunnableConfig) -> Any:
-        with _served_on_error() as served:
-            return model.invoke(given, config)
+    def invoke(value: Any, config: RunnableConfig) -> Any:
+        with _stale_on_error() as served:
+            return model.invoke(value, config)
         return served[0]
 
-    async def ainvoke(given: Any, config: RunnableConfig) -> Any:
-        with _served_on_error() as served:
-            return await model.ainvoke(given, config)
+    async def ainvoke(value: Any, config: RunnableConfig) -> Any:
+        with _stale_on_error() as served:
+            return await model.ainvoke(value, config)
         return served[0]
 
     return RunnableLambda(invoke, ainvoke, name="or_stale")
 
 
 @contextmanager
-def _served_on_error() -> Iterator[list[Any]]:
-    """Swallow a block's error if its lookup saw an answer to spare; that is then in the list."""
+def _stale_on_error() -> Iterator[list[Any]]:
+    """Put the stale answer of the block's lookup in the list, if the block fails and has one."""
     served: list[Any] = []
     with entered(CachePolicy(), None) as report:
         try:
             yield served
         except Exception:
-            if (spare := report.stand_in()) is None:
+            if (stale := report.serve_stale()) is None:
                 raise
-            outcome, answer = spare
-            served.append(_output(marked(answer, outcome)[0]))
+            outcome, answer = stale
+            served.append(_output(with_hit_metadata(answer, outcome)[0]))
 
 
 def _output(generation: Generation) -> BaseMessage | str:

@@ -1,4 +1,4 @@
-"""One stream's dealings with the cache that LangChain would ask for the same call."""
+"""The cache lookup and update of one streamed model call."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatGenerationChunk
 
 from llm_cache._errors import CacheMiss
-from llm_cache._langchain.chunks import Recording, split
+from llm_cache._langchain.hit_chunks import split_answer
+from llm_cache._langchain.stream_recorder import StreamRecorder
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 
-class Call(NamedTuple):
-    """A stream's lookup and update.
+class StreamCall(NamedTuple):
+    """One streamed model call, with the cache and the key that LangChain uses for ``invoke``.
 
-    Both happen in one context, a copy of the one the stream began in: the cache remembers in it
-    what the lookup saw, and each chunk may be asked for from another context, or another thread.
+    Lookup and update run in one context, a copy of the context in which the stream began. The cache
+    remembers the lookup there, and each chunk may be read in another context or thread.
     """
 
     model: BaseChatModel
@@ -43,57 +44,58 @@ class Call(NamedTuple):
         messages: list[BaseMessage],
         /,
         stop: list[str] | None = None,
-        run_manager: object = None,  # noqa: ARG003  no part of the key
+        run_manager: object = None,  # noqa: ARG003  not part of the key
         **kwargs: Any,
-    ) -> Call | None:
-        """Return the dealings LangChain would have, by its own key; None: there is no cache."""
+    ) -> StreamCall | None:
+        """Return the call; None if there is no cache, or if the call has several choices."""
         cache = _cache_of(model)
         several = (kwargs.get("n") or getattr(model, "n", None) or 1) != 1
         if cache is None or several:
             return None
-        with _harmless("key"):
-            settings = model._get_llm_string(stop=stop, **kwargs)  # noqa: SLF001  the key's half
+        with _errors_logged("key"):
+            settings = model._get_llm_string(stop=stop, **kwargs)  # noqa: SLF001  LangChain's key
             return cls(model, cache, (_prompt(messages), settings), copy_context())
         return None
 
     def lookup(self) -> list[ChatGenerationChunk] | None:
         """Return the stored answer in chunks, or None."""
-        with _harmless("lookup"):
+        with _errors_logged("lookup"):
             return self._chunks(self.context.run(self.cache.lookup, *self.key))
         return None
 
     async def alookup(self) -> list[ChatGenerationChunk] | None:
         """Return the stored answer in chunks, or None."""
-        with _harmless("lookup"):
+        with _errors_logged("lookup"):
             return self._chunks(await self._run(self.cache.alookup(*self.key)))
         return None
 
-    def update(self, recording: Recording) -> None:
-        """Store the answer of a stream that ended well."""
-        with _harmless("update"):
-            if answer := recording.answer(blocks=self._blocks):
+    def update(self, recorder: StreamRecorder) -> None:
+        """Store the answer, if the stream ended well."""
+        with _errors_logged("update"):
+            if answer := recorder.answer(standard_blocks=self._standard_blocks):
                 self.context.run(self.cache.update, *self.key, [answer])
 
-    async def aupdate(self, recording: Recording) -> None:
-        """Store the answer of a stream that ended well."""
-        with _harmless("update"):
-            if answer := recording.answer(blocks=self._blocks):
+    async def aupdate(self, recorder: StreamRecorder) -> None:
+        """Store the answer, if the stream ended well."""
+        with _errors_logged("update"):
+            if answer := recorder.answer(standard_blocks=self._standard_blocks):
                 await self._run(self.cache.aupdate(*self.key, [answer]))
 
     def _chunks(self, found: Any) -> list[ChatGenerationChunk] | None:
-        answers = isinstance(found, list) and found
-        return split(answers[0], number=self._blocks) if answers else None
+        if not isinstance(found, list) or not found:
+            return None
+        return split_answer(found[0], standard_blocks=self._standard_blocks)
 
     async def _run(self, coroutine: Coroutine[Any, Any, T]) -> T:
         return await asyncio.get_running_loop().create_task(coroutine, context=self.context)
 
     @property
-    def _blocks(self) -> bool:
+    def _standard_blocks(self) -> bool:
         return self.model.output_version == "v1"
 
 
 def _prompt(messages: list[BaseMessage]) -> str:
-    """Return LangChain's key half: messages without their ids."""
+    """Return the prompt as LangChain writes it for a key: without the messages' ids."""
     return dumps([m if m.id is None else m.model_copy(update={"id": None}) for m in messages])
 
 
@@ -107,11 +109,11 @@ def _cache_of(model: BaseChatModel) -> BaseCache | None:
 
 
 @contextmanager
-def _harmless(doing: str) -> Iterator[None]:
-    """Keep a failure of the cache from the reader, unless the reader's policy asked to be told."""
+def _errors_logged(action: str) -> Iterator[None]:
+    """Log a failure of the cache; raise only ``CacheMiss``, which the policy asks for."""
     try:
         yield
     except CacheMiss:
         raise
-    except Exception as error:  # noqa: BLE001  a cache failure is never the caller's
-        logger.warning("cache %s failed: %s", doing, type(error).__name__)
+    except Exception as error:  # noqa: BLE001  a cache failure never reaches the caller
+        logger.warning("cache %s failed: %s", action, type(error).__name__)

@@ -1,7 +1,7 @@
-"""The one verdict on a model's answer: whether it may be kept.
+"""Decide whether a model's answer may be stored.
 
-Every path uses it: LangChain's cache, streams, ``ask``, ``summarize``, a function of your own. It
-reads attributes only and does not import LangChain, so that a hit of ``ResponseCache`` stays cheap.
+All paths share it: LangChain's cache, streams, ``ask``, ``summarize`` and your own functions.
+It reads attributes and does not import LangChain, so that a hit of ``ResponseCache`` stays cheap.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
     from langchain_core.messages import AIMessage
     from langchain_core.outputs import Generation
 
-REASONS = (
+FINISH_REASON_FIELDS = (
     *("finish_reason", "finishReason", "stop_reason", "stopReason", "completionReason"),
     *("done_reason", "block_reason", "amazon-bedrock-guardrailAction"),
-    "status",  # of OpenAI's responses
+    "status",  # OpenAI's responses
 )
-"""Where integrations put a provider's reason for ending."""
+"""Fields in which integrations put the provider's finish reason."""
 
 _DETAILS = ("incomplete_details", "prompt_feedback", "additionalModelResponseFields", "results")
-"""Objects, or lists of objects, that may hold it too; OpenAI's names it ``reason``."""
+"""Objects, or lists of objects, that may hold it too; OpenAI's field for it is ``reason``."""
 
-ENDINGS = {
+FINISH_REASONS = {
     Reason.TRUNCATED: (
         *("length", "max_tokens", "max_output_tokens", "max_completion_tokens", "max_length"),
         *("model_length", "model_context_window_exceeded", "context_length_exceeded"),
@@ -46,54 +46,54 @@ ENDINGS = {
         "missing_thought_signature",
     ),
 }
-"""The reasons, in lower case, for which the providers' models end before they are done."""
+"""The providers' finish reasons, in lower case, of answers that must not be stored."""
 
-_BY_REASON = {word: reason for reason, words in ENDINGS.items() for word in words}
+_REASON_BY_WORD = {word: reason for reason, words in FINISH_REASONS.items() for word in words}
 
-_OUTPUTS = ("audio", "function_call", "tool_calls", "tool_outputs")
+_OUTPUT_FIELDS = ("audio", "function_call", "tool_calls", "tool_outputs")
 """Fields of ``additional_kwargs`` that hold an answer; the others describe it."""
 
-_THOUGHTS = (
+_NO_OUTPUT_KINDS = (
     *("thinking", "redactedthinking", "reasoning", "reasoningcontent", "thought", "compaction"),
     "",  # an empty block
 )
-"""Kinds of content blocks that are no answer; any other kind, but for text, is one."""
+"""Kinds of content blocks that are no answer; any other kind except text is one."""
 
 
 def uncacheable(message: AIMessage | Generation | str) -> Reason | None:
-    """Return why an answer may not be kept, or None if it may.
+    """Return why an answer must not be stored, or None if it may be.
 
-    ``message`` is what a chat model returns, one generation of a result, or plain text. An answer
-    may not be kept if
+    ``message`` is a chat model's message, one generation of a result, or plain text. An answer must
+    not be stored if
 
-    - the model was cut short, filtered, refused, or failed
+    - the model was truncated, filtered, refused, or failed
     - a tool call cannot be parsed
-    - it is an expired answer that ``or_stale`` served
-    - it holds nothing but blank text and reasoning
+    - ``or_stale`` served it after it had expired
+    - it holds only blank text and reasoning
 
-    A function that returns text also checks the text, since a tool call has none:
+    A function that returns text must check the text too, because a tool call has none:
     ``uncacheable(message) or uncacheable(message.text)``. Costs no command.
     """
-    return next(reasons(message), None)
+    return next(uncacheable_reasons(message), None)
 
 
-def reasons(answer: Any) -> Iterator[Reason]:
-    """Yield each reason why an answer may not be kept; the provider's own words come first."""
+def uncacheable_reasons(answer: Any) -> Iterator[Reason]:
+    """Yield each reason why an answer must not be stored; the provider's finish reason first."""
     if isinstance(answer, str):
-        yield from () if _visible(answer) else (Reason.EMPTY,)
+        yield from () if _is_visible(answer) else (Reason.EMPTY,)
         return
     fields = _fields(answer)
     message = answer if "content" in fields else fields.get("message")
     inner = _fields(message)
     for place in ("response_metadata", "generation_info", "additional_kwargs"):
-        told = fields.get(place) or inner.get(place)
-        if told and isinstance(told, Mapping):
-            yield from endings(told)
-    yield from reasons(answer.text) if message is None else _of_message(message)
+        metadata = fields.get(place) or inner.get(place)
+        if metadata and isinstance(metadata, Mapping):
+            yield from reasons_in_metadata(metadata)
+    yield from uncacheable_reasons(answer.text) if message is None else _of_message(message)
 
 
 def _fields(answer: Any) -> Mapping[str, Any]:
-    """Return what an object holds; pydantic takes microseconds to say that a field is missing."""
+    """Return an object's fields; pydantic takes microseconds to miss an attribute."""
     return getattr(answer, "__dict__", {})
 
 
@@ -105,30 +105,30 @@ def _of_message(message: Any) -> Iterator[Reason]:
         yield Reason.INVALID_TOOL_CALL
     elif not (
         getattr(message, "tool_calls", None)
-        or any(extras.get(name) for name in _OUTPUTS)
-        or any(map(_answers, blocks))
+        or any(extras.get(name) for name in _OUTPUT_FIELDS)
+        or any(map(_is_output, blocks))
     ):
         yield Reason.EMPTY
 
 
-def endings(told: Mapping[str, Any]) -> Iterator[Reason]:
-    """Yield what a provider says of how its model ended, where that was before it was done."""
+def reasons_in_metadata(metadata: Mapping[str, Any]) -> Iterator[Reason]:
+    """Yield the reasons that a provider's metadata, or hit metadata, gives."""
     for name in _DETAILS:
-        details = told.get(name)
-        for one in details if isinstance(details, list) else [details]:
-            if isinstance(one, Mapping):
-                yield from _named(one, (*REASONS, "reason"))
-    yield from _named(told, REASONS)
-    mark = told.get("cache")
-    if isinstance(mark, Mapping) and mark.get("stale") is True:
+        details = metadata.get(name)
+        for each in details if isinstance(details, list) else [details]:
+            if isinstance(each, Mapping):
+                yield from _finish_reasons(each, (*FINISH_REASON_FIELDS, "reason"))
+    yield from _finish_reasons(metadata, FINISH_REASON_FIELDS)
+    hit = metadata.get("cache")
+    if isinstance(hit, Mapping) and hit.get("stale") is True:
         yield Reason.STALE
 
 
-def _named(told: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Reason]:
-    for word in (told.get(name) for name in names):
+def _finish_reasons(metadata: Mapping[str, Any], names: tuple[str, ...]) -> Iterator[Reason]:
+    for word in (metadata.get(name) for name in names):
         if isinstance(word, str):
             plain = word.lower().rpartition(".")[2].replace("-", "_").replace(" ", "_")
-            if reason := _BY_REASON.get(plain.removeprefix("finish_reason_")):
+            if reason := _REASON_BY_WORD.get(plain.removeprefix("finish_reason_")):
                 yield reason
 
 
@@ -139,20 +139,20 @@ def _blocks(content: Any) -> Iterator[Any]:
 
 
 def _kind(block: Any) -> str:
-    """Return what a block is, as its type says, or else its first field."""
-    told = block.get("type") or next(iter(block), "") if isinstance(block, dict) else ""
-    return str(told).lower().replace("_", "")
+    """Return a block's type, or else the name of its first field."""
+    kind = block.get("type") or next(iter(block), "") if isinstance(block, dict) else ""
+    return str(kind).lower().replace("_", "")
 
 
-def _answers(block: Any) -> bool:
-    """Whether a block is part of an answer: visible text, an image, a call of a tool."""
+def _is_output(block: Any) -> bool:
+    """Return whether a block is part of an answer: visible text, an image, a tool call."""
     if isinstance(block, str):
-        return _visible(block)
+        return _is_visible(block)
     kind = _kind(block)
     if kind in ("text", "outputtext"):
-        return isinstance(block.get("text"), str) and _visible(block["text"])
-    return kind not in _THOUGHTS
+        return isinstance(block.get("text"), str) and _is_visible(block["text"])
+    return kind not in _NO_OUTPUT_KINDS
 
 
-def _visible(text: str) -> bool:
+def _is_visible(text: str) -> bool:
     return any(letter.isprintable() and letter != " " for letter in text)

@@ -16,9 +16,9 @@ CITIES = ("Rome", "Oslo")
 
 
 class Assistant(BaseChatModel):
-    """A provider's model: the same answer to the same question, under ids that no other has.
+    """A provider's model: equal answers to equal questions, each under new ids.
 
-    ``answered`` are the questions it was asked. It first fails once for each of ``busy``.
+    ``answered`` has the questions it answered. It first raises an error for each text in ``busy``.
     """
 
     answered: list[str] = Field(default_factory=list)

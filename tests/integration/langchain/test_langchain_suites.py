@@ -1,4 +1,4 @@
-"""LangChain's own suites for caches, over real HTTP and a real Redis."""
+"""LangChain's own test suites for caches, over real HTTP and a real Redis."""
 
 import pytest
 from langchain_core.caches import BaseCache
@@ -7,26 +7,16 @@ from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache
 
+FORMS = [{}, {"ttl": 60, "namespace": "n[a]*?"}]
+
 
 class TestSync(SyncCacheTestSuite):
-    @pytest.fixture
-    def cache(self, redis: Redis) -> BaseCache:
-        return UpstashRedisCache(redis)
+    @pytest.fixture(params=FORMS)
+    def cache(self, redis: Redis, request: pytest.FixtureRequest) -> BaseCache:
+        return UpstashRedisCache(redis, **request.param)
 
 
 class TestAsync(AsyncCacheTestSuite):
-    @pytest.fixture
-    async def cache(self, redis: Redis) -> BaseCache:
-        return UpstashRedisCache(redis)
-
-
-class TestSyncInANamespace(SyncCacheTestSuite):
-    @pytest.fixture
-    def cache(self, redis: Redis) -> BaseCache:
-        return UpstashRedisCache(redis, ttl=60, namespace="n[a]*?")
-
-
-class TestAsyncInANamespace(AsyncCacheTestSuite):
-    @pytest.fixture
-    async def cache(self, redis: Redis) -> BaseCache:
-        return UpstashRedisCache(redis, ttl=60, namespace="n[a]*?")
+    @pytest.fixture(params=FORMS)
+    async def cache(self, redis: Redis, request: pytest.FixtureRequest) -> BaseCache:
+        return UpstashRedisCache(redis, **request.param)

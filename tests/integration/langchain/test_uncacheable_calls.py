@@ -1,16 +1,15 @@
-"""No two calls that may differ share an answer: by schemas, headers and masked settings."""
+"""Calls that may differ in a schema, a header or a masked setting share no answer."""
 
 import gc
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from langchain_core.language_models import FakeListChatModel
 from langchain_core.messages import AIMessage
 from langchain_core.outputs import ChatGeneration
-from pydantic import BaseModel, create_model
-from tests.integration.langchain.test_structured_output import OpenAI
-from tests.unit.langchain.test_header_key import in_the_call
-from tests.unit.langchain.test_masked_settings import Claude
+from pydantic import BaseModel, Field, create_model
+from tests.unit.langchain.llm_strings import Claude, of_call
 from upstash_redis import Redis
 
 from llm_cache import CacheMiss, CachePolicy, UpstashRedisCache
@@ -28,28 +27,36 @@ def _no_class_of_another_test() -> Iterator[None]:
 
 @pytest.fixture
 def cache(redis: Redis) -> UpstashRedisCache:
-    return UpstashRedisCache(redis, ttl=60, namespace="apart", ignored_headers=["X-Team"])
+    return UpstashRedisCache(redis, ttl=60, namespace="n", ignored_headers=["X-Team"])
 
 
-class Structured(OpenAI):
-    """Answers with the fields of the schema that is bound to the call."""
+class FieldNames(FakeListChatModel):
+    """Answers with the field names of the bound schema, and counts its calls."""
 
-    def _answer(self, messages: list[Any], schema: type[BaseModel]) -> dict[str, Any]:
-        self.calls.append(schema)
-        return {"content": ", ".join(schema.model_fields)}
+    responses: list[str] = Field(default_factory=list)
+    calls: int = 0
+
+    def _call(self, *args: Any, **kwargs: Any) -> str:
+        self.calls += 1
+        return ", ".join(kwargs["response_format"].model_fields)
+
+
+@pytest.fixture
+def model(cache: UpstashRedisCache) -> FieldNames:
+    return FieldNames(cache=cache)
 
 
 def ask(model: Any, schema: Any) -> str:
     return str(model.bind(response_format=schema).invoke("q").content)
 
 
-def told(report: Report) -> list[tuple[Status, Reason | None]]:
-    return [(outcome.status, outcome.why) for outcome in report.outcomes]
+def assert_uncacheable(report: Report, reason: Reason, setting: str) -> None:
+    assert [outcome.status for outcome in report.outcomes] == [Status.MISS, Status.SKIPPED]
+    assert all(outcome.why is reason for outcome in report.outcomes)
+    assert all(setting in outcome.detail for outcome in report.outcomes)
 
 
-def test_class_made_at_each_call_hits_at_the_second(cache: UpstashRedisCache) -> None:
-    model = Structured(cache=cache, calls=[])
-
+def test_class_made_at_each_call_hits_at_the_second(model: FieldNames) -> None:
     def answer() -> str:
         class Form(BaseModel):
             name: str
@@ -57,80 +64,64 @@ def test_class_made_at_each_call_hits_at_the_second(cache: UpstashRedisCache) ->
         return ask(model, Form)
 
     assert [answer() for _ in range(3)] == ["name"] * 3
-    assert len(model.calls) == 1
+    assert model.calls == 1
 
 
-def test_two_classes_of_one_name_never_share_an_answer(
-    cache: UpstashRedisCache, redis: Redis
+def test_two_classes_of_one_name_share_no_answer(
+    model: FieldNames, cache: UpstashRedisCache, redis: Redis
 ) -> None:
-    model = Structured(cache=cache, calls=[])
-    one, other = create_model("Form", a=int), create_model("Form", b=int)
-    for _ in range(2):
+    forms = create_model("Form", a=int), create_model("Form", b=int)
+    for form, answer in zip(forms * 2, "abab", strict=True):
         with cache.policy() as report:
-            assert [ask(model, one), ask(model, other)] == ["a", "b"]
-        expected = [Status.MISS, Status.SKIPPED] * 2
-        assert told(report) == [(status, Reason.AMBIGUOUS_SCHEMA) for status in expected]
-        assert all("Form" in outcome.detail for outcome in report.outcomes)
-    assert len(model.calls) == 4
+            assert ask(model, form) == answer
+        assert_uncacheable(report, Reason.AMBIGUOUS_SCHEMA, "Form")
+    assert model.calls == 4
     assert redis.keys("*") == []
-
-
-def test_changed_class_asks_the_model_again(cache: UpstashRedisCache) -> None:
-    model = Structured(cache=cache, calls=[])
-    form = create_model("Form", a=int)
-    assert [ask(model, form), ask(model, form)] == ["a", "a"]
-    model.calls.clear()
-    del form
-    gc.collect()
-    form = create_model("Form", a=int, b=int)
-    assert [ask(model, form), ask(model, form)] == ["a, b", "a, b"]
-    assert len(model.calls) == 1
 
 
 @pytest.mark.parametrize("field", ["salt", "key"])
-def test_policy_tells_classes_of_one_name_apart(cache: UpstashRedisCache, field: str) -> None:
-    model = Structured(cache=cache, calls=[])
-    forms = {"a": create_model("Form", a=int), "b": create_model("Form", b=int)}
-    chosen: list[dict[str, Any]] = [{field: name} for name in ("a", "b", "a", "b")]
-    for fields in chosen:
-        with cache.policy(CachePolicy(**fields)):
-            assert ask(model, forms[fields[field]]) == fields[field]
-    assert len(model.calls) == 2
-
-
-def test_masked_setting_is_not_cached_and_the_report_says_why(
-    cache: UpstashRedisCache, redis: Redis
+def test_policy_separates_classes_of_one_name(
+    model: FieldNames, cache: UpstashRedisCache, field: str
 ) -> None:
+    forms = {"a": create_model("Form", a=int), "b": create_model("Form", b=int)}
+    for name in "abab":
+        fields: dict[str, Any] = {field: name}
+        with cache.policy(CachePolicy(**fields)):
+            assert ask(model, forms[name]) == name
+    assert model.calls == 2
+
+
+def claude(cache: UpstashRedisCache, servers: str) -> Claude:
+    return Claude(cache=cache, responses=[servers, "again"], mcp_servers=[{"url": servers}])
+
+
+def test_call_with_a_masked_setting_is_uncacheable(cache: UpstashRedisCache, redis: Redis) -> None:
     for servers in ("https://a", "https://b"):
-        model = Claude(cache=cache, responses=[servers], mcp_servers=[{"url": servers}])
         with cache.policy() as report:
-            assert model.invoke("q").content == servers
-        expected = [Status.MISS, Status.SKIPPED]
-        assert told(report) == [(status, Reason.MASKED_SETTING) for status in expected]
-        assert all("mcp_servers" in outcome.detail for outcome in report.outcomes)
+            assert claude(cache, servers).invoke("q").content == servers
+        assert_uncacheable(report, Reason.MASKED_SETTING, "mcp_servers")
     assert redis.keys("*") == []
 
 
-async def test_salt_lets_a_masked_setting_be_cached(cache: UpstashRedisCache) -> None:
+async def test_call_with_a_masked_setting_is_cached_under_a_salt(cache: UpstashRedisCache) -> None:
     for servers in ("https://a", "https://b"):
-        model = Claude(cache=cache, responses=[servers, "again"], mcp_servers=[{"url": servers}])
+        model = claude(cache, servers)
         for _ in range(2):
             with cache.policy(CachePolicy(salt=servers)):
                 assert (await model.ainvoke("q")).content == servers
 
 
-def test_call_that_is_uncacheable_is_a_miss_where_only_the_cache_may_answer(
+def test_uncacheable_call_is_a_cache_miss_error_in_mode_only_if_cached(
     cache: UpstashRedisCache,
 ) -> None:
-    model = Claude(cache=cache, mcp_servers=[{"url": "https://a"}])
     only = CachePolicy(mode="only_if_cached")
     with cache.policy(only), pytest.raises(CacheMiss, match="mcp_servers"):
-        model.invoke("q")
+        claude(cache, "https://a").invoke("q")
 
 
-def test_headers_tell_answers_apart_unless_they_cannot_matter(cache: UpstashRedisCache) -> None:
+def test_headers_separate_answers_unless_they_are_ignored(cache: UpstashRedisCache) -> None:
     def hit(**headers: str) -> bool:
-        call = in_the_call(headers)
+        call = of_call(extra_headers=headers)
         found = cache.lookup("q", call)
         cache.update("q", call, ANSWER)
         return found is not None
@@ -142,7 +133,8 @@ def test_headers_tell_answers_apart_unless_they_cannot_matter(cache: UpstashRedi
 
 
 def test_credential_in_a_header_is_nowhere_in_redis(cache: UpstashRedisCache, redis: Redis) -> None:
-    call = in_the_call({"Authorization": "Bearer hush", "x": object(), "Cookie": "hush"})
+    headers = {"Authorization": "Bearer hush", "x": object(), "Cookie": "hush"}
+    call = of_call(extra_headers=headers)
     cache.lookup("q", call)
     cache.update("q", call, ANSWER)
     (key,) = redis.keys("*:entry:*")

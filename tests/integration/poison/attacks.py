@@ -18,7 +18,7 @@ from tests.integration.poison.expectations import (
     same_settings,
 )
 from tests.integration.protected_request import protected_request
-from tests.unit.langchain.test_conversation_key import canonical
+from tests.unit.langchain.llm_strings import canonical
 
 from llm_cache import (
     CacheMiss,
@@ -89,8 +89,8 @@ class Reader:
         self.store.text = text
         report = self._look_up(random, self.caches[protection], policy)
         assert report.errors == 0
-        if report.spare:
-            assert_listed_classes(report.spare[1])
+        if report.stale_answer:
+            assert_listed_classes(report.stale_answer[1])
         return _outcome(report)
 
     def read_reply(self, random: Random, reply: Any) -> str:

@@ -8,7 +8,7 @@ from langchain_core.load import dumps
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.outputs import ChatGeneration, Generation
 from tests.integration.poison.canned_store import CannedStore
-from tests.unit.langchain.test_codec import ANSWERS
+from tests.unit.langchain.generations import ANSWERS
 
 from llm_cache import CachePolicy, UpstashRedisCache
 from llm_cache._entries.protection import Protection

@@ -267,12 +267,12 @@ class Simulation:
             counts.misses += mode(caller.policy) is not Mode.BYPASS and missed
             assert caller.result.cache_miss == (mode(caller.policy) is Mode.ONLY_IF_CACHED)
             answer_checks.check_miss(self.history, caller)
-            if report.spare:
-                text = report.spare[1][0].text
+            if report.stale_answer:
+                text = report.stale_answer[1][0].text
                 answer_checks.check_stale_answer(self.history, caller, text)
             if coalesces(caller.policy) != "off":
                 self.flights.computes(caller, self.history)
-        report.spare = None
+        report.stale_answer = None
         caller.block.check_report()
 
     def _check_update(self, caller: Caller) -> None:

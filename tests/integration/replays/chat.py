@@ -2,11 +2,17 @@
 
 import json
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from langchain_openai import ChatOpenAI
-from tests.integration.replays.wire import ARGUMENTS, NAME, Answer, Event, Provider, Wire, serving
+from tests.integration.replays.wire_format import (
+    ARGUMENTS,
+    NAME,
+    Answer,
+    Event,
+    Provider,
+    WireFormat,
+)
 
 
 def _chat(answer: Answer) -> dict[str, Any]:
@@ -52,8 +58,10 @@ def _chat_events(answer: Answer) -> Iterator[Event]:
     yield "", _completion(answer, "chat.completion.chunk", []) | {"usage": _CHAT_USAGE}
 
 
-WIRE = Wire(_chat, _chat_events, encode=lambda event: f"data: {json.dumps(event[1])}\n\n".encode())
-serve = partial(serving, WIRE)
+WIRE = WireFormat(
+    _chat, _chat_events, encode=lambda event: f"data: {json.dumps(event[1])}\n\n".encode()
+)
+serve = WIRE.serve
 
 
 def model(provider: Provider, **settings: Any) -> Any:

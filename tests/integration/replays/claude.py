@@ -1,19 +1,17 @@
 """Anthropic's Messages API, as ``ChatAnthropic`` reads it."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from langchain_anthropic import ChatAnthropic
-from tests.integration.replays.wire import (
+from tests.integration.replays.wire_format import (
     ARGUMENTS,
     INPUT,
     NAME,
     Answer,
     Event,
     Provider,
-    Wire,
-    serving,
+    WireFormat,
 )
 
 
@@ -64,8 +62,8 @@ def _typed(name: str, **fields: Any) -> Event:
     return name, {"type": name, **fields}
 
 
-WIRE = Wire(_claude, _claude_events)
-serve = partial(serving, WIRE)
+WIRE = WireFormat(_claude, _claude_events)
+serve = WIRE.serve
 
 
 def model(provider: Provider, **settings: Any) -> Any:

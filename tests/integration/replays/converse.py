@@ -1,20 +1,18 @@
 """Amazon Bedrock's Converse API, as ``ChatBedrockConverse`` reads it."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from langchain_aws import ChatBedrockConverse
 from tests.functions.bedrock import USAGE, frame
-from tests.integration.replays.wire import (
+from tests.integration.replays.wire_format import (
     ARGUMENTS,
     INPUT,
     NAME,
     Answer,
     Event,
     Provider,
-    Wire,
-    serving,
+    WireFormat,
 )
 
 
@@ -51,14 +49,14 @@ def _converse_events(answer: Answer) -> Iterator[Event]:
     yield "metadata", {"usage": USAGE, "metrics": {"latencyMs": answer.number}}
 
 
-WIRE = Wire(
+WIRE = WireFormat(
     _converse,
     _converse_events,
     streams=lambda path, _: path.endswith("/converse-stream"),
     encode=lambda event: frame(*event),
     content_type="application/vnd.amazon.eventstream",
 )
-serve = partial(serving, WIRE)
+serve = WIRE.serve
 
 
 def model(provider: Provider, **settings: Any) -> Any:

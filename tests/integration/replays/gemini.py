@@ -1,8 +1,8 @@
 """Google's Gemini: messages and chunks as ``ChatGoogleGenerativeAI`` makes them.
 
 ``langchain-google-genai`` 4.4 cannot be installed beside the ``langsmith`` that the layer locks:
-their ranges of ``tenacity`` and ``websockets`` do not meet. So this model builds what its
-``_response_to_result`` builds, and what it makes of one answer from the wire.
+their ranges of ``tenacity`` and ``websockets`` do not meet. So this model builds messages and
+chunks as its ``_response_to_result`` does.
 """
 
 import json
@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.tool import tool_call, tool_call_chunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from tests.integration.replays.wire import INPUT, NAME, USAGE, Answer, Provider
+from tests.integration.replays.wire_format import INPUT, NAME, USAGE, Answer, Provider
 
 STANDING = {"model_provider": "google_genai"}
 ENDING = {"finish_reason": "STOP", "model_name": "gemini-2.5-flash", "safety_ratings": []}

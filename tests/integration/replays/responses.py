@@ -1,19 +1,17 @@
 """OpenAI's Responses API, as ``ChatOpenAI`` reads it."""
 
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
 from langchain_openai import ChatOpenAI
-from tests.integration.replays.wire import (
+from tests.integration.replays.wire_format import (
     ARGUMENTS,
     NAME,
     USAGE,
     Answer,
     Event,
     Provider,
-    Wire,
-    serving,
+    WireFormat,
 )
 
 
@@ -96,8 +94,8 @@ def _parts(answer: Answer, item: dict[str, Any]) -> Iterator[Event]:
         yield "response.function_call_arguments.done", {"arguments": item["arguments"]}
 
 
-WIRE = Wire(lambda answer: _response(answer, "completed", _items(answer)), _response_events)
-serve = partial(serving, WIRE)
+WIRE = WireFormat(lambda answer: _response(answer, "completed", _items(answer)), _response_events)
+serve = WIRE.serve
 
 
 def model(provider: Provider, output_version: str, **settings: Any) -> Any:

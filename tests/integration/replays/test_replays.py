@@ -1,10 +1,7 @@
-"""A conversation asked again makes no model call, whichever provider, form and way of calling."""
+"""A replayed conversation makes no model call, for each provider, version and call style."""
 
-import asyncio
 from collections.abc import Iterator
-from functools import reduce
 from itertools import cycle
-from operator import add
 from typing import Any
 
 import pytest
@@ -16,8 +13,9 @@ from langchain_core.messages import (
     ToolMessage,
     message_chunk_to_message,
 )
+from tests.integration.langchain.call_styles import CALL_STYLES
 from tests.integration.replays import chat, claude, converse, gemini, responses
-from tests.integration.replays.wire import NAME, TOOL_RESULT, Provider
+from tests.integration.replays.wire_format import NAME, TOOL_RESULT, Provider
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache
@@ -32,34 +30,23 @@ PROVIDERS: dict[str, Any] = {
 }
 
 
-async def whole(chunks: Any) -> BaseMessage:
-    merged: BaseMessage = reduce(add, [chunk async for chunk in chunks])
-    return merged
-
-
-WAYS: dict[str, Any] = {
-    "invoke": lambda model, history: model.invoke(history),
-    "stream": lambda model, history: reduce(add, model.stream(history)),
-    "ainvoke": lambda model, history: asyncio.run(model.ainvoke(history)),
-    "astream": lambda model, history: asyncio.run(whole(model.astream(history))),
-}
 MIXES = {
     "streams": ["stream"] * 3,
     "streams, then invokes": ["stream", "invoke", "ainvoke"],
     "invokes, then streams": ["invoke", "stream", "astream"],
-    "by turns": ["stream invoke", "invoke stream", "stream invoke"],
-    "by turns, asynchronous": ["ainvoke astream", "astream ainvoke", "ainvoke astream"],
+    "alternating": ["stream invoke", "invoke stream", "stream invoke"],
+    "alternating, asynchronous": ["ainvoke astream", "astream ainvoke", "ainvoke astream"],
 }
 
 
 @pytest.fixture(params=PROVIDERS)
-def wire(request: pytest.FixtureRequest) -> Any:
+def module(request: pytest.FixtureRequest) -> Any:
     return PROVIDERS[request.param]
 
 
 @pytest.fixture
-def provider(wire: Any) -> Iterator[Provider]:
-    with wire.serve() as provider:
+def provider(module: Any) -> Iterator[Provider]:
+    with module.serve() as provider:
         yield provider
 
 
@@ -69,18 +56,18 @@ def version(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def model(wire: Any, provider: Provider, version: str, redis: Redis) -> Any:
+def model(module: Any, provider: Provider, version: str, redis: Redis) -> Any:
     cache = UpstashRedisCache(redis, ttl=60, namespace="replays")
-    bare = wire.model(provider, output_version=version, cache=cache)
+    bare = module.model(provider, output_version=version, cache=cache)
     return cached(bare).bind_tools([{"name": NAME, "description": "Tell.", "parameters": CITY}])
 
 
 CITY = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
 
 
-def run(model: Any, ways: str, *, result: str = TOOL_RESULT) -> list[BaseMessage]:
+def run(model: Any, styles: str, *, result: str = TOOL_RESULT) -> list[BaseMessage]:
     """Ask two questions, each answered by a tool call and then by text."""
-    ask = cycle(WAYS[way] for way in ways.split())
+    ask = cycle(CALL_STYLES[style] for style in styles.split())
     history: list[BaseMessage] = [SystemMessage("Be brief.")]
     for number in range(2):
         history.append(HumanMessage(f"How is the weather on day {number}?"))
@@ -94,53 +81,53 @@ def run(model: Any, ways: str, *, result: str = TOOL_RESULT) -> list[BaseMessage
 
 
 @pytest.mark.parametrize("mix", MIXES)
-def test_a_replayed_conversation_makes_no_model_call(
+def test_replayed_conversation_makes_no_model_call(
     mix: str, model: Any, provider: Provider
 ) -> None:
     calls = []
-    for ways in MIXES[mix]:
-        run(model, ways)
+    for styles in MIXES[mix]:
+        run(model, styles)
         calls.append(len(provider.requests))
     assert calls == [4, 4, 4]
 
 
-def told(message: BaseMessage) -> dict[str, Any]:
-    """Return a message without its ids, its tokens and what marks a hit."""
+def content_of(message: BaseMessage) -> dict[str, Any]:
+    """Return a message without its id, its usage and its hit metadata."""
     plain = message_chunk_to_message(message) if isinstance(message, AIMessageChunk) else message
     fields = plain.model_dump(exclude={"id", "usage_metadata"})
     fields["response_metadata"].pop("cache", None)
     return fields
 
 
-def test_a_hit_equals_what_the_stream_ended_with(model: Any) -> None:
-    streamed, *hits = [run(model, ways) for ways in ("stream", "stream", "invoke", "astream")]
+def test_hit_equals_the_sum_of_the_stored_stream(model: Any) -> None:
+    streamed, *hits = [run(model, styles) for styles in ("stream", "stream", "invoke", "astream")]
     for hit in hits:
-        assert [told(message) for message in hit] == [told(message) for message in streamed]
+        assert [*map(content_of, hit)] == [*map(content_of, streamed)]
 
 
-@pytest.mark.parametrize("ways", ["stream", "invoke"])
-def test_the_provider_reads_a_replayed_conversation_as_the_first(
-    ways: str, model: Any, provider: Provider
+@pytest.mark.parametrize("styles", ["stream", "invoke"])
+def test_provider_receives_a_replayed_conversation_as_the_first(
+    styles: str, model: Any, provider: Provider
 ) -> None:
-    histories = [run(model, ways) for ways in (ways, "stream", "invoke")]
-    asked = []
+    histories = [run(model, styles) for styles in (styles, "stream", "invoke")]
+    bodies = []
     for history in histories:
         fresh = model.bound.model_copy(update={"cache": False}).bind(**model.kwargs)
         fresh.invoke([*history, HumanMessage("And now?")])
-        asked.append(provider.requests[-1])
-    assert asked == [asked[0]] * 3
+        bodies.append(provider.requests[-1])
+    assert bodies == [bodies[0]] * 3
 
 
-def test_another_result_of_a_tool_makes_a_model_call(model: Any, provider: Provider) -> None:
+def test_another_tool_result_makes_a_model_call(model: Any, provider: Provider) -> None:
     run(model, "stream")
     run(model, "stream", result=f"{TOOL_RESULT} And warm.")
     assert len(provider.requests) == 7
 
 
 @pytest.mark.filterwarnings("ignore::langchain_core._api.LangChainBetaWarning")
-@pytest.mark.parametrize("way", ["stream", "invoke"])
-def test_the_events_of_a_hit_hold_the_tool_call(way: str, model: Any, provider: Provider) -> None:
-    stored = WAYS[way](model, "How is the weather?")
+@pytest.mark.parametrize("style", ["stream", "invoke"])
+def test_events_of_a_hit_have_the_tool_call(style: str, model: Any, provider: Provider) -> None:
+    stored = CALL_STYLES[style](model, "How is the weather?")
     heard = model.stream_events("How is the weather?", version="v3").output
     assert (heard.text, heard.tool_calls) == (stored.text, stored.tool_calls)
     assert len(provider.requests) == 1
@@ -173,7 +160,7 @@ MARKED: dict[str, tuple[list[Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", MARKED)
-def test_markers_of_a_provider_s_prompt_cache_make_no_model_call(name: str, redis: Redis) -> None:
+def test_prompt_cache_markers_make_no_model_call(name: str, redis: Redis) -> None:
     content, settings = MARKED[name]
     with PROVIDERS[name].serve() as provider:
         cache = UpstashRedisCache(redis, ttl=60, namespace="replays")

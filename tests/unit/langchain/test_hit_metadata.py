@@ -1,4 +1,4 @@
-"""How a stored answer says that it is one, and how it is stored again without saying so."""
+"""Hit metadata is added to a stored answer, and removed before the answer is stored again."""
 
 import json
 import re
@@ -11,24 +11,17 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 from pydantic import TypeAdapter
 
 from llm_cache._langchain.codec import serialize
-from llm_cache._langchain.hit_metadata import marked, unmarked
+from llm_cache._langchain.hit_metadata import with_hit_metadata, without_hit_metadata
 from llm_cache._report import Outcome, Status
 
 HIT = Outcome(status=Status.HIT, key="shop:entry:1", age=10.0, ttl=50.0)
-STALE = Outcome(status=Status.STALE, key="shop:entry:1", age=100.0, ttl=-40.0)
 USAGE: Any = {
     "input_tokens": 3,
     "output_tokens": 4,
     "total_tokens": 7,
     "input_token_details": {"cache_read": 2},
 }
-METADATA = {
-    "model_provider": "openai",
-    "model_name": "gpt",
-    "output_version": "v1",
-    "finish_reason": "tool_calls",
-    "token_usage": {"total_tokens": 7},
-}
+METADATA = {"model_provider": "openai", "output_version": "v1", "finish_reason": "tool_calls"}
 
 
 def stored(**fields: Any) -> AIMessage:
@@ -41,7 +34,7 @@ def stored(**fields: Any) -> AIMessage:
             "invalid_tool_calls": [{"name": "g", "args": "{", "id": "t2", "error": None}],
             "additional_kwargs": {"refusal": None},
             "usage_metadata": USAGE,
-            "response_metadata": METADATA,
+            "response_metadata": {**METADATA, "token_usage": {"total_tokens": 7}},
             **fields,
         }
     )
@@ -53,42 +46,41 @@ def message_of(generation: Generation) -> AIMessage:
     return generation.message
 
 
-def mark(message: AIMessage, outcome: Outcome = HIT) -> AIMessage:
-    return message_of(marked([ChatGeneration(message=message)], outcome)[0])
+def hit(message: AIMessage, outcome: Outcome = HIT) -> AIMessage:
+    return message_of(with_hit_metadata([ChatGeneration(message=message)], outcome)[0])
 
 
-def test_a_hit_says_how_old_it_is_how_long_it_lives_where_it_lies_and_what_it_cost() -> None:
-    assert mark(stored()).response_metadata["cache"] == {
-        "hit": True,
-        "stale": False,
-        "age": 10.0,
-        "ttl": 50.0,
-        "key": "shop:entry:1",
-        "usage": USAGE,
-        "moved": {"response_metadata": {"token_usage": {"total_tokens": 7}}},
+def serialized_fields(message: AIMessage) -> Any:
+    (text,) = serialize([ChatGeneration(message=message)]) or ()
+    return json.loads(text)["message"]["fields"]
+
+
+def test_hit_has_metadata_and_no_tokens_and_is_otherwise_as_stored() -> None:
+    message, before = stored(), stored()
+    found = hit(message)
+    assert found.response_metadata == {
+        **METADATA,
+        "cache": {
+            "hit": True,
+            "stale": False,
+            "age": 10.0,
+            "ttl": 50.0,
+            "key": "shop:entry:1",
+            "usage": USAGE,
+            "moved": {"response_metadata": {"token_usage": {"total_tokens": 7}}},
+        },
     }
-
-
-def test_a_hit_counts_no_tokens_of_any_kind() -> None:
-    usage: Any = mark(stored()).usage_metadata
+    usage: Any = found.usage_metadata
     assert usage == {"input_tokens": 0, "output_tokens": 0, "total_tokens": 0}
     assert TypeAdapter(UsageMetadata).validate_python(usage, strict=True) == usage
-
-
-def test_no_usage_is_made_up_where_there_was_none() -> None:
-    message = mark(stored(usage_metadata=None))
-    assert message.usage_metadata is None
-    assert message.response_metadata["cache"]["usage"] is None
-
-
-def test_all_else_is_as_it_was_stored_and_the_stored_message_itself_untouched() -> None:
-    message, before = stored(), stored()
-    hit = mark(message)
-    told = {"id", "usage_metadata", "response_metadata"}
-    assert hit.model_dump(exclude=told) == before.model_dump(exclude=told)
-    kept = {name: value for name, value in METADATA.items() if name != "token_usage"}
-    assert {**hit.response_metadata, "cache": None} == {**kept, "cache": None}
+    changed = {"id", "usage_metadata", "response_metadata"}
+    assert found.model_dump(exclude=changed) == before.model_dump(exclude=changed)
     assert message == before
+
+
+def test_hit_without_usage_reports_none() -> None:
+    message = hit(stored(usage_metadata=None))
+    assert message.usage_metadata is message.response_metadata["cache"]["usage"] is None
 
 
 RAW: dict[str, dict[str, Any]] = {  # as the providers' integrations leave them
@@ -110,22 +102,22 @@ RAW: dict[str, dict[str, Any]] = {  # as the providers' integrations leave them
     "Ollama": {"prompt_eval_count": 3, "eval_count": 4, "total_duration": 12},
     "Groq": {"x_groq": {"id": "req_1", "usage": {"total_tokens": 7}}},
     "OpenRouter": {"token_usage": {"cost": 0.1}, "cost": 0.1},
-    "nobody": {},
+    "none": {},
 }
 
 
-def numbers(value: Any, name: str = "") -> list[str]:
+def counts(value: Any, name: str = "") -> list[str]:
     """Return the names under which a value counts tokens, at any depth."""
     if isinstance(value, dict):
-        return [found for each, item in value.items() for found in numbers(item, f"{name}.{each}")]
+        return [found for each, item in value.items() for found in counts(item, f"{name}.{each}")]
     if isinstance(value, list):
-        return [found for item in value for found in numbers(item, name)]
+        return [found for item in value for found in counts(item, name)]
     return [name] if isinstance(value, int | float) and re.search("token|eval_|cost", name) else []
 
 
 @pytest.mark.parametrize("place", ["response_metadata", "generation_info"])
 @pytest.mark.parametrize("raw", RAW.values(), ids=RAW)
-def test_hit_counts_no_tokens_anywhere_outside_its_mark_and_unmarking_restores_all(
+def test_token_counts_move_into_hit_metadata_and_are_restored_from_it(
     raw: dict[str, Any], place: str
 ) -> None:
     before = ChatGeneration(
@@ -137,27 +129,32 @@ def test_hit_counts_no_tokens_anywhere_outside_its_mark_and_unmarking_restores_a
         ),
         generation_info=raw if place == "generation_info" else None,
     )
-    (hit,) = marked([before], HIT)
-    message = message_of(hit)
+    (found,) = with_hit_metadata([before], HIT)
+    message = message_of(found)
     metadata = {name: each for name, each in message.response_metadata.items() if name != "cache"}
-    assert numbers([metadata, hit.generation_info, message.additional_kwargs]) == []
+    assert counts([metadata, found.generation_info, message.additional_kwargs]) == []
     assert message.additional_kwargs == {"model_id": "m"}
-    again = unmarked(hit)
+    again = without_hit_metadata(found)
     message_of(again).id = None
     assert again == before
-    assert serialize([hit, hit]) is not None
+    assert serialize([found, found]) is not None
 
 
-def test_an_answer_of_a_text_model_keeps_its_counts_in_the_mark() -> None:
+def test_text_answer_with_token_counts_has_hit_metadata() -> None:
     info = {"usage_metadata": {"prompt_token_count": 3}, "is_blocked": False}
     before = Generation(text="a", generation_info=info)
-    (hit,) = marked([before], HIT)
-    assert hit.generation_info is not None
-    mark = hit.generation_info.pop("cache")
-    assert (mark["hit"], mark["usage"]) == (True, None)
-    assert mark["moved"] == {"generation_info": {"usage_metadata": info["usage_metadata"]}}
-    assert hit.generation_info == {"is_blocked": False}
-    assert unmarked(marked([before], HIT)[0]) == before
+    (found,) = with_hit_metadata([before], HIT)
+    assert without_hit_metadata(found) == before
+    assert found.generation_info is not None
+    metadata = found.generation_info.pop("cache")
+    assert (metadata["hit"], metadata["usage"]) == (True, None)
+    assert metadata["moved"] == {"generation_info": {"usage_metadata": info["usage_metadata"]}}
+    assert found.generation_info == {"is_blocked": False}
+
+
+def test_text_answer_without_token_counts_is_unchanged() -> None:
+    answer = [Generation(text="a", generation_info={"b": 1}), GenerationChunk(text="c")]
+    assert with_hit_metadata(answer, HIT) == answer
 
 
 @pytest.mark.parametrize(
@@ -167,73 +164,66 @@ def test_an_answer_of_a_text_model_keeps_its_counts_in_the_mark() -> None:
         {"tool_outputs": [{"usage": {"total_tokens": 7}}], "tokens": 7},
     ],
 )
-def test_what_the_model_said_of_tokens_stays_where_it_was(extras: dict[str, Any]) -> None:
+def test_counts_in_the_answer_itself_stay(extras: dict[str, Any]) -> None:
     metadata = {"metadata": {"cost": 7}, "tokens": ["a"], "logprobs": None, "token": "a"}
-    hit = mark(stored(additional_kwargs=extras, response_metadata=metadata))
-    assert hit.additional_kwargs == extras
-    assert {name: hit.response_metadata[name] for name in metadata} == metadata
-
-
-def test_what_a_provider_says_of_a_cache_of_its_own_comes_back_too() -> None:
-    message = stored(response_metadata={"cache": "MISS"})
-    (hit,) = marked([ChatGeneration(message=message)], HIT)
-    assert message_of(unmarked(hit)).response_metadata == {"cache": "MISS"}
+    found = hit(stored(additional_kwargs=extras, response_metadata=metadata))
+    assert found.additional_kwargs == extras
+    assert {name: found.response_metadata[name] for name in metadata} == metadata
 
 
 @pytest.mark.parametrize("moved", [7, {"response_metadata": 7}, {"nowhere": {"a": 1}}])
-def test_malformed_mark_is_stored_as_provider_metadata(moved: object) -> None:
-    planted = mark(stored()).model_copy(deep=True)
+def test_malformed_hit_metadata_is_stored_as_the_provider_s(moved: object) -> None:
+    planted = hit(stored()).model_copy(deep=True)
     planted.response_metadata["cache"]["moved"] = moved
-    assert serialize(marked([ChatGeneration(message=planted)], HIT)) is not None
+    assert serialize(with_hit_metadata([ChatGeneration(message=planted)], HIT)) is not None
 
 
 def test_every_choice_of_every_hit_has_an_id_of_its_own() -> None:
     answer = [ChatGeneration(message=stored()) for _ in range(3)]
-    ids = {message_of(one).id for _ in range(2) for one in marked(answer, HIT)}
+    ids = {message_of(one).id for _ in range(2) for one in with_hit_metadata(answer, HIT)}
     assert len(ids) == 6
     assert all(str(each).startswith("lc_cache--") for each in ids)
 
 
-def test_an_answer_that_has_expired_is_stale_and_a_hit_only_if_the_model_was_spared() -> None:
-    tolerated = Outcome(status=Status.HIT, key="k", age=61.0, ttl=0.0)  # max_stale
-    told = [mark(stored(), each).response_metadata["cache"] for each in (HIT, tolerated, STALE)]
-    assert [(each["hit"], each["stale"]) for each in told] == [
-        (True, False),
-        (True, True),
-        (False, True),
-    ]
+@pytest.mark.parametrize(
+    ("status", "ttl", "expected"),
+    [
+        (Status.HIT, 50.0, (True, False)),
+        (Status.HIT, 0.0, (True, True)),  # max_stale
+        (Status.STALE, -40.0, (False, True)),
+    ],
+)
+def test_expired_answer_is_stale_and_no_hit_if_the_model_was_called(
+    status: Status, ttl: float, expected: tuple[bool, bool]
+) -> None:
+    outcome = Outcome(status=status, key="k", ttl=ttl)
+    metadata = hit(stored(), outcome).response_metadata["cache"]
+    assert (metadata["hit"], metadata["stale"]) == expected
 
 
-def test_chunks_stay_chunks() -> None:
+def test_hit_of_a_chunk_is_a_chunk() -> None:
     chunk = ChatGenerationChunk(message=AIMessageChunk(content="hi"), generation_info={"a": 1})
-    (hit,) = marked([chunk], HIT)
-    assert type(hit) is ChatGenerationChunk
-    assert type(hit.message) is AIMessageChunk
-    assert (hit.text, hit.generation_info) == ("hi", {"a": 1})
-
-
-def test_what_is_no_chat_answer_comes_back_as_it_was() -> None:
-    answer = [Generation(text="a", generation_info={"b": 1}), GenerationChunk(text="c")]
-    assert marked(answer, HIT) == answer
+    (found,) = with_hit_metadata([chunk], HIT)
+    assert (type(found), type(message_of(found))) == (ChatGenerationChunk, AIMessageChunk)
+    assert (found.text, found.generation_info) == ("hi", {"a": 1})
 
 
 @pytest.mark.parametrize("usage", [USAGE, None])
-def test_a_hit_that_is_stored_again_is_stored_as_it_was_computed(usage: Any) -> None:
+def test_hit_is_stored_again_as_it_was_computed(usage: Any) -> None:
     message = stored(usage_metadata=usage)
-    hit = mark(message)
-    of_langchain: Any = {**(hit.usage_metadata or {}), "total_cost": 0}
-    hit.usage_metadata = of_langchain
-    assert message_of(unmarked(ChatGeneration(message=hit))) == message.model_copy(
-        update={"id": hit.id}
-    )
-    (text,) = serialize([ChatGeneration(message=hit)]) or ()
-    assert "cache" not in json.loads(text)["message"]["fields"]["response_metadata"]
-    assert json.loads(text)["message"]["fields"].get("usage_metadata") == usage
+    found = hit(message)
+    of_langchain: Any = {**(found.usage_metadata or {}), "total_cost": 0}
+    found.usage_metadata = of_langchain
+    restored = message_of(without_hit_metadata(ChatGeneration(message=found)))
+    assert restored == message.model_copy(update={"id": found.id})
+    assert serialized_fields(found) == {**serialized_fields(message), "id": found.id}
 
 
-@pytest.mark.parametrize("told", [{"hit": True}, "HIT", {}, None])
-def test_what_a_provider_says_of_a_cache_of_its_own_is_stored(told: object) -> None:
-    generation = ChatGeneration(message=stored(response_metadata={"cache": told}))
-    assert unmarked(generation) == generation
-    (text,) = serialize([generation]) or ()
-    assert json.loads(text)["message"]["fields"]["response_metadata"] == {"cache": told}
+@pytest.mark.parametrize("value", [{"hit": True}, "HIT", "MISS", {}, None])
+def test_cache_field_of_a_provider_is_stored_and_restored(value: object) -> None:
+    message = stored(response_metadata={"cache": value})
+    generation = ChatGeneration(message=message)
+    assert without_hit_metadata(generation) == generation
+    assert serialized_fields(message)["response_metadata"] == {"cache": value}
+    (found,) = with_hit_metadata([generation], HIT)
+    assert message_of(without_hit_metadata(found)).response_metadata == {"cache": value}

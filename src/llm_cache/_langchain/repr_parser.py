@@ -1,4 +1,4 @@
-"""Reading what Python's ``repr`` wrote of lists, mappings and strings."""
+"""Parse the ``repr`` text of lists, mappings and strings."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _TOKEN = re.compile(rf"""{STRING}|[\[({{]|[\])}}]|['"]""", re.DOTALL)
 _WRAPPED = re.compile(r"\w+\(([\[{].*[\]}])(?:, encoding='[\w-]+')?\)", re.DOTALL)
 
 
-def items(text: str) -> list[str]:
-    """Split the repr of a list where it is a list, and not within strings or other brackets."""
+def list_items(text: str) -> list[str]:
+    """Return the text of each bracketed item of a list; raise ``ValueError`` for other text."""
     found, depth, start = [], 0, 0
     for token in _TOKEN.finditer(text):
         if token[0] in "'\"":
-            raise ValueError("a quote that no string explains")
+            raise ValueError("a quote outside a string")
         if token[0] in "([{":
             start, depth = (token.start() if depth == 1 else start), depth + 1
         elif token[0] in ")]}":
@@ -24,19 +24,19 @@ def items(text: str) -> list[str]:
             if depth == 1:
                 found.append(text[start : token.end()])
     if text != f"[{', '.join(found)}]":
-        raise ValueError("more than a list")
+        raise ValueError("not a list of bracketed items")
     return found
 
 
-def is_clear(text: str) -> bool:
-    """Whether strings explain all quotes; else a search from each would take quadratic time."""
+def has_closed_strings(text: str) -> bool:
+    """Return whether each quote belongs to a string; else searches would take quadratic time."""
     return all(token[0] not in "'\"" for token in _TOKEN.finditer(text))
 
 
-def literal(text: str) -> Any:
-    """Read the repr of a mapping, in a wrapper as ``httpx.Headers`` has it or in none.
+def parse_literal(text: str) -> Any:
+    """Return the value of a ``repr``, also inside a wrapper such as ``httpx.Headers``.
 
-    Raise ``ValueError`` if it holds other objects.
+    Raise ``ValueError`` if it holds other objects than plain values.
     """
     wrapped = _WRAPPED.fullmatch(text)
     try:
