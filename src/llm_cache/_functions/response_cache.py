@@ -1,4 +1,4 @@
-"""What a function returns, behind the cache: JSON, found before LangChain is even imported."""
+"""A cache for functions that return JSON. A hit imports no LangChain."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Validate = Callable[[Response], object]
 
 
 class Ask:
-    """The step that the cached function itself does."""
+    """The step in which the driver calls the cached function."""
 
 
 Answered = Generator[Command[Any] | Pause | Ask, Any, Response]
@@ -112,12 +112,11 @@ class ResponseCache(Cache[Response]):
     @overload
     def cached(self, answer: Answering) -> Callable[[Any], Response]: ...
     def cached(self, answer: Any) -> Any:
-        """Put a function of one request, blocking or asynchronous, behind the cache: a decorator.
+        """Decorate a function of one request, blocking or asynchronous, with this cache.
 
-        What LangChain's cache would keep of the same question is not kept twice: models that are
-        called inside see ``mode="bypass"``. Without this line their own cache answers. Where the
-        policy has ``stale_if_error``, an expired response stands in for one that fails. What the
-        function returns as ``Uncached`` is not stored; the caller gets the response alone.
+        Models called inside the function bypass their own cache, so that no answer is stored twice.
+        If the policy has ``stale_if_error`` and the function fails, an expired response is served.
+        A response returned as ``Uncached`` is passed to the caller and not stored.
         """
         if iscoroutinefunction(answer):
 
@@ -149,7 +148,7 @@ class ResponseCache(Cache[Response]):
         return answered
 
     def _answered(self, request: Any, report: Report, *, may_wait: Callable[[], bool]) -> Answered:
-        """Answer one request. ``report`` is its own: what another left to spare is not for it."""
+        """Answer one request. ``report`` is its own, so that its stale answer is its own too."""
         call = self._call_of(request)
         if call.bypasses:
             return _plain((yield Ask()))
@@ -184,14 +183,14 @@ def _plain(answer: Response | Uncached) -> Response:
 
 @dataclass(frozen=True, slots=True)
 class Responses:
-    """Answers that are one ``dict`` of JSON which ``validate``, if given, accepts."""
+    """The kind of answers that are a JSON object accepted by ``validate``."""
 
     validate: Validate | None = None
 
     name: ClassVar[str] = "json"
 
     def serialize(self, answer: Any) -> tuple[str, ...] | None:
-        """Return it as text, or None when it would come back as something else."""
+        """Return an answer as JSON text; None if it cannot be restored exactly."""
         try:
             text = json.dumps(answer, separators=(",", ":"))
             same = parsed(text) == answer and self._valid(answer)
@@ -200,7 +199,7 @@ class Responses:
         return (text,) if same else None
 
     def read(self, entry: Entry) -> Response:
-        """Return it; raise ``UnreadableEntry`` for what is no such answer."""
+        """Return the answer of an entry; raise ``UnreadableEntry`` if it has none."""
         match entry.answer:
             case (dict() as response,) if self._valid(response):
                 return response
@@ -214,18 +213,18 @@ class Responses:
         return isinstance(answer, dict) and answer != {} and right
 
     def uncacheable_reason(self, answer: Any) -> Reason | None:
-        """Return why the function's answer is not stored: it is ``Uncached``, or empty."""
+        """Return why an answer is not stored: it is ``Uncached`` or empty."""
         if isinstance(answer, Uncached):
             return answer.reason
         return None if answer else Reason.EMPTY
 
     def tokens(self, answer: Response) -> Tokens:
-        """Return the tokens of its ``usage``, where that can be one."""
+        """Return the tokens of the answer's ``usage``, if that is valid."""
         match answer.get("usage"):
             case {"input_tokens": read, "output_tokens": written}:
                 return Tokens(read, written) if is_count(read) and is_count(written) else NO_TOKENS
         return NO_TOKENS
 
     def served(self, answer: Response, outcome: Outcome) -> Response:  # noqa: ARG002
-        """Return it as it was stored: the report tells that it was."""
+        """Return the answer as stored."""
         return answer

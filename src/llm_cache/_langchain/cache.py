@@ -72,7 +72,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
 
     @property
     def redis(self) -> Any:
-        """The client that was passed in; None after ``from_env``, which is given none.
+        """The client that was passed in; None after ``from_env``.
 
         The cache does not send its commands through it, and setting it is not supported.
         """
@@ -115,7 +115,7 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
     def delete(self, prompt: str, llm_string: str) -> bool:
         """Delete one answer; return whether there was one. One command; raises ``StoreError``.
 
-        The policy around the call counts: its tenant, salt and namespace are part of which answer.
+        The policy around the call counts: its tenant, salt and namespace select the answer.
         """
         return self._delete(self._call_of(prompt, llm_string))
 

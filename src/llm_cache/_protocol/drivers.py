@@ -1,6 +1,6 @@
 """Run an operation: blocking, or on the running event loop.
 
-The two drivers differ in ``await`` alone; every rule stands in the operation. A cancelled operation
+The two drivers differ in ``await`` alone; the rules are in the operations. A cancelled operation
 is closed at once, so that it can clean up. ``execute`` runs each step that is not a pause.
 """
 

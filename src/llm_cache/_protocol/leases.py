@@ -18,7 +18,7 @@ from llm_cache._protocol.request import Request
 LEASE_LIFE = 10.0  # seconds that a lease stays in Redis without a renewal
 
 HELD, TAKEN, UNCACHEABLE = 0, 1, 2
-NO_LEADER = "-"  # in the place of a token: nobody may wait, for the answer is uncacheable
+NO_LEADER = "-"  # in the place of a token: the answer is uncacheable, so no caller waits
 
 
 class Taking(NamedTuple):
