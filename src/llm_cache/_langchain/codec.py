@@ -16,8 +16,8 @@ from typing import Any, ClassVar
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-from llm_cache._entries.envelope import Entry, readable
-from llm_cache._entries.json_bounds import checked, parsed
+from llm_cache._entries.envelope import Entry
+from llm_cache._entries.json_bounds import check_generations, parse_json, within_value_limit
 from llm_cache._errors import UnreadableEntry
 from llm_cache._langchain.hit_metadata import marked, unmarked
 from llm_cache._langchain.parsed_output import unparsed
@@ -43,10 +43,10 @@ def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
     answer = [unparsed(unmarked(generation)) for generation in generations]
     try:
         texts = tuple(_text(_dumped(generation)) for generation in answer)
-        revived = _all_revived([parsed(text) for text in texts])
+        revived = _all_revived([parse_json(text) for text in texts])
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
-    return texts if texts and revived == answer and readable(texts) else None
+    return texts if texts and revived == answer and within_value_limit(texts) else None
 
 
 def read(entry: Entry) -> list[Generation]:
@@ -137,7 +137,7 @@ def _untag(value: Any, name: object) -> None:
 
 
 def _all_revived(values: Sequence[Any]) -> list[Generation]:
-    return [_revived(value) for value in checked(values)]
+    return [_revived(value) for value in check_generations(values)]
 
 
 def _revived(value: Any) -> Generation:
