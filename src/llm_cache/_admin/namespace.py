@@ -18,7 +18,7 @@ from llm_cache._upstash.credentials import fetch
 from llm_cache._upstash.upstash_store import UpstashStore
 
 if TYPE_CHECKING:
-    from llm_cache._entries.protection import Names
+    from llm_cache._entries.protection import NameSecret
 
 COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here
 
@@ -38,7 +38,7 @@ class CacheNamespace:
         store: UpstashStore,
         namespace: str,
         *,
-        protection: Names | None = None,
+        protection: NameSecret | None = None,
     ) -> None:
         self._store = instance("store", store, UpstashStore, "an UpstashStore; see from_env()")
         self._keys = Keyspace(namespace)
@@ -101,7 +101,7 @@ class CacheNamespace:
     def _knowing(self, *names: str | None) -> Keyspace:
         """Return keys that know the names; without one, no secret is needed."""
         protection = self._protection or self._store.secrets().protection if any(names) else None
-        return self._keys.under(protection.names) if protection else self._keys
+        return self._keys.with_secret(protection.name_secret) if protection else self._keys
 
     def _execute(self, command: Command[Any]) -> Any:
         return self._store.execute(command.args, COMMAND_TIMEOUT)

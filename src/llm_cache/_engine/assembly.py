@@ -18,9 +18,9 @@ def store_and_options(config: CacheConfig) -> tuple[UpstashStore, CacheOptions]:
     """
     protection = None
     if config.protects:
-        from llm_cache._entries.protection import protecting
+        from llm_cache._entries.protection import protection_factory
 
-        protection = protecting(encrypts=config.encrypts)
+        protection = protection_factory(encrypts=config.encrypts)
     store = UpstashStore(lambda: fetch(config, protection), max_age=config.max_age)
     values = {name: getattr(config, name) for name in CacheValues.__annotations__}
     memory = MemoryTier(seconds=config.memory) if config.memory else None

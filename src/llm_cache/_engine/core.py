@@ -194,7 +194,7 @@ class Cache(Generic[A]):
             )
         else:
             protection = self._runner.protection() if named else None
-            keys = self._keys.under(protection.names) if protection else self._keys
+            keys = self._keys.with_secret(protection.name_secret) if protection else self._keys
             operation = clearing.clear(keys, token=token, now=now, tag=tag, tenant=tenant)
         yield from self._tiers.removing(operation)
 

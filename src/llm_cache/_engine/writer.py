@@ -70,7 +70,7 @@ class Writer(Generic[A]):
             call.skipped(entry)
             return
         if leader:
-            leader.complete(envelope.HEAD + entry.body)
+            leader.complete(envelope.OPENING + entry.body)
         refused = yield from self.tiers.store(
             request,
             body=entry.body,
@@ -98,7 +98,7 @@ class Writer(Generic[A]):
         texts = self.kind.serialize(answer)
         if texts is None:
             return Reason.NOT_RESTORABLE
-        body = request.encode(envelope.head(now, ttl, self.kind.name), texts)
+        body = request.encode(envelope.metadata(now, ttl, self.kind.name), texts)
         return NewEntry(ttl, body) if envelope.fits(body, self.max_bytes) else Reason.TOO_LARGE
 
 

@@ -1,13 +1,13 @@
-"""The preset dictionary of compressed answers: the field names and values that most of them hold.
+"""The preset dictionary of compressed answers: their most frequent field names and values.
 
-A short answer of a chat model is a few words within a kilobyte of field names, the same each time.
-With a preset dictionary zlib writes a reference to the dictionary instead of each name.
+A short answer of a chat model is a few words within a kilobyte of constant field names. With a
+preset dictionary, zlib writes a reference to the dictionary instead of each name.
 
-``DICTIONARY`` is frozen: only the same bytes decompress what it has compressed. A compressed answer
-begins with the id of its dictionary (RFC 1950, section 2.2: DICTID), and zlib refuses another id.
-Change the dictionary together with ``keys.KEY_VERSION``.
+``DICTIONARY`` is frozen: compressed answers need the same bytes to be decompressed. Each begins
+with the id of its dictionary (RFC 1950, section 2.2: DICTID), and zlib refuses another id. Change
+the dictionary together with ``keys.KEY_VERSION``.
 
-Text near the end is the cheapest to refer to, so the most frequent stands last.
+References to the end are the shortest, so the most frequent text is last.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""What a stored answer may hold: checked before LangChain's validators or a function get it.
+"""Bounds on the JSON of an entry, checked before LangChain's validators or a function get it.
 
-The validators copy lists and objects, keep a kilobyte for each item that they refuse, and complete
-unfinished arguments of tool calls (``parse_partial_json``) in time quadratic in their length. An
+The validators copy lists and objects, keep a kilobyte for each item they refuse, and complete
+truncated arguments of tool calls (``parse_partial_json``) in time quadratic in their length. An
 entry of 30 KB could take gigabytes, or a quarter of an hour. An answer out of bounds is not stored
 either, so everything stored can be read.
 """
@@ -14,7 +14,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NoReturn, TypeGuard
 
 from llm_cache._checks import Range
+from llm_cache._errors import UnreadableEntry
 
+MAX_VALUES = 120_000  # of one entry, at 116 bytes each at most
+FEW_VALUES = 1_000  # more than a short entry has characters: a small entry is cheap to decode
+ENVELOPE_VALUES = 100  # around the answer: the fields of the envelope and its epochs
 MAX_GENERATIONS = 200  # of an answer
 MAX_PARTS = 10_000  # of an answer: lists and objects that the validators copy, and their items
 MAX_COUNT = 10**9  # tokens of one call
@@ -29,10 +33,10 @@ def is_count(value: object) -> TypeGuard[int]:
     return value in COUNT
 
 
-def parsed(text: str) -> Any:
-    """Return the value of a JSON text; raise ``ValueError`` for what RFC 8259 advises against.
+def parse_json(text: str) -> Any:
+    """Return the value of a JSON text; raise ``ValueError`` for values RFC 8259 advises against.
 
-    That is NaN, infinity, a number that no float holds, and half of a surrogate pair.
+    These are NaN, infinity, numbers that no float holds, and halves of surrogate pairs.
     """
     value = _DECODER.decode(text)
     if "\\ud" in text or "\\uD" in text:
@@ -40,31 +44,54 @@ def parsed(text: str) -> Any:
     return value
 
 
+def parse_entry_json(text: str, max_values: int) -> Any:
+    """Return the value of a JSON text from Redis; raise ``UnreadableEntry``."""
+    if count_values(text) > min(max_values, MAX_VALUES):
+        raise UnreadableEntry("too many values")
+    try:
+        return parse_json(text)
+    except (ValueError, RecursionError) as error:
+        raise UnreadableEntry("not JSON") from error
+
+
+def within_value_limit(answer: Sequence[str]) -> bool:
+    """Whether an entry of these JSON texts holds few enough values to be decoded."""
+    return sum(map(count_values, answer)) + len(answer) <= MAX_VALUES - ENVELOPE_VALUES
+
+
+def count_values(text: str) -> int:
+    """Return at least the number of JSON values in a text.
+
+    Commas and brackets within strings count too: to tell them apart takes longer than to parse.
+    """
+    return text.count(",") + text.count("[") + text.count("{")
+
+
 def _finite(text: str) -> float:
     number = float(text)
-    _require(math.isfinite(number), "a number that is not finite")
+    _require(math.isfinite(number), "the number is not finite")
     return number
 
 
-def _refused(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no number")
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not a JSON number")
 
 
-_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refused)
+_DECODER = json.JSONDecoder(parse_float=_finite, parse_constant=_refuse_constant)
 
 
-def checked(answer: Sequence[Any]) -> Sequence[Any]:
-    """Return the values of generations; raise ``ValueError`` for what must not be validated."""
+def check_generations(answer: Sequence[Any]) -> Sequence[Any]:
+    """Return the JSON values of generations; raise ``ValueError`` if they exceed a bound."""
     _require(len(answer) <= MAX_GENERATIONS, "too many generations")
     parts = 0
     for value in answer:
-        copied = _copied(value)
+        copied = _copied_containers(value)
         parts += len(copied) + sum(map(len, copied))
         _require(parts <= MAX_PARTS, "too many parts")
     return answer
 
 
-def _copied(value: Any) -> list[dict[str, Any] | list[Any]]:
+def _copied_containers(value: Any) -> list[dict[str, Any] | list[Any]]:
     """Return the lists and objects of a generation that the validators copy."""
     copied: list[dict[str, Any] | list[Any]] = [_object(value, "info")]
     if "message" not in value:
@@ -78,14 +105,14 @@ def _copied(value: Any) -> list[dict[str, Any] | list[Any]]:
             copied += _objects(block for block in blocks if not isinstance(block, str))
     calls = {name: list(_objects(fields[name] or ())) for name in _CALLS if name in fields}
     echoes = list(_objects(extras.get("tool_calls") or ()))  # OpenAI's form of the same
-    for name, made in calls.items():
-        copied += made
-        copied += [_arguments(call, name) for call in made]
+    for name, found in calls.items():
+        copied += found
+        copied += [_arguments(call, name) for call in found]
     copied += (*echoes, *(_object(echo, "function") for echo in echoes))
-    if value["message"].get("kind") == "AIMessageChunk":  # only of these are they completed
-        _whole(call["args"] for call in calls.get("tool_call_chunks", ()))
-        _whole(_object(echo, "function").get("arguments") for echo in echoes)
-    return copied + _usage(_object(fields, "usage_metadata"))
+    if value["message"].get("kind") == "AIMessageChunk":  # LangChain completes only a chunk's
+        _require_json(call["args"] for call in calls.get("tool_call_chunks", ()))
+        _require_json(_object(echo, "function").get("arguments") for echo in echoes)
+    return copied + _usage_containers(_object(fields, "usage_metadata"))
 
 
 def _object(holder: Any, name: str) -> dict[str, Any]:
@@ -93,34 +120,37 @@ def _object(holder: Any, name: str) -> dict[str, Any]:
         found = holder.get(name)
         if found is None or isinstance(found, dict):
             return found or {}
-    raise ValueError(f"{name} is no object")
+    raise ValueError(f"{name} is not an object")
 
 
 def _objects(items: Any) -> Iterator[dict[str, Any]]:
     for item in items:
-        _require(isinstance(item, dict), "no object")
+        _require(isinstance(item, dict), "an item is not an object")
         yield item
 
 
 def _arguments(call: dict[str, Any], name: str) -> dict[str, Any]:
-    """Return the arguments of a call that is whole; of another they are text."""
+    """Return the arguments of a complete call; other calls have a text, which is not copied."""
     texts = [call.get(each) for each in ("name", "id", "error")]
     texts += [] if name == "tool_calls" else [call["args"]]
-    _require(all(text is None or isinstance(text, str) for text in texts), "no text")
+    _require(
+        all(text is None or isinstance(text, str) for text in texts),
+        "a field of a call is not text",
+    )
     return _object(call, "args") if name == "tool_calls" else {}
 
 
-def _whole(arguments: Iterator[Any]) -> None:
-    """Raise ``ValueError`` for arguments that are no JSON: LangChain would complete them."""
+def _require_json(arguments: Iterator[Any]) -> None:
+    """Raise ``ValueError`` for arguments that are not JSON: LangChain would complete them."""
     for text in arguments:
         json.loads(text or "{}", strict=False)
 
 
-def _usage(usage: dict[str, Any]) -> list[dict[str, Any]]:
+def _usage_containers(usage: dict[str, Any]) -> list[dict[str, Any]]:
     copied = [usage, *(value for value in usage.values() if isinstance(value, dict))]
-    told = [usage[name] for name in _COUNTS] if usage else []
-    told += [value for each in copied for value in each.values() if isinstance(value, int)]
-    _require(all(map(is_count, told)), "no counts of tokens")
+    counts = [usage[name] for name in _COUNTS] if usage else []
+    counts += [value for each in copied for value in each.values() if isinstance(value, int)]
+    _require(all(map(is_count, counts)), "a token count is out of range")
     return copied
 
 

@@ -1,8 +1,8 @@
-"""The secret keys of one cache: how they are written, and what is derived from each.
+"""The secret keys of one cache: how they are written, and the subkeys derived from them.
 
-A key is never used itself. Of each, HMAC-SHA-256 makes one subkey for every use, by its label (the
-expansion of RFC 5869, section 2.3, at its first block; the keys are random already, so nothing is
-extracted): to sign, to encrypt, to key names, and to tell the key by in an entry.
+No key is used itself. HMAC-SHA-256 derives a subkey for each use (signing, encryption, names in
+Redis, the key's id in entries) from the key and a label. This is the first block of the expansion
+of RFC 5869, section 2.3; the keys are random, so the extraction step is not needed.
 """
 
 from __future__ import annotations
@@ -14,49 +14,49 @@ from dataclasses import dataclass
 from llm_cache._errors import InvalidSettings
 
 SIZE = 32  # bytes of a key
-FOR_NAMES = "names:"
+NAMING_PREFIX = "names:"
 ACCEPTED = (
     f"one or two keys of {SIZE} random bytes in base64, the one to write with first, "
-    f"and maybe one more after {FOR_NAMES}"
+    f"and maybe one more after {NAMING_PREFIX}"
 )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Keyring:
-    """One or two keys, of which the first writes and all read, and the key that names come from.
+    """One or two keys, of which the first writes and all read, and the key for names in Redis.
 
-    Names must stay what they are while keys are rotated, or nothing would be found and no clear of
-    a tag would reach what others stored: they come from the last key, or the one marked for it.
+    Names must not change while keys are rotated: lookups and clears would miss older entries. They
+    are derived from the last key, or from the key after ``names:``.
     """
 
     keys: tuple[bytes, ...]
-    naming: bytes
+    naming_key: bytes
 
     @classmethod
     def parse(cls, name: str, text: str) -> Keyring:
-        """Read keys as they are written: ``NEW``, ``NEW OLD``, or ``NEW names:OLD``.
+        """Return the keys written as ``NEW``, ``NEW OLD``, or ``NEW names:OLD``.
 
-        Raises ``InvalidSettings`` that shows ``name``, the variable or the argument, and no key.
+        Raises ``InvalidSettings`` with ``name``, the variable or the argument, and without a key.
         """
         words = text.split() if isinstance(text, str) else []
-        keys = [_key(name, word) for word in words if not _names(word)]
-        naming = [_key(name, word[len(FOR_NAMES) :]) for word in words if _names(word)]
+        keys = [_key(name, word) for word in words if not _is_naming(word)]
+        naming = [_key(name, word[len(NAMING_PREFIX) :]) for word in words if _is_naming(word)]
         if len(keys) not in (1, 2) or len(naming) > 1:
             raise InvalidSettings(name, "…", ACCEPTED)
         return cls(tuple(keys), (naming or keys)[-1])
 
     @property
-    def names(self) -> bytes:
-        """What names in Redis are keyed with."""
-        return _subkey(self.naming, "names")
+    def name_secret(self) -> bytes:
+        """The secret that keys the names in Redis."""
+        return _subkey(self.naming_key, "names")
 
     def subkeys(self, use: str) -> dict[str, bytes]:
-        """Return what to ``use``, by the ids of the keys; the first is the one to write with."""
+        """Return the subkeys for ``use`` by the ids of their keys; the first one writes."""
         return {_subkey(key, "id").hex()[:8]: _subkey(key, use) for key in self.keys}
 
 
-def _names(word: str) -> bool:
-    return word.startswith(FOR_NAMES)
+def _is_naming(word: str) -> bool:
+    return word.startswith(NAMING_PREFIX)
 
 
 def _key(name: str, word: str) -> bytes:

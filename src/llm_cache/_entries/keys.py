@@ -1,4 +1,4 @@
-"""Names in Redis: what a prompt is hashed to, and the keys of one namespace."""
+"""Hashes of requests, tenants and tags, and the Redis keys of one namespace."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from dataclasses import dataclass, field, replace
 
 from llm_cache._errors import InvalidSettings
 
-KEY_VERSION = 4  # hashed into every key: raise it with any change of what enters a key or an entry
+KEY_VERSION = (
+    4  # hashed into every key: raise it when the parts of a key or the form of an entry change
+)
 DEFAULT_PREFIX = "llm_cache"
 MAX_NAMESPACE = 200  # characters; Upstash's limit is 32 KB for a whole key
 MAX_TEXT = 1000  # characters of a tag, a tenant, a salt or a key
-FIRST, CLEARED = "f", "c"  # the first letter of an epoch says what made it: a store or a clear
-MAX_TAGS = 8  # of one answer: each is an epoch to read with it
-MAX_EPOCHS = 2 + MAX_TAGS  # of one answer: its namespace, its tenant, its tags
+STORE_MARK, CLEAR_MARK = "f", "c"  # the first letter of an epoch set by a store, or by a clear
+MAX_TAGS = 8  # of one answer: each adds an epoch to every read
+MAX_EPOCHS = 2 + MAX_TAGS  # of one answer: namespace, tenant and tags
 _GLOB = re.compile(r"([*?\[\]\\^])")
 
 
@@ -35,8 +37,8 @@ def digest(*parts: str) -> str:
     return sha.hexdigest()
 
 
-def keyed(hashed: str, secret: bytes | None) -> str:
-    """Hash a hash once more, with a secret if there is one: a guess then cannot be tested."""
+def keyed_hash(hashed: str, secret: bytes | None) -> str:
+    """Return the HMAC of a hash, so that guesses cannot be tested; the hash without a secret."""
     if secret is None:
         return hashed
     import hmac
@@ -45,37 +47,37 @@ def keyed(hashed: str, secret: bytes | None) -> str:
 
 
 def random_token() -> str:
-    """Return 16 hexadecimal digits that nobody can guess."""
+    """Return 16 random hexadecimal digits."""
     return os.urandom(8).hex()
 
 
-@functools.lru_cache(maxsize=1024)  # a lookup and its update ask for each name several times
+@functools.lru_cache(maxsize=1024)  # a lookup and its update hash each name several times
 def tag_hash(tag: str, secret: bytes | None = None, *, kind: str = "tag") -> str:
-    """Hash the name of a tag, or of a tenant, to 32 hexadecimal digits that hide the name."""
-    return keyed(digest(kind, tag), secret)[:32]
+    """Return 32 hexadecimal digits of the hash of a tag's or a tenant's name."""
+    return keyed_hash(digest(kind, tag), secret)[:32]
 
 
 def cleared_epoch(now: float, token: str) -> str:
-    """Return the epoch that a clear at ``now``, in Unix seconds, sets."""
-    return f"{CLEARED}{now:.3f}-{token}"
+    """Return the new epoch of a clear at ``now``, in Unix seconds."""
+    return f"{CLEAR_MARK}{now:.3f}-{token}"
 
 
 def cleared_at(epoch: str | None) -> float | None:
-    """Return the Unix seconds of the clear that set an epoch; None if no clear did."""
-    found = re.match(rf"{CLEARED}(\d+\.\d+)-", epoch or "")
+    """Return the Unix seconds of the clear that set an epoch; None if a store set it."""
+    found = re.match(rf"{CLEAR_MARK}(\d+\.\d+)-", epoch or "")
     return float(found[1]) if found else None
 
 
 def is_namespace(value: object) -> bool:
-    """Whether keys may begin with it."""
+    """Whether ``value`` is a valid namespace."""
     return isinstance(value, str) and 0 < len(value) <= MAX_NAMESPACE and value.isprintable()
 
 
 @dataclass(frozen=True, slots=True)
 class Keyspace:
-    """The keys of one namespace; ``None`` is the whole database, as the drop-in form has it.
+    """The keys of one namespace; None is the whole database, as in the replaced cache.
 
-    A ``secret`` (see ``Protection.names``) keys the hashes, so that no guess can be tested.
+    A ``secret`` (see ``NameSecret``) keys the hashes, so that guesses cannot be tested.
     """
 
     namespace: str | None = None
@@ -88,11 +90,11 @@ class Keyspace:
 
     @property
     def prefix(self) -> str:
-        """What every key of the namespace begins with."""
+        """The beginning of every key of the namespace."""
         return self.namespace or DEFAULT_PREFIX
 
-    def under(self, secret: bytes | None) -> Keyspace:
-        """Return the same namespace with its names keyed."""
+    def with_secret(self, secret: bytes | None) -> Keyspace:
+        """Return the same namespace with keyed hashes."""
         return replace(self, secret=secret)
 
     @property
@@ -101,7 +103,7 @@ class Keyspace:
         return f"{self.prefix}:epoch"
 
     def tag_epoch(self, tag: str) -> str:
-        """Return the key of the epoch of a tag, given the tag's hash."""
+        """Return the key of the epoch of the tag whose hash is ``tag``."""
         return f"{self.prefix}:epoch:{tag}"
 
     def tag(self, name: str) -> str:
@@ -109,31 +111,31 @@ class Keyspace:
         return tag_hash(name, self.secret)
 
     def tenant(self, name: str) -> str:
-        """Return the hash of a tenant, whose epoch stands beside those of the tags."""
+        """Return the hash of a tenant, which has an epoch like a tag."""
         return tag_hash(name, self.secret, kind="tenant")
 
     def tags(self, names: Sequence[str] | None, tenant: str | None = None) -> tuple[str, ...]:
-        """Return the hashes of the tenant and of the tags, in one order however they are given."""
+        """Return the hashes of the tenant and of the tags; the order of ``names`` has no effect."""
         return (*([self.tenant(tenant)] if tenant else ()), *sorted(map(self.tag, names or ())))
 
     def epochs(self, tags: Sequence[str]) -> tuple[str, ...]:
-        """Return the keys of the namespace's epoch and of the tags', given their hashes."""
+        """Return the keys of the epochs of the namespace and of the tags with these hashes."""
         return (self.epoch, *(self.tag_epoch(tag) for tag in tags))
 
     def entry(self, hashed: str) -> str:
-        """Return the key of the entry whose prompt hashes to ``hashed``."""
+        """Return the key of the entry of the request with this hash."""
         return f"{self.prefix}:entry:{hashed}"
 
     def lease(self, hashed: str) -> str:
-        """Return the key of the lease of who computes the answer to what hashes to ``hashed``."""
+        """Return the key of the single-flight lease of the request with this hash."""
         return f"{self.prefix}:lease:{hashed}"
 
     @property
     def entry_pattern(self) -> str:
-        """A ``SCAN … MATCH`` pattern for entries; the namespace's glob characters are escaped."""
+        """The ``SCAN … MATCH`` pattern of the entries, with glob characters escaped."""
         return _GLOB.sub(r"\\\1", f"{self.prefix}:entry:") + "*"
 
     def owns_entry(self, key: str) -> bool:
-        """Whether ``key`` is an entry of this namespace, and not of one that begins alike."""
-        head, _, hashed = key.rpartition(":")
-        return head == f"{self.prefix}:entry" and re.fullmatch("[0-9a-f]{64}", hashed) is not None
+        """Whether ``key`` is an entry of this namespace, not of ``NAMESPACE:entry``."""
+        before, _, hashed = key.rpartition(":")
+        return before == f"{self.prefix}:entry" and re.fullmatch("[0-9a-f]{64}", hashed) is not None

@@ -1,10 +1,10 @@
-"""What protects answers at rest from whoever can read, or write, the database.
+"""Protection of entries against readers and writers of the database.
 
-``Signing`` shows that an entry was altered or moved to another key; ``Encryption`` does that too,
-and hides the answer. Both key the names in Redis, so that a guess of a prompt, a tenant or a tag
-cannot be tested there. The epochs of an entry are under neither: a script fills them in, in Redis.
+``Signing`` detects entries that were altered or moved to another key. ``Encryption`` does too, and
+hides the answer. Both key the names in Redis, so that guesses of a prompt, a tenant or a tag cannot
+be tested. Neither protects an entry's epochs, because a script in Redis fills them in.
 
-Only the text that was verified is read: the head of an entry must be epochs and nothing else.
+Only authenticated text is read: before it, an entry may hold epochs and nothing else.
 """
 
 from __future__ import annotations
@@ -17,106 +17,108 @@ import secrets
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
-from llm_cache._entries import envelope as entries
-from llm_cache._entries.envelope import AFTER_EPOCHS, EPOCHS, Entry
+from llm_cache._entries import envelope
+from llm_cache._entries.compression import compress, decompress
+from llm_cache._entries.envelope import EPOCHS_END, EPOCHS_PATTERN, Entry
 from llm_cache._entries.keyring import Keyring
 from llm_cache._errors import ForgedEntry, InvalidSettings, UnreadableEntry
 
 NONCE = 12  # bytes, random: a key is good for 2**32 entries (NIST SP 800-38D, section 8.3)
-_BY = f'({EPOCHS})"by":"([0-9a-f]{{8}})",'
-_SIGNED = re.compile(_BY + '"mac":"([^"]{44})",')
-_BOXED = re.compile(_BY + '("created":[^,"]*,"ttl":[^,"]*,"codec":"[^"]*"),"box":"')
+_KEY_ID = f'({EPOCHS_PATTERN})"by":"([0-9a-f]{{8}})",'
+_SIGNED = re.compile(_KEY_ID + '"mac":"([^"]{44})",')
+_ENCRYPTED = re.compile(_KEY_ID + '("created":[^,"]*,"ttl":[^,"]*,"codec":"[^"]*"),"box":"')
 
 
-class Names(Protocol):
+class NameSecret(Protocol):
     """Keys the names in Redis."""
 
     @property
-    def names(self) -> bytes:
-        """What they are keyed with."""
+    def name_secret(self) -> bytes:
+        """The secret that keys the hashes of requests, tenants and tags."""
 
 
-class Protection(Names, Protocol):
-    """Writes and reads the entries of a cache in a form that only its keys make."""
+class Protection(NameSecret, Protocol):
+    """Writes and reads entries in a form that only its keys can produce."""
 
-    def body(self, key: str, head: str, answer: Sequence[str]) -> str:
-        """Return the text to store under ``key`` after the epochs, as ``entry.body`` does."""
+    def encode_body(self, key: str, metadata: str, answer: Sequence[str]) -> str:
+        """Return the text to store under ``key`` after the epochs."""
 
     def decode(self, key: str, text: object) -> Entry:
-        """Read what stood under ``key``; raise ``ForgedEntry``, or ``UnreadableEntry``."""
+        """Return the entry stored under ``key``; raise ``ForgedEntry`` or ``UnreadableEntry``."""
 
 
 class Signing:
-    """Signs entries with HMAC-SHA-256: one altered, moved or signed by nobody is never served.
+    """Signs entries with HMAC-SHA-256: altered, moved and unsigned entries are never served.
 
     ``keys`` are one or two keys of 32 random bytes in base64, with a space between: the first
-    writes, both read. ``"NEW names:OLD"`` reads no more of OLD, and keeps the names that come from
-    it. Raises ``InvalidSettings``, which shows no key. An answer of 2 KB takes some 10 µs.
+    writes, both read. ``"NEW names:OLD"`` no longer reads entries of OLD, and keeps the names
+    derived from it. Raises ``InvalidSettings``, without the key. 2 KB take some 10 µs.
     """
 
     def __init__(self, keys: str | Keyring) -> None:
-        ring = _ring(keys)
-        self.names = ring.names
-        self._keys = ring.subkeys("sign")
+        keyring = _keyring(keys)
+        self.name_secret = keyring.name_secret
+        self._keys = keyring.subkeys("sign")
 
-    def body(self, key: str, head: str, answer: Sequence[str]) -> str:
-        """Return a body whose signature is over the key and all that follows it."""
-        by, secret = next(iter(self._keys.items()))
-        signed = entries.body(head, answer).removeprefix(AFTER_EPOCHS)
-        return f'{AFTER_EPOCHS}"by":"{by}","mac":"{_mac(secret, key, signed)}",{signed}'
+    def encode_body(self, key: str, metadata: str, answer: Sequence[str]) -> str:
+        """Return a body with a signature of the key and of the text after the signature."""
+        key_id, secret = next(iter(self._keys.items()))
+        signed = envelope.encode_body(metadata, answer).removeprefix(EPOCHS_END)
+        return f'{EPOCHS_END}"by":"{key_id}","mac":"{_mac(secret, key, signed)}",{signed}'
 
     def decode(self, key: str, text: object) -> Entry:
-        """Verify the signature, and read what it is over."""
-        found, by = _matched(_SIGNED, text)
-        secret, signed = _chosen(self._keys, by), found.string[found.end() :]
+        """Verify the signature and return the entry."""
+        found = _match(_SIGNED, text)
+        secret, signed = _select(self._keys, found[2]), found.string[found.end() :]
         if not hmac.compare_digest(found[3], _mac(secret, key, signed)):
-            raise ForgedEntry("the signature is of another key, or another text")
-        return entries.decode(found[1] + signed)
+            raise ForgedEntry("the signature does not match the key and the text")
+        return envelope.decode(found[1] + signed)
 
 
 class Encryption:
-    """Encrypts answers with AES-256-GCM, and authenticates when they were stored, and where.
+    """Encrypts answers with AES-256-GCM; authenticates the key, the time, the TTL and the codec.
 
-    ``keys`` as for ``Signing``, which is not needed beside it. Needs the package ``cryptography``
+    ``keys`` as for ``Signing``, which it replaces. Needs the package ``cryptography``
     (``pip install "lambda-llm-cache[encryption]"``), else raises ``InvalidSettings``.
 
-    Answers are compressed first. That tells about a secret only where an attacker can have text of
-    his own compressed together with it, over and over: an answer is compressed alone.
+    Answers are compressed first. Their length could reveal a secret only if an attacker's text were
+    compressed with it repeatedly; each answer is compressed alone.
     """
 
     def __init__(self, keys: str | Keyring) -> None:
-        ring, cipher = _ring(keys), aes_gcm()
-        self.names = ring.names
-        self._keys = {by: cipher(secret) for by, secret in ring.subkeys("encrypt").items()}
+        keyring, cipher = _keyring(keys), aes_gcm()
+        self.name_secret = keyring.name_secret
+        self._keys = {key_id: cipher(key) for key_id, key in keyring.subkeys("encrypt").items()}
 
-    def body(self, key: str, head: str, answer: Sequence[str]) -> str:
-        """Return a body that shows when the answer was stored, and nothing else of it."""
-        by, cipher = next(iter(self._keys.items()))
-        plain, nonce = entries.deflated(entries.array(answer)), secrets.token_bytes(NONCE)
-        box = base64.b64encode(nonce + cipher.encrypt(nonce, plain, _bound(key, head))).decode()
-        return f'{AFTER_EPOCHS}"by":"{by}",{head},"box":"{box}"}}'
+    def encode_body(self, key: str, metadata: str, answer: Sequence[str]) -> str:
+        """Return a body that shows the metadata and hides the answer."""
+        key_id, cipher = next(iter(self._keys.items()))
+        plain, nonce = compress(envelope.json_array(answer)), secrets.token_bytes(NONCE)
+        encrypted = nonce + cipher.encrypt(nonce, plain, _authenticated(key, metadata))
+        box = base64.b64encode(encrypted).decode()
+        return f'{EPOCHS_END}"by":"{key_id}",{metadata},"box":"{box}"}}'
 
     def decode(self, key: str, text: object) -> Entry:
-        """Decrypt the answer, which verifies all but the epochs."""
-        found, by = _matched(_BOXED, text)
-        cipher, epochs, head = _chosen(self._keys, by), found[1], found[3]
-        protected = _decoded(found.string[found.end() :])
+        """Decrypt the answer, which authenticates everything but the epochs."""
+        found = _match(_ENCRYPTED, text)
+        epochs, key_id, metadata = found[1], found[2], found[3]
+        cipher, box = _select(self._keys, key_id), _from_base64(found.string[found.end() :])
         try:
-            plain = cipher.decrypt(protected[:NONCE], protected[NONCE:], _bound(key, head))
-        except Exception as error:  # InvalidTag, or ValueError for what is too short
-            raise ForgedEntry("the answer is of another key, or was altered") from error
-        return entries.decode(f'{epochs}{head},"answer":{entries.inflated(plain)}}}')
+            plain = cipher.decrypt(box[:NONCE], box[NONCE:], _authenticated(key, metadata))
+        except Exception as error:  # InvalidTag, or ValueError if it is too short
+            raise ForgedEntry("the answer was altered or moved from another key") from error
+        return envelope.decode(f'{epochs}{metadata},"answer":{decompress(plain)}}}')
 
 
-def protecting(*, encrypts: bool) -> Callable[[Keyring], Protection]:
-    """Return what makes a protection of keys; raise ``InvalidSettings`` now if it never could."""
+def protection_factory(*, encrypts: bool) -> Callable[[Keyring], Protection]:
+    """Return the type of protection; raise ``InvalidSettings`` if its package is missing."""
     if encrypts:
         aes_gcm()
     return Encryption if encrypts else Signing
 
 
 def aes_gcm() -> Any:
-    """Return the cipher's class; raise ``InvalidSettings`` where its package is missing."""
+    """Return the class of the cipher; raise ``InvalidSettings`` if its package is missing."""
     try:
         from cryptography.hazmat.primitives.ciphers.aead import AESGCM
     except ImportError as error:
@@ -125,37 +127,37 @@ def aes_gcm() -> Any:
     return AESGCM
 
 
-def _ring(keys: str | Keyring) -> Keyring:
+def _keyring(keys: str | Keyring) -> Keyring:
     return keys if isinstance(keys, Keyring) else Keyring.parse("keys", keys)
 
 
-def _matched(form: re.Pattern[str], text: object) -> tuple[re.Match[str], str]:
-    """Return a protected entry's parts and the id of its key; all of it is ASCII."""
+def _match(form: re.Pattern[str], text: object) -> re.Match[str]:
+    """Return the match of a protected entry, whose second group is the id of the key."""
     found = form.match(text) if isinstance(text, str) and text.isascii() else None
     if found is None:
-        entries.decode(text)  # what is no entry at all is unreadable
-        raise ForgedEntry("nobody has protected it")
-    return found, found[2]
+        envelope.decode(text)  # raises UnreadableEntry for any text but an entry
+        raise ForgedEntry("the entry is not protected")
+    return found
 
 
-def _chosen(keys: dict[str, Any], by: str) -> Any:
-    if by not in keys:  # no alarm: another process may have a newer key already
+def _select(keys: dict[str, Any], key_id: str) -> Any:
+    if key_id not in keys:  # not ForgedEntry: another process may have a newer key already
         raise UnreadableEntry("protected with a key that is not configured")
-    return keys[by]
+    return keys[key_id]
 
 
-def _decoded(box: str) -> bytes:
+def _from_base64(box: str) -> bytes:
     try:
         return binascii.a2b_base64(box.removesuffix('"}'), strict_mode=True)
     except ValueError as error:
-        raise ForgedEntry("not base64 to its end") from error
+        raise ForgedEntry("the encrypted answer is not base64") from error
 
 
-def _bound(key: str, text: str) -> bytes:
+def _authenticated(key: str, text: str) -> bytes:
     """Return the text to authenticate: the length of the key, the key, and the text."""
     name = key.encode()
     return b"%d:%b%b" % (len(name), name, text.encode())
 
 
 def _mac(secret: bytes, key: str, signed: str) -> str:
-    return base64.b64encode(hmac.digest(secret, _bound(key, signed), "sha256")).decode()
+    return base64.b64encode(hmac.digest(secret, _authenticated(key, signed), "sha256")).decode()

@@ -16,7 +16,7 @@ from llm_cache._engine.cache_call import CacheCall
 from llm_cache._engine.core import Cache
 from llm_cache._engine.options import CacheOptions
 from llm_cache._entries.envelope import Entry
-from llm_cache._entries.json_bounds import is_count, parsed
+from llm_cache._entries.json_bounds import is_count, parse_json
 from llm_cache._errors import UnreadableEntry
 from llm_cache._policy.cache_policy import CachePolicy
 from llm_cache._policy.modes import Mode
@@ -193,7 +193,7 @@ class Responses:
         """Return an answer as JSON text; None if it cannot be restored exactly."""
         try:
             text = json.dumps(answer, separators=(",", ":"))
-            same = parsed(text) == answer and self._valid(answer)
+            same = parse_json(text) == answer and self._valid(answer)
         except (TypeError, ValueError, RecursionError):
             return None
         return (text,) if same else None

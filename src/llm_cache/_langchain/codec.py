@@ -17,8 +17,8 @@ from typing import Any, ClassVar
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
 
-from llm_cache._entries.envelope import Entry, readable
-from llm_cache._entries.json_bounds import checked, parsed
+from llm_cache._entries.envelope import Entry
+from llm_cache._entries.json_bounds import check_generations, parse_json, within_value_limit
 from llm_cache._errors import UnreadableEntry
 from llm_cache._langchain.hit_metadata import with_hit_metadata, without_hit_metadata
 from llm_cache._langchain.parsed_output import with_parsed_as_dict
@@ -43,10 +43,10 @@ def serialize(generations: Sequence[Generation]) -> tuple[str, ...] | None:
     answer = [with_parsed_as_dict(without_hit_metadata(generation)) for generation in generations]
     try:
         texts = tuple(_text(_fields(generation)) for generation in answer)
-        restored = _restore_all([parsed(text) for text in texts])
+        restored = _restore_all([parse_json(text) for text in texts])
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return None
-    return texts if texts and restored == answer and readable(texts) else None
+    return texts if texts and restored == answer and within_value_limit(texts) else None
 
 
 def read(entry: Entry) -> list[Generation]:
@@ -137,7 +137,7 @@ def _restore_bytes(value: Any, name: object) -> None:
 
 
 def _restore_all(values: Sequence[Any]) -> list[Generation]:
-    return [_restore(value) for value in checked(values)]
+    return [_restore(value) for value in check_generations(values)]
 
 
 def _restore(value: Any) -> Generation:

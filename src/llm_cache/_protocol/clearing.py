@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from llm_cache._entries.envelope import HEAD
+from llm_cache._entries.envelope import OPENING
 from llm_cache._entries.keys import MAX_EPOCHS, MAX_TEXT, Keyspace, cleared_epoch
 from llm_cache._errors import InvalidPolicy, StoreError, StoreRefused
 from llm_cache._protocol.effects import Operation, Pause
@@ -185,6 +185,6 @@ def _one_page(
     page = [name for name in names if keys.owns_entry(name)]
     if not page:
         return following, 0, 0
-    args = (HEAD, keys.tag_epoch(""), free, cleared)
+    args = (OPENING, keys.tag_epoch(""), free, cleared)
     freed = yield from script(RECLAIM_PAGE, (keys.epoch, *page), *args)
     return following, len(page), freed

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, NamedTuple
 
-from llm_cache._entries.keys import FIRST
+from llm_cache._entries.keys import STORE_MARK
 from llm_cache._protocol.effects import Command, CommandArgs, Operation
 from llm_cache._protocol.lookup import Epochs
 from llm_cache._protocol.redis_commands import number, script, texts
@@ -79,7 +79,7 @@ local found = redis.call('MGET', unpack(KEYS))
 local held, under = found[1], ''
 for i = 2, #KEYS - 1 do
   local epoch = found[i] or ''
-  under = under .. ':' .. (string.sub(epoch, 1, 1) == '{FIRST}' and '' or epoch)
+  under = under .. ':' .. (string.sub(epoch, 1, 1) == '{STORE_MARK}' and '' or epoch)
 end
 local colon = held and string.find(held, ':', 1, true)
 local left = redis.call('PTTL', KEYS[1])

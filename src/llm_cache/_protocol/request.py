@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Protocol, TypeAlias,
 
 from llm_cache._entries import envelope
 from llm_cache._entries.envelope import Entry
-from llm_cache._entries.keys import Keyspace, keyed
+from llm_cache._entries.keys import Keyspace, keyed_hash
 from llm_cache._errors import UnreadableEntry
 from llm_cache._policy.cache_policy import CachePolicy
 
@@ -53,7 +53,8 @@ class Request(NamedTuple, Generic[T]):
         """Return the request with its names keyed, and its entry signed or encrypted."""
         if protection is None:
             return self
-        keys, hashed = self.keys.under(protection.names), keyed(self.hashed, protection.names)
+        secret = protection.name_secret
+        keys, hashed = self.keys.with_secret(secret), keyed_hash(self.hashed, secret)
         return self._replace(keys=keys, hashed=hashed, protection=protection)
 
     @property
@@ -70,16 +71,16 @@ class Request(NamedTuple, Generic[T]):
         """Read an entry; raise ``UnreadableEntry`` if it is not an entry of this request."""
         decode = self.protection.decode if self.protection else _plain
         found = decode(self.key, text)
-        is_own = found.asked in (None, self.hashed[: envelope.ASKED])
+        is_own = found.request_hash in (None, self.hashed[: envelope.REQUEST_HASH_LENGTH])
         if not is_own or found.codec != self.codec.name:
             raise UnreadableEntry("the answer to another request, or of another codec")
         return found
 
-    def encode(self, head: str, answer: Sequence[str]) -> str:
+    def encode(self, metadata: str, answer: Sequence[str]) -> str:
         """Return the text of an entry after its epochs."""
         if self.protection:
-            return self.protection.body(self.key, head, answer)
-        return envelope.body(head, answer, self.hashed)
+            return self.protection.encode_body(self.key, metadata, answer)
+        return envelope.encode_body(metadata, answer, self.hashed)
 
 
 def _plain(_: str, text: object) -> Entry:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Generic, NamedTuple, TypeVar
 
-from llm_cache._entries.keys import FIRST
+from llm_cache._entries.keys import STORE_MARK
 from llm_cache._errors import StoreError, UnreadableEntry
 from llm_cache._policy.modes import Coalesce
 from llm_cache._protocol import leases
@@ -69,7 +69,7 @@ def lead_or_wait(
 
 def _clears(epochs: Epochs) -> Epochs:
     """Return the epochs that clears have set; None for those that a store has set."""
-    return tuple(None if epoch and epoch.startswith(FIRST) else epoch for epoch in epochs)
+    return tuple(None if epoch and epoch.startswith(STORE_MARK) else epoch for epoch in epochs)
 
 
 def _shared(request: Request[T], miss: Miss[T], call: InFlightCall) -> Hit[T] | Compute[T] | None:

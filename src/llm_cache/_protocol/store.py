@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Any
 
 from llm_cache._entries import envelope
-from llm_cache._entries.keys import FIRST
+from llm_cache._entries.keys import STORE_MARK
 from llm_cache._protocol.effects import CommandArgs, Operation
 from llm_cache._protocol.lookup import ANY_ENTRY, Epochs
 from llm_cache._protocol.redis_commands import script
@@ -45,12 +45,13 @@ def store(
     """
     if epochs is Unseen.LOOKUP_FAILED:
         return Reason.LOOKUP_FAILED
-    separators = ["", *map(envelope.before_tag, request.tags)]
+    separators = ["", *map(envelope.tag_separator, request.tags)]
     seen = ["?"] * len(separators) if epochs is Unseen.NOT_LOOKED_UP else map(_mark, epochs)
     parts = [part for pair in zip(seen, separators, strict=True) for part in pair]
     keys, hashed = request.keys, request.hashed
     names = (keys.entry(hashed), keys.lease(hashed), *keys.epochs(request.tags))
-    args: CommandArgs = (FIRST + token, ttl, envelope.HEAD, body, lease or "", fingerprint, *parts)
+    epoch = STORE_MARK + token
+    args: CommandArgs = (epoch, ttl, envelope.OPENING, body, lease or "", fingerprint, *parts)
     return _REFUSALS.get((yield from script(STORE, names, *args)))
 
 
@@ -74,7 +75,7 @@ for i = 3, #KEYS do
   local epoch = string.sub(seen, 2)
   if string.sub(seen, 1, 1) ~= '=' then
     epoch = redis.call('MGET', KEYS[i])[1]
-    if epoch and seen == '-' and string.sub(epoch, 1, 1) ~= '{FIRST}' then return 0 end
+    if epoch and seen == '-' and string.sub(epoch, 1, 1) ~= '{STORE_MARK}' then return 0 end
     if not epoch then
       epoch = ARGV[1]
       redis.call('SET', KEYS[i], epoch)
@@ -85,7 +86,7 @@ end
 text = text .. ARGV[4]
 local there = redis.call('MGET', KEYS[1])[1]
 if there == text then return 1 end
-local found = there and #there .. ':' .. string.sub(there, 1, {envelope.FINGERPRINT})
+local found = there and #there .. ':' .. string.sub(there, 1, {envelope.FINGERPRINT_LENGTH})
 if found and known ~= '{ANY_ENTRY}' and found ~= known then return 2 end
 redis.call('SET', KEYS[1], text, 'EX', ARGV[2])
 return 1

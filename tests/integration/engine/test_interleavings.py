@@ -11,7 +11,7 @@ import pytest
 from tests.integration.upstash.connection import Connection
 
 from llm_cache import CachePolicy
-from llm_cache._entries.envelope import Entry, body, head
+from llm_cache._entries.envelope import Entry, encode_body, metadata
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol.clearing import clear
 from llm_cache._protocol.drivers import run
@@ -74,7 +74,7 @@ class Race:
         miss = self.lookup(CachePolicy(mode="refresh", tags=self.policy.tags))
         assert isinstance(miss, Miss)
         yield
-        text = body(head(0.0, 60, "langchain"), [str(began)])
+        text = encode_body(metadata(0.0, 60, "langchain"), [str(began)])
         storing = store(request(self.policy), body=text, ttl=60, epochs=miss.epochs, token=token)
         run(storing, self.execute)
         yield

@@ -1,4 +1,4 @@
-"""Tenants, salts, namespaces, tags and single answers: what is kept apart, what is cleared."""
+"""Tenants, salts, namespaces, tags and keys of one answer: what they separate, clear and delete."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ def hit(cache: UpstashRedisCache, policy: CachePolicy | None = None, text: str =
 
 
 @pytest.mark.parametrize("field", ["tenant", "salt", "namespace"])
-def test_answers_of_one_partition_are_never_anothers(cache: UpstashRedisCache, field: str) -> None:
+def test_answer_of_one_partition_is_a_miss_in_another(cache: UpstashRedisCache, field: str) -> None:
     fields: list[dict[str, Any]] = [{field: "a"}, {field: "b"}]
     one, other = (CachePolicy(**chosen) for chosen in fields)
     put(cache, one)
@@ -50,7 +50,7 @@ def test_neither_keys_nor_entries_show_tenant_salt_or_tag(
     assert not [word for word in ("acme", "pepper", "invoices") if word in stored]
 
 
-def test_a_clear_of_a_tag_reaches_its_answers_and_no_others(cache: UpstashRedisCache) -> None:
+def test_tag_clear_reaches_its_answers_and_no_others(cache: UpstashRedisCache) -> None:
     put(cache, CachePolicy(tags=("a", "b")), "both")
     put(cache, CachePolicy(tags=("b",)), "one")
     put(cache, None, "none")
@@ -61,7 +61,7 @@ def test_a_clear_of_a_tag_reaches_its_answers_and_no_others(cache: UpstashRedisC
     assert hit(cache, None, "none")
 
 
-async def test_an_asynchronous_clear_of_a_tag_clears(cache: UpstashRedisCache) -> None:
+async def test_asynchronous_tag_clear_makes_its_answers_misses(cache: UpstashRedisCache) -> None:
     with cache.policy(CachePolicy(tags=("a",))):
         await cache.aupdate("p", "model", ANSWER)
         assert await cache.alookup("p", "model") == ANSWER
@@ -69,28 +69,7 @@ async def test_an_asynchronous_clear_of_a_tag_clears(cache: UpstashRedisCache) -
         assert await cache.alookup("p", "model") is None
 
 
-def test_a_question_can_be_given_its_own_key(cache: UpstashRedisCache) -> None:
-    mine = CachePolicy(key="greeting of the day")
-    put(cache, mine, "good morning?")
-    assert hit(cache, mine, "how do you do?")
-    assert not hit(cache, None, "good morning?")
-    assert not hit(cache, CachePolicy(key="another"), "good morning?")
-    assert not hit(cache, CachePolicy(key="greeting of the day", tenant="a"), "good morning?")
-
-
-def test_the_order_of_tags_does_not_matter(cache: UpstashRedisCache) -> None:
-    put(cache, CachePolicy(tags=("a", "b")))
-    assert hit(cache, CachePolicy(tags=["b", "a", "b"]))
-
-
-def test_a_lookup_that_names_a_tag_the_answer_lacks_is_a_miss(cache: UpstashRedisCache) -> None:
-    put(cache)
-    with cache.policy(CachePolicy(tags=("a",))) as report:
-        assert cache.lookup("p", "model") is None
-    assert report.outcomes[0].why == "not_tagged"
-
-
-def test_a_tag_of_a_whole_database_clears_without_flushing_it(redis: Redis) -> None:
+def test_tag_clear_of_the_whole_database_flushes_nothing(redis: Redis) -> None:
     cache = UpstashRedisCache(redis)
     redis.set("foreign", "stays")
     put(cache, CachePolicy(tags=("a",)), "tagged")
@@ -100,35 +79,52 @@ def test_a_tag_of_a_whole_database_clears_without_flushing_it(redis: Redis) -> N
     assert redis.get("foreign") == "stays"
 
 
-def test_what_tags_cost(cache: UpstashRedisCache, upstash: UpstashEndpoint) -> None:
+def test_custom_key_replaces_the_prompt_and_the_settings(cache: UpstashRedisCache) -> None:
+    custom = CachePolicy(key="greeting of the day")
+    put(cache, custom, "good morning?")
+    assert hit(cache, custom, "how do you do?")
+    assert not hit(cache, None, "good morning?")
+    assert not hit(cache, CachePolicy(key="another"), "good morning?")
+    assert not hit(cache, CachePolicy(key="greeting of the day", tenant="a"), "good morning?")
+
+
+def test_order_of_tags_does_not_matter(cache: UpstashRedisCache) -> None:
+    put(cache, CachePolicy(tags=("a", "b")))
+    assert hit(cache, CachePolicy(tags=["b", "a", "b"]))
+
+
+def test_lookup_with_a_tag_that_the_entry_lacks_is_a_miss(cache: UpstashRedisCache) -> None:
+    put(cache)
+    with cache.policy(CachePolicy(tags=("a",))) as report:
+        assert cache.lookup("p", "model") is None
+    assert report.outcomes[0].why == "not_tagged"
+
+
+def test_hit_with_all_tags_named_is_one_command_else_two(
+    cache: UpstashRedisCache, upstash: UpstashEndpoint
+) -> None:
     policy = CachePolicy(tags=tuple("abcdefgh"))
     put(cache, policy)
-    upstash.meter.reset()
-    assert hit(cache, policy)
-    assert upstash.meter.read().commands == 1
-    assert hit(cache)  # names none of them: one command more
-    assert upstash.meter.read().commands == 3
+    for lookup, commands in ((policy, 1), (None, 2)):
+        upstash.meter.reset()
+        assert hit(cache, lookup)
+        assert upstash.meter.read().commands == commands
 
 
-def test_one_answer_can_be_deleted(cache: UpstashRedisCache) -> None:
+async def test_delete_removes_one_answer_of_one_tenant(cache: UpstashRedisCache) -> None:
+    tenant = CachePolicy(tenant="a")
     put(cache)
     put(cache, None, "other")
+    put(cache, tenant)
     assert cache.delete("p", "model")
     assert not cache.delete("p", "model")
-    assert (hit(cache), hit(cache, None, "other")) == (False, True)
-
-
-async def test_one_answer_of_a_tenant_can_be_deleted(cache: UpstashRedisCache) -> None:
-    put(cache)
-    put(cache, CachePolicy(tenant="a"))
-    with cache.policy(CachePolicy(tenant="a")):
+    assert (hit(cache), hit(cache, None, "other"), hit(cache, tenant)) == (False, True, True)
+    with cache.policy(tenant):
         assert await cache.adelete("p", "model")
-    assert (hit(cache), hit(cache, CachePolicy(tenant="a"))) == (True, False)
+    assert not hit(cache, tenant)
 
 
-def test_what_a_lookup_saw_under_other_tags_says_nothing_to_an_update(
-    cache: UpstashRedisCache,
-) -> None:
+def test_lookup_under_other_tags_has_no_effect_on_an_update(cache: UpstashRedisCache) -> None:
     assert not hit(cache, CachePolicy(tags=("a",)))
     cache.clear(tag="b")
     with cache.policy(CachePolicy(tags=("b",))) as report:

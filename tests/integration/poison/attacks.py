@@ -181,8 +181,8 @@ def _protected_after_mutation(reader: Reader) -> Attack:
         created, ttl = (random.choice(times), random.choice(ttls)) if odd else (NOW, 1000)
         writer: Any = protection or envelope
         key = () if protection is None else (reader.key(protection),)
-        body = writer.body(*key, envelope.head(created, ttl, "langchain"), mutated)
-        text = f"{envelope.HEAD}{EPOCH}{body}"
+        body = writer.encode_body(*key, envelope.metadata(created, ttl, "langchain"), mutated)
+        text = f"{envelope.OPENING}{EPOCH}{body}"
         return reader.read(random, protection, text, random.choice(POLICIES))
 
     return attack

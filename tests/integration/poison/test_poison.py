@@ -19,7 +19,7 @@ from tests.integration.poison.corpus import NOW, PROMPT, PROSE, SETTINGS
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, UpstashRedisCache
-from llm_cache._entries.envelope import HEAD, body, head
+from llm_cache._entries.envelope import OPENING, encode_body, metadata
 
 # The outcomes that each attack must reach at least once.
 REACHED = {
@@ -97,7 +97,11 @@ GENERATIONS = st.fixed_dictionaries({
 def test_fields_of_an_answer_are_read_as_listed_classes_or_are_a_miss(
     reader: Reader, answer: list[Any], policy: CachePolicy, random: Random
 ) -> None:
-    text = HEAD + EPOCH + body(head(NOW, 1000, "langchain"), [json.dumps(one) for one in answer])
+    text = (
+        OPENING
+        + EPOCH
+        + encode_body(metadata(NOW, 1000, "langchain"), [json.dumps(one) for one in answer])
+    )
     reader.read(random, None, text, policy)
 
 
@@ -107,7 +111,10 @@ def test_trap_in_a_real_database_is_a_miss_and_is_deleted(redis: Redis) -> None:
         cache.update(PROMPT, SETTINGS, PROSE)
     assert report.last is not None
     redis.set("n:epoch", EPOCH)
-    whole = [HEAD + EPOCH + body(head(NOW, 1000, "langchain"), [trap]) for trap in mutations.TRAPS]
+    whole = [
+        OPENING + EPOCH + encode_body(metadata(NOW, 1000, "langchain"), [trap])
+        for trap in mutations.TRAPS
+    ]
     for text in (*mutations.TRAPS, *whole):
         redis.set(report.last.key, text)
         with cache.policy() as trapped:

@@ -11,7 +11,7 @@ from tests.integration.properties.history import History, coalesces
 from tests.integration.properties.process import Block, Process
 from tests.integration.properties.strategies import LEASE
 
-from llm_cache._entries.keys import FIRST
+from llm_cache._entries.keys import STORE_MARK
 from llm_cache._policy.modes import Coalesce
 from llm_cache._protocol.in_flight import NotShared
 
@@ -169,4 +169,4 @@ def _same(one: Caller, other: Caller) -> bool:
 
 
 def _set_by_clears(epochs: Sequence[str | None]) -> Epochs:
-    return tuple(None if epoch and epoch.startswith(FIRST) else epoch for epoch in epochs)
+    return tuple(None if epoch and epoch.startswith(STORE_MARK) else epoch for epoch in epochs)

@@ -5,7 +5,7 @@ from langchain_core.outputs import Generation
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, CachePolicy, UpstashRedisCache
-from llm_cache._entries.envelope import HEAD, before_tag, body, head
+from llm_cache._entries.envelope import OPENING, encode_body, metadata, tag_separator
 from llm_cache._entries.keys import MAX_TAGS, tag_hash
 from llm_cache._protocol.clearing import Reclaimed
 from llm_cache._upstash.upstash_store import UpstashStore
@@ -88,8 +88,8 @@ def test_reclaim_reads_as_many_tags_as_an_answer_may_have(shop: Shop, answer: st
     assert shop.reclaim().removed == 1
 
 
-REST = body(head(1.0, 60, "langchain"), ["1"])
-RED = before_tag(tag_hash("red"))
+REST = encode_body(metadata(1.0, 60, "langchain"), ["1"])
+RED = tag_separator(tag_hash("red"))
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ RED = before_tag(tag_hash("red"))
     [
         "",
         "rubbish",
-        HEAD + "LIVE",
-        HEAD + 'LIVE"',
-        HEAD + 'LIVE",',
-        HEAD + "LIVE" + RED,
-        HEAD + "LIVE" + RED + 'RED"',
-        HEAD + "LIVE" + RED + 'RED","blue":"RED"}',
-        HEAD + 'LIVE",7' + RED[1:] + "RED" + REST,
-        HEAD + "LIVE" + RED.upper() + "RED" + REST,
-        HEAD + "LIVE" + before_tag("0" * 31) + "RED" + REST,
-        HEAD + "LIVE" + before_tag("red*") + "RED" + REST,
-        HEAD + "LIVE" + RED + "gone" + REST,
-        HEAD + "gone" + RED + "RED" + REST,
+        OPENING + "LIVE",
+        OPENING + 'LIVE"',
+        OPENING + 'LIVE",',
+        OPENING + "LIVE" + RED,
+        OPENING + "LIVE" + RED + 'RED"',
+        OPENING + "LIVE" + RED + 'RED","blue":"RED"}',
+        OPENING + 'LIVE",7' + RED[1:] + "RED" + REST,
+        OPENING + "LIVE" + RED.upper() + "RED" + REST,
+        OPENING + "LIVE" + tag_separator("0" * 31) + "RED" + REST,
+        OPENING + "LIVE" + tag_separator("red*") + "RED" + REST,
+        OPENING + "LIVE" + RED + "gone" + REST,
+        OPENING + "gone" + RED + "RED" + REST,
         None,  # a hash
     ],
 )

@@ -6,7 +6,7 @@ import pytest
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy
-from llm_cache._entries.envelope import HEAD, before_tag, body, fingerprint, head
+from llm_cache._entries.envelope import OPENING, encode_body, fingerprint, metadata, tag_separator
 from llm_cache._entries.keys import Keyspace, tag_hash
 from llm_cache._protocol.drivers import run
 from llm_cache._protocol.lookup import ANY_ENTRY, Epochs
@@ -18,7 +18,7 @@ KEYS = Keyspace("shop")
 RED = tag_hash("red")
 ENTRY, LEASE = KEYS.entry("a" * 64), KEYS.lease("a" * 64)
 EPOCHS = KEYS.epochs([RED])
-BODY = body(head(1.0, 60, "langchain"), ["1"])
+BODY = encode_body(metadata(1.0, 60, "langchain"), ["1"])
 codec: Any = None  # no answer is read
 REQUEST = Request((0, "", ()), KEYS, "a" * 64, CachePolicy(tags=["red"]), codec, clock=lambda: 0.0)
 Pair: TypeAlias = tuple[str | None, str | None]
@@ -35,7 +35,7 @@ def stored(
 
 
 def entry(epoch: str, red: str) -> str:
-    return HEAD + epoch + before_tag(RED) + red + BODY
+    return OPENING + epoch + tag_separator(RED) + red + BODY
 
 
 def set_epochs(redis: Redis, *epochs: str | None) -> None:

@@ -5,7 +5,14 @@ from typing import Any
 from unittest.mock import ANY
 
 from llm_cache import CachePolicy, UnreadableEntry
-from llm_cache._entries.envelope import HEAD, Entry, before_tag, body, fingerprint, head
+from llm_cache._entries.envelope import (
+    OPENING,
+    Entry,
+    encode_body,
+    fingerprint,
+    metadata,
+    tag_separator,
+)
 from llm_cache._entries.keys import Keyspace, tag_hash
 from llm_cache._protocol.effects import Command
 from llm_cache._protocol.lookup import Hit, Miss
@@ -47,8 +54,13 @@ def entry(
     **tags: str,
 ) -> str:
     """Return an entry with a TTL of 60 seconds; ``tags`` are epochs by the names of tags."""
-    tagged = "".join(before_tag(tag_hash(tag)) + tags[tag] for tag in sorted(tags, key=tag_hash))
-    return HEAD + epoch + tagged + body(head(NOW - age, 60, codec), [f'"{answer}"'], asked)
+    tagged = "".join(tag_separator(tag_hash(tag)) + tags[tag] for tag in sorted(tags, key=tag_hash))
+    return (
+        OPENING
+        + epoch
+        + tagged
+        + encode_body(metadata(NOW - age, 60, codec), [f'"{answer}"'], asked)
+    )
 
 
 def hit(age: float) -> Hit[str]:

@@ -4,7 +4,7 @@ import pytest
 from tests.unit.protocol.operations import ENTRY_KEY, EPOCH_KEY, HASHED, KEYS, RED, drive
 
 from llm_cache import InvalidPolicy
-from llm_cache._entries.envelope import HEAD
+from llm_cache._entries.envelope import OPENING
 from llm_cache._entries.keys import cleared_at, cleared_epoch
 from llm_cache._errors import StoreGarbled, StoreRefused, StoreTimeout, StoreUnavailable
 from llm_cache._protocol.clearing import (
@@ -94,7 +94,7 @@ def scan(cursor: str) -> tuple[object, ...]:
 
 def test_reclaim_scans_every_page_and_frees_its_own_entries_only() -> None:
     steps, result = drive(reclaim(KEYS), ["7", [MINE, "ns:entry:epoch"]], 1, ["0", []])
-    page = ("EVAL", RECLAIM_PAGE, 2, EPOCH_KEY, MINE, HEAD, "ns:epoch:", "UNLINK", "")
+    page = ("EVAL", RECLAIM_PAGE, 2, EPOCH_KEY, MINE, OPENING, "ns:epoch:", "UNLINK", "")
     assert steps == [scan("0"), page, scan("7")]
     assert (result.scanned, result.removed, result.complete) == (1, 1, True)
 

@@ -2,11 +2,11 @@ import pytest
 from tests.unit.protocol.operations import ENTRY_KEY, HASHED, KEYS, entry, request
 
 from llm_cache import Signing, UnreadableEntry
-from llm_cache._entries.envelope import HEAD, head
-from llm_cache._entries.keys import keyed
+from llm_cache._entries.envelope import OPENING, metadata
+from llm_cache._entries.keys import keyed_hash
 
 SIGNING = Signing("A" * 43 + "=")
-FIELDS = head(1000.0, 60, "greeting")
+FIELDS = metadata(1000.0, 60, "greeting")
 
 
 def test_request_names_its_entry_its_tenant_and_its_tags() -> None:
@@ -22,9 +22,9 @@ def test_request_without_protection_stays_as_it_is() -> None:
 
 def test_protected_request_keys_its_names_and_signs_its_entry() -> None:
     signed = request(tags=["red"]).protected(SIGNING)
-    assert signed.hashed == keyed(HASHED, SIGNING.names)
-    assert signed.tags == KEYS.under(SIGNING.names).tags(["red"], None)
-    text = HEAD + "e1" + signed.encode(FIELDS, ['"hi"'])
+    assert signed.hashed == keyed_hash(HASHED, SIGNING.name_secret)
+    assert signed.tags == KEYS.with_secret(SIGNING.name_secret).tags(["red"], None)
+    text = OPENING + "e1" + signed.encode(FIELDS, ['"hi"'])
     assert signed.decode(text).answer == ("hi",)
     with pytest.raises(UnreadableEntry):
         signed.decode(text.replace("hi", "ho"))

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from tests.unit.protocol.operations import ENTRY_KEY, EPOCH_KEY, LEASE_KEY, RED, drive, request
 
-from llm_cache._entries.envelope import HEAD
+from llm_cache._entries.envelope import OPENING
 from llm_cache._protocol.effects import Operation
 from llm_cache._protocol.lookup import ANY_ENTRY, Epochs
 from llm_cache._protocol.store import STORE, Unseen, store
@@ -37,7 +37,7 @@ def test_store_is_one_command_with_the_epochs_that_the_lookup_saw(
 ) -> None:
     keys = (4, ENTRY_KEY, LEASE_KEY, EPOCH_KEY, RED_KEY)
     lease, fingerprint = fields.get("lease", ""), fields.get("fingerprint", ANY_ENTRY)
-    args = ("fnew", 60, HEAD, BODY, lease, fingerprint, marks[0], "", marks[1], BEFORE_RED)
+    args = ("fnew", 60, OPENING, BODY, lease, fingerprint, marks[0], "", marks[1], BEFORE_RED)
     steps, _ = drive(storing(epochs, tags=("red",), **fields), 1)
     assert steps == [("EVAL", STORE, *keys, *args)]
 
