@@ -31,7 +31,7 @@ Raises ``Uncacheable`` if the request cannot be told apart from another.
 """
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class CacheCall(Generic[A]):
     """One lookup or update of a cache, in the scope around it.
 

@@ -20,7 +20,7 @@ RESERVE = 0.25  # seconds of an invocation that are never spent waiting for the 
 CLEAR_TIMEOUT = 30.0  # seconds: a FLUSHDB SYNC of a large database is slow
 
 
-@dataclass(slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class CommandRunner:
     """Runs the commands of one cache. ``timeout``: the seconds a command may take."""
 

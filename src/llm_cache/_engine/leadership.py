@@ -25,7 +25,7 @@ from llm_cache._protocol.single_flight import Compute, SingleFlight, lead_or_wai
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Leadership:
     """The in-flight calls of one cache. ``lease``: seconds until waiters give up on a leader."""
 

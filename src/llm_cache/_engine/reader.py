@@ -23,7 +23,7 @@ from llm_cache._report import Outcome, Status
 A = TypeVar("A")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Reader(Generic[A]):
     """The lookups of one cache."""
 

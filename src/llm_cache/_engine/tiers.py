@@ -21,7 +21,7 @@ from llm_cache._reasons import Reason
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Tiers:
     """Reads and changes the entries of one cache."""
 

@@ -16,7 +16,7 @@ T = TypeVar("T")
 CommandArgs: TypeAlias = tuple[str | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(eq=False, repr=False, slots=True)
 class Command(Generic[T]):
     """A Redis command, and how its reply is read: ``reply = yield from command``.
 
