@@ -22,11 +22,12 @@ from typing import Any, Self
 import httpx
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.lambda_runtime import Deployed, Environment
-from local_cloud.model import Fault
-from local_cloud.stack.events import function_url, signed_by
+from local_cloud.lambda_runtime.deployed_function import DeployedFunction
+from local_cloud.lambda_runtime.execution_environment import ExecutionEnvironment
+from local_cloud.model.bedrock_faults import BedrockFault
 from local_cloud.stack.invocation import Invocation
-from local_cloud.stack.summaries import REPORT, Summaries
+from local_cloud.stack.lambda_events import function_url, signed_by
+from local_cloud.stack.summary_client import SAMPLE_DOCUMENT, SummaryClient
 from model_call import TASK
 from upstash_endpoint.children import PartFailed
 
@@ -59,7 +60,7 @@ COMPUTED = {"miss", "expired", "refreshed"}
 
 
 def _report(number: int) -> str:
-    return f"{REPORT} That was year {number}."
+    return f"{SAMPLE_DOCUMENT} That was year {number}."
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Chaos:
     """The requests so far, and what was done to the environments."""
 
     cloud: LocalCloud
-    deployed: Deployed
+    deployed: DeployedFunction
     requests: int
     seed: int
     expected: dict[str, str] = field(default_factory=dict)
@@ -108,7 +109,7 @@ class Chaos:
             self._expect(f"What is the capital of {country}?")
         reports = [text for number in range(3 * DOCUMENTS) if self._ends(text := _report(number))]
         assert len(reports) >= DOCUMENTS, "the model finds an end for too few summaries"
-        self.cloud.model.fail(Fault.SLOW, seconds=DRAG)
+        self.cloud.model.fail(BedrockFault.SLOW, seconds=DRAG)
         before = self.cloud.model.calls
         with ThreadPoolExecutor(LANES + 1) as pool:
             running = [pool.submit(self._lane, lane, keys) for lane in range(LANES)]
@@ -146,8 +147,8 @@ class Chaos:
 
     def _documents(self, reports: list[str]) -> None:
         dice, versions = random.Random(f"{self.seed} documents"), {}
-        summaries = Summaries(self.cloud.stack)
-        with summaries.impatient(SEEN_AGAIN):
+        summaries = SummaryClient(self.cloud.stack)
+        with summaries.visibility_timeout(SEEN_AGAIN):
             for number, text in enumerate(reports):
                 name = f"report {number}.txt"
                 versions[name] = summaries.upload(name, text)
@@ -156,7 +157,7 @@ class Chaos:
                     self.killed_with_documents += self.kill_environments("SummarizeFunction")
             for name, version in versions.items():
                 with suppress(PartFailed):  # it is judged, as all that did not come
-                    found = summaries.of(name, version, seconds=SUMMARIZED)
+                    found = summaries.wait_for(name, version, seconds=SUMMARIZED)
                     self.summaries[name] = found["summary"]
         self.dead_letters = summaries.dead_letters()
 
@@ -189,7 +190,7 @@ class Runtime:
 
     chaos: Chaos
     dice: random.Random
-    _environment: Environment | None = None
+    _environment: ExecutionEnvironment | None = None
     _stop: ExitStack = field(default_factory=ExitStack)
 
     def __enter__(self) -> Self:
@@ -218,7 +219,7 @@ class Runtime:
         harmed = fate in {"killed", "out of time"}
         return _asked(caller, question, began, harmed, body, came)
 
-    def _started(self) -> Environment:
+    def _started(self) -> ExecutionEnvironment:
         self._environment = self._stop.enter_context(self.chaos.cloud.running(self.chaos.deployed))
         return self._environment
 

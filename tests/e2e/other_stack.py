@@ -10,10 +10,10 @@ from typing import Any
 
 from tests.template.loader import ROOT, load
 
-from local_cloud.aws.sam import BUCKET, target
+from local_cloud.aws.stack_deployment import UPLOAD_BUCKET, host_target
+from local_cloud.checkout.tool_environments import interpreter
 from local_cloud.cloud import LocalCloud
-from local_cloud.stack.stack import Stack
-from local_cloud.tools import interpreter
+from local_cloud.stack.emulated_stack import EmulatedStack
 
 PAGE = "docs/other-stacks.md"
 KIT = "llm-cache-dev"
@@ -51,7 +51,7 @@ def shown(language: str, page: str = PAGE, section: str = "") -> str:
 
 def for_this_host(text: str) -> str:
     """Return what the page shows for AWS's default target, for the Python that runs here."""
-    host = target()
+    host = host_target()
     text = text.replace("python3.13", host["Runtime"]).replace("arm64", host["Architecture"])
     return text.replace("3.13", host["Runtime"].removeprefix("python"))
 
@@ -59,7 +59,14 @@ def for_this_host(text: str) -> str:
 def sam_deploy(cloud: LocalCloud, stack: str, template: Path, *more: str) -> str:
     """Deploy a template by the real sam; return what it said in the end, "" if it succeeded."""
     argv = [interpreter("sam"), "-m", "samcli", "deploy", "--template", str(template)]
-    argv += ["--stack-name", stack, "--s3-bucket", BUCKET, "--capabilities", "CAPABILITY_IAM"]
+    argv += [
+        "--stack-name",
+        stack,
+        "--s3-bucket",
+        UPLOAD_BUCKET,
+        "--capabilities",
+        "CAPABILITY_IAM",
+    ]
     argv += ["--no-confirm-changeset", "--no-progressbar", "--no-fail-on-empty-changeset", *more]
     env = {key: it for key, it in cloud.aws.environment().items() if key != "PYTHONPATH"}
     env |= {"SAM_CLI_TELEMETRY": "0", "SAM_CLI_POLL_DELAY": "0.5", "TMPDIR": str(cloud.folder)}
@@ -84,7 +91,7 @@ def deploy_kit(cloud: LocalCloud, folder: Path) -> str:
         cloud.aws.client("ssm").put_parameter(
             Name=f"/{KIT}/upstash-{name}", Value=value, Type="SecureString", Overwrite=True
         )
-    overrides = [f"{name}={value}" for name, value in target().items()]
+    overrides = [f"{name}={value}" for name, value in host_target().items()]
     return sam_deploy(cloud, KIT, folder / "kit.yaml", "--parameter-overrides", *overrides)
 
 
@@ -159,7 +166,7 @@ def put(cloud: LocalCloud, stack: str, body: str) -> None:
     client.get_waiter(f"stack_{kind}_complete").wait(StackName=stack, WaiterConfig=SOON)
 
 
-def memory(stack: Stack) -> int:
+def memory(stack: EmulatedStack) -> int:
     """Return the megabytes that the function of another stack has."""
     told = stack.aws.client("lambda").get_function(FunctionName=stack.physical("NewsFunction"))
     return int(told["Configuration"]["MemorySize"])

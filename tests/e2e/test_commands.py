@@ -15,12 +15,12 @@ import yaml
 
 from deployment import account, terminal
 from deployment.account import Account
+from deployment.command_failure import CommandFailure
 from deployment.commands import main
-from deployment.failure import Failure
-from deployment.remains import Remains
-from deployment.stack import OURS
+from deployment.deployed_stack import KIT_PARAMETERS
+from deployment.retained_resources import RetainedResources
 from local_cloud.aws.emulator import REGION
-from local_cloud.aws.sam import Tree
+from local_cloud.checkout.source_tree import SourceTree
 from local_cloud.cloud import LocalCloud
 from upstash_endpoint.children import wait_until
 
@@ -42,11 +42,11 @@ def run(
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
     """Run a command on the cloud of `make serve`, with nobody at a terminal."""
-    served = Tree(tmp_path)
+    served = SourceTree(tmp_path)
     served.build.mkdir(parents=True)
     served.served.write_text(cloud.aws.endpoint_url)
-    monkeypatch.setattr(account, "HERE", served)
-    monkeypatch.setattr(terminal, "present", lambda: False)
+    monkeypatch.setattr(account, "CHECKOUT_TREE", served)
+    monkeypatch.setattr(terminal, "interactive", lambda: False)
 
     def run(command: str, **variables: str) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -134,7 +134,7 @@ def test_failed_stack_is_told_deleted_and_what_it_leaves_removed(
         "Arn": {"Type": "AWS::SSM::Parameter", "Properties": arn, "DeletionPolicy": "Retain"},
         "Refused": REFUSED,
     }
-    assert made("broken", resources, OURS) == "ROLLBACK_COMPLETE"
+    assert made("broken", resources, KIT_PARAMETERS) == "ROLLBACK_COMPLETE"
     _, _, said = run("deploy", STACK="broken")
     assert "STACK=broken is ROLLBACK_COMPLETE (Refused: " in said
     assert "make delete CONFIG=local STACK=broken, then make deploy" in said
@@ -158,23 +158,23 @@ def test_parameter_that_a_deleted_stack_left_gives_way_to_a_new_stack(
     name, ssm = f"again-{ended}", cloud.aws.client("ssm")
     kept = {"Name": f"/{name}/layer-arn", "Type": "String", "Value": "arn"}
     arn = {"Type": "AWS::SSM::Parameter", "Properties": kept, "DeletionPolicy": "Retain"}
-    assert made(name, {"Arn": arn}, OURS) == "CREATE_COMPLETE"
+    assert made(name, {"Arn": arn}, KIT_PARAMETERS) == "CREATE_COMPLETE"
     cloud.aws.client("cloudformation").delete_stack(StackName=name)
     session = boto3.Session("test", "test", region_name=REGION)
     with patch.dict(os.environ, {"AWS_ENDPOINT_URL": cloud.aws.endpoint_url}):
         here = Account(REGION, session)
-        wait_until(lambda: bool(Remains.of(here, name)), seconds=60, what=name)
-        remains = Remains.of(here, name)
+        wait_until(lambda: bool(RetainedResources.find(here, name)), seconds=60, what=name)
+        remains = RetainedResources.find(here, name)
         assert remains is not None
-        with contextlib.suppress(Failure), remains.set_aside(here):
+        with contextlib.suppress(CommandFailure), remains.parameters_removed(here):
             assert ssm.get_parameters(Names=[kept["Name"]])["InvalidParameters"]
             if ended == "badly":
-                raise Failure("the deployment failed")
+                raise CommandFailure("the deployment failed")
     assert bool(ssm.get_parameters(Names=[kept["Name"]])["Parameters"]) == (ended == "badly")
 
 
 def test_nobody_at_the_terminal_types_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "present", lambda: True)
+    monkeypatch.setattr(terminal, "interactive", lambda: True)
     with Path(os.devnull).open() as nothing:
         monkeypatch.setattr(sys, "stdin", nothing)
         assert run("delete")[2].endswith("nothing was typed, and nothing was done\n")
@@ -199,8 +199,8 @@ def test_declined_change_set_is_no_deployment(
         )
         client.get_waiter("change_set_create_complete").wait(**of_stack)
 
-    monkeypatch.setattr("deployment.sam.build", lambda *_: None)
-    monkeypatch.setattr("deployment.sam.deploy", declined)
+    monkeypatch.setattr("deployment.sam_commands.build", lambda *_: None)
+    monkeypatch.setattr("deployment.sam_commands.deploy", declined)
     try:
         status, out, said = run("deploy")
     finally:
@@ -214,7 +214,7 @@ def test_interrupt_is_told_without_a_traceback(run: Run, monkeypatch: pytest.Mon
         raise KeyboardInterrupt
 
     monkeypatch.setattr("deployment.commands.signal.signal", lambda *_: None)
-    monkeypatch.setattr("deployment.sam.build", interrupted)
+    monkeypatch.setattr("deployment.sam_commands.build", interrupted)
     status, _, said = run("deploy")
     assert status == 130
     assert "deploy: interrupted; STACK=llm-cache is " in said

@@ -9,11 +9,11 @@ from tests.e2e.proof import Proof, Row, environments, updates, ways, weights
 from tests.e2e.proof.inventory import LISTED, pretended
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.lambda_runtime import Deployed
+from local_cloud.lambda_runtime.deployed_function import DeployedFunction
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="awslambdaric has wheels for Linux only")
 Step = Callable[[Proof], None]
-StepOfOne = Callable[[Proof, Deployed], None]
+StepOfOne = Callable[[Proof, DeployedFunction], None]
 
 
 def quickly(proof: Proof) -> None:

@@ -13,15 +13,15 @@ import pytest
 from tests.e2e.proof.inventory import account
 from tests.e2e.terminal import CTRL_C, Done, at_terminal, without_terminal
 
-from local_cloud.aws.sam import target
+from local_cloud.aws.stack_deployment import host_target
+from local_cloud.checkout.tool_environments import CHECKOUT
 from local_cloud.cloud import LocalCloud
-from local_cloud.tools import CHECKOUT
 
 # What the targets install is there: these tests run in it.
 MAKE = ("make", "-o", ".venv/.ready", "-o", ".tools/sam/.ready")
-HOST = " ".join(f"{name}={value}" for name, value in target().items())
-TOLD = ", ".join(target()[name] for name in ("Runtime", "Architecture"))
-OTHER_RUNTIME = "python3.12" if target()["Runtime"] != "python3.12" else "python3.13"
+HOST = " ".join(f"{name}={value}" for name, value in host_target().items())
+TOLD = ", ".join(host_target()[name] for name in ("Runtime", "Architecture"))
+OTHER_RUNTIME = "python3.12" if host_target()["Runtime"] != "python3.12" else "python3.13"
 REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
 
 
@@ -103,7 +103,7 @@ def test_plain_deployment_keeps_the_target(person: Person) -> None:
     done = person("deploy", "STACK=first")
     assert done.status == 0, done.said
     assert f"first in us-east-1: {TOLD}" in done.said
-    assert person.runtime("first") == target()["Runtime"]
+    assert person.runtime("first") == host_target()["Runtime"]
     assert person.cache_status("first", "Is it deployed?") == "hit"
 
 
@@ -137,7 +137,7 @@ def test_what_a_deleted_stack_left_is_removed_later(cloud: LocalCloud, person: P
 def test_change_of_target_is_asked_for_and_said(person: Person) -> None:
     done = person("deploy", "STACK=first", f"PARAMETERS=Runtime={OTHER_RUNTIME}")
     assert done.status == 0, done.said
-    assert f"{OTHER_RUNTIME} instead of {target()['Runtime']}" in done.said
+    assert f"{OTHER_RUNTIME} instead of {host_target()['Runtime']}" in done.said
     assert person.runtime("first") == OTHER_RUNTIME
 
 

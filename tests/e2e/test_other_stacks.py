@@ -14,10 +14,10 @@ from tests.e2e.other_stack import for_this_host, shown
 from tests.layer.artifacts import RUNTIME, SAM
 from tests.template.loader import ROOT
 
-from local_cloud.aws.sam import BUCKET
+from local_cloud.aws.stack_deployment import UPLOAD_BUCKET
 from local_cloud.cloud import LocalCloud
-from local_cloud.stack.asking import ask
-from local_cloud.stack.stack import ALIAS, Stack
+from local_cloud.stack.ask_client import ask
+from local_cloud.stack.emulated_stack import ALIAS, EmulatedStack
 
 
 @pytest.fixture(scope="module")
@@ -31,27 +31,31 @@ def kit(cloud: LocalCloud, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def by_sam(
     cloud: LocalCloud, kit: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Stack, Path]]:
+) -> Iterator[tuple[EmulatedStack, Path]]:
     """A stack with the documented function, and its template."""
     template = other_stack.write_news(cloud, tmp_path_factory.mktemp("yours"))
     assert other_stack.sam_deploy(cloud, "by-sam", template) == ""
-    yield Stack.read(cloud.aws, "by-sam"), template
+    yield EmulatedStack.read(cloud.aws, "by-sam"), template
     other_stack.delete(cloud, "by-sam")
 
 
 @pytest.fixture(scope="module")
-def by_cdk(cloud: LocalCloud, by_sam: tuple[Stack, Path]) -> Iterator[tuple[Stack, str]]:
+def by_cdk(
+    cloud: LocalCloud, by_sam: tuple[EmulatedStack, Path]
+) -> Iterator[tuple[EmulatedStack, str]]:
     """A stack with the same function as CDK synthesizes it, and its template."""
     _, template = by_sam
     code = shutil.make_archive(str(template.with_name("code")), "zip", template.with_name("news"))
-    cloud.aws.client("s3").put_object(Bucket=BUCKET, Key="code.zip", Body=Path(code).read_bytes())
-    body = json.dumps(other_stack.as_cdk_synthesizes(template, BUCKET, "code.zip"))
+    cloud.aws.client("s3").put_object(
+        Bucket=UPLOAD_BUCKET, Key="code.zip", Body=Path(code).read_bytes()
+    )
+    body = json.dumps(other_stack.as_cdk_synthesizes(template, UPLOAD_BUCKET, "code.zip"))
     other_stack.put(cloud, "by-cdk", body)
-    yield Stack.read(cloud.aws, "by-cdk"), body
+    yield EmulatedStack.read(cloud.aws, "by-cdk"), body
     other_stack.delete(cloud, "by-cdk")
 
 
-def hits(stack: Stack, question: str, times: int = 2) -> list[bool]:
+def hits(stack: EmulatedStack, question: str, times: int = 2) -> list[bool]:
     """Ask the function of another stack so often; return which were hits."""
     event = {"question": question}
     came = [stack.invoke("NewsFunction", event, qualifier="$LATEST") for _ in range(times)]
@@ -60,14 +64,14 @@ def hits(stack: Stack, question: str, times: int = 2) -> list[bool]:
 
 
 def test_function_of_another_stack_misses_and_then_hits(
-    by_sam: tuple[Stack, Path], by_cdk: tuple[Stack, str]
+    by_sam: tuple[EmulatedStack, Path], by_cdk: tuple[EmulatedStack, str]
 ) -> None:
     assert hits(by_sam[0], "What is new?") == [False, True]
     assert hits(by_cdk[0], "What is new?") == [False, True]
 
 
 def test_clear_of_another_stack_leaves_every_other_namespace(
-    cloud: LocalCloud, by_sam: tuple[Stack, Path], by_cdk: tuple[Stack, str]
+    cloud: LocalCloud, by_sam: tuple[EmulatedStack, Path], by_cdk: tuple[EmulatedStack, str]
 ) -> None:
     question = "Is it cleared?"
     ask(cloud.stack, question)
@@ -79,7 +83,9 @@ def test_clear_of_another_stack_leaves_every_other_namespace(
     assert ask(cloud.stack, question).status == "hit"
 
 
-def resize(cloud: LocalCloud, by_sam: tuple[Stack, Path], by_cdk: tuple[Stack, str]) -> None:
+def resize(
+    cloud: LocalCloud, by_sam: tuple[EmulatedStack, Path], by_cdk: tuple[EmulatedStack, str]
+) -> None:
     """Update both stacks with twice the memory, and use their functions."""
     before = other_stack.memory(by_sam[0])
     old, new = f"MemorySize: {before}", f"MemorySize: {2 * before}"
@@ -92,14 +98,20 @@ def resize(cloud: LocalCloud, by_sam: tuple[Stack, Path], by_cdk: tuple[Stack, s
 
 
 def test_other_stacks_are_updated_after_the_kit_was_deleted(
-    cloud: LocalCloud, kit: Path, by_sam: tuple[Stack, Path], by_cdk: tuple[Stack, str]
+    cloud: LocalCloud,
+    kit: Path,
+    by_sam: tuple[EmulatedStack, Path],
+    by_cdk: tuple[EmulatedStack, str],
 ) -> None:
     other_stack.delete(cloud, other_stack.KIT)
     resize(cloud, by_sam, by_cdk)
 
 
 def test_kit_is_deployed_again_once_its_parameter_is_deleted_as_documented(
-    cloud: LocalCloud, kit: Path, by_sam: tuple[Stack, Path], by_cdk: tuple[Stack, str]
+    cloud: LocalCloud,
+    kit: Path,
+    by_sam: tuple[EmulatedStack, Path],
+    by_cdk: tuple[EmulatedStack, str],
 ) -> None:
     other_stack.delete(cloud, other_stack.KIT)
     assert "already exists" in other_stack.deploy_kit(cloud, kit)

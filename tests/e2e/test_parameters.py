@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from local_cloud.cloud import DEFAULT_CHOICES, LocalCloud
-from local_cloud.stack.stack import ALIAS, Stack
+from local_cloud.stack.emulated_stack import ALIAS, EmulatedStack
 from upstash_endpoint.children import PartFailed
 
 FUNCTIONS = ("AskFunction", "FlushCacheFunction", "SummarizeFunction")
@@ -24,13 +24,13 @@ CHOICES = {
 }
 
 
-def live(cloud: LocalCloud, stack: Stack, function: str) -> Any:
+def live(cloud: LocalCloud, stack: EmulatedStack, function: str) -> Any:
     """The configuration that callers of the alias get."""
     name = stack.physical(function)
     return cloud.aws.client("lambda").get_function_configuration(FunctionName=name, Qualifier=ALIAS)
 
 
-def versions(cloud: LocalCloud, stack: Stack) -> list[str]:
+def versions(cloud: LocalCloud, stack: EmulatedStack) -> list[str]:
     return [live(cloud, stack, function)["Version"] for function in FUNCTIONS]
 
 
@@ -40,12 +40,12 @@ def before(cloud: LocalCloud) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def stack(cloud: LocalCloud, before: list[str]) -> Iterator[Stack]:
+def stack(cloud: LocalCloud, before: list[str]) -> Iterator[EmulatedStack]:
     yield cloud.deploy(DEFAULT_CHOICES | CHOICES)
     cloud.deploy()
 
 
-def alarms(cloud: LocalCloud, stack: Stack) -> dict[str, Any]:
+def alarms(cloud: LocalCloud, stack: EmulatedStack) -> dict[str, Any]:
     made = cloud.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
     return {
         it["AlarmName"].split("-")[-2]: it for it in made if it["AlarmName"].startswith(stack.name)
@@ -54,26 +54,26 @@ def alarms(cloud: LocalCloud, stack: Stack) -> dict[str, Any]:
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_a_changed_setting_reaches_the_alias(
-    cloud: LocalCloud, before: list[str], stack: Stack, function: str
+    cloud: LocalCloud, before: list[str], stack: EmulatedStack, function: str
 ) -> None:
     configuration = live(cloud, stack, function)
     assert configuration["Version"] not in before
     assert configuration["Environment"]["Variables"]["LLM_CACHE_TTL"] == "120"
 
 
-def test_the_same_settings_publish_nothing(cloud: LocalCloud, stack: Stack) -> None:
+def test_the_same_settings_publish_nothing(cloud: LocalCloud, stack: EmulatedStack) -> None:
     assert versions(cloud, cloud.deploy(DEFAULT_CHOICES | CHOICES)) == versions(cloud, stack)
 
 
 def test_a_schedule_that_misses_rings_after_the_hours_chosen(
-    cloud: LocalCloud, stack: Stack
+    cloud: LocalCloud, stack: EmulatedStack
 ) -> None:
     missed = alarms(cloud, stack)["FlushMissed"]
     assert missed["Period"] * missed["EvaluationPeriods"] == 30 * 3600
 
 
 def test_every_alarm_goes_to_the_topic_and_the_topic_to_the_address(
-    cloud: LocalCloud, stack: Stack
+    cloud: LocalCloud, stack: EmulatedStack
 ) -> None:
     topic = stack.outputs["AlarmTopic"]
     made = alarms(cloud, stack)
@@ -104,13 +104,13 @@ def test_every_alarm_goes_to_the_topic_and_the_topic_to_the_address(
     ],
 )
 def test_a_queue_is_watched_by_its_name(
-    cloud: LocalCloud, stack: Stack, alarm: str, queue: str
+    cloud: LocalCloud, stack: EmulatedStack, alarm: str, queue: str
 ) -> None:
     (dimension,) = alarms(cloud, stack)[alarm]["Dimensions"]
     assert dimension == {"Name": "QueueName", "Value": stack.physical(queue).split("/")[-1]}
 
 
-def test_pages_of_the_origins_chosen_may_ask(cloud: LocalCloud, stack: Stack) -> None:
+def test_pages_of_the_origins_chosen_may_ask(cloud: LocalCloud, stack: EmulatedStack) -> None:
     name = stack.physical("AskFunction")
     client = cloud.aws.client("lambda")
     cors = client.get_function_url_config(FunctionName=name, Qualifier=ALIAS)["Cors"]
@@ -118,19 +118,21 @@ def test_pages_of_the_origins_chosen_may_ask(cloud: LocalCloud, stack: Stack) ->
     assert ",".join(cors["AllowOrigins"]) == variables["CORS_ORIGINS"] == CHOICES["CorsOrigins"]
 
 
-def test_old_versions_of_documents_expire_as_was_chosen(cloud: LocalCloud, stack: Stack) -> None:
+def test_old_versions_of_documents_expire_as_was_chosen(
+    cloud: LocalCloud, stack: EmulatedStack
+) -> None:
     client = cloud.aws.client("s3")
     told = client.get_bucket_lifecycle_configuration(Bucket=stack.outputs["DocumentsBucket"])
     rules = {rule["ID"]: rule for rule in told["Rules"]}
     assert rules["old-versions"]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
 
 
-def test_summaries_live_as_long_as_was_chosen(cloud: LocalCloud, stack: Stack) -> None:
+def test_summaries_live_as_long_as_was_chosen(cloud: LocalCloud, stack: EmulatedStack) -> None:
     variables = live(cloud, stack, "SummarizeFunction")["Environment"]["Variables"]
     assert variables["SUMMARY_TTL_IMMUTABLE"] == variables["LLM_CACHE_TTL_CEILING"] == "86400"
 
 
-def test_ssm_has_the_arn_of_the_layer(cloud: LocalCloud, stack: Stack) -> None:
+def test_ssm_has_the_arn_of_the_layer(cloud: LocalCloud, stack: EmulatedStack) -> None:
     ssm = cloud.aws.client("ssm")
     arn = ssm.get_parameter(Name=stack.outputs["LayerArnParameter"])["Parameter"]["Value"]
     assert arn == stack.outputs["LayerArn"]

@@ -11,9 +11,9 @@ import pytest
 from tests.faults import socket_servers
 
 from local_cloud.cloud import LocalCloud
-from local_cloud.stack.events import function_url, messages
-from local_cloud.stack.summaries import Summaries
-from local_cloud.story.scenario import Row, Scenario
+from local_cloud.scenario.main_scenario import MainScenario, Row
+from local_cloud.stack.lambda_events import function_url, messages
+from local_cloud.stack.summary_client import SummaryClient
 
 BUDGET = 60.0  # seconds: half of what the function has, should it wait for Upstash
 
@@ -28,14 +28,14 @@ def ask(cloud: LocalCloud, question: str, **body: Any) -> dict[str, Any]:
 
 def test_the_main_job_comes_true(cloud: LocalCloud) -> None:
     rows: list[Row] = []
-    scenario = Scenario(cloud, rows.append)
+    scenario = MainScenario(cloud, rows.append)
     scenario.run()
     assert scenario.failures == []
     assert len(rows) > 10
 
 
 def test_a_story_that_does_not_come_true_is_told(cloud: LocalCloud) -> None:
-    scenario = Scenario(cloud, lambda _: None)
+    scenario = MainScenario(cloud, lambda _: None)
     scenario.question("a new question", "Never asked before?", "hit")
     assert [failure.partition(";")[0] for failure in scenario.failures] == [
         "a new question: expected hit",
@@ -62,25 +62,25 @@ def test_another_user_does_not_get_ones_answers(cloud: LocalCloud) -> None:
 
 
 def test_a_document_is_summarized_and_an_edit_of_it_anew(cloud: LocalCloud) -> None:
-    summaries = Summaries(cloud.stack)
+    summaries = SummaryClient(cloud.stack)
     for text in ("The bridge is open.", "The bridge is closed."):
         version = summaries.upload("bridge, new.txt", text)
-        written = summaries.of("bridge, new.txt", version)
+        written = summaries.wait_for("bridge, new.txt", version)
         assert written["summary"] == f"You said: {text}"
         assert written["source"]["key"] == "documents/bridge, new.txt"
 
 
 def test_a_summary_is_not_summarized(cloud: LocalCloud) -> None:
-    summaries = Summaries(cloud.stack)
-    summaries.of("once.txt", summaries.upload("once.txt", "Once."))
+    summaries = SummaryClient(cloud.stack)
+    summaries.wait_for("once.txt", summaries.upload("once.txt", "Once."))
     keys = cloud.aws.client("s3").list_objects_v2(Bucket=summaries.bucket, Prefix="summaries/")
     assert not [it for it in keys["Contents"] if it["Key"].startswith("summaries/summaries/")]
 
 
 def test_a_message_asks_for_the_summary_of_an_older_version(cloud: LocalCloud) -> None:
-    summaries, key = Summaries(cloud.stack), "documents/older.txt"
+    summaries, key = SummaryClient(cloud.stack), "documents/older.txt"
     older = summaries.upload("older.txt", "Older.")
-    summaries.of("older.txt", summaries.upload("older.txt", "Newer."))
+    summaries.wait_for("older.txt", summaries.upload("older.txt", "Newer."))
     event = messages({"bucket": summaries.bucket, "key": key, "version_id": older})
     assert cloud.stack.invoke("SummarizeFunction", event).payload == {"batchItemFailures": []}
     assert summaries.read("older.txt")["summary"] == "You said: Newer."
@@ -138,7 +138,7 @@ def test_ask_runs_under_awss_own_runtime(cloud: LocalCloud) -> None:
 
 @linux
 def test_environments_that_summarize_one_text_at_once_ask_the_model_once(cloud: LocalCloud) -> None:
-    summaries, before = Summaries(cloud.stack), cloud.model.calls
+    summaries, before = SummaryClient(cloud.stack), cloud.model.calls
     names = [f"at once {number}.txt" for number in range(10)]
     with cloud.downloaded("SummarizeFunction") as deployed, contextlib.ExitStack() as stop:
         running = [stop.enter_context(cloud.running(deployed)) for _ in range(3)]
@@ -148,7 +148,7 @@ def test_environments_that_summarize_one_text_at_once_ask_the_model_once(cloud: 
             came = list(pool.map(lambda one: one.invoke(messages(*named)), running))
     assert [one.payload for one in came] == [{"batchItemFailures": []}] * 3
     for name, version in zip(names, versions, strict=True):
-        assert summaries.of(name, version)["summary"] == "You said: The same for all."
+        assert summaries.wait_for(name, version)["summary"] == "You said: The same for all."
     assert cloud.model.calls - before == 1
 
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from tests.e2e.proof import COLUMNS, Proof, prove
 
-from local_cloud.aws import sam
+from local_cloud.checkout.source_tree import CHECKOUT_TREE
 from local_cloud.cloud import LocalCloud
-from local_cloud.story.table import Table
+from local_cloud.scenario.result_table import ResultTable
 from upstash_endpoint.children import PartFailed
 
 
@@ -18,9 +18,9 @@ def main() -> int:
     began = time.monotonic()
     with (
         tempfile.TemporaryDirectory(prefix="local-cloud-tree-") as folder,
-        LocalCloud.start(model="echo", tree=sam.HERE.copy(Path(folder))) as cloud,
+        LocalCloud.start(model="echo", tree=CHECKOUT_TREE.copy(Path(folder))) as cloud,
     ):
-        table = Table(COLUMNS)
+        table = ResultTable(COLUMNS)
         table.print_heading()
         proof = Proof(cloud, table.print_row)
         prove(proof)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from tests.e2e.proof.inventory import account
 from tests.e2e.proof.proof import timed
 
-from local_cloud.aws.sam import BUCKET
+from local_cloud.aws.stack_deployment import UPLOAD_BUCKET
 
 if TYPE_CHECKING:
     from tests.e2e.proof.proof import Proof
@@ -27,7 +27,7 @@ def deletion(proof: Proof) -> None:
         proof.cloud.delete()
     after = account(aws)
     retained = after.pop(LAYERS, set())
-    own = {PARAMETERS: before[PARAMETERS] - theirs, BUCKETS: {BUCKET, documents}}
+    own = {PARAMETERS: before[PARAMETERS] - theirs, BUCKETS: {UPLOAD_BUCKET, documents}}
     gone = {kind: names - after.get(kind, set()) for kind, names in before.items()}
     proof.tell(
         "sam delete",

@@ -12,18 +12,19 @@ from urllib.parse import urlsplit
 
 from tests.e2e.proof.ways import EVENTS, answered
 
-from local_cloud.model import Fault
-from local_cloud.stack.events import function_url, messages
-from local_cloud.stack.summaries import Summaries
+from local_cloud.model.bedrock_faults import BedrockFault
+from local_cloud.stack.lambda_events import function_url, messages
+from local_cloud.stack.summary_client import SummaryClient
+from upstash_endpoint.asgi_server import KEEP_ALIVE_SECONDS
 from upstash_endpoint.children import wait_until
-from upstash_endpoint.serving import KEEP_ALIVE_SECONDS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.proof.proof import Proof
 
-    from local_cloud.lambda_runtime import Deployed, Environment
+    from local_cloud.lambda_runtime.deployed_function import DeployedFunction
+    from local_cloud.lambda_runtime.execution_environment import ExecutionEnvironment
     from local_cloud.stack.invocation import Invocation
 
 ASLEEP_SECONDS = KEEP_ALIVE_SECONDS + 2
@@ -36,7 +37,7 @@ EVERY_ANSWER = {"miss", "hit", "collapsed"}
 class Sleeper:
     """An environment that was frozen after it had answered."""
 
-    environment: Environment
+    environment: ExecutionEnvironment
     connected: set[int]
     since: float
 
@@ -68,7 +69,7 @@ def asleep(proof: Proof) -> Iterator[Sleeper]:
         yield Sleeper(environment, connected, time.monotonic())
 
 
-def limits(proof: Proof, deployed: Deployed) -> None:
+def limits(proof: Proof, deployed: DeployedFunction) -> None:
     """Invoke a function once within the memory and the time that it was deployed with."""
     name = proof.logical(deployed.name)
     with proof.cloud.running(deployed) as environment:
@@ -83,9 +84,9 @@ def limits(proof: Proof, deployed: Deployed) -> None:
     )
 
 
-def large(proof: Proof, deployed: Deployed) -> None:
+def large(proof: Proof, deployed: DeployedFunction) -> None:
     """Summarize the largest document there may be, within the memory and the time there is."""
-    summaries, before = Summaries(proof.cloud.stack), proof.cloud.model.calls
+    summaries, before = SummaryClient(proof.cloud.stack), proof.cloud.model.calls
     with proof.cloud.running(deployed) as environment:
         most = int(deployed.variables["SUMMARY_MAX_BYTES"])
         summaries.upload("large.txt", _prose(most))
@@ -103,7 +104,7 @@ def large(proof: Proof, deployed: Deployed) -> None:
     )
 
 
-def deadline(proof: Proof, deployed: Deployed) -> None:
+def deadline(proof: Proof, deployed: DeployedFunction) -> None:
     """Let the model hang: the function says so before its time is over."""
     with _short(proof, deployed) as environment, _hanging(proof):
         came = _ask(environment, "What takes for ever?")
@@ -118,7 +119,7 @@ def deadline(proof: Proof, deployed: Deployed) -> None:
     )
 
 
-def timeout(proof: Proof, deployed: Deployed) -> None:
+def timeout(proof: Proof, deployed: DeployedFunction) -> None:
     """Stop a process in the middle of an invocation: it is killed, and the next one works."""
     with (
         _short(proof, deployed) as environment,
@@ -143,7 +144,7 @@ def timeout(proof: Proof, deployed: Deployed) -> None:
     )
 
 
-def several(proof: Proof, deployed: Deployed) -> None:
+def several(proof: Proof, deployed: DeployedFunction) -> None:
     """Start environments at once and ask all of them the same at once."""
     before = proof.cloud.model.calls
     with contextlib.ExitStack() as stop, ThreadPoolExecutor(AT_ONCE) as pool:
@@ -166,7 +167,7 @@ def several(proof: Proof, deployed: Deployed) -> None:
     )
 
 
-def snapstart(proof: Proof, deployed: Deployed) -> None:
+def snapstart(proof: Proof, deployed: DeployedFunction) -> None:
     """Snapshot a function and restore it: nothing is connected before, all is connected anew."""
     with proof.cloud.running(deployed, snapstart=True) as environment:
         connected = environment.connected_to()
@@ -183,13 +184,13 @@ def snapstart(proof: Proof, deployed: Deployed) -> None:
     )
 
 
-def _enter(proof: Proof, deployed: Deployed) -> tuple[Any, Environment]:
+def _enter(proof: Proof, deployed: DeployedFunction) -> tuple[Any, ExecutionEnvironment]:
     block = proof.cloud.running(deployed)
     return block, block.__enter__()
 
 
 @contextlib.contextmanager
-def _short(proof: Proof, deployed: Deployed) -> Iterator[Environment]:
+def _short(proof: Proof, deployed: DeployedFunction) -> Iterator[ExecutionEnvironment]:
     """Run a warm environment whose time limit is short: no start of a busy machine takes it up."""
     with proof.cloud.running(deployed) as environment:
         _ask(environment, "What is asked before time gets short?")
@@ -199,14 +200,14 @@ def _short(proof: Proof, deployed: Deployed) -> Iterator[Environment]:
 
 @contextlib.contextmanager
 def _hanging(proof: Proof) -> Iterator[None]:
-    proof.cloud.model.fail(Fault.HANGS)
+    proof.cloud.model.fail(BedrockFault.HANGS)
     try:
         yield
     finally:
         proof.cloud.model.heal()
 
 
-def _ask(environment: Environment, question: str) -> Invocation:
+def _ask(environment: ExecutionEnvironment, question: str) -> Invocation:
     return environment.invoke(function_url("POST", "/ask", {"question": question}))
 
 

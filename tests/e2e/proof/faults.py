@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 from tests.e2e.proof.proof import timed
 from tests.e2e.proof.ways import FLUSH
 
-from local_cloud.model import Fault
-from local_cloud.stack.asking import ask
-from local_cloud.stack.events import function_url
+from local_cloud.model.bedrock_faults import BedrockFault
+from local_cloud.stack.ask_client import ask
+from local_cloud.stack.lambda_events import function_url
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.proof.proof import Proof
 
-    from local_cloud.lambda_runtime import Deployed
+    from local_cloud.lambda_runtime.deployed_function import DeployedFunction
 
 # Python runs it at its start, from the function's own folder.
 BUG = """
@@ -34,7 +34,7 @@ BaseClient._make_api_call = broken
 """
 
 
-def crash(proof: Proof, deployed: Deployed) -> None:
+def crash(proof: Proof, deployed: DeployedFunction) -> None:
     """Let ask's own code fail: the exception leaves the handler, and Lambda counts an error."""
     event = function_url("POST", "/ask", {"question": "What crashes?"})
     with _bug(deployed), proof.cloud.running(deployed) as environment:
@@ -50,10 +50,10 @@ def crash(proof: Proof, deployed: Deployed) -> None:
     )
 
 
-def throttled(proof: Proof, deployed: Deployed) -> None:
+def throttled(proof: Proof, deployed: DeployedFunction) -> None:
     """Let Bedrock throttle the model: the caller gets 503, and Lambda counts no error."""
     event = function_url("POST", "/ask", {"question": "What is throttled?"})
-    proof.cloud.model.fail(Fault.THROTTLED)
+    proof.cloud.model.fail(BedrockFault.THROTTLED)
     try:
         with proof.cloud.running(deployed) as environment:
             came, log = environment.invoke(event), environment.log()
@@ -102,7 +102,7 @@ def _read(line: str) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _bug(deployed: Deployed) -> Iterator[None]:
+def _bug(deployed: DeployedFunction) -> Iterator[None]:
     code = deployed.task / "sitecustomize.py"
     code.write_text(BUG)
     try:

@@ -10,8 +10,8 @@ from tests.e2e.proof.transformed import due
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from local_cloud.aws.emulator import Aws
-    from local_cloud.stack.stack import Stack
+    from local_cloud.aws.emulator import EmulatedAws
+    from local_cloud.stack.emulated_stack import EmulatedStack
 
 LISTED = {
     "AWS::CloudWatch::Alarm": ("cloudwatch", "describe_alarms", "MetricAlarms[].AlarmName"),
@@ -57,7 +57,7 @@ NAMELESS = {
 ACCOUNTS_OWN = {"AWS::IAM::ManagedPolicy": {"Scope": "Local"}}
 
 
-def account(aws: Aws) -> dict[str, set[str]]:
+def account(aws: EmulatedAws) -> dict[str, set[str]]:
     """Return the names of everything in the account, by type; types without any are left out."""
     found = {kind: set(map(_short, _listed(aws, kind))) for kind in LISTED}
     for kind in OF_A_FUNCTION:
@@ -67,7 +67,7 @@ def account(aws: Aws) -> dict[str, set[str]]:
     return {kind: names for kind, names in found.items() if names}
 
 
-def pretended(stack: Stack) -> list[str]:
+def pretended(stack: EmulatedStack) -> list[str]:
     """Return what is wrong with the stack: resources due and not there, and there but not due.
 
     What is due, AWS's own translator says; what is there, the service that should have it.
@@ -89,28 +89,28 @@ def pretended(stack: Stack) -> list[str]:
     return wrong
 
 
-def _listed(aws: Aws, kind: str) -> Iterator[str]:
+def _listed(aws: EmulatedAws, kind: str) -> Iterator[str]:
     service, operation, names = LISTED[kind]
     arguments = ACCOUNTS_OWN.get(kind, {})
     pages = aws.client(service).get_paginator(operation).paginate(**arguments)
     return (name for name in pages.search(names) if name)
 
 
-def _of_functions(aws: Aws, kind: str) -> Iterator[str]:
+def _of_functions(aws: EmulatedAws, kind: str) -> Iterator[str]:
     operation, names = OF_A_FUNCTION[kind]
     pages = aws.client("lambda").get_paginator(operation)
     for function in _listed(aws, "AWS::Lambda::Function"):
         yield from pages.paginate(FunctionName=function).search(names)
 
 
-def _layer_versions(aws: Aws) -> Iterator[str]:
+def _layer_versions(aws: EmulatedAws) -> Iterator[str]:
     client = aws.client("lambda")
     for layer in client.get_paginator("list_layers").paginate().search("Layers[].LayerName"):
         pages = client.get_paginator("list_layer_versions").paginate(LayerName=layer)
         yield from pages.search("LayerVersions[].LayerVersionArn")
 
 
-def _urls(aws: Aws) -> Iterator[str]:
+def _urls(aws: EmulatedAws) -> Iterator[str]:
     client = aws.client("lambda")
     for alias in _of_functions(aws, "AWS::Lambda::Alias"):
         function, qualifier = _short(alias).split(":")
@@ -121,7 +121,7 @@ def _urls(aws: Aws) -> Iterator[str]:
         yield alias
 
 
-def _bucket_policies(aws: Aws) -> Iterator[str]:
+def _bucket_policies(aws: EmulatedAws) -> Iterator[str]:
     client = aws.client("s3")
     for bucket in _listed(aws, "AWS::S3::Bucket"):
         with contextlib.suppress(client.exceptions.ClientError):  # it has none
@@ -129,7 +129,7 @@ def _bucket_policies(aws: Aws) -> Iterator[str]:
             yield bucket
 
 
-def _queue_policies(aws: Aws) -> Iterator[str]:
+def _queue_policies(aws: EmulatedAws) -> Iterator[str]:
     client = aws.client("sqs")
     for url in _listed(aws, "AWS::SQS::Queue"):
         told = client.get_queue_attributes(QueueUrl=url, AttributeNames=["Policy"])
@@ -137,7 +137,7 @@ def _queue_policies(aws: Aws) -> Iterator[str]:
             yield url
 
 
-_SPECIAL: dict[str, Callable[[Aws], Iterator[str]]] = {
+_SPECIAL: dict[str, Callable[[EmulatedAws], Iterator[str]]] = {
     "AWS::Lambda::LayerVersion": _layer_versions,
     "AWS::Lambda::Url": _urls,
     "AWS::S3::BucketPolicy": _bucket_policies,

@@ -7,8 +7,8 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from local_cloud.story.story import Story
-from local_cloud.story.table import Column, seconds
+from local_cloud.scenario.checked_scenario import CheckedScenario
+from local_cloud.scenario.result_table import Column, seconds_cell
 
 COLUMNS = (Column("what", 52, "<"), Column("what came of it", 56, "<"), Column("time", 9))
 
@@ -23,7 +23,7 @@ class Row:
 
     def cells(self) -> Sequence[str]:
         """Return the cells as text, in the order of ``COLUMNS``."""
-        return self.what, self.came, seconds(self.seconds)
+        return self.what, self.came, seconds_cell(self.seconds)
 
 
 @dataclass(slots=True)
@@ -34,7 +34,7 @@ class Timed:
 
 
 @dataclass(slots=True)
-class Proof(Story[Row]):
+class Proof(CheckedScenario[Row]):
     """Shows a row for each thing tried; ``failures`` is empty when all came true."""
 
     rows: int = 0

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from tests.e2e.proof.inventory import account
 
-from local_cloud.stack.stack import ALIAS, Stack
+from local_cloud.stack.emulated_stack import ALIAS, EmulatedStack
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,9 +29,9 @@ class Published:
     resources: Mapping[str, tuple[str, str]]
 
     @classmethod
-    def read(cls, stack: Stack) -> Self:
+    def read(cls, stack: EmulatedStack) -> Self:
         """Read it as it is now."""
-        now, client = Stack.read(stack.aws, stack.name), stack.aws.client("lambda")
+        now, client = EmulatedStack.read(stack.aws, stack.name), stack.aws.client("lambda")
         there = account(stack.aws)
         live = {}
         for function in now.functions:

@@ -8,23 +8,23 @@ from typing import TYPE_CHECKING
 
 from tests.e2e.proof.proof import timed
 
-from local_cloud.stack.summaries import Summaries
+from local_cloud.stack.summary_client import SummaryClient
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.e2e.proof.proof import Proof
 
-    from local_cloud.stack.stack import Stack
+    from local_cloud.stack.emulated_stack import EmulatedStack
 
 TEXT = "The bridge was opened by the mayor."
 
 
 def by_topic(proof: Proof) -> None:
     """Upload a document while S3 sends its notifications through SNS."""
-    summaries, before = Summaries(proof.cloud.stack), proof.cloud.model.calls
+    summaries, before = SummaryClient(proof.cloud.stack), proof.cloud.model.calls
     with through_sns(proof.cloud.stack, summaries.bucket), timed() as taken:
-        written = summaries.of("topic.txt", summaries.upload("topic.txt", TEXT))
+        written = summaries.wait_for("topic.txt", summaries.upload("topic.txt", TEXT))
     calls = proof.cloud.model.calls - before
     proof.tell(
         "a document is uploaded: S3, SNS, SQS",
@@ -37,7 +37,7 @@ def by_topic(proof: Proof) -> None:
 
 
 @contextlib.contextmanager
-def through_sns(stack: Stack, bucket: str) -> Iterator[None]:
+def through_sns(stack: EmulatedStack, bucket: str) -> Iterator[None]:
     """Have S3 tell a topic, and no queue, of uploads; subscribe the queue as documented."""
     s3, sns = stack.aws.client("s3"), stack.aws.client("sns")
     before = s3.get_bucket_notification_configuration(Bucket=bucket)
@@ -62,7 +62,7 @@ def through_sns(stack: Stack, bucket: str) -> Iterator[None]:
         sns.delete_topic(TopicArn=topic)
 
 
-def _notify(stack: Stack, bucket: str, configuration: object) -> None:
+def _notify(stack: EmulatedStack, bucket: str, configuration: object) -> None:
     stack.aws.client("s3").put_bucket_notification_configuration(
         Bucket=bucket, NotificationConfiguration=configuration
     )

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from local_cloud.aws.emulator import REGION
-from local_cloud.tools import interpreter
+from local_cloud.checkout.tool_environments import interpreter
 from upstash_endpoint.children import PartFailed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from local_cloud.stack.stack import Stack
+    from local_cloud.stack.emulated_stack import EmulatedStack
 
 _TRANSLATE = Path(__file__).with_name("_translate.py")
 
@@ -38,7 +38,7 @@ def transformed(template: str, parameters: Mapping[str, str] = {}) -> dict[str, 
     return result
 
 
-def due(stack: Stack) -> dict[str, str]:
+def due(stack: EmulatedStack) -> dict[str, str]:
     """Return the types, by logical id, of the resources that the stack's own template asks for."""
     client = stack.aws.client("cloudformation")
     body = client.get_template(StackName=stack.name, TemplateStage="Original")["TemplateBody"]

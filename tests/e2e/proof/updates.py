@@ -9,10 +9,10 @@ from tests.e2e.proof.inventory import pretended
 from tests.e2e.proof.proof import timed
 from tests.e2e.proof.published import Published
 
-from local_cloud.aws.sam import WITHOUT
+from local_cloud.aws.stack_deployment import UNSUPPORTED
 from local_cloud.cloud import DEFAULT_CHOICES
-from local_cloud.stack.asking import ask
-from local_cloud.stack.stack import ALIAS, Stack
+from local_cloud.stack.ask_client import ask
+from local_cloud.stack.emulated_stack import ALIAS, EmulatedStack
 from upstash_endpoint.children import PartFailed
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ BROKEN = """
 
 def complete(proof: Proof) -> None:
     """Compare what the template asks for with what the services list."""
-    stack = Stack.read(proof.cloud.aws, proof.cloud.stack.name)
+    stack = EmulatedStack.read(proof.cloud.aws, proof.cloud.stack.name)
     wrong, kinds = pretended(stack), {kind for kind, _ in stack.resources.values()}
     proof.tell(
         "sam build, sam deploy: every resource is there",
@@ -40,7 +40,7 @@ def complete(proof: Proof) -> None:
         expected="every resource listed by its service",
         instead=wrong,
     )
-    for choice, value in WITHOUT.items():
+    for choice, value in UNSUPPORTED.items():
         proof.note("left out: the emulator refuses it", f"{choice}={value}")
 
 
@@ -169,7 +169,7 @@ def failing(proof: Proof) -> None:
     )
 
 
-def _settings(stack: Stack) -> dict[str, str]:
+def _settings(stack: EmulatedStack) -> dict[str, str]:
     """Return, as the services have it, what some parameters are for."""
     groups = stack.aws.client("logs").describe_log_groups()["logGroups"]
     schedule = stack.only("AWS::Scheduler::Schedule")

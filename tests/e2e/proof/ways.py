@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Any
 from tests.e2e.proof.proof import timed
 from tests.e2e.proof.topics import through_sns
 
-from local_cloud.stack.asking import ask, url
-from local_cloud.stack.events import TEST_OF_S3, function_url, messages
-from local_cloud.stack.stack import ALIAS
-from local_cloud.stack.summaries import REPORT, Summaries
+from local_cloud.stack.ask_client import ask, ask_url
+from local_cloud.stack.emulated_stack import ALIAS
+from local_cloud.stack.lambda_events import S3_TEST_EVENT, function_url, messages
+from local_cloud.stack.summary_client import SAMPLE_DOCUMENT, SummaryClient
 from upstash_endpoint.children import wait_until
 
 if TYPE_CHECKING:
     from tests.e2e.proof.proof import Proof
 
+    from local_cloud.stack.emulated_stack import EmulatedStack
     from local_cloud.stack.invocation import Invocation
-    from local_cloud.stack.stack import Stack
 
 FLUSH = "FlushCacheFunction"
 EVENTS: dict[str, dict[str, Any]] = {
     "AskFunction": function_url("POST", "/ask", {"question": "What is asked by the alias?"}),
     FLUSH: {"dry_run": True},
-    "SummarizeFunction": messages(TEST_OF_S3),
+    "SummarizeFunction": messages(S3_TEST_EVENT),
 }
 """For each function, an event that it accepts."""
 
@@ -70,7 +70,7 @@ def by_url(proof: Proof) -> None:
             seconds=reply.seconds,
             instead=reply.body,
         )
-    refused = stack.request("POST", url(stack), body={"question": question}, signed=False)
+    refused = stack.request("POST", ask_url(stack), body={"question": question}, signed=False)
     came = str(refused.status_code)
     proof.tell("the question, not signed", came, true=came == "403", expected="403")
 
@@ -105,7 +105,7 @@ def failing_by_schedule(proof: Proof) -> None:
         message = _received(stack, queue)
     told = json.loads(message.get("Body", "{}"))
     lines = stack.logs(stack.physical(FLUSH), since=began)
-    attempts = sum(line.startswith("REPORT") for line in lines)
+    attempts = sum(line.startswith("SAMPLE_DOCUMENT") for line in lines)
     refused = "WRONGPASS" in told.get("responsePayload", {}).get("errorMessage", "")
     proof.tell(
         "the schedule fires, Upstash refuses the token",
@@ -138,7 +138,10 @@ def dead_letters(proof: Proof) -> None:
 
 def by_upload(proof: Proof) -> None:
     """Upload a document, of which S3 tells the queue, a copy of it, and one of which SNS tells."""
-    summaries, text = Summaries(proof.cloud.stack), f"{REPORT}\n\nThis is known at the market, too."
+    summaries, text = (
+        SummaryClient(proof.cloud.stack),
+        f"{SAMPLE_DOCUMENT}\n\nThis is known at the market, too.",
+    )
     by_sns = through_sns(proof.cloud.stack, summaries.bucket)
     for what, name, due, told in (
         ("a document is uploaded", "market.txt", 1, nullcontext()),
@@ -147,7 +150,7 @@ def by_upload(proof: Proof) -> None:
     ):
         before = proof.cloud.model.calls
         with told, timed() as taken:
-            written = summaries.of(name, summaries.upload(name, text))
+            written = summaries.wait_for(name, summaries.upload(name, text))
         calls = proof.cloud.model.calls - before
         proof.tell(
             what,
@@ -162,10 +165,10 @@ def by_upload(proof: Proof) -> None:
 def failing_by_queue(proof: Proof) -> None:
     """Send a message that no retry mends: it costs one attempt."""
     stack, began, poison = proof.cloud.stack, time.time(), "names no document"
-    summaries = Summaries(stack)
+    summaries = SummaryClient(stack)
     with timed() as taken:
         summaries.send(poison)
-        kept = summaries.failed()
+        kept = summaries.wait_for_dead_letters()
     lines = stack.logs(stack.physical("SummarizeFunction"), since=began)
     attempts = sum("not summarized" in line for line in lines)
     proof.tell(
@@ -178,7 +181,7 @@ def failing_by_queue(proof: Proof) -> None:
     )
 
 
-def _on_failure(stack: Stack) -> dict[str, Any]:
+def _on_failure(stack: EmulatedStack) -> dict[str, Any]:
     """Return what is done when the flush fails that nobody waits for."""
     config: dict[str, Any] = stack.aws.client("lambda").get_function_event_invoke_config(
         FunctionName=stack.physical(FLUSH), Qualifier=ALIAS
@@ -186,13 +189,13 @@ def _on_failure(stack: Stack) -> dict[str, Any]:
     return config
 
 
-def _queue(stack: Stack, config: dict[str, Any]) -> str:
+def _queue(stack: EmulatedStack, config: dict[str, Any]) -> str:
     """Return the URL of the queue that is told of failures."""
     name = config["DestinationConfig"]["OnFailure"]["Destination"].rpartition(":")[2]
     return str(stack.aws.client("sqs").get_queue_url(QueueName=name)["QueueUrl"])
 
 
-def _received(stack: Stack, queue: str, *, seconds: float = 30) -> dict[str, Any]:
+def _received(stack: EmulatedStack, queue: str, *, seconds: float = 30) -> dict[str, Any]:
     """Take one message from a queue, or return nothing when none has come after `seconds`."""
     client, found = stack.aws.client("sqs"), []
 
@@ -206,7 +209,7 @@ def _received(stack: Stack, queue: str, *, seconds: float = 30) -> dict[str, Any
     return found[0] if found else {}
 
 
-def _may_send(stack: Stack, role: str, queue: str) -> bool:
+def _may_send(stack: EmulatedStack, role: str, queue: str) -> bool:
     """Whether an inline policy of a role allows to send to a queue."""
     client = stack.aws.client("iam")
     for name in client.list_role_policies(RoleName=role)["PolicyNames"]:

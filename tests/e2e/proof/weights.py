@@ -5,14 +5,14 @@ from __future__ import annotations
 import runpy
 from typing import TYPE_CHECKING, Any
 
-from local_cloud.tools import CHECKOUT
+from local_cloud.checkout.tool_environments import CHECKOUT
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.e2e.proof.proof import Proof
 
-    from local_cloud.lambda_runtime import Deployed
+    from local_cloud.lambda_runtime.deployed_function import DeployedFunction
 
 # https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html, and the ten seconds of
 # https://docs.aws.amazon.com/lambda/latest/dg/lambda-runtime-environment.html#runtimes-lifecycle-ib
@@ -25,7 +25,7 @@ def budgets() -> dict[str, Any]:
     return runpy.run_path(str(CHECKOUT / "layers" / "package" / "budgets.py"))
 
 
-def layer(proof: Proof, deployed: Deployed) -> None:
+def layer(proof: Proof, deployed: DeployedFunction) -> None:
     """Weigh the layer against its budgets."""
     client, due = proof.cloud.aws.client("lambda"), budgets()
     found = client.get_function(FunctionName=deployed.arn)["Configuration"]["Layers"]
@@ -44,7 +44,7 @@ def layer(proof: Proof, deployed: Deployed) -> None:
         )
 
 
-def function(proof: Proof, deployed: Deployed) -> None:
+def function(proof: Proof, deployed: DeployedFunction) -> None:
     """Weigh a function, and start it cold."""
     client = proof.cloud.aws.client("lambda")
     zipped = client.get_function(FunctionName=deployed.arn)["Configuration"]["CodeSize"]

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_cloud.aws.emulator import Aws
-from local_cloud.model import Model
+from local_cloud.aws.emulator import EmulatedAws
+from local_cloud.model.model_process import ModelProcess
 from upstash_endpoint.children import free_port
 
 if TYPE_CHECKING:
@@ -20,17 +20,21 @@ def cloud_port() -> int:
 
 
 @pytest.fixture(scope="package")
-def model(cloud_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
-    model = Model.start("echo", cloud_port=cloud_port, folder=tmp_path_factory.mktemp("model"))
+def model(cloud_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModelProcess]:
+    model = ModelProcess.start(
+        "echo", cloud_port=cloud_port, folder=tmp_path_factory.mktemp("model")
+    )
     model.wait()
     yield model
     model.stop()
 
 
 @pytest.fixture(scope="package")
-def aws(model: Model, cloud_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
+def aws(
+    model: ModelProcess, cloud_port: int, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EmulatedAws]:
     folder = tmp_path_factory.mktemp("aws")
-    aws = Aws.start(port=cloud_port, bedrock_url=model.url, folder=folder)
+    aws = EmulatedAws.start(port=cloud_port, bedrock_url=model.url, folder=folder)
     aws.wait()
     yield aws
     aws.stop()

@@ -6,14 +6,15 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from local_cloud.aws.sam import HERE, start_build
+from local_cloud.aws.stack_deployment import start_build
+from local_cloud.checkout.source_tree import CHECKOUT_TREE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     import pytest
 
-    from local_cloud.aws.emulator import Aws
+    from local_cloud.aws.emulator import EmulatedAws
 
 USERS = {
     "AWS_PROFILE": "production",
@@ -35,7 +36,7 @@ WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])
 EMULATED_ACCOUNT = "000000000000"
 
 
-def test_environment_holds_nothing_of_the_users_account(aws: Aws) -> None:
+def test_environment_holds_nothing_of_the_users_account(aws: EmulatedAws) -> None:
     environment = aws.environment({**USERS, "PATH": "/bin"})
 
     assert environment["PATH"] == "/bin"
@@ -47,7 +48,7 @@ def test_environment_holds_nothing_of_the_users_account(aws: Aws) -> None:
     }
 
 
-def test_program_in_that_environment_reaches_the_emulated_account(aws: Aws) -> None:
+def test_program_in_that_environment_reaches_the_emulated_account(aws: EmulatedAws) -> None:
     asked = [sys.executable, "-W", "ignore", "-c", WHO]
 
     answer = subprocess.run(
@@ -58,7 +59,7 @@ def test_program_in_that_environment_reaches_the_emulated_account(aws: Aws) -> N
 
 
 def test_client_of_this_process_ignores_the_users_settings(
-    aws: Aws, monkeypatch: pytest.MonkeyPatch
+    aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in USERS.items():
         monkeypatch.setenv(name, value)
@@ -75,9 +76,9 @@ def test_sam_build_sees_no_account_and_no_make_flags(
     printing = tmp_path / "python"
     printing.write_text("#!/bin/sh\nexec env\n")
     printing.chmod(0o755)
-    monkeypatch.setattr("local_cloud.aws.sam.interpreter", lambda _: str(printing))
+    monkeypatch.setattr("local_cloud.checkout.sam_process.interpreter", lambda _: str(printing))
 
-    build = start_build(tmp_path, HERE.copy(tmp_path / "tree"))
+    build = start_build(tmp_path, CHECKOUT_TREE.copy(tmp_path / "tree"))
     assert build
     build.wait()
 

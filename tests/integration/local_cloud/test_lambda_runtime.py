@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_cloud.lambda_runtime import Deployed, Environment, InitFailed
+from local_cloud.lambda_runtime.deployed_function import DeployedFunction
+from local_cloud.lambda_runtime.execution_environment import ExecutionEnvironment, InitFailed
 from upstash_endpoint.children import PartFailed
 
 if TYPE_CHECKING:
@@ -60,17 +61,19 @@ def handler(event, context):
 
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Callable[..., Environment]]:
-    started: list[Environment] = []
+def start(tmp_path: Path) -> Iterator[Callable[..., ExecutionEnvironment]]:
+    started: list[ExecutionEnvironment] = []
 
-    def begin(code: str = FUNCTION, *, timeout: float = 60, snapstart: bool = False) -> Environment:
+    def begin(
+        code: str = FUNCTION, *, timeout: float = 60, snapstart: bool = False
+    ) -> ExecutionEnvironment:
         folder = tmp_path / "with a space" / str(len(started))
         task, opt = folder / "task", folder / "opt"
         for path in (task, opt / "python"):
             path.mkdir(parents=True)
         (task / "app.py").write_text(textwrap.dedent(code))
         (opt / "python" / "from_layer.py").write_text("NAME = 'layer'")
-        deployed = Deployed(
+        deployed = DeployedFunction(
             name="tiny",
             arn="arn:aws:lambda:us-east-1:000000000000:function:tiny:live",
             handler="app.handler",
@@ -81,7 +84,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Environment]]:
             memory=512,
             variables={"TOLD": "by the template"},
         )
-        started.append(Environment.start(deployed, folder, snapstart=snapstart))
+        started.append(ExecutionEnvironment.start(deployed, folder, snapstart=snapstart))
         return started[-1]
 
     yield begin
@@ -89,7 +92,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Environment]]:
         environment.stop()
 
 
-def test_invocation_returns_what_the_handler_returns(start: Callable[..., Environment]) -> None:
+def test_invocation_returns_what_the_handler_returns(
+    start: Callable[..., ExecutionEnvironment],
+) -> None:
     result = start().invoke({"question": "é"})
 
     assert result.error is None
@@ -98,14 +103,16 @@ def test_invocation_returns_what_the_handler_returns(start: Callable[..., Enviro
     assert result.payload["arn"].endswith(":live")
 
 
-def test_environment_stays_warm_between_invocations(start: Callable[..., Environment]) -> None:
+def test_environment_stays_warm_between_invocations(
+    start: Callable[..., ExecutionEnvironment],
+) -> None:
     environment = start()
 
     assert [environment.invoke({}).payload["calls"] for _ in range(3)] == [1, 2, 3]
 
 
 def test_function_sees_its_own_variables_and_none_of_the_users(
-    start: Callable[..., Environment], monkeypatch: pytest.MonkeyPatch
+    start: Callable[..., ExecutionEnvironment], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("AWS_PROFILE", "production")
     monkeypatch.setenv("SECRET_OF_THE_USER", "x")
@@ -117,7 +124,9 @@ def test_function_sees_its_own_variables_and_none_of_the_users(
     assert not {"AWS_PROFILE", "SECRET_OF_THE_USER"} & env.keys()
 
 
-def test_exception_comes_back_as_lambda_forms_it(start: Callable[..., Environment]) -> None:
+def test_exception_comes_back_as_lambda_forms_it(
+    start: Callable[..., ExecutionEnvironment],
+) -> None:
     environment = start()
 
     result = environment.invoke({"raise": "nothing there"})
@@ -129,7 +138,9 @@ def test_exception_comes_back_as_lambda_forms_it(start: Callable[..., Environmen
     assert environment.invoke({}).error is None  # an exception does not end the environment
 
 
-def test_deadline_counts_down_from_the_deployed_timeout(start: Callable[..., Environment]) -> None:
+def test_deadline_counts_down_from_the_deployed_timeout(
+    start: Callable[..., ExecutionEnvironment],
+) -> None:
     environment = start(timeout=60)
 
     first, later = (environment.invoke({"sleep": nap}).payload["left"] for nap in (0, 0.5))
@@ -139,7 +150,7 @@ def test_deadline_counts_down_from_the_deployed_timeout(start: Callable[..., Env
 
 
 @pytest.mark.timed
-def test_timeout_kills_the_environment(start: Callable[..., Environment]) -> None:
+def test_timeout_kills_the_environment(start: Callable[..., ExecutionEnvironment]) -> None:
     environment = start(timeout=0.5)
     pid = environment.pid()
 
@@ -152,19 +163,21 @@ def test_timeout_kills_the_environment(start: Callable[..., Environment]) -> Non
         environment.invoke({})
 
 
-def test_exit_of_the_runtime_is_reported(start: Callable[..., Environment]) -> None:
+def test_exit_of_the_runtime_is_reported(start: Callable[..., ExecutionEnvironment]) -> None:
     result = start().invoke({"exit": 3})
 
     assert (result.error, result.payload["errorType"]) == ("Unhandled", "Runtime.ExitError")
 
 
-def test_failed_import_is_an_init_failure_that_says_why(start: Callable[..., Environment]) -> None:
+def test_failed_import_is_an_init_failure_that_says_why(
+    start: Callable[..., ExecutionEnvironment],
+) -> None:
     with pytest.raises(InitFailed, match="No module named 'not_in_the_layer'"):
         start("import not_in_the_layer")
 
 
 def test_frozen_environment_does_nothing_until_it_is_thawed(
-    start: Callable[..., Environment],
+    start: Callable[..., ExecutionEnvironment],
 ) -> None:
     environment = start()
     environment.invoke({"sleep": 0.3})  # in which the thread has begun to beat
@@ -175,7 +188,9 @@ def test_frozen_environment_does_nothing_until_it_is_thawed(
     assert environment.invoke({"sleep": 0.3}).payload["pause"] >= 0.4
 
 
-def test_snapstart_runs_the_hooks_around_the_snapshot(start: Callable[..., Environment]) -> None:
+def test_snapstart_runs_the_hooks_around_the_snapshot(
+    start: Callable[..., ExecutionEnvironment],
+) -> None:
     environment = start(SNAPSHOT, snapstart=True)
 
     assert environment.restore() > 0
@@ -193,7 +208,7 @@ def handler(event, context):
 
 
 def test_connections_of_the_process_are_seen_until_the_other_end_closes(
-    start: Callable[..., Environment],
+    start: Callable[..., ExecutionEnvironment],
 ) -> None:
     environment = start(CONNECTING)
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -205,7 +220,9 @@ def test_connections_of_the_process_are_seen_until_the_other_end_closes(
         assert environment.connected_to() == set()
 
 
-def test_most_memory_that_the_process_had_is_seen(start: Callable[..., Environment]) -> None:
+def test_most_memory_that_the_process_had_is_seen(
+    start: Callable[..., ExecutionEnvironment],
+) -> None:
     environment, most = start(CONNECTING), 64 * 2**20
     with socket.create_server(("127.0.0.1", 0)) as server:
         before = environment.peak_memory()
@@ -213,7 +230,7 @@ def test_most_memory_that_the_process_had_is_seen(start: Callable[..., Environme
         assert before + most <= environment.peak_memory() < before + 2 * most
 
 
-def test_stop_leaves_no_process(start: Callable[..., Environment]) -> None:
+def test_stop_leaves_no_process(start: Callable[..., ExecutionEnvironment]) -> None:
     environment = start()
     pid = environment.pid()
 

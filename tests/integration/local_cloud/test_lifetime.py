@@ -22,9 +22,9 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 RUN = """
 import io, sys, time, zipfile
 from local_cloud import cloud
-from local_cloud.aws import sam
+from local_cloud.aws import stack_deployment
 
-sam.start_build = lambda folder, tree: None
+stack_deployment.start_build = lambda folder, tree: None
 
 def deploy(aws, choices, folder, template):
     code = io.BytesIO()
@@ -32,7 +32,7 @@ def deploy(aws, choices, folder, template):
         archive.writestr("index.py", "def handler(event, context): return 1")
     client = aws.client("lambda")
     client.create_function(
-        FunctionName="tiny", Runtime=sam.target()["Runtime"], Handler="index.handler",
+        FunctionName="tiny", Runtime=stack_deployment.host_target()["Runtime"], Handler="index.handler",
         Role="arn:aws:iam::000000000000:role/r", Code={"ZipFile": code.getvalue()},
     )
     client.invoke(FunctionName="tiny")

@@ -10,8 +10,9 @@ import httpx
 import pytest
 from botocore.exceptions import ClientError
 
-from local_cloud.aws.emulator import Aws
-from local_cloud.model import Fault, Model
+from local_cloud.aws.emulator import EmulatedAws
+from local_cloud.model.bedrock_faults import BedrockFault
+from local_cloud.model.model_process import ModelProcess
 from upstash_endpoint.children import free_port
 
 if TYPE_CHECKING:
@@ -20,12 +21,12 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(autouse=True)
-def healed(model: Model) -> Iterator[None]:
+def healed(model: ModelProcess) -> Iterator[None]:
     yield
     model.heal()
 
 
-def converse(aws: Aws, question: str, max_tokens: int = 50) -> dict[str, Any]:
+def converse(aws: EmulatedAws, question: str, max_tokens: int = 50) -> dict[str, Any]:
     reply: dict[str, Any] = aws.client("bedrock-runtime").converse(
         modelId="amazon.nova-2-lite-v1:0",
         messages=[{"role": "user", "content": [{"text": question}]}],
@@ -39,7 +40,7 @@ def said(reply: dict[str, Any]) -> str:
     return text
 
 
-def test_echo_answers_the_last_question_and_counts_words_as_tokens(model: Model) -> None:
+def test_echo_answers_the_last_question_and_counts_words_as_tokens(model: ModelProcess) -> None:
     messages = [
         {"role": "system", "content": "Be brief."},
         {"role": "user", "content": "one"},
@@ -54,7 +55,7 @@ def test_echo_answers_the_last_question_and_counts_words_as_tokens(model: Model)
     assert reply["usage"] == {"prompt_tokens": 6, "completion_tokens": 4, "total_tokens": 10}
 
 
-def test_converse_reaches_the_model_once(aws: Aws, model: Model) -> None:
+def test_converse_reaches_the_model_once(aws: EmulatedAws, model: ModelProcess) -> None:
     calls, answers = model.calls, model.answers
 
     reply = converse(aws, "Where is Paris?")
@@ -65,7 +66,7 @@ def test_converse_reaches_the_model_once(aws: Aws, model: Model) -> None:
     assert (model.calls - calls, model.answers - answers) == (1, 1)
 
 
-def test_answer_cut_short_says_so(aws: Aws) -> None:
+def test_answer_cut_short_says_so(aws: EmulatedAws) -> None:
     reply = converse(aws, "a b c d", max_tokens=3)
 
     assert said(reply) == "You said: a"
@@ -75,15 +76,15 @@ def test_answer_cut_short_says_so(aws: Aws) -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "error"),
     [
-        (Fault.THROTTLED, 429, "ThrottlingException"),
-        (Fault.BROKEN, 500, "InternalServerException"),
-        (Fault.UNAVAILABLE, 503, "ServiceUnavailableException"),
-        (Fault.TIMED_OUT, 408, "ModelTimeoutException"),
-        (Fault.DENIED, 403, "AccessDeniedException"),
+        (BedrockFault.THROTTLED, 429, "ThrottlingException"),
+        (BedrockFault.BROKEN, 500, "InternalServerException"),
+        (BedrockFault.UNAVAILABLE, 503, "ServiceUnavailableException"),
+        (BedrockFault.TIMED_OUT, 408, "ModelTimeoutException"),
+        (BedrockFault.DENIED, 403, "AccessDeniedException"),
     ],
 )
 def test_fault_is_what_boto3_raises_as_often_as_asked(
-    aws: Aws, model: Model, fault: Fault, status: int, error: str
+    aws: EmulatedAws, model: ModelProcess, fault: BedrockFault, status: int, error: str
 ) -> None:
     calls, answers = model.calls, model.answers
     model.fail(fault, times=2)
@@ -98,8 +99,10 @@ def test_fault_is_what_boto3_raises_as_often_as_asked(
     assert (model.calls - calls, model.answers - answers) == (3, 1)
 
 
-def test_fault_without_a_number_lasts_until_it_is_healed(aws: Aws, model: Model) -> None:
-    model.fail(Fault.THROTTLED)
+def test_fault_without_a_number_lasts_until_it_is_healed(
+    aws: EmulatedAws, model: ModelProcess
+) -> None:
+    model.fail(BedrockFault.THROTTLED)
     for _ in range(3):
         with pytest.raises(ClientError):
             converse(aws, "hello")
@@ -109,8 +112,8 @@ def test_fault_without_a_number_lasts_until_it_is_healed(aws: Aws, model: Model)
     assert said(converse(aws, "hello")) == "You said: hello"
 
 
-def test_slow_model_answers_late(aws: Aws, model: Model) -> None:
-    model.fail(Fault.SLOW, times=1, seconds=0.4)
+def test_slow_model_answers_late(aws: EmulatedAws, model: ModelProcess) -> None:
+    model.fail(BedrockFault.SLOW, times=1, seconds=0.4)
     began = time.monotonic()
 
     converse(aws, "hello")
@@ -118,20 +121,20 @@ def test_slow_model_answers_late(aws: Aws, model: Model) -> None:
     assert time.monotonic() - began >= 0.4
 
 
-def test_hanging_model_never_answers(model: Model) -> None:
-    model.fail(Fault.HANGS, times=1)
+def test_hanging_model_never_answers(model: ModelProcess) -> None:
+    model.fail(BedrockFault.HANGS, times=1)
 
     short = httpx.Timeout(60, read=0.3)
     with pytest.raises(httpx.ReadTimeout):
         httpx.post(f"{model.url}/model/any/converse", json={}, timeout=short)
 
 
-def test_answer_of_the_emulators_mock_is_an_error(model: Model, tmp_path: Path) -> None:
+def test_answer_of_the_emulators_mock_is_an_error(model: ModelProcess, tmp_path: Path) -> None:
     # An emulator that cannot reach its model answers from a mock and says nothing about it.
     port = free_port()
     nobody = f"http://127.0.0.1:{free_port()}"
-    lonely = Aws.start(port=port, bedrock_url=nobody, folder=tmp_path / "aws")
-    front = Model.start("echo", cloud_port=port, folder=tmp_path / "front")
+    lonely = EmulatedAws.start(port=port, bedrock_url=nobody, folder=tmp_path / "aws")
+    front = ModelProcess.start("echo", cloud_port=port, folder=tmp_path / "front")
     try:
         lonely.wait()
         front.wait()
@@ -144,7 +147,7 @@ def test_answer_of_the_emulators_mock_is_an_error(model: Model, tmp_path: Path) 
 
 def test_real_model_repeats_itself_and_counts_its_tokens(tmp_path: Path) -> None:
     question = {"messages": [{"role": "user", "content": "Name a colour."}], "max_tokens": 8}
-    model = Model.start("smollm2", cloud_port=free_port(), folder=tmp_path)
+    model = ModelProcess.start("smollm2", cloud_port=free_port(), folder=tmp_path)
     try:
         model.wait()
         url = f"{model.url}/v1/chat/completions"

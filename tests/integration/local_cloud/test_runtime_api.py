@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local_cloud.lambda_runtime.api import PREFIX, Report, RuntimeApi
+from local_cloud.lambda_runtime.runtime_api import PREFIX, RuntimeApi, RuntimeReport
 
 POST = f"POST {PREFIX}invocation/1/response HTTP/1.1\r\nHost: localhost\r\n"
 
@@ -41,7 +41,7 @@ CUT = [
 @pytest.mark.parametrize("rest", WHOLE)
 def test_a_whole_report_is_taken(api: RuntimeApi, rest: str) -> None:
     assert b" 202 " in post(api, rest)
-    assert api.reports.get(timeout=60) == Report("response", b"body")
+    assert api.reports.get(timeout=60) == RuntimeReport("response", b"body")
 
 
 @pytest.mark.parametrize("rest", CUT)

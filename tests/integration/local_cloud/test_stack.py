@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from local_cloud.lambda_runtime import Deployed
-from local_cloud.stack.stack import Stack
+from local_cloud.lambda_runtime.deployed_function import DeployedFunction
+from local_cloud.stack.emulated_stack import EmulatedStack
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from local_cloud.aws.emulator import Aws
+    from local_cloud.aws.emulator import EmulatedAws
 
 TEMPLATE = """
 Parameters:
@@ -68,10 +68,10 @@ def handler(event, context):
 
 
 @pytest.fixture(scope="module")
-def stack(aws: Aws) -> Stack:
-    from local_cloud.aws.sam import target  # noqa: PLC0415
+def stack(aws: EmulatedAws) -> EmulatedStack:
+    from local_cloud.aws.stack_deployment import host_target  # noqa: PLC0415
 
-    given = {"Code": CODE, "Runtime": target()["Runtime"]}
+    given = {"Code": CODE, "Runtime": host_target()["Runtime"]}
     client = aws.client("cloudformation")
     client.create_stack(
         StackName="tiny",
@@ -80,31 +80,31 @@ def stack(aws: Aws) -> Stack:
         Capabilities=["CAPABILITY_IAM"],
     )
     client.get_waiter("stack_create_complete").wait(StackName="tiny", WaiterConfig={"Delay": 1})
-    return Stack.read(aws, "tiny")
+    return EmulatedStack.read(aws, "tiny")
 
 
-def test_function_is_invoked_by_its_logical_id(stack: Stack) -> None:
+def test_function_is_invoked_by_its_logical_id(stack: EmulatedStack) -> None:
     result = stack.invoke("Tiny", {})
 
     assert result.error is None
     assert result.payload["calls"] >= 1
 
 
-def test_exception_of_a_function_is_an_error(stack: Stack) -> None:
+def test_exception_of_a_function_is_an_error(stack: EmulatedStack) -> None:
     result = stack.invoke("Tiny", {"raise": "nothing there"})
 
     assert result.error == "Unhandled"
     assert result.payload["errorMessage"] == "nothing there"
 
 
-def test_function_inherits_nothing_of_the_users_environment(stack: Stack) -> None:
+def test_function_inherits_nothing_of_the_users_environment(stack: EmulatedStack) -> None:
     environment = stack.invoke("Tiny", {}).payload["env"]
 
     assert {"TOLD", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"} <= set(environment)
     assert not {"PYTEST_CURRENT_TEST", "PYTHONPATH", "VIRTUAL_ENV"} & set(environment)
 
 
-def test_signed_request_reaches_the_function_url(stack: Stack) -> None:
+def test_signed_request_reaches_the_function_url(stack: EmulatedStack) -> None:
     url = stack.outputs["TinyUrl"] + "ask?x=1"
 
     response = stack.request("POST", url, body={"q": "é"}, headers={"Cache-Control": "no-cache"})
@@ -116,7 +116,7 @@ def test_signed_request_reaches_the_function_url(stack: Stack) -> None:
     assert event["body"] == '{"q": "\\u00e9"}'
 
 
-def test_function_is_told_who_signed(stack: Stack, aws: Aws) -> None:
+def test_function_is_told_who_signed(stack: EmulatedStack, aws: EmulatedAws) -> None:
     user = aws.client("iam").create_user(UserName="alice")["User"]
     key = aws.client("iam").create_access_key(UserName="alice")["AccessKey"]
 
@@ -127,11 +127,11 @@ def test_function_is_told_who_signed(stack: Stack, aws: Aws) -> None:
     assert (told["callerId"], told["userArn"]) == (user["UserId"], user["Arn"])
 
 
-def test_unsigned_request_is_forbidden(stack: Stack) -> None:
+def test_unsigned_request_is_forbidden(stack: EmulatedStack) -> None:
     assert stack.request("POST", stack.outputs["TinyUrl"], signed=False).status_code == 403
 
 
-def test_killed_environment_is_replaced_by_a_cold_one(stack: Stack) -> None:
+def test_killed_environment_is_replaced_by_a_cold_one(stack: EmulatedStack) -> None:
     stack.invoke("Tiny", {})
     assert stack.invoke("Tiny", {}).payload["calls"] > 1
 
@@ -140,7 +140,9 @@ def test_killed_environment_is_replaced_by_a_cold_one(stack: Stack) -> None:
     assert stack.invoke("Tiny", {}).payload["calls"] == 1
 
 
-def test_schedule_fires_when_asked_and_again_and_stays_off(stack: Stack, aws: Aws) -> None:
+def test_schedule_fires_when_asked_and_again_and_stays_off(
+    stack: EmulatedStack, aws: EmulatedAws
+) -> None:
     for _ in range(2):
         lines = stack.fire_schedule(seconds=60)
         assert 'event {"from": "the schedule"}' in "\n".join(lines)
@@ -149,8 +151,10 @@ def test_schedule_fires_when_asked_and_again_and_stays_off(stack: Stack, aws: Aw
     assert [(schedule["State"]) for schedule in schedules] == ["DISABLED"]
 
 
-def test_deployed_function_is_downloaded_as_it_is(stack: Stack, aws: Aws, tmp_path: Path) -> None:
-    deployed = Deployed.download(aws, stack.physical("Tiny"), "live", tmp_path)
+def test_deployed_function_is_downloaded_as_it_is(
+    stack: EmulatedStack, aws: EmulatedAws, tmp_path: Path
+) -> None:
+    deployed = DeployedFunction.download(aws, stack.physical("Tiny"), "live", tmp_path)
 
     assert (deployed.task / "index.py").read_text() == CODE
     assert (deployed.timeout, deployed.version) == (7, "1")

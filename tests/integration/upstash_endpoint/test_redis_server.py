@@ -30,7 +30,7 @@ def test_stopped_server_leaves_nothing_behind() -> None:
 
 
 def test_paused_server_answers_once_it_is_resumed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("upstash_endpoint.redis_server._ANSWERS_WITHIN_SECONDS", 0.2)
+    monkeypatch.setattr("upstash_endpoint.redis_server._REPLY_SECONDS", 0.2)
     with RedisServer.start() as redis:
         redis.pause()
         with pytest.raises(TimeoutError):

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upstash_endpoint.resp import Failure, Parser, Reply, Status, pack
+from upstash_endpoint.resp import Parser, RedisError, RedisReply, SimpleString, pack
 
 
 def test_command_is_packed_as_an_array_of_strings() -> None:
@@ -32,7 +32,7 @@ def test_replies_are_the_same_however_the_bytes_arrive(cuts: list[int]) -> None:
 
 def test_status_string_and_error_are_told_apart() -> None:
     replies = list(Parser().feed(b"+OK\r\n$2\r\nOK\r\n-OK\r\n"))
-    assert [type(reply.value) for reply in replies] == [Status, bytes, Failure]
+    assert [type(reply.value) for reply in replies] == [SimpleString, bytes, RedisError]
 
 
 @pytest.mark.parametrize("garbage", [b"HTTP/1.1 200 OK\r\n", b"$x\r\n", b":\r\n"])
@@ -43,4 +43,6 @@ def test_bytes_that_are_not_resp2_are_an_error(garbage: bytes) -> None:
 
 @given(st.binary())
 def test_reply_of_our_own_reads_back(value: bytes) -> None:
-    assert list(Parser().feed(Reply.string(value).raw)) == [Reply(value, Reply.string(value).raw)]
+    assert list(Parser().feed(RedisReply.string(value).raw)) == [
+        RedisReply(value, RedisReply.string(value).raw)
+    ]

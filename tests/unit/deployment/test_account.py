@@ -10,8 +10,8 @@ import pytest
 
 from deployment import account, terminal
 from deployment.account import Account
-from deployment.failure import Failure, told
-from local_cloud.aws.sam import Tree
+from deployment.command_failure import CommandFailure, explain
+from local_cloud.checkout.source_tree import SourceTree
 
 ELSEWHERE = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
@@ -49,27 +49,29 @@ def test_region_of_the_profile_is_used(tmp_path: Path) -> None:
 
 
 def test_missing_region_is_named_or_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "present", lambda: False)
-    with pytest.raises(Failure, match="AWS_REGION is missing: set it"):
+    monkeypatch.setattr(terminal, "interactive", lambda: False)
+    with pytest.raises(CommandFailure, match="AWS_REGION is missing: set it"):
         Account.open("dev")
-    monkeypatch.setattr(terminal, "present", lambda: True)
-    monkeypatch.setattr(terminal, "typed", lambda _: "eu-north-1")
+    monkeypatch.setattr(terminal, "interactive", lambda: True)
+    monkeypatch.setattr(terminal, "ask", lambda _: "eu-north-1")
     assert Account.open("dev").region == "eu-north-1"
 
 
 @pytest.mark.parametrize("region", ["Frankfurt", "eu_west_1", "eu-west-1a"])
 def test_text_that_is_no_region_is_refused(region: str) -> None:
     os.environ["AWS_REGION"] = region
-    with pytest.raises(Failure, match=f"AWS_REGION={region} is not a region"):
+    with pytest.raises(CommandFailure, match=f"AWS_REGION={region} is not a region"):
         Account.open("dev")
 
 
 def test_local_is_the_cloud_of_make_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account, "HERE", Tree(tmp_path))
-    with pytest.raises(Failure, match="CONFIG=local is the cloud of `make serve`, which is not up"):
+    monkeypatch.setattr(account, "CHECKOUT_TREE", SourceTree(tmp_path))
+    with pytest.raises(
+        CommandFailure, match="CONFIG=local is the cloud of `make serve`, which is not up"
+    ):
         Account.open("local")
-    Tree(tmp_path).build.mkdir(parents=True)
-    Tree(tmp_path).served.write_text("http://127.0.0.1:4566")
+    SourceTree(tmp_path).build.mkdir(parents=True)
+    SourceTree(tmp_path).served.write_text("http://127.0.0.1:4566")
     os.environ |= {"AWS_PROFILE": "production", "AWS_REGION": "eu-west-1"}
     client = Account.open("local").client("lambda")
     assert (client.meta.endpoint_url, client.meta.region_name) == (
@@ -94,4 +96,4 @@ def client_error(code: str) -> aws.ClientError:
     ],
 )
 def test_error_of_aws_says_what_mends_it(error: Exception, says: str) -> None:
-    assert says in told(error, "eu-wset-1")
+    assert says in explain(error, "eu-wset-1")

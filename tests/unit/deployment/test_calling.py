@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from deployment.calling import flush
-from deployment.failure import Failure
-from deployment.stack import Stack
+from deployment.command_failure import CommandFailure
+from deployment.deployed_stack import DeployedStack
+from deployment.function_calls import flush
 
-STACK = Stack("shop", {}, {"FlushFunctionName": "shop-flush"})
+STACK = DeployedStack("shop", {}, {"FlushFunctionName": "shop-flush"})
 
 
 class Lambda:
@@ -34,5 +34,5 @@ def test_a_flush_goes_on_where_it_ran_out_of_time() -> None:
 
 def test_a_flush_that_failed_says_what_the_function_said() -> None:
     client = Lambda({"errorMessage": "Upstash refused"}, error="Unhandled")
-    with pytest.raises(Failure, match="the flush failed: Upstash refused"):
+    with pytest.raises(CommandFailure, match="the flush failed: Upstash refused"):
         list(flush(client, STACK, {}))

@@ -4,9 +4,9 @@ import tomllib
 
 import pytest
 
-from deployment.config import FILE, deploy_settings
-from deployment.failure import Failure
-from deployment.variables import Variables
+from deployment.command_failure import CommandFailure
+from deployment.make_variables import MakeVariables
+from deployment.samconfig import FILE, deploy_settings
 
 
 @pytest.mark.parametrize("environment", ["default", "dev", "prod"])
@@ -18,11 +18,11 @@ def test_every_environment_has_a_stack_of_its_own_and_parameters_that_exist(
     assert settings["stack_name"] == {"default": "llm-cache"}.get(
         environment, f"llm-cache-{environment}"
     )
-    Variables({"CONFIG": environment}).chosen  # noqa: B018  refuses what the template does not have
+    MakeVariables({"CONFIG": environment}).chosen  # noqa: B018  refuses what the template does not have
 
 
 def test_production_is_watched_and_released_gradually() -> None:
-    chosen = Variables({"CONFIG": "prod"}).chosen
+    chosen = MakeVariables({"CONFIG": "prod"}).chosen
     assert chosen["Rollout"] != "AllAtOnce"
     assert "Monitoring" not in chosen  # on, by default
     assert deploy_settings("prod")["confirm_changeset"] is True
@@ -37,6 +37,6 @@ def test_no_build_is_cached_because_sam_does_not_know_which_python_compiles() ->
 
 def test_unknown_environment_is_refused_with_those_that_there_are() -> None:
     with pytest.raises(
-        Failure, match=r"CONFIG=test is not in .* which has default, dev, prod, local"
+        CommandFailure, match=r"CONFIG=test is not in .* which has default, dev, prod, local"
     ):
         deploy_settings("test")

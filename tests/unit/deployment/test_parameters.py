@@ -3,17 +3,18 @@
 import pytest
 from tests.template.loader import load
 
-from deployment.failure import Failure
-from deployment.parameters import parsed
-from local_cloud.aws.sam import HERE, given
-from local_cloud.aws.template import parameters
+from deployment.command_failure import CommandFailure
+from deployment.parameter_overrides import parse
+from local_cloud.checkout.sam_process import parameter_overrides
+from local_cloud.checkout.source_tree import CHECKOUT_TREE
+from local_cloud.checkout.template_parameters import declared_parameters
 
-DECLARED = parameters(HERE.template)
+DECLARED = declared_parameters(CHECKOUT_TREE.template)
 
 
 def refusal(text: str) -> str:
-    with pytest.raises(Failure) as refused:
-        parsed("PARAMETERS", text, DECLARED)
+    with pytest.raises(CommandFailure) as refused:
+        parse("PARAMETERS", text, DECLARED)
     assert str(refused.value).startswith("PARAMETERS")
     return str(refused.value)
 
@@ -53,24 +54,24 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
 
 def test_accepted_values_are_returned_as_they_are_quoted_in_a_shell() -> None:
     text = "CacheTtl=60 FlushSchedule='cron(0 3 * * ? *)' InputPrice=0.3 AlarmEmail="
-    assert parsed("PARAMETERS", text, DECLARED) == {
+    assert parse("PARAMETERS", text, DECLARED) == {
         "CacheTtl": "60",
         "FlushSchedule": "cron(0 3 * * ? *)",
         "InputPrice": "0.3",
         "AlarmEmail": "",
     }
-    assert parsed("PARAMETERS", "", DECLARED) == {}
+    assert parse("PARAMETERS", "", DECLARED) == {}
 
 
 @pytest.mark.parametrize("name", load()["Parameters"])
 def test_every_default_of_the_template_is_accepted(name: str) -> None:
     value = str(DECLARED[name]["Default"])
-    assert parsed("PARAMETERS", f"{name}='{value}'", DECLARED) == {name: value}
+    assert parse("PARAMETERS", f"{name}='{value}'", DECLARED) == {name: value}
 
 
 def test_value_with_spaces_reaches_sam_as_one() -> None:
-    assert given({"FlushSchedule": "cron(0 3 * * ? *)"}) == [
+    assert parameter_overrides({"FlushSchedule": "cron(0 3 * * ? *)"}) == [
         "--parameter-overrides",
         'ParameterKey=FlushSchedule,ParameterValue="cron(0 3 * * ? *)"',
     ]
-    assert given({}) == []
+    assert parameter_overrides({}) == []

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from tests.template.loader import load
 
-from deployment import stack as module
-from deployment.failure import Failure
-from deployment.stack import OURS, Stack, first_failure
-from deployment.state import after_failure, check_updatable, interrupted
+from deployment import deployed_stack
+from deployment.command_failure import CommandFailure
+from deployment.deployed_stack import KIT_PARAMETERS, DeployedStack, first_failure
+from deployment.stack_advice import after_failure, check_updatable, interrupted
 
-KIT = dict.fromkeys(OURS, "x")
+KIT = dict.fromkeys(KIT_PARAMETERS, "x")
 
 
 def make(command: str) -> str:
@@ -37,17 +37,21 @@ class CloudFormation:
 def test_stack_is_waited_for_while_cloudformation_works_on_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "POLL_SECONDS", 0)
+    monkeypatch.setattr(deployed_stack, "POLL_SECONDS", 0)
     said = list[str]()
     moving = ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"]
-    found = Stack.settled(CloudFormation(*moving, "UPDATE_COMPLETE"), "shop", said.append)
+    found = DeployedStack.wait_until_settled(
+        CloudFormation(*moving, "UPDATE_COMPLETE"), "shop", said.append
+    )
     assert found is not None
     assert found.status == "UPDATE_COMPLETE"
     assert [line.split()[5] for line in said] == [*dict.fromkeys(moving)]
 
 
 def test_change_set_that_was_never_executed_is_not_waited_for() -> None:
-    found = Stack.settled(CloudFormation("REVIEW_IN_PROGRESS"), "shop", pytest.fail)
+    found = DeployedStack.wait_until_settled(
+        CloudFormation("REVIEW_IN_PROGRESS"), "shop", pytest.fail
+    )
     assert found is not None
 
 
@@ -61,8 +65,8 @@ def test_change_set_that_was_never_executed_is_not_waited_for() -> None:
     ],
 )
 def test_stack_that_cannot_be_updated_says_why_and_what_mends_it(status: str, told: str) -> None:
-    broken = Stack("shop", KIT, {}, status)
-    with pytest.raises(Failure) as refused:
+    broken = DeployedStack("shop", KIT, {}, status)
+    with pytest.raises(CommandFailure) as refused:
         check_updatable(broken, "Queue: no", make)
     assert f"STACK=shop is {status} (Queue: no). " in str(refused.value)
     assert told in str(refused.value)
@@ -71,34 +75,34 @@ def test_stack_that_cannot_be_updated_says_why_and_what_mends_it(status: str, to
 
 @pytest.mark.parametrize("status", ["CREATE_COMPLETE", "UPDATE_ROLLBACK_COMPLETE"])
 def test_stack_that_runs_can_be_updated(status: str) -> None:
-    check_updatable(Stack("shop", KIT, {}, status), "", make)
+    check_updatable(DeployedStack("shop", KIT, {}, status), "", make)
 
 
 def test_stack_is_known_by_parameters_that_the_template_has() -> None:
-    assert load()["Parameters"].keys() >= OURS
+    assert load()["Parameters"].keys() >= KIT_PARAMETERS
 
 
 def test_stack_of_somebody_else_is_not_updated() -> None:
-    with pytest.raises(Failure, match="STACK=shop is not a stack of this kit"):
-        check_updatable(Stack("shop", {"UpstashUrlParameter": "x"}, {}), "", make)
+    with pytest.raises(CommandFailure, match="STACK=shop is not a stack of this kit"):
+        check_updatable(DeployedStack("shop", {"UpstashUrlParameter": "x"}, {}), "", make)
 
 
 def test_failed_update_says_that_the_earlier_deployment_runs() -> None:
-    told = after_failure(Stack("shop", KIT, {}, "UPDATE_ROLLBACK_COMPLETE"), "", make)
+    told = after_failure(DeployedStack("shop", KIT, {}, "UPDATE_ROLLBACK_COMPLETE"), "", make)
     assert "What was deployed before still runs" in told
     assert "nothing was deployed" in after_failure(None, "", make)
 
 
 def test_interrupt_says_what_goes_on() -> None:
-    moving = Stack("shop", KIT, {}, "CREATE_IN_PROGRESS")
+    moving = DeployedStack("shop", KIT, {}, "CREATE_IN_PROGRESS")
     told = interrupted(moving, "make deploy STACK=shop")
     assert "CloudFormation goes on: STACK=shop is CREATE_IN_PROGRESS" in told
     assert "`make deploy STACK=shop` waits" in told
     assert "nothing goes on in the cloud" in interrupted(None, "make deploy")
-    review = Stack("shop", {}, {}, "REVIEW_IN_PROGRESS")
+    review = DeployedStack("shop", {}, {}, "REVIEW_IN_PROGRESS")
     assert "nothing goes on in the cloud" in interrupted(review, "make deploy")
     assert "STACK=shop is UPDATE_COMPLETE" in interrupted(
-        Stack("shop", KIT, {}, "UPDATE_COMPLETE"), "make deploy"
+        DeployedStack("shop", KIT, {}, "UPDATE_COMPLETE"), "make deploy"
     )
 
 
@@ -121,5 +125,7 @@ def test_first_failure_of_the_last_operation_is_found() -> None:
 
 
 def test_output_that_a_stack_lacks_is_named_with_its_status() -> None:
-    with pytest.raises(Failure, match="STACK=shop is ROLLBACK_COMPLETE and has no output AskUrl"):
-        Stack("shop", KIT, {}, "ROLLBACK_COMPLETE").output("AskUrl")
+    with pytest.raises(
+        CommandFailure, match="STACK=shop is ROLLBACK_COMPLETE and has no output AskUrl"
+    ):
+        DeployedStack("shop", KIT, {}, "ROLLBACK_COMPLETE").output("AskUrl")

@@ -8,8 +8,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from deployment.failure import Failure
-from deployment.stored import Ask, Secrets
+from deployment.command_failure import CommandFailure
+from deployment.stack_secrets import Ask, StackSecrets
 from llm_cache._entries.keyring import Keyring
 from upstash_endpoint.children import free_port
 from upstash_endpoint.endpoint import UpstashEndpoint
@@ -49,14 +49,14 @@ def stored(ssm: Any) -> list[str]:
 
 
 def refusal(ssm: Any, environ: dict[str, str], ask: Ask | None = None) -> str:
-    with pytest.raises(Failure) as refused:
-        Secrets(ssm, STACK, environ, ask).store_missing()
+    with pytest.raises(CommandFailure) as refused:
+        StackSecrets(ssm, STACK, environ, ask).store_missing()
     assert stored(ssm) == []
     return str(refused.value)
 
 
 def test_values_come_from_the_environment(ssm: Any, right: dict[str, str]) -> None:
-    assert Secrets(ssm, STACK, right, None).store_missing() == ["/shop/url", "/shop/token"]
+    assert StackSecrets(ssm, STACK, right, None).store_missing() == ["/shop/url", "/shop/token"]
     assert value(ssm, "/shop/url") == right[URL]
     assert value(ssm, "/shop/token") == right[TOKEN]
 
@@ -70,7 +70,7 @@ def test_value_that_is_not_in_the_environment_is_asked_for_by_name(
         asked.append(question.partition(":")[0])
         return f" {right[TOKEN]} \n"
 
-    Secrets(ssm, STACK, {URL: right[URL]}, ask).store_missing()
+    StackSecrets(ssm, STACK, {URL: right[URL]}, ask).store_missing()
     assert asked == ["/shop/token"]
     assert value(ssm, "/shop/token") == right[TOKEN]
 
@@ -78,9 +78,9 @@ def test_value_that_is_not_in_the_environment_is_asked_for_by_name(
 def test_existing_secret_is_left_and_not_asked_for(ssm: Any, right: dict[str, str]) -> None:
     for name in ("/shop/url", "/shop/token"):
         ssm.put_parameter(Name=name, Value="old", Type="SecureString")
-    assert Secrets(ssm, STACK, right, None).store_missing() == []
+    assert StackSecrets(ssm, STACK, right, None).store_missing() == []
     assert value(ssm, "/shop/token") == "old"
-    assert Secrets(ssm, STACK, {}, None).existing() == ["/shop/token", "/shop/url"]
+    assert StackSecrets(ssm, STACK, {}, None).existing() == ["/shop/token", "/shop/url"]
 
 
 def test_missing_secrets_are_named_at_once_with_their_variables(ssm: Any) -> None:
@@ -124,33 +124,33 @@ def test_token_that_upstash_refuses_is_not_stored_and_not_shown(
 
 def test_token_is_checked_with_the_address_that_is_stored(ssm: Any, right: dict[str, str]) -> None:
     ssm.put_parameter(Name="/shop/url", Value=right[URL], Type="SecureString")
-    with pytest.raises(Failure, match="refuses this token"):
-        Secrets(ssm, STACK, {TOKEN: "wr0ng"}, None).store_missing()
-    assert Secrets(ssm, STACK, {TOKEN: right[TOKEN]}, None).store_missing() == ["/shop/token"]
+    with pytest.raises(CommandFailure, match="refuses this token"):
+        StackSecrets(ssm, STACK, {TOKEN: "wr0ng"}, None).store_missing()
+    assert StackSecrets(ssm, STACK, {TOKEN: right[TOKEN]}, None).store_missing() == ["/shop/token"]
 
 
 def test_address_without_a_token_is_not_stored(ssm: Any, right: dict[str, str]) -> None:
-    with pytest.raises(Failure, match=f"(?s)missing in SSM:.*/shop/token.*{TOKEN}"):
-        Secrets(ssm, STACK, {URL: right[URL]}, None).replace()
+    with pytest.raises(CommandFailure, match=f"(?s)missing in SSM:.*/shop/token.*{TOKEN}"):
+        StackSecrets(ssm, STACK, {URL: right[URL]}, None).replace()
     assert stored(ssm) == []
 
 
 def test_replacing_stores_what_is_given_and_leaves_the_rest(
     ssm: Any, right: dict[str, str]
 ) -> None:
-    secrets = Secrets(ssm, STACK, right, None)
+    secrets = StackSecrets(ssm, STACK, right, None)
     secrets.store_missing()
     ssm.put_parameter(Name="/shop/token", Value="old", Type="SecureString", Overwrite=True)
     typed = iter(["", right[TOKEN]])
-    assert Secrets(ssm, STACK, {}, lambda _: next(typed)).replace() == ["/shop/token"]
+    assert StackSecrets(ssm, STACK, {}, lambda _: next(typed)).replace() == ["/shop/token"]
     assert value(ssm, "/shop/token") == right[TOKEN]
-    with pytest.raises(Failure, match=f"(?s)nothing to store:.*{URL}"):
-        Secrets(ssm, STACK, {}, None).replace()
+    with pytest.raises(CommandFailure, match=f"(?s)nothing to store:.*{URL}"):
+        StackSecrets(ssm, STACK, {}, None).replace()
 
 
 def test_key_is_made_up_and_is_one(ssm: Any, right: dict[str, str]) -> None:
     named = {**STACK, "EncryptionKeyParameter": "/shop/key", "SigningKeyParameter": "/shop/sign"}
-    Secrets(ssm, named, right, None).store_missing()
+    StackSecrets(ssm, named, right, None).store_missing()
     made = {value(ssm, "/shop/key"), value(ssm, "/shop/sign")}
     assert [len(base64.b64decode(key)) for key in made] == [32, 32]
     for key in made:
@@ -159,16 +159,16 @@ def test_key_is_made_up_and_is_one(ssm: Any, right: dict[str, str]) -> None:
 
 def test_secret_of_secrets_manager_is_not_looked_for(ssm: Any, right: dict[str, str]) -> None:
     named = {**STACK, "SigningKeyParameter": "/aws/reference/secretsmanager/shop"}
-    assert Secrets(ssm, named, right, None).store_missing() == ["/shop/url", "/shop/token"]
+    assert StackSecrets(ssm, named, right, None).store_missing() == ["/shop/url", "/shop/token"]
 
 
 def test_name_that_two_parameters_share_is_stored_once(ssm: Any, right: dict[str, str]) -> None:
     named = {**STACK, "UpstashFlushTokenParameter": "/shop/token"}
-    assert Secrets(ssm, named, right, None).store_missing() == ["/shop/url", "/shop/token"]
+    assert StackSecrets(ssm, named, right, None).store_missing() == ["/shop/url", "/shop/token"]
 
 
 def test_nothing_of_a_secret_is_printed(
     ssm: Any, right: dict[str, str], capfd: pytest.CaptureFixture[str]
 ) -> None:
-    told = Secrets(ssm, STACK, right, None).store_missing()
+    told = StackSecrets(ssm, STACK, right, None).store_missing()
     assert right[TOKEN] not in "".join([*told, *capfd.readouterr()])

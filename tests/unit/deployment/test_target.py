@@ -2,11 +2,11 @@
 
 import pytest
 
-from deployment.target import overrides, told, values
-from local_cloud.aws.sam import HERE
-from local_cloud.aws.template import parameters
+from deployment.build_target import description, overrides, values
+from local_cloud.checkout.source_tree import CHECKOUT_TREE
+from local_cloud.checkout.template_parameters import declared_parameters
 
-DECLARED = parameters(HERE.template)
+DECLARED = declared_parameters(CHECKOUT_TREE.template)
 DEFAULT = {name: DECLARED[name]["Default"] for name in ("Runtime", "Architecture")}
 DEPLOYED = {"Runtime": "python3.12", "Architecture": "x86_64", "CacheTtl": "60"}
 
@@ -35,6 +35,6 @@ def test_parameter_that_was_not_chosen_is_left_to_cloudformation() -> None:
 
 def test_change_of_target_is_told() -> None:
     same = overrides(DECLARED, DEPLOYED, {})
-    assert told({}, same) == told(DEPLOYED, same) == "python3.12, x86_64"
+    assert description({}, same) == description(DEPLOYED, same) == "python3.12, x86_64"
     changed = overrides(DECLARED, DEPLOYED, {"Architecture": "arm64"})
-    assert told(DEPLOYED, changed) == "python3.12, arm64 instead of x86_64"
+    assert description(DEPLOYED, changed) == "python3.12, arm64 instead of x86_64"

@@ -4,9 +4,9 @@ import subprocess
 
 import pytest
 
-from deployment.failure import Failure
-from deployment.variables import Variables
-from local_cloud.tools import CHECKOUT
+from deployment.command_failure import CommandFailure
+from deployment.make_variables import MakeVariables
+from local_cloud.checkout.tool_environments import CHECKOUT
 
 
 @pytest.mark.parametrize(
@@ -28,20 +28,20 @@ from local_cloud.tools import CHECKOUT
 def test_value_that_is_not_accepted_is_refused_with_what_is(
     variable: str, value: str, reads: str, told: str
 ) -> None:
-    with pytest.raises(Failure) as refused:
-        getattr(Variables({variable: value}), reads)
+    with pytest.raises(CommandFailure) as refused:
+        getattr(MakeVariables({variable: value}), reads)
     assert told in str(refused.value)
 
 
 def test_variables_that_are_not_set_have_defaults() -> None:
-    variables = Variables({"STACK": "", "CONFIG": "", "MINUTES": ""})
+    variables = MakeVariables({"STACK": "", "CONFIG": "", "MINUTES": ""})
     assert (variables.config, variables.stack) == ("dev", "llm-cache-dev")
     assert (variables.minutes, variables.follow, variables.yes) == (15, False, False)
     assert (variables.tag, variables.leftovers) == ("", "")
 
 
 def test_parameters_win_over_samconfig_and_the_rest_stays() -> None:
-    chosen = Variables({"PARAMETERS": "Monitoring=on CacheTtl=60"}).chosen
+    chosen = MakeVariables({"PARAMETERS": "Monitoring=on CacheTtl=60"}).chosen
     assert (chosen["Monitoring"], chosen["CacheTtl"]) == ("on", "60")
     assert chosen["LogRetentionDays"] == "7"
 
