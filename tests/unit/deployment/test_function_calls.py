@@ -1,4 +1,4 @@
-"""The deployed flush function, invoked until it has gone all the way round."""
+"""Calls of the deployed flush function."""
 
 import io
 import json
@@ -14,7 +14,7 @@ STACK = DeployedStack("shop", {}, {"FlushFunctionName": "shop-flush"})
 
 
 class Lambda:
-    """Answers an invocation as boto3 does, and remembers what was sent."""
+    """Replies to invocations as boto3 does, and records them."""
 
     def __init__(self, *replies: dict[str, Any], error: str | None = None) -> None:
         self.replies, self.error, self.sent = list(replies), error, list[Any]()
@@ -26,13 +26,13 @@ class Lambda:
         return {"Payload": body} | ({"FunctionError": self.error} if self.error else {})
 
 
-def test_a_flush_goes_on_where_it_ran_out_of_time() -> None:
+def test_incomplete_flush_continues_at_its_cursor() -> None:
     client = Lambda({"complete": False, "cursor": "7"}, {"complete": True, "cursor": "0"})
     assert [done["complete"] for done in flush(client, STACK, {"tag": "red"})] == [False, True]
     assert client.sent == [{"tag": "red"}, {"tag": "red", "cursor": "7"}]
 
 
-def test_a_flush_that_failed_says_what_the_function_said() -> None:
+def test_failed_flush_raises_the_error_of_the_function() -> None:
     client = Lambda({"errorMessage": "Upstash refused"}, error="Unhandled")
     with pytest.raises(CommandFailure, match="the flush failed: Upstash refused"):
         list(flush(client, STACK, {}))

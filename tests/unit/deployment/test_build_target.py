@@ -1,4 +1,4 @@
-"""Build and deployment get the target of the deployed stack, unless another one is asked for."""
+"""The target of build and deployment."""
 
 import pytest
 
@@ -8,7 +8,8 @@ from local_cloud.checkout.template_parameters import declared_parameters
 
 DECLARED = declared_parameters(CHECKOUT_TREE.template)
 DEFAULT = {name: DECLARED[name]["Default"] for name in ("Runtime", "Architecture")}
-DEPLOYED = {"Runtime": "python3.12", "Architecture": "x86_64", "CacheTtl": "60"}
+TARGET = {"Runtime": "python3.12", "Architecture": "x86_64"}
+DEPLOYED = TARGET | {"CacheTtl": "60"}
 
 
 @pytest.mark.parametrize(
@@ -16,25 +17,23 @@ DEPLOYED = {"Runtime": "python3.12", "Architecture": "x86_64", "CacheTtl": "60"}
     [
         ({}, {}, DEFAULT),
         ({}, {"Architecture": "x86_64"}, DEFAULT | {"Architecture": "x86_64"}),
-        (DEPLOYED, {}, {"Runtime": "python3.12", "Architecture": "x86_64"}),
-        (DEPLOYED, {"Runtime": "python3.14"}, {"Runtime": "python3.14", "Architecture": "x86_64"}),
+        (DEPLOYED, {}, TARGET),
+        (DEPLOYED, {"Runtime": "python3.14"}, TARGET | {"Runtime": "python3.14"}),
+        (DEPLOYED, {"CacheTtl": "9"}, TARGET | {"CacheTtl": "9"}),
         ({"Renamed": "since"}, {}, DEFAULT),
     ],
 )
-def test_target_is_the_chosen_else_the_deployed_else_the_default_one(
+def test_target_is_chosen_else_deployed_else_default(
     deployed: dict[str, str], chosen: dict[str, str], expected: dict[str, str]
 ) -> None:
     assert overrides(DECLARED, deployed, chosen) == expected
 
 
-def test_parameter_that_was_not_chosen_is_left_to_cloudformation() -> None:
-    assert "CacheTtl" not in overrides(DECLARED, DEPLOYED, {})
+def test_deployed_parameter_keeps_its_value() -> None:
     assert values(DECLARED, DEPLOYED, {})["CacheTtl"] == "60"
-    assert overrides(DECLARED, DEPLOYED, {"CacheTtl": "9"})["CacheTtl"] == "9"
 
 
-def test_change_of_target_is_told() -> None:
-    same = overrides(DECLARED, DEPLOYED, {})
-    assert description({}, same) == description(DEPLOYED, same) == "python3.12, x86_64"
+def test_change_of_target_is_described() -> None:
+    assert description({}, TARGET) == description(DEPLOYED, TARGET) == "python3.12, x86_64"
     changed = overrides(DECLARED, DEPLOYED, {"Architecture": "arm64"})
     assert description(DEPLOYED, changed) == "python3.12, arm64 instead of x86_64"
