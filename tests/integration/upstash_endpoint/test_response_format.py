@@ -1,5 +1,4 @@
 import base64
-import json
 
 import httpx
 import pytest
@@ -24,11 +23,10 @@ def b64(text: str) -> str:
         ("return {}", []),
         ("return {1, {'a', {false}}, redis.status_reply('OK')}", [1, ["a", [None]], "OK"]),
         ("return {1, redis.error_reply('MY error')}", [1, "MY error"]),
+        ("return 'a\\255b'", "a\ufffdb"),  # not UTF-8
     ],
 )
-def test_reply_is_the_json_of_what_redis_answered(
-    http: httpx.Client, lua: str, result: object
-) -> None:
+def test_reply_of_redis_becomes_json(http: httpx.Client, lua: str, result: object) -> None:
     assert http.post("/", json=["EVAL", lua, 0]).json() == {"result": result}
 
 
@@ -42,20 +40,9 @@ def test_unicode_is_sent_as_utf8(http: httpx.Client) -> None:
     assert response.content == '{"result":"😀ü"}'.encode()
 
 
-def test_bytes_that_are_not_utf8_become_replacement_characters(
+def test_base64_encodes_every_string_but_the_status_ok(
     http: httpx.Client, redis: RedisServer
 ) -> None:
-    redis.call("SET", "k", b"a\xffb")
-    assert http.get("/get/k").json() == {"result": "a\ufffdb"}
-
-
-def test_base64_carries_any_bytes(http: httpx.Client, redis: RedisServer) -> None:
-    redis.call("SET", "k", bytes(range(256)))
-    encoded = http.get("/get/k", headers=BASE64).json()["result"]
-    assert base64.b64decode(encoded) == bytes(range(256))
-
-
-def test_base64_encodes_every_string_but_the_status_ok(http: httpx.Client) -> None:
     batch = [
         ["SET", "k", "OK"],
         ["GET", "k"],
@@ -74,9 +61,12 @@ def test_base64_encodes_every_string_but_the_status_ok(http: httpx.Client) -> No
         {"result": [b64("a"), [1, b64("b"), "OK"]]},
         {"error": "ERR unknown command 'NOPE', with args beginning with: "},
     ]
+    redis.call("SET", "k", bytes(range(256)))
+    encoded = http.get("/get/k", headers=BASE64).json()["result"]
+    assert base64.b64decode(encoded) == bytes(range(256))
 
 
-def test_resp2_is_what_redis_sent_byte_for_byte(http: httpx.Client) -> None:
+def test_resp2_is_the_reply_of_redis_byte_for_byte(http: httpx.Client) -> None:
     batch = [
         ["SET", "k", "OK"],
         ["GET", "k"],
@@ -92,12 +82,9 @@ def test_resp2_is_what_redis_sent_byte_for_byte(http: httpx.Client) -> None:
         b"-ERR value is not an integer or out of range\r\n"
         b'-ERR Command "SUBSCRIBE" is not allowed in REST or it has a special context path\r\n'
     )
-
-
-def test_resp2_error_is_http_400(http: httpx.Client) -> None:
-    response = http.get("/nope", headers=RESP2)
-    assert response.status_code == 400
-    assert response.content == b"-ERR unknown command 'nope', with args beginning with: \r\n"
+    failed = http.get("/nope", headers=RESP2)
+    assert failed.status_code == 400
+    assert failed.content == b"-ERR unknown command 'nope', with args beginning with: \r\n"
 
 
 def test_resp2_does_not_apply_to_transactions(http: httpx.Client) -> None:
@@ -106,9 +93,7 @@ def test_resp2_does_not_apply_to_transactions(http: httpx.Client) -> None:
 
 
 @pytest.mark.parametrize("headers", [{"Upstash-Response-Format": "resp3"}, {**RESP2, **BASE64}])
-def test_formats_that_upstash_does_not_offer_are_refused(
-    http: httpx.Client, headers: dict[str, str]
-) -> None:
+def test_format_that_upstash_lacks_is_refused(http: httpx.Client, headers: dict[str, str]) -> None:
     response = http.get("/ping", headers=headers)
     assert response.status_code == 400
     assert "error" in response.json()
@@ -118,15 +103,13 @@ def test_formats_that_upstash_does_not_offer_are_refused(
     "command",
     [["INCR", "list"], ["NOPE", "a", "b"], ["GET"], ["EVAL", "return x", 0], ["EVALSHA", "f", 0]],
 )
-def test_errors_are_word_for_word_those_of_redis(
+def test_error_of_redis_is_returned_word_for_word(
     http: httpx.Client, redis: RedisServer, command: list[str | int]
 ) -> None:
     redis.call("LPUSH", "list", "v")
-    response = http.post("/", json=command)
-    expected = redis.call(*command)
+    response, expected = http.post("/", json=command), redis.call(*command)
     assert isinstance(expected, bytes)
-    assert response.status_code == 400
-    assert json.loads(response.content) == {"error": expected.decode()}
+    assert (response.status_code, response.json()) == (400, {"error": expected.decode()})
 
 
 def test_sync_token_changes_with_every_reply(http: httpx.Client) -> None:

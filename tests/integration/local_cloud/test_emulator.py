@@ -1,22 +1,17 @@
-"""A local run must never touch a real account."""
-
-from __future__ import annotations
+"""A local run never reaches a real account."""
 
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from pathlib import Path
 
+import pytest
+
+from local_cloud.aws.emulator import EmulatedAws
 from local_cloud.aws.stack_deployment import start_build
 from local_cloud.checkout.source_tree import CHECKOUT_TREE
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    import pytest
-
-    from local_cloud.aws.emulator import EmulatedAws
-
-USERS = {
+PROXY = {"HTTP_PROXY": "http://127.0.0.1:1", "http_proxy": "http://127.0.0.1:1"}
+USERS = PROXY | {
     "AWS_PROFILE": "production",
     "AWS_CONFIG_FILE": "/home/user/.aws/config",
     "AWS_SHARED_CREDENTIALS_FILE": "/home/user/.aws/credentials",
@@ -29,59 +24,48 @@ USERS = {
     "AWS_ENDPOINT_URL_STS": "http://127.0.0.1:1",
     "AWS_ENDPOINT_URL_SSM": "http://127.0.0.1:1",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS": "true",
-    "HTTP_PROXY": "http://127.0.0.1:1",
-    "http_proxy": "http://127.0.0.1:1",
 }
-WHO = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
+CALLER = "import boto3; print(boto3.client('sts').get_caller_identity()['Account'])"
 EMULATED_ACCOUNT = "000000000000"
 
 
-def test_environment_holds_nothing_of_the_users_account(aws: EmulatedAws) -> None:
-    environment = aws.environment({**USERS, "PATH": "/bin"})
+@pytest.fixture
+def _users_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {**USERS, "MAKEFLAGS": "-- PYTHON=/other", "SAM_CLI_X": "1"}.items():
+        monkeypatch.setenv(name, value)
 
+
+def test_environment_replaces_the_users_account(aws: EmulatedAws) -> None:
+    environment = aws.environment({**USERS, "PATH": "/bin"})
     assert environment["PATH"] == "/bin"
     assert environment["AWS_ENDPOINT_URL"] == aws.endpoint_url
     assert not {"AWS_PROFILE", "AWS_ROLE_ARN", "AWS_ENDPOINT_URL_STS"} & environment.keys()
-    assert {key: value for key, value in environment.items() if USERS.get(key) == value} == {
-        "HTTP_PROXY": USERS["HTTP_PROXY"],  # pip may need it; loopback is excepted
-        "http_proxy": USERS["http_proxy"],
-    }
-
-
-def test_program_in_that_environment_reaches_the_emulated_account(aws: EmulatedAws) -> None:
-    asked = [sys.executable, "-W", "ignore", "-c", WHO]
-
-    answer = subprocess.run(
-        asked, env=aws.environment(USERS), capture_output=True, text=True, check=True
+    # pip may need the proxy; loopback is excepted from it
+    assert {key: value for key, value in environment.items() if USERS.get(key) == value} == PROXY
+    argv = [sys.executable, "-W", "ignore", "-c", CALLER]
+    done = subprocess.run(
+        argv, env=aws.environment(USERS), capture_output=True, text=True, check=True
     )
+    assert done.stdout.strip() == EMULATED_ACCOUNT
 
-    assert answer.stdout.strip() == EMULATED_ACCOUNT
 
-
-def test_client_of_this_process_ignores_the_users_settings(
-    aws: EmulatedAws, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for name, value in USERS.items():
-        monkeypatch.setenv(name, value)
-
+@pytest.mark.usefixtures("_users_environment")
+def test_client_ignores_the_users_environment(aws: EmulatedAws) -> None:
     assert aws.client("sts").get_caller_identity()["Account"] == EMULATED_ACCOUNT
     aws.client("ssm").put_parameter(Name="/a", Value="b", Type="SecureString", Overwrite=True)
 
 
-def test_sam_build_sees_no_account_and_no_make_flags(
+@pytest.mark.usefixtures("_users_environment")
+def test_sam_build_gets_no_account_and_no_make_flags(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {**USERS, "MAKEFLAGS": "-- PYTHON=/other", "SAM_CLI_X": "1"}.items():
-        monkeypatch.setenv(name, value)
     printing = tmp_path / "python"
     printing.write_text("#!/bin/sh\nexec env\n")
     printing.chmod(0o755)
     monkeypatch.setattr("local_cloud.checkout.sam_process.interpreter", lambda _: str(printing))
-
     build = start_build(tmp_path, CHECKOUT_TREE.copy(tmp_path / "tree"))
     assert build
     build.wait()
-
     environment = dict(line.split("=", 1) for line in build.log.read_text().splitlines())
     assert not {"AWS_PROFILE", "AWS_ROLE_ARN", "MAKEFLAGS", "SAM_CLI_X"} & environment.keys()
     assert environment["AWS_ACCESS_KEY_ID"] == "test"

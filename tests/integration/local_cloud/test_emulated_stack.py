@@ -1,18 +1,13 @@
-"""A deployed stack, used as its callers use it."""
+"""A small stack in the emulated AWS, used as its callers use it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
+from local_cloud.aws.emulator import EmulatedAws
+from local_cloud.aws.stack_deployment import host_target
 from local_cloud.lambda_runtime.deployed_function import DeployedFunction
 from local_cloud.stack.emulated_stack import EmulatedStack
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from local_cloud.aws.emulator import EmulatedAws
 
 TEMPLATE = """
 Parameters:
@@ -29,7 +24,7 @@ Resources:
       Handler: index.handler
       Timeout: 7
       Role: !GetAtt Role.Arn
-      Environment: {Variables: {TOLD: by the template}}
+      Environment: {Variables: {FROM: the template}}
       Code: {ZipFile: !Ref Code}
   Version:
     Type: AWS::Lambda::Version
@@ -69,93 +64,73 @@ def handler(event, context):
 
 @pytest.fixture(scope="module")
 def stack(aws: EmulatedAws) -> EmulatedStack:
-    from local_cloud.aws.stack_deployment import host_target  # noqa: PLC0415
-
-    given = {"Code": CODE, "Runtime": host_target()["Runtime"]}
+    parameters = {"Code": CODE, "Runtime": host_target()["Runtime"]}
     client = aws.client("cloudformation")
     client.create_stack(
         StackName="tiny",
         TemplateBody=TEMPLATE,
-        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in given.items()],
+        Parameters=[{"ParameterKey": k, "ParameterValue": v} for k, v in parameters.items()],
         Capabilities=["CAPABILITY_IAM"],
     )
     client.get_waiter("stack_create_complete").wait(StackName="tiny", WaiterConfig={"Delay": 1})
     return EmulatedStack.read(aws, "tiny")
 
 
-def test_function_is_invoked_by_its_logical_id(stack: EmulatedStack) -> None:
+def test_invoked_function_inherits_nothing_of_the_users_environment(stack: EmulatedStack) -> None:
     result = stack.invoke("Tiny", {})
-
     assert result.error is None
-    assert result.payload["calls"] >= 1
+    environment = set(result.payload["env"])
+    assert {"FROM", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"} <= environment
+    assert not {"PYTEST_CURRENT_TEST", "PYTHONPATH", "VIRTUAL_ENV"} & environment
 
 
 def test_exception_of_a_function_is_an_error(stack: EmulatedStack) -> None:
     result = stack.invoke("Tiny", {"raise": "nothing there"})
-
     assert result.error == "Unhandled"
     assert result.payload["errorMessage"] == "nothing there"
 
 
-def test_function_inherits_nothing_of_the_users_environment(stack: EmulatedStack) -> None:
-    environment = stack.invoke("Tiny", {}).payload["env"]
-
-    assert {"TOLD", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_BEDROCK_RUNTIME"} <= set(environment)
-    assert not {"PYTEST_CURRENT_TEST", "PYTHONPATH", "VIRTUAL_ENV"} & set(environment)
-
-
 def test_signed_request_reaches_the_function_url(stack: EmulatedStack) -> None:
     url = stack.outputs["TinyUrl"] + "ask?x=1"
-
     response = stack.request("POST", url, body={"q": "é"}, headers={"Cache-Control": "no-cache"})
-
     event = response.json()
     assert response.status_code == 201
     assert (event["rawPath"], event["rawQueryString"]) == ("/ask", "x=1")
     assert event["headers"]["cache-control"] == "no-cache"
     assert event["body"] == '{"q": "\\u00e9"}'
+    assert stack.request("POST", url, signed=False).status_code == 403
 
 
-def test_function_is_told_who_signed(stack: EmulatedStack, aws: EmulatedAws) -> None:
+def test_event_identifies_the_signer(stack: EmulatedStack, aws: EmulatedAws) -> None:
     user = aws.client("iam").create_user(UserName="alice")["User"]
     key = aws.client("iam").create_access_key(UserName="alice")["AccessKey"]
-
     by = (key["AccessKeyId"], key["SecretAccessKey"])
     event = stack.request("GET", stack.outputs["TinyUrl"], by=by).json()
-
-    told = event["requestContext"]["authorizer"]["iam"]
-    assert (told["callerId"], told["userArn"]) == (user["UserId"], user["Arn"])
-
-
-def test_unsigned_request_is_forbidden(stack: EmulatedStack) -> None:
-    assert stack.request("POST", stack.outputs["TinyUrl"], signed=False).status_code == 403
+    signer = event["requestContext"]["authorizer"]["iam"]
+    assert (signer["callerId"], signer["userArn"]) == (user["UserId"], user["Arn"])
 
 
-def test_killed_environment_is_replaced_by_a_cold_one(stack: EmulatedStack) -> None:
+def test_killed_environment_is_followed_by_a_cold_start(stack: EmulatedStack) -> None:
     stack.invoke("Tiny", {})
     assert stack.invoke("Tiny", {}).payload["calls"] > 1
-
     assert stack.kill_environments("Tiny") == 1
-
     assert stack.invoke("Tiny", {}).payload["calls"] == 1
 
 
-def test_schedule_fires_when_asked_and_again_and_stays_off(
+def test_fired_schedule_runs_each_time_and_stays_disabled(
     stack: EmulatedStack, aws: EmulatedAws
 ) -> None:
     for _ in range(2):
         lines = stack.fire_schedule(seconds=60)
         assert 'event {"from": "the schedule"}' in "\n".join(lines)
-
     schedules = aws.client("scheduler").list_schedules()["Schedules"]
-    assert [(schedule["State"]) for schedule in schedules] == ["DISABLED"]
+    assert [schedule["State"] for schedule in schedules] == ["DISABLED"]
 
 
-def test_deployed_function_is_downloaded_as_it_is(
+def test_downloaded_function_has_its_code_and_configuration(
     stack: EmulatedStack, aws: EmulatedAws, tmp_path: Path
 ) -> None:
     deployed = DeployedFunction.download(aws, stack.physical("Tiny"), "live", tmp_path)
-
     assert (deployed.task / "index.py").read_text() == CODE
     assert (deployed.timeout, deployed.version) == (7, "1")
-    assert deployed.variables == {"TOLD": "by the template"}
+    assert deployed.variables == {"FROM": "the template"}

@@ -1,24 +1,19 @@
-"""However a run ends, nothing of it stays; and nothing but loopback was ever listened on."""
-
-from __future__ import annotations
+"""The processes of a local cloud: they listen on loopback only, and end with their parent."""
 
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from upstash_endpoint.children import wait_until
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 
-# All the parts, and a function that runs; building and deploying the real stack takes longer.
+# All processes, with a tiny function: to build and deploy the real stack would take longer.
 RUN = """
 import io, sys, time, zipfile
 from local_cloud import cloud
@@ -31,64 +26,65 @@ def deploy(aws, choices, folder, template):
     with zipfile.ZipFile(code, "w") as archive:
         archive.writestr("index.py", "def handler(event, context): return 1")
     client = aws.client("lambda")
+    runtime = stack_deployment.host_target()["Runtime"]
     client.create_function(
-        FunctionName="tiny", Runtime=stack_deployment.host_target()["Runtime"], Handler="index.handler",
+        FunctionName="tiny", Runtime=runtime, Handler="index.handler",
         Role="arn:aws:iam::000000000000:role/r", Code={"ZipFile": code.getvalue()},
     )
     client.invoke(FunctionName="tiny")
 
 cloud._deploy = deploy
-with cloud.LocalCloud.start(model="echo"):
+with cloud.LocalCloud.start(model=sys.argv[1]):
     print("up", flush=True)
     if "fail" in sys.argv:
-        raise LookupError("as asked")
+        raise LookupError("injected")
     time.sleep(600)
 """
 PARTS = ("valkey-server", "upstash_endpoint", "local_cloud.model", "_ministack.py", "_worker.py")
 
 
+def start(folder: Path, *arguments: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", RUN, *arguments],
+        env={**os.environ, "TMPDIR": str(folder), "PYTHONFAULTHANDLER": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE if "echo" not in arguments else None,
+        text=True,
+    )
+
+
 @pytest.fixture
 def run(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    process = _run(tmp_path)
+    process = start(tmp_path, "echo")
+    assert process.stdout
+    assert process.stdout.readline() == "up\n"
     yield process
     process.kill()
     process.communicate()
 
 
-def _run(folder: Path, *arguments: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", RUN, *arguments],
-        env={**os.environ, "TMPDIR": str(folder), "PYTHONFAULTHANDLER": "1"},
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout
-    assert process.stdout.readline() == "up\n"
-    return process
-
-
-def _wait(run: subprocess.Popen[str]) -> None:
+def wait(run: subprocess.Popen[str]) -> None:
     try:
         run.wait(120)
     except subprocess.TimeoutExpired:
-        run.send_signal(signal.SIGABRT)  # shows where it hangs
+        run.send_signal(signal.SIGABRT)  # prints the stack
         pytest.fail("it did not end: see the stack in the captured output")
 
 
 def processes(folder: Path) -> dict[int, str]:
-    """Return the processes whose temporary files go below a folder, and their command lines."""
+    """Return the command lines of the processes with this TMPDIR, by process id."""
     found = {}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             if f"TMPDIR={folder}".encode() in (entry / "environ").read_bytes():
                 found[int(entry.name)] = (entry / "cmdline").read_text().replace("\0", " ")
         except OSError:
-            continue  # it has just ended
+            continue  # it has ended
     return found
 
 
 def listened_on(pids: set[int]) -> set[str]:
-    """Return the addresses, in the kernel's hexadecimal, that processes listen on."""
+    """Return the addresses that processes listen on, in the kernel's hexadecimal form."""
     opened = {str(link.readlink()) for pid in pids for link in Path(f"/proc/{pid}/fd").iterdir()}
     rows = [
         line.split()
@@ -100,45 +96,32 @@ def listened_on(pids: set[int]) -> set[str]:
     }
 
 
-def test_only_loopback_is_listened_on(run: subprocess.Popen[str], tmp_path: Path) -> None:
+def test_processes_listen_on_loopback_only(run: subprocess.Popen[str], tmp_path: Path) -> None:
     found = processes(tmp_path)
-
     assert all(any(part in command for command in found.values()) for part in PARTS)
     assert listened_on(set(found)) == {"0100007F"}  # 127.0.0.1
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
-def test_signal_leaves_nothing(
+def test_signal_ends_every_process(
     run: subprocess.Popen[str], tmp_path: Path, signum: signal.Signals
 ) -> None:
     run.send_signal(signum)
-    _wait(run)
-
-    wait_until(lambda: not processes(tmp_path), seconds=60, what="the end of all of them")
+    wait(run)
+    wait_until(lambda: not processes(tmp_path), seconds=60, what="the end of all processes")
     if signum != signal.SIGKILL:
         assert list(tmp_path.iterdir()) == []
 
 
-def test_exception_leaves_nothing(tmp_path: Path) -> None:
-    run = _run(tmp_path, "fail")
+def test_exception_ends_every_process(tmp_path: Path) -> None:
+    run = start(tmp_path, "echo", "fail")
     run.communicate(timeout=120)
-
     assert run.returncode == 1
     assert processes(tmp_path) == {}
     assert list(tmp_path.iterdir()) == []
 
 
-def test_part_that_dies_is_named(tmp_path: Path) -> None:
-    broken = RUN.replace('model="echo"', 'model="no such model"')
-
-    run = subprocess.run(
-        [sys.executable, "-c", broken],
-        env={**os.environ, "TMPDIR": str(tmp_path), "PATH": "/nowhere"},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-
-    assert "PartFailed: the model no such model exited" in run.stderr
+def test_part_that_does_not_start_is_named(tmp_path: Path) -> None:
+    _, errors = start(tmp_path, "no such model").communicate(timeout=120)
+    assert "PartFailed: the model no such model exited" in errors
     assert list(tmp_path.iterdir()) == []
