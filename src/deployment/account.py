@@ -1,11 +1,9 @@
 """Open the AWS account and the region of a command, or the local cloud."""
 
-from __future__ import annotations
-
 import os
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import boto3
 from botocore.config import Config
@@ -31,7 +29,7 @@ class Account:
     session: boto3.Session
 
     @classmethod
-    def open(cls, config: str) -> Account:
+    def open(cls, config: str) -> Self:
         """Set the account and the region of this process and of its child processes.
 
         Asks for a missing region at a terminal; raises CommandFailure without one.

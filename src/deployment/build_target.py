@@ -4,16 +4,9 @@ Build and deployment need equal values. An update keeps the parameters that are 
 target of the deployed stack is kept unless another is chosen.
 """
 
-from __future__ import annotations
+from collections.abc import Mapping
 
-from typing import TYPE_CHECKING
-
-from local_cloud.checkout.template_parameters import default_values
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from local_cloud.checkout.template_parameters import Declared
+from local_cloud.checkout.template_parameters import Declared, default_values
 
 TARGET = ("Runtime", "Architecture")
 

@@ -1,7 +1,5 @@
 """Errors that end a command with a message instead of a traceback."""
 
-from __future__ import annotations
-
 import botocore.exceptions as aws
 from botocore.exceptions import BotoCoreError, ClientError
 

@@ -1,14 +1,13 @@
 """The commands that `make` runs on a stack in AWS or in the local cloud."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from deployment import (
     build_target,
@@ -26,9 +25,6 @@ from deployment.make_variables import MakeVariables
 from deployment.retained_resources import RetainedResources
 from deployment.stack_secrets import StackSecrets
 from local_cloud.progress import to_stderr
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 FOLLOW_SECONDS = 2
 

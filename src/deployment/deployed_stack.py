@@ -1,17 +1,13 @@
 """Read a deployed stack from CloudFormation."""
 
-from __future__ import annotations
-
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
 from deployment.command_failure import CommandFailure
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 # The parameters that identify a stack of this kit, even without resources.
 KIT_PARAMETERS = {

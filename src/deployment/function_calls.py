@@ -1,22 +1,17 @@
 """Call the deployed functions: the flush function, and `POST /ask`."""
 
-from __future__ import annotations
-
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from typing import Any
 
 import httpx
 from botocore.exceptions import NoCredentialsError
 
 from deployment.command_failure import CommandFailure
+from deployment.deployed_stack import DeployedStack
 from local_cloud.stack.emulated_stack import ALIAS
 from local_cloud.stack.function_url import emulator_url, json_headers, signed_headers
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from deployment.deployed_stack import DeployedStack
 
 ANSWER_SECONDS = 125  # longer than the function's timeout
 

@@ -1,20 +1,16 @@
 """Read and check the variables of `make deploy CONFIG=prod STACK=shop` and other commands."""
 
-from __future__ import annotations
-
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from deployment import parameter_overrides
 from deployment.command_failure import CommandFailure
 from deployment.samconfig import FILE, deploy_settings
 from local_cloud.checkout.source_tree import CHECKOUT_TREE
 from local_cloud.checkout.template_parameters import Declared, declared_parameters
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 # CloudFormation's rule for names. The stack's SSM parameters may not begin with aws or ssm.
 STACK = re.compile(r"(?!aws|ssm)[a-z][a-z0-9-]{0,127}", re.IGNORECASE)

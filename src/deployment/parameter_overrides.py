@@ -1,18 +1,13 @@
 """Parse and check template parameters, before anything is built."""
 
-from __future__ import annotations
-
 import difflib
 import re
 import shlex
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from deployment.command_failure import CommandFailure
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from local_cloud.checkout.template_parameters import Declared
+from local_cloud.checkout.template_parameters import Declared
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")
 UNSENDABLE = re.compile(r"[\"\\\n]")  # sam's quoting cannot express these

@@ -1,20 +1,15 @@
 """Find and remove the resources that a deleted stack has left in the account."""
 
-from __future__ import annotations
-
 import contextlib
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
+from deployment.account import Account
 from deployment.command_failure import CommandFailure
 from deployment.deployed_stack import DeployedStack
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from deployment.account import Account
 
 BUCKET, LAYER, PARAMETER = "AWS::S3::Bucket", "AWS::Lambda::LayerVersion", "AWS::SSM::Parameter"
 

@@ -4,19 +4,14 @@ Each stack has its own build folder, and its own prefix in SAM's bucket: builds 
 run at once, and deleting one stack keeps the uploads of the other.
 """
 
-from __future__ import annotations
-
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 
 from deployment.command_failure import CommandFailure
 from deployment.samconfig import FILE
 from local_cloud.checkout.sam_process import SAM_VARIABLES, parameter_overrides, sam_command
 from local_cloud.checkout.tool_environments import CHECKOUT
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 BUILD = ".aws-sam/build"
 """The build folder that `sam build` and `sam deploy` use by default."""

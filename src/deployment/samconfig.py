@@ -1,15 +1,11 @@
 """Read the settings of an environment in `samconfig.toml`."""
 
-from __future__ import annotations
-
 import tomllib
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
 from deployment.command_failure import CommandFailure
 from local_cloud.checkout.tool_environments import CHECKOUT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 FILE = CHECKOUT / "samconfig.toml"
 

@@ -1,16 +1,9 @@
 """Explain the status of a stack, and name the command that fixes it."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from deployment.command_failure import CommandFailure
-from deployment.deployed_stack import EMPTY
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from deployment.deployed_stack import DeployedStack
+from deployment.deployed_stack import EMPTY, DeployedStack
 
 _NEVER_DEPLOYED = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}
 

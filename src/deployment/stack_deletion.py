@@ -1,20 +1,14 @@
 """Delete a stack of the kit, and list the resources that remain in the account."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
 from deployment import sam_commands, terminal
+from deployment.account import Account
 from deployment.command_failure import CommandFailure
 from deployment.deployed_stack import EMPTY, DeployedStack, first_failure
+from deployment.make_variables import MakeVariables
+from deployment.retained_resources import RetainedResources
 from deployment.stack_advice import describe
 from deployment.stack_secrets import StackSecrets
 from local_cloud.progress import to_stderr
-
-if TYPE_CHECKING:
-    from deployment.account import Account
-    from deployment.make_variables import MakeVariables
-    from deployment.retained_resources import RetainedResources
 
 QUESTION = "Remove the buckets and their contents, the layer versions and the parameters?"
 

@@ -4,8 +4,6 @@ A value comes from the environment or from a hidden prompt and goes to SSM in a 
 printed and never part of a command line.
 """
 
-from __future__ import annotations
-
 import base64
 import secrets
 from collections.abc import Callable, Mapping

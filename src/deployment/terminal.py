@@ -1,7 +1,5 @@
 """Ask questions at the terminal."""
 
-from __future__ import annotations
-
 import getpass
 import sys
 

@@ -1,7 +1,5 @@
 """Check the URL and the token of an Upstash database before they are stored."""
 
-from __future__ import annotations
-
 from urllib.parse import urlsplit
 
 import httpx

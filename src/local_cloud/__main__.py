@@ -1,14 +1,13 @@
 """Run the local cloud: `run` prints one scenario, `serve` keeps everything up until Ctrl-C."""
 
-from __future__ import annotations
-
 import argparse
 import contextlib
 import os
 import shlex
 import sys
 import time
-from typing import TYPE_CHECKING, cast, get_args
+from collections.abc import Iterator
+from typing import cast, get_args
 from urllib.parse import urlsplit
 
 from local_cloud.aws.emulator import KEY, REGION
@@ -19,9 +18,6 @@ from local_cloud.scenario.main_scenario import CAPITAL, COLUMNS, MainScenario
 from local_cloud.scenario.result_table import ResultTable
 from local_cloud.stack.ask_client import ask_url
 from upstash_endpoint.children import PartFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def main() -> int:

@@ -21,16 +21,16 @@ Everything listens on free ports of loopback. All processes and temporary files 
 end of the block, however it ends; only a SIGKILL of this process leaves files.
 """
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import sys
 import tempfile
 import threading
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Self
+from types import FrameType
+from typing import NamedTuple, Self
 
 from local_cloud.aws import stack_deployment
 from local_cloud.aws.emulator import EmulatedAws
@@ -44,10 +44,6 @@ from local_cloud.stack.emulated_stack import ALIAS, EmulatedStack
 from upstash_endpoint.children import free_port
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-    from types import FrameType
 
 DEFAULT_CHOICES = {"FlushState": "DISABLED", "MaxTokens": "256"}
 """No nightly flush, which could clear the cache during a run; and short answers, because the small

@@ -1,12 +1,7 @@
 """The base of the local cloud's HTTP servers."""
 
-from __future__ import annotations
-
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class QuietHandler(BaseHTTPRequestHandler):

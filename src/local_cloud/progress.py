@@ -1,14 +1,9 @@
 """Print progress lines while a command runs."""
 
-from __future__ import annotations
-
 import contextlib
 import sys
 import time
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator
 
 LONG_SECONDS = 2.0
 

@@ -4,15 +4,10 @@ See https://upstash.com/docs/redis/features/restapi, "REST - Redis API Compatibi
 change the state of a pooled connection, or block it, are refused: they would affect other requests.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
 from upstash_endpoint.refused import Refused
 from upstash_endpoint.resp import pack
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 MAX_REQUEST_BYTES = 10 * 1024 * 1024
 """Upstash's limit on the size of a command, and on the size of its reply."""

@@ -1,19 +1,15 @@
 """Serve an ASGI application on loopback, from a thread of this process."""
 
-from __future__ import annotations
-
 import socket
 import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from upstash_endpoint.allowed_commands import MAX_REQUEST_BYTES
 from upstash_endpoint.children import wait_until
-
-if TYPE_CHECKING:
-    from starlette.types import ASGIApp
 
 HOST = "127.0.0.1"
 KEEP_ALIVE_SECONDS = 75

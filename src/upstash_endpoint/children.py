@@ -3,20 +3,16 @@
 Each child runs under a guard process (`_guard.py`), which ends it however this process ends.
 """
 
-from __future__ import annotations
-
 import contextlib
 import signal
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
 GRACE_SECONDS = 5.0
 """A child that has not stopped after this time is killed."""

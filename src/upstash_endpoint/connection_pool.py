@@ -1,16 +1,12 @@
 """A pool of connections to Redis; each serves one request at a time."""
 
-from __future__ import annotations
-
 import asyncio
 import contextlib
 from collections import deque
-from typing import TYPE_CHECKING, cast
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Self, cast
 
 from upstash_endpoint.resp import Parser, RedisReply, pack
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 _MOST_IDLE = 64
 
@@ -27,7 +23,7 @@ class RedisConnection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     @classmethod
-    async def open(cls, host: str, port: int) -> RedisConnection:
+    async def open(cls, host: str, port: int) -> Self:
         """Connect; raise OSError if Redis cannot be reached."""
         _, connection = await asyncio.get_running_loop().create_connection(cls, host, port)
         return connection

@@ -1,7 +1,5 @@
 """Serve Upstash's REST protocol in front of a Redis server, in this process or another."""
 
-from __future__ import annotations
-
 import json
 import os
 import secrets
@@ -9,19 +7,16 @@ import socket
 import sys
 from dataclasses import asdict, dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, Self
+from pathlib import Path
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
 from upstash_endpoint.asgi_server import HOST, AsgiServer
 from upstash_endpoint.children import Child, free_port
 from upstash_endpoint.meter import Meter, Metered, RemoteMeter
+from upstash_endpoint.redis_server import RedisServer
 from upstash_endpoint.rest_app import create_app
 from upstash_endpoint.token_users import DatabaseAccess
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from upstash_endpoint.redis_server import RedisServer
 
 SETTINGS = "LOCAL_UPSTASH"
 """The environment variable with the settings of a spawned endpoint."""

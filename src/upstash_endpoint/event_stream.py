@@ -1,17 +1,11 @@
 """Stream SUBSCRIBE, PSUBSCRIBE and MONITOR as server-sent events."""
 
-from __future__ import annotations
+from collections.abc import AsyncIterator
+from typing import Self
 
-from typing import TYPE_CHECKING
-
-from upstash_endpoint.resp import RedisError, Value, pack
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from upstash_endpoint.connection_pool import ConnectionPool, RedisConnection
-    from upstash_endpoint.resp import RedisReply
-    from upstash_endpoint.rest_request import Command
+from upstash_endpoint.connection_pool import ConnectionPool, RedisConnection
+from upstash_endpoint.resp import RedisError, RedisReply, Value, pack
+from upstash_endpoint.rest_request import Command
 
 
 class EventStream:
@@ -22,7 +16,7 @@ class EventStream:
         self.first = first
 
     @classmethod
-    async def open(cls, pool: ConnectionPool, command: Command) -> EventStream:
+    async def open(cls, pool: ConnectionPool, command: Command) -> Self:
         """Run the command on a new connection; `first` is its first reply, perhaps an error."""
         connection = await pool.connect()
         try:

@@ -1,10 +1,9 @@
 """Run the commands of a request on a pooled connection."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from upstash_endpoint.allowed_commands import admit
+from upstash_endpoint.connection_pool import ConnectionPool, RedisConnection
 from upstash_endpoint.extensions import (
     Extension,
     extension_of,
@@ -13,13 +12,8 @@ from upstash_endpoint.extensions import (
 )
 from upstash_endpoint.refused import Refused
 from upstash_endpoint.resp import RedisError, RedisReply, pack
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from upstash_endpoint.connection_pool import ConnectionPool, RedisConnection
-    from upstash_endpoint.rest_request import Command
-    from upstash_endpoint.token_users import TokenUsers
+from upstash_endpoint.rest_request import Command
+from upstash_endpoint.token_users import TokenUsers
 
 _MULTI, _EXEC = pack([b"MULTI"]), pack([b"EXEC"])
 

@@ -3,18 +3,12 @@
 The flag: https://upstash.com/docs/redis/features/key-locking
 """
 
-from __future__ import annotations
-
 import re
 from enum import Enum, auto
-from typing import TYPE_CHECKING
 
-from upstash_endpoint.resp import RedisReply, pack
-
-if TYPE_CHECKING:
-    from upstash_endpoint.connection_pool import RedisConnection
-    from upstash_endpoint.resp import Value
-    from upstash_endpoint.rest_request import Command
+from upstash_endpoint.connection_pool import RedisConnection
+from upstash_endpoint.resp import RedisReply, Value, pack
+from upstash_endpoint.rest_request import Command
 
 
 class Extension(Enum):

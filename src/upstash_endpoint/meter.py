@@ -1,21 +1,16 @@
 """Count the requests, commands and bytes of the endpoint, for tests and benchmarks."""
 
-from __future__ import annotations
-
 import json
 import urllib.request
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from starlette.requests import Request
 
 _RECENT_COMMANDS = 100
 _ARGUMENT_BYTES = 1000

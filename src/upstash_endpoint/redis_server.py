@@ -1,7 +1,5 @@
 """Run a Redis-compatible server on loopback that keeps no data on disk."""
 
-from __future__ import annotations
-
 import importlib.util
 import os
 import secrets
@@ -9,15 +7,13 @@ import shutil
 import signal
 import socket
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from upstash_endpoint.children import Child, PartFailed, free_port
 from upstash_endpoint.resp import Parser, Value, pack
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 HOST = "127.0.0.1"
 _START_SECONDS = 10.0

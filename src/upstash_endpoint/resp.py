@@ -5,13 +5,9 @@ rewrite replies. The REST protocol distinguishes the two and returns RESP2 byte 
 here keeps its bytes.
 """
 
-from __future__ import annotations
-
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+from typing import Self, TypeAlias
 
 END = b"\r\n"
 
@@ -44,17 +40,17 @@ class RedisReply:
     raw: bytes
 
     @classmethod
-    def string(cls, value: bytes) -> RedisReply:
+    def string(cls, value: bytes) -> Self:
         """Make a string reply."""
         return cls(value, b"$%d\r\n%b\r\n" % (len(value), value))
 
     @classmethod
-    def array(cls, items: list[Value]) -> RedisReply:
+    def array(cls, items: list[Value]) -> Self:
         """Make an array reply; the items are strings or such arrays."""
         return cls(items, _pack_array(items))
 
     @classmethod
-    def error(cls, text: str) -> RedisReply:
+    def error(cls, text: str) -> Self:
         """Make an error reply."""
         value = RedisError(text.encode())
         return cls(value, b"-" + value + END)

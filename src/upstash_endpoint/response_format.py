@@ -1,18 +1,14 @@
 """Format Redis replies as the client requests: JSON, JSON with base64, or RESP2."""
 
-from __future__ import annotations
-
 import base64
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
+from typing import Self, TypeAlias
 
 from upstash_endpoint.allowed_commands import check_size
 from upstash_endpoint.refused import Refused
 from upstash_endpoint.resp import RedisError, RedisReply, SimpleString, Value
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
 
 JSON_TYPE = "application/json"
 RESP2_TYPE = "application/octet-stream"
@@ -37,7 +33,7 @@ class ResponseFormat:
     base64: bool = False
 
     @classmethod
-    def of(cls, headers: Mapping[str, str]) -> ResponseFormat:
+    def of(cls, headers: Mapping[str, str]) -> Self:
         """Read `Upstash-Response-Format` and `Upstash-Encoding`; raise Refused if invalid."""
         name = headers.get("upstash-response-format", "json").lower()
         encoded = headers.get("upstash-encoding", "").lower() == "base64"

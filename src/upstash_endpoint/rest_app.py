@@ -1,33 +1,25 @@
 """The ASGI application that answers Upstash's REST protocol."""
 
-from __future__ import annotations
-
 import contextlib
 import itertools
 import secrets
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator
 
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount
+from starlette.types import Receive, Scope, Send
 
+from upstash_endpoint.connection_pool import ConnectionPool
 from upstash_endpoint.event_stream import EventStream
 from upstash_endpoint.execution import Execution
+from upstash_endpoint.meter import Meter
 from upstash_endpoint.refused import Refused
 from upstash_endpoint.resp import RedisError
 from upstash_endpoint.response_format import FormattedReply, ResponseFormat, refusal
 from upstash_endpoint.rest_request import RequestForm, RestRequest, read_query, read_request
-from upstash_endpoint.token_users import TokenUsers
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
-    from starlette.types import Receive, Scope, Send
-
-    from upstash_endpoint.connection_pool import ConnectionPool
-    from upstash_endpoint.meter import Meter
-    from upstash_endpoint.token_users import DatabaseAccess
+from upstash_endpoint.token_users import DatabaseAccess, TokenUsers
 
 METHODS = ("HEAD", "GET", "POST", "PUT")
 MAX_BODY_BYTES = 64 * 1024 * 1024

@@ -4,18 +4,14 @@ See https://upstash.com/docs/redis/features/restapi: a JSON array in the body, a
 last argument is the body, `/pipeline`, `/multi-exec`, and the paths that stream events.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import Enum, auto
-from typing import TYPE_CHECKING, NoReturn, TypeAlias
+from typing import NoReturn, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from upstash_endpoint.refused import Refused
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 Command: TypeAlias = list[bytes]
 

@@ -1,20 +1,15 @@
 """Map bearer tokens to Redis users, so that Redis itself checks permissions."""
 
-from __future__ import annotations
-
 import base64
 import hashlib
 import hmac
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 from upstash_endpoint.connection_pool import ConnectionPool, RedisConnection
 from upstash_endpoint.refused import Refused
 from upstash_endpoint.resp import RedisError, RedisReply
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 READ_ONLY_USER = "default_ro"
 

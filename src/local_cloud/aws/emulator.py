@@ -1,12 +1,11 @@
 """The emulated AWS, and environment variables that keep clients away from the real AWS."""
 
-from __future__ import annotations
-
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import botocore.session
 import httpx
@@ -14,9 +13,6 @@ from botocore.config import Config
 
 from local_cloud.checkout.tool_environments import bare_environment, interpreter
 from upstash_endpoint.children import Child
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 REGION = "us-east-1"
 KEY = "test"

@@ -1,25 +1,18 @@
 """Build the stack, deploy it to the emulated AWS and delete it, with the real `sam`."""
 
-from __future__ import annotations
-
 import contextlib
 import fcntl
 import os
 import platform
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
-from local_cloud.aws.emulator import without_account
+from local_cloud.aws.emulator import EmulatedAws, without_account
 from local_cloud.checkout.sam_process import SAM_VARIABLES, parameter_overrides, sam_command
 from local_cloud.checkout.source_tree import CHECKOUT_TREE, SourceTree
 from local_cloud.checkout.template_parameters import declared_parameters, default_values
 from upstash_endpoint.children import Child, PartFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-    from pathlib import Path
-
-    from local_cloud.aws.emulator import EmulatedAws
 
 STACK_NAME = "llm-cache"
 UPLOAD_BUCKET = "local-cloud-deployments"

@@ -1,15 +1,10 @@
 """The command line and the environment variables of the checkout's `sam`."""
 
-from __future__ import annotations
-
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from pathlib import Path
 
 from local_cloud.checkout.tool_environments import interpreter
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 # PYTHON builds the layer and the functions.
 SAM_VARIABLES = {"SAM_CLI_TELEMETRY": "0", "PYTHON": sys.executable}

@@ -1,7 +1,5 @@
 """The files that are built and deployed, and the paths of their builds."""
 
-from __future__ import annotations
-
 import hashlib
 import os
 import shutil

@@ -1,14 +1,10 @@
 """Read the parameters that template.yaml declares."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
 import yaml
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
 
 Declared = dict[str, dict[str, Any]]
 """Parameters as a template declares them: type, default and constraints by name."""

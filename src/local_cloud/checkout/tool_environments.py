@@ -1,7 +1,5 @@
 """Paths of the checkout and of the tools that `make setup` installs in it."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

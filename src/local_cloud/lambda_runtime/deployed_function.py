@@ -1,18 +1,14 @@
 """A deployed function: its configuration, and its downloaded and unpacked zips."""
 
-from __future__ import annotations
-
 import io
 import urllib.request
 import zipfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from pathlib import Path
+from typing import Any, Self
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from local_cloud.aws.emulator import EmulatedAws
+from local_cloud.aws.emulator import EmulatedAws
 
 _OPENER = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 

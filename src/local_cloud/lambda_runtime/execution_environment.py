@@ -1,26 +1,21 @@
 """An execution environment: one process of AWS's own runtime client, for one function."""
 
-from __future__ import annotations
-
 import json
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
 from local_cloud.aws.emulator import NO_ACCOUNT
 from local_cloud.checkout.tool_environments import bare_environment, interpreter
+from local_cloud.lambda_runtime.deployed_function import DeployedFunction
 from local_cloud.lambda_runtime.runtime_api import PendingInvocation, RuntimeApi, RuntimeReport
 from local_cloud.stack.invocation import Invocation
 from upstash_endpoint.children import Child, PartFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from local_cloud.lambda_runtime.deployed_function import DeployedFunction
 
 INIT_SECONDS = 60
 _POLL_SECONDS = 0.01

@@ -4,8 +4,6 @@ https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html. It serves one ru
 one invocation at a time.
 """
 
-from __future__ import annotations
-
 import threading
 import time
 import uuid

@@ -3,14 +3,10 @@
 Both use the bodies of OpenAI's `/v1/chat/completions`. Equal requests get equal answers.
 """
 
-from __future__ import annotations
-
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any
 
 Json = dict[str, Any]
 CONTEXT_TOKENS = 2048

@@ -1,7 +1,5 @@
 """Faults of Bedrock that tests inject, and the errors that clients receive."""
 
-from __future__ import annotations
-
 import threading
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,20 +1,15 @@
 """Start the model behind the emulated Bedrock: SmolLM2-135M, or an echo without a model."""
 
-from __future__ import annotations
-
 import json
 import sys
 import urllib.request
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, Self
+from pathlib import Path
+from typing import Any, Literal, Self
 
 from local_cloud.checkout.tool_environments import CHECKOUT, bare_environment, interpreter
+from local_cloud.model.bedrock_faults import BedrockFault
 from upstash_endpoint.children import Child, free_port
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from local_cloud.model.bedrock_faults import BedrockFault
 
 ModelName = Literal["smollm2", "echo"]
 START_SECONDS = 60

@@ -11,25 +11,19 @@ the Bedrock calls, injects faults, and replies with an error to an answer that i
 It imports only the standard library, because the model's environment has nothing else.
 """
 
-from __future__ import annotations
-
 import http.client
 import json
 import sys
 import threading
 import time
+from collections.abc import Callable
 from http import HTTPStatus
 from http.server import ThreadingHTTPServer
-from typing import TYPE_CHECKING
 
 from local_cloud.http_handler import QuietHandler
 from local_cloud.model import backends
+from local_cloud.model.backends import Json
 from local_cloud.model.bedrock_faults import ERRORS, BedrockFault, FaultSchedule, PlannedFault
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from local_cloud.model.backends import Json
 
 FORWARD_SECONDS = 600
 

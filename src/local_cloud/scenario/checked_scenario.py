@@ -1,7 +1,5 @@
 """A sequence of steps against a deployed stack, with an expectation for each."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -3,8 +3,6 @@
 Each step states its expectation. `make run` names each failed expectation and exits with 1.
 """
 
-from __future__ import annotations
-
 import json
 import statistics
 import time

@@ -1,7 +1,5 @@
 """A table of results, printed row by row as the steps end."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,13 +1,10 @@
 """Send questions to `POST /ask` of the deployed stack."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from local_cloud.stack.emulated_stack import EmulatedStack
+from local_cloud.stack.emulated_stack import EmulatedStack
 
 SYSTEM = "Answer in one short sentence."
 

@@ -1,28 +1,21 @@
 """The stack in the emulated AWS: invoke its functions by name, by URL and by schedule."""
 
-from __future__ import annotations
-
 import json
 import os
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
+import httpx
 from botocore.credentials import Credentials
 
-from local_cloud.aws.emulator import KEY, REGION
+from local_cloud.aws.emulator import KEY, REGION, EmulatedAws
 from local_cloud.stack.function_url import emulator_url, json_headers, signed_headers
 from local_cloud.stack.invocation import Invocation
 from local_cloud.stack.process_table import processes, running
 from upstash_endpoint.children import wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    import httpx
-
-    from local_cloud.aws.emulator import EmulatedAws
 
 ALIAS = "live"
 _COPIED = ("GroupName", "FlexibleTimeWindow", "Target")

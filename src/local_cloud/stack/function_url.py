@@ -1,17 +1,11 @@
 """Sign requests to Function URLs, and find the emulator's address of a Function URL."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from botocore.credentials import Credentials
+from botocore.credentials import Credentials
 
 
 def signed_headers(

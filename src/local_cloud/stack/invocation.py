@@ -1,7 +1,5 @@
 """The result of a function's invocation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 

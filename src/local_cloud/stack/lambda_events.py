@@ -1,7 +1,5 @@
 """Build events in the form in which AWS sends them to functions."""
 
-from __future__ import annotations
-
 import base64
 import json
 from typing import Any

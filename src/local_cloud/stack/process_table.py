@@ -1,14 +1,9 @@
 """Read the operating system's processes, from /proc or with `ps` (a small Linux has no `ps`)."""
 
-from __future__ import annotations
-
 import contextlib
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 PROC = Path("/proc")
 

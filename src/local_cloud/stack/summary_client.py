@@ -1,18 +1,13 @@
 """Request summaries from the deployed stack, by uploads and by messages."""
 
-from __future__ import annotations
-
 import contextlib
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from local_cloud.stack.emulated_stack import EmulatedStack
 from upstash_endpoint.children import wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from local_cloud.stack.emulated_stack import EmulatedStack
 
 SAMPLE_DOCUMENT = """\
 The harvest of the valley was good this year. The apples were picked in September, the grapes in
