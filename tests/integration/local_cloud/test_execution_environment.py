@@ -4,9 +4,8 @@ import socket
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Protocol
 
 import pytest
 
@@ -60,10 +59,7 @@ def handler(event, context):
 """
 
 
-class Start(Protocol):
-    def __call__(
-        self, code: str = ..., *, timeout: float = ..., snapstart: bool = ...
-    ) -> ExecutionEnvironment: ...
+Start = Callable[..., ExecutionEnvironment]
 
 
 @pytest.fixture
@@ -143,8 +139,12 @@ def test_timeout_kills_the_environment(start: Start) -> None:
         environment.invoke({})
 
 
-def test_exit_of_the_runtime_is_an_error(start: Start) -> None:
-    result = start().invoke({"exit": 3})
+def test_exit_of_the_runtime_is_an_error_and_stop_ends_it(start: Start) -> None:
+    stopped, exited = start(), start()
+    pid = stopped.pid()
+    stopped.stop()
+    assert not Path(f"/proc/{pid}").exists()
+    result = exited.invoke({"exit": 3})
     assert (result.error, result.payload["errorType"]) == ("Unhandled", "Runtime.ExitError")
 
 
@@ -183,10 +183,3 @@ def test_peak_memory_of_the_process_is_reported(start: Start) -> None:
     before = environment.peak_memory()
     environment.invoke({"bytes": allocated})
     assert before + allocated <= environment.peak_memory() < before + 2 * allocated
-
-
-def test_stop_ends_the_process(start: Start) -> None:
-    environment = start()
-    pid = environment.pid()
-    environment.stop()
-    assert not Path(f"/proc/{pid}").exists()

@@ -36,7 +36,6 @@ def http(endpoint: UpstashEndpoint) -> Iterator[httpx.Client]:
 
 @pytest.fixture
 def run(http: httpx.Client) -> Callable[..., object]:
-    """Run one command, sent as a JSON array, and return its result."""
 
     def call(*args: object) -> object:
         response = http.post("/", json=list(args))

@@ -3,32 +3,30 @@ import pytest
 
 from upstash_endpoint.endpoint import UpstashEndpoint
 
-NOT_OVER_REST = [["SUBSCRIBE", "c"], ["MONITOR"], ["WATCH", "k"], ["MULTI"], ["AUTH", "x"]]
-NOT_AVAILABLE = [
-    ["BLPOP", "k", 0],
-    ["bzpopmin", "k", 0],
-    ["XREAD", "COUNT", 1, "BLOCK", 0, "STREAMS", "s", "$"],
-    ["XREADGROUP", "GROUP", "g", "c", "block", 0, "STREAMS", "s", ">"],
-    ["WAIT", 1, 0],
-    ["SELECT", 0],
-    ["SCRIPT", "DEBUG", "YES"],
-    ["SHUTDOWN"],
-    ["CONFIG", "SET", "requirepass", ""],
-]
-
-
-@pytest.mark.parametrize(
-    ("command", "error"),
-    [
-        *((it, f'ERR Command "{it[0]}" is not allowed in REST') for it in NOT_OVER_REST),
-        *((it, f"ERR Command is not available: '{it[0]}'.") for it in NOT_AVAILABLE),
-    ],
+NOT_OVER_REST = ("SUBSCRIBE c", "MONITOR", "WATCH k", "MULTI", "AUTH x")
+NOT_AVAILABLE = (
+    "BLPOP k 0",
+    "bzpopmin k 0",
+    "XREAD COUNT 1 BLOCK 0 STREAMS s $",
+    "XREADGROUP GROUP g c block 0 STREAMS s >",
+    "WAIT 1 0",
+    "SELECT 0",
+    "SCRIPT DEBUG YES",
+    "SHUTDOWN",
+    "CONFIG SET requirepass x",
 )
+
+
+@pytest.mark.parametrize("command", NOT_OVER_REST + NOT_AVAILABLE)
 def test_connection_blocking_and_server_commands_do_not_reach_redis(
-    http: httpx.Client, endpoint: UpstashEndpoint, command: list[object], error: str
+    http: httpx.Client, endpoint: UpstashEndpoint, command: str
 ) -> None:
-    response = http.post("/", json=command)
+    name, *_ = words = command.split()
+    response = http.post("/", json=words)
     assert response.status_code == 400
+    unavailable = f"ERR Command is not available: '{name}'."
+    refused = f'ERR Command "{name}" is not allowed in REST'
+    error = refused if command in NOT_OVER_REST else unavailable
     assert response.json()["error"].startswith(error)
     assert endpoint.meter.read().commands == 0
 

@@ -129,6 +129,7 @@ def test_wait_goes_on_after_a_connection_error() -> None:
         return True
 
     wait_until(probe, seconds=60, what="the gate")
+    assert list(results) == []
 
 
 def test_free_ports_differ() -> None:

@@ -31,15 +31,6 @@ def test_request_while_redis_is_down_fails_at_once_and_works_after_a_restart(
     assert own_http.get("/ping").json() == PONG
 
 
-def test_restart_between_requests_is_not_seen(
-    own_http: httpx.Client, own_redis: RedisServer
-) -> None:
-    assert own_http.get("/ping").json() == PONG
-    own_redis.kill()
-    own_redis.restart()
-    assert own_http.get("/ping").json() == PONG
-
-
 def test_command_that_redis_may_have_run_is_not_repeated(
     own_http: httpx.Client, own_endpoint: UpstashEndpoint, own_redis: RedisServer
 ) -> None:

@@ -1,11 +1,8 @@
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from upstash_endpoint.children import PartFailed, wait_until
+from upstash_endpoint.children import PartFailed
 from upstash_endpoint.redis_server import RedisServer, find_server
 
 
@@ -47,26 +44,6 @@ def test_paused_server_answers_after_resume(
 def test_server_requires_its_password(own_redis: RedisServer) -> None:
     own_redis.password = "wrong"
     assert own_redis.call("PING") == b"NOAUTH Authentication required."
-
-
-def test_killed_parent_ends_the_server(tmp_path: Path) -> None:
-    code = (
-        "from upstash_endpoint.redis_server import RedisServer; import sys;"
-        "print(RedisServer.start().port, flush=True); sys.stdin.read()"
-    )
-    parent = subprocess.Popen(
-        [sys.executable, "-c", code],
-        env={**os.environ, "TMPDIR": str(tmp_path)},  # a killed parent cannot remove its folder
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert parent.stdout
-    redis = RedisServer(int(parent.stdout.readline()), "", Path(), "", None)  # type: ignore[arg-type]
-    assert redis.call("PING")
-    parent.kill()
-    wait_until(lambda: refuses(redis), seconds=60, what="the end")
-    parent.communicate()
 
 
 def test_server_program_can_be_chosen(tmp_path: Path) -> None:
