@@ -11,8 +11,14 @@ from tests.e2e.proof.inventory import LISTED, differences
 from tests.e2e.proof.proof import Proof, Row
 
 from local_cloud.cloud import LocalCloud
+from local_cloud.stack.emulated_stack import EmulatedStack
 
 QUEUE = "AWS::SQS::Queue"
+
+
+@pytest.fixture
+def stack(cloud: LocalCloud) -> EmulatedStack:
+    return EmulatedStack.read(cloud.aws, cloud.stack.name)
 
 
 @pytest.fixture
@@ -43,28 +49,28 @@ def test_failed_expectation_is_reported(cloud: LocalCloud) -> None:
     ],
 )
 def test_resource_that_is_missing_or_not_due_is_reported(
-    cloud: LocalCloud, resources: dict[str, Any], difference: str
+    stack: EmulatedStack, resources: dict[str, Any], difference: str
 ) -> None:
-    changed = {**cloud.stack.resources, **resources}
+    changed = {**stack.resources, **resources}
     present = {name: resource for name, resource in changed.items() if resource}
-    assert differences(replace(cloud.stack, resources=present)) == [difference]
+    assert differences(replace(stack, resources=present)) == [difference]
 
 
-def test_missing_policy_is_reported(cloud: LocalCloud) -> None:
-    client, queue = cloud.aws.client("sqs"), cloud.stack.outputs["DocumentMessagesUrl"]
+def test_missing_policy_is_reported(stack: EmulatedStack) -> None:
+    client, queue = stack.aws.client("sqs"), stack.outputs["DocumentMessagesUrl"]
     before = client.get_queue_attributes(QueueUrl=queue, AttributeNames=["Policy"])["Attributes"]
     client.set_queue_attributes(QueueUrl=queue, Attributes={"Policy": ""})
     try:
-        assert differences(cloud.stack) == ["AWS::SQS::QueuePolicy: 1 are due, 0 are present"]
+        assert differences(stack) == ["AWS::SQS::QueuePolicy: 3 are due, 2 are present"]
     finally:
         client.set_queue_attributes(QueueUrl=queue, Attributes=before)
 
 
 def test_resource_type_without_a_listing_is_reported(
-    cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
+    stack: EmulatedStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delitem(LISTED, "AWS::SSM::Parameter")
-    assert differences(cloud.stack) == [
+    assert differences(stack) == [
         "LayerArnParameter: AWS::SSM::Parameter is not listed by tests.e2e.proof.inventory"
     ]
 

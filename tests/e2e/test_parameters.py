@@ -20,7 +20,6 @@ CHOICES = DEFAULT_CHOICES | {
     "FlushMissedHours": "30",
     "AlarmEmail": "nobody@example.com",
     "CorsOrigins": "https://example.com,http://localhost:3000",
-    "DocumentVersionDays": "30",
 }
 ALARMS = """
 AskErrors ModelErrors ModelMisconfigured FlushMissed CacheErrors BreakerOpen Forgery SummarizeErrors
@@ -95,10 +94,6 @@ def test_chosen_values_reach_their_services(stack: EmulatedStack, alarms: dict[s
     url = stack.aws.client("lambda").get_function_url_config(FunctionName=name, Qualifier=ALIAS)
     origins = ",".join(url["Cors"]["AllowOrigins"])
     assert origins == variables(stack, "AskFunction")["CORS_ORIGINS"] == CHOICES["CorsOrigins"]
-    s3, bucket = stack.aws.client("s3"), stack.outputs["DocumentsBucket"]
-    found = s3.get_bucket_lifecycle_configuration(Bucket=bucket)["Rules"]
-    (rule,) = [rule for rule in found if rule["ID"] == "old-versions"]
-    assert rule["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
     parameter = stack.aws.client("ssm").get_parameter(Name=stack.outputs["LayerArnParameter"])
     assert parameter["Parameter"]["Value"] == stack.outputs["LayerArn"]
 
