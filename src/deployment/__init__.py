@@ -1,1 +1,1 @@
-"""Deploy the stack to an AWS account, and work with it from the command line; never shipped."""
+"""Deploy the stack to an AWS account and operate it from the command line; never shipped."""

@@ -1,4 +1,4 @@
-"""``python -m deployment deploy``: what ``make deploy`` and the targets beside it run."""
+"""Run a command: `python -m deployment deploy` is `make deploy`."""
 
 import sys
 
@@ -6,5 +6,5 @@ try:
     from deployment.commands import main
 
     sys.exit(main(sys.argv[1:]))
-except KeyboardInterrupt:  # while Python still imports: nothing has begun
+except KeyboardInterrupt:  # during the imports, before any work
     sys.exit(130)

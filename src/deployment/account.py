@@ -1,24 +1,22 @@
-"""The AWS account and region that a command works in: the environment's, or the local cloud."""
-
-from __future__ import annotations
+"""Open the AWS account and the region of a command, or the local cloud."""
 
 import os
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import boto3
 from botocore.config import Config
 
 from deployment import terminal
-from deployment.failure import Failure
+from deployment.command_failure import CommandFailure
 from local_cloud.aws.emulator import without_account
-from local_cloud.aws.sam import HERE
+from local_cloud.checkout.source_tree import CHECKOUT_TREE
 
 LOCAL = "local"
-"""The value of CONFIG that means the cloud of `make serve`."""
-FLUSH_SECONDS = 310  # a little more than the function may take
-# Nothing is invoked twice because an answer was late.
+"""The value of CONFIG that selects the cloud of `make serve`."""
+FLUSH_SECONDS = 310  # longer than the function's timeout
+# A retry would invoke a function twice.
 ONCE = Config(read_timeout=FLUSH_SECONDS, retries={"total_max_attempts": 1})
 REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 
@@ -31,15 +29,15 @@ class Account:
     session: boto3.Session
 
     @classmethod
-    def open(cls, config: str) -> Account:
-        """Choose the account and the region for this process and for what it starts.
+    def open(cls, config: str) -> Self:
+        """Set the account and the region of this process and of its child processes.
 
-        Asks for a region where none is set, if there is a terminal; raises Failure otherwise.
+        Asks for a missing region at a terminal; raises CommandFailure without one.
         """
         if config == LOCAL:
             _enter_local_cloud()
         region = _region()
-        # boto3 and sam read the one, AWS's newer tools the other.
+        # boto3 and sam read AWS_DEFAULT_REGION, AWS's newer tools AWS_REGION.
         os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = region
         return cls(region, boto3.Session())
 
@@ -51,22 +49,21 @@ class Account:
 def _region() -> str:
     named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
     region = named or boto3.Session().region_name  # of the profile
-    if not region and terminal.present():
-        region = terminal.typed("AWS region, such as eu-west-1 (or set AWS_REGION)")
+    if not region and terminal.interactive():
+        region = terminal.ask("AWS region, such as eu-west-1 (or set AWS_REGION)")
     if not region:
-        raise Failure("AWS_REGION is missing: set it to a region, such as AWS_REGION=eu-west-1")
+        raise CommandFailure("AWS_REGION is missing: set it to a region, such as eu-west-1")
     if not REGION.fullmatch(region):
-        raise Failure(f"AWS_REGION={region} is not a region: one is named as in eu-west-1")
+        raise CommandFailure(f"AWS_REGION={region} is not a region: use a name such as eu-west-1")
     return region
 
 
 def _enter_local_cloud() -> None:
     try:
-        endpoint = HERE.served.read_text().strip()
+        endpoint = CHECKOUT_TREE.served.read_text().strip()
     except FileNotFoundError:
-        raise Failure(
-            f"CONFIG={LOCAL} is the cloud of `make serve`, which is not up: start it in another"
-            " terminal"
+        raise CommandFailure(
+            f"CONFIG={LOCAL} needs a running local cloud: start `make serve` in another terminal"
         ) from None
     changed = without_account(os.environ) | {"AWS_ENDPOINT_URL": endpoint}
     os.environ.clear()

@@ -1,6 +1,4 @@
-"""The commands that ``make`` runs on a stack in AWS, or in the local cloud."""
-
-from __future__ import annotations
+"""The commands that `make` runs on a stack in AWS or in the local cloud."""
 
 import contextlib
 import json
@@ -8,120 +6,125 @@ import os
 import signal
 import sys
 import time
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from deployment import calling, deletion, sam, state, target, terminal
+from deployment import (
+    build_target,
+    function_calls,
+    sam_commands,
+    stack_advice,
+    stack_deletion,
+    terminal,
+)
 from deployment.account import Account
-from deployment.failure import FORESEEN, Failure, told
-from deployment.logs import Logs
-from deployment.remains import Remains
-from deployment.stack import UNBORN, Stack, first_failure, waiting_change_sets
-from deployment.stored import Secrets
-from deployment.variables import Variables
-from local_cloud.story.progress import to_stderr
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+from deployment.command_failure import EXPECTED_ERRORS, CommandFailure, explain
+from deployment.deployed_stack import EMPTY, DeployedStack, first_failure, waiting_change_sets
+from deployment.log_tail import LogTail
+from deployment.make_variables import MakeVariables
+from deployment.retained_resources import RetainedResources
+from deployment.stack_secrets import StackSecrets
+from local_cloud.progress import to_stderr
 
 FOLLOW_SECONDS = 2
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Run the named command; the exit status is 1 when it failed, and stderr says why."""
+    """Run the named command; return the exit status, 1 after a failure."""
     (command,) = arguments
-    variables = Variables(os.environ)
+    variables = MakeVariables(os.environ)
     try:
         _COMMANDS[command](variables)
-    except (Failure, *FORESEEN) as failure:
-        print(f"{command}: {told(failure, os.environ.get('AWS_REGION'))}", file=sys.stderr)
+    except (CommandFailure, *EXPECTED_ERRORS) as failure:
+        print(f"{command}: {explain(failure, os.environ.get('AWS_REGION'))}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # no second one while this is being told
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignore a second Ctrl-C
         print(f"\n{command}: {_after_interrupt(command, variables)}", file=sys.stderr)
         return 130
     return 0
 
 
-def build(variables: Variables) -> None:
-    """Build alone, for the template's target or the one that is chosen."""
-    overrides = target.overrides(variables.declared, {}, variables.chosen)
-    to_stderr(f"building for {target.told({}, overrides)}")
-    sam.build(variables.config, sam.BUILD, overrides)
+def build(variables: MakeVariables) -> None:
+    """Build for the chosen target, or for the template's default."""
+    overrides = build_target.overrides(variables.declared, {}, variables.chosen)
+    to_stderr(f"building for {build_target.description({}, overrides)}")
+    sam_commands.build(variables.config, sam_commands.BUILD, overrides)
 
 
-def deploy(variables: Variables) -> None:
-    """Check everything, store the secrets that are missing, build, deploy, and say what is next."""
+def deploy(variables: MakeVariables) -> None:
+    """Check the variables, store missing secrets, build, deploy, and print the next commands."""
     name, chosen = variables.stack, variables.chosen
     account = Account.open(variables.config)
     cloudformation = account.client("cloudformation")
     stack = _updatable(cloudformation, variables)
     deployed = stack.parameters if stack else {}
-    overrides = target.overrides(variables.declared, deployed, chosen)
-    to_stderr(f"{name} in {account.region}: {target.told(deployed, overrides)}")
-    secrets = _secrets(account, target.values(variables.declared, deployed, chosen))
-    _tell_stored(secrets.store_missing())
-    sam.build(variables.config, sam.folder(name), overrides)
-    remains = None if stack else Remains.of(account, name)
-    with remains.set_aside(account) if remains else contextlib.nullcontext():
+    overrides = build_target.overrides(variables.declared, deployed, chosen)
+    to_stderr(f"{name} in {account.region}: {build_target.description(deployed, overrides)}")
+    secrets = _secrets(account, build_target.values(variables.declared, deployed, chosen))
+    _print_stored(secrets.store_missing())
+    sam_commands.build(variables.config, sam_commands.folder(name), overrides)
+    retained = None if stack else RetainedResources.find(account, name)
+    with retained.parameters_removed(account) if retained else contextlib.nullcontext():
         _deploy(cloudformation, variables, overrides)
-    print(_next(variables, Stack.read(cloudformation, name)))
+    print(_next_commands(variables, DeployedStack.read(cloudformation, name)))
 
 
-def secrets(variables: Variables) -> None:
-    """Replace the address and the tokens of Upstash in SSM, after asking Upstash about them."""
+def secrets(variables: MakeVariables) -> None:
+    """Replace the URL and the tokens of Upstash in SSM, after a check with Upstash."""
     name, chosen = variables.stack, variables.chosen
     account = Account.open(variables.config)
-    stack = Stack.find(account.client("cloudformation"), name)
-    deployed = stack.parameters if stack else {}
-    _tell_stored(_secrets(account, target.values(variables.declared, deployed, chosen)).replace())
+    stack = DeployedStack.find(account.client("cloudformation"), name)
+    values = build_target.values(variables.declared, stack.parameters if stack else {}, chosen)
+    _print_stored(_secrets(account, values).replace())
 
 
-def flush(variables: Variables) -> None:
-    """Clear the cache, or a tag, and free its memory."""
+def flush(variables: MakeVariables) -> None:
+    """Clear the cache, or a tag, and reclaim its memory."""
     account, stack = _opened(variables)
     event = {"tag": variables.tag} if variables.tag else {}
-    for done in calling.flush(account.client("lambda"), stack, event):
-        print(json.dumps(done))
+    for result in function_calls.flush(account.client("lambda"), stack, event):
+        print(json.dumps(result))
 
 
-def ask(variables: Variables) -> None:
-    """Ask a question of the deployed function."""
+def ask(variables: MakeVariables) -> None:
+    """Send a question to the deployed function and print its reply."""
     question = variables.question
     account, stack = _opened(variables)
-    print(json.dumps(calling.ask(account.session, stack, question), indent=2))
+    print(json.dumps(function_calls.ask(account.session, stack, question), indent=2))
 
 
-def logs(variables: Variables) -> None:
-    """Print what the functions logged in the last minutes; with FOLLOW=1 what they log now, too."""
+def logs(variables: MakeVariables) -> None:
+    """Print the functions' log lines of the last minutes; with FOLLOW=1 also new lines."""
     minutes, follow = variables.minutes, variables.follow
     account, stack = _opened(variables)
     groups = stack.log_groups(account.client("cloudformation"))
-    lines = Logs(account.client("logs"), groups, time.time() - 60 * minutes)
+    tail = LogTail(account.client("logs"), groups, time.time() - 60 * minutes)
     while True:
-        for line in lines.read():
+        for line in tail.new_lines():
             print(line, flush=True)
         if not follow:
             return
         time.sleep(FOLLOW_SECONDS)
 
 
-def delete(variables: Variables) -> None:
-    """Delete the stack, say what remains in the account, and remove that where it is wanted."""
+def delete(variables: MakeVariables) -> None:
+    """Delete the stack, print the resources that remain, and remove them if confirmed."""
     name, leftovers, yes = variables.stack, variables.leftovers, variables.yes
     account = Account.open(variables.config)
     cloudformation = account.client("cloudformation")
-    if Stack.find(cloudformation, name) or not Remains.of(account, name):
-        deletion.delete(account, name, variables, yes=yes)
-    remains = Remains.of(account, name)
-    deletion.tell(account, name, remains)
-    if not remains:
+    if DeployedStack.find(cloudformation, name) or not RetainedResources.find(account, name):
+        stack_deletion.delete(account, name, variables, yes=yes)
+    retained = RetainedResources.find(account, name)
+    stack_deletion.print_remaining(account, name, retained)
+    if not retained:
         return
-    asks = not (leftovers or yes) and terminal.present()
-    if leftovers == "delete" or (asks and terminal.confirmed(deletion.QUESTION)):
-        remains.remove(account)
+    asks = not (leftovers or yes) and terminal.interactive()
+    if leftovers == "delete" or (asks and terminal.confirm(stack_deletion.QUESTION)):
+        retained.remove(account)
         print("removed: the buckets, the layer versions and the parameters above")
     else:
-        print(f"To remove what the stack left: {variables.make('delete')} LEFTOVERS=delete")
+        print(f"To remove these resources: {variables.make('delete')} LEFTOVERS=delete")
 
 
 _COMMANDS = {
@@ -129,58 +132,61 @@ _COMMANDS = {
 }
 
 
-def _opened(variables: Variables) -> tuple[Account, Stack]:
+def _opened(variables: MakeVariables) -> tuple[Account, DeployedStack]:
     name = variables.stack
     account = Account.open(variables.config)
-    return account, Stack.read(account.client("cloudformation"), name)
+    return account, DeployedStack.read(account.client("cloudformation"), name)
 
 
-def _updatable(cloudformation: Any, variables: Variables) -> Stack | None:
-    """Return the stack to update, or None for a new one; raise Failure where neither can be."""
-    stack = Stack.settled(cloudformation, variables.stack, to_stderr)
-    if stack is None or stack.status == UNBORN:
+def _updatable(cloudformation: Any, variables: MakeVariables) -> DeployedStack | None:
+    """Return the stack to update, or None for a new one; raise CommandFailure for neither."""
+    stack = DeployedStack.wait_until_settled(cloudformation, variables.stack, to_stderr)
+    if stack is None or stack.status == EMPTY:
         return None
     reason = first_failure(cloudformation, stack.name)
-    state.check_updatable(stack, reason, variables.make)
+    stack_advice.check_updatable(stack, reason, variables.make)
     return stack
 
 
-def _deploy(cloudformation: Any, variables: Variables, overrides: Mapping[str, str]) -> None:
-    name = variables.stack
+def _deploy(cloudformation: Any, variables: MakeVariables, overrides: Mapping[str, str]) -> None:
+    name, make = variables.stack, variables.make
     before = waiting_change_sets(cloudformation, name)
     try:
-        sam.deploy(variables.config, name, overrides, confirm=terminal.present())
-    except Failure as failure:
-        left = Stack.find(cloudformation, name)
-        reason = first_failure(cloudformation, name) if left else ""
-        raise Failure(f"{failure}; {state.after_failure(left, reason, variables.make)}") from None
+        sam_commands.deploy(variables.config, name, overrides, confirm=terminal.interactive())
+    except CommandFailure as failure:
+        stack = DeployedStack.find(cloudformation, name)
+        reason = first_failure(cloudformation, name) if stack else ""
+        advice = stack_advice.after_failure(stack, reason, make)
+        raise CommandFailure(f"{failure}; {advice}") from None
     if waiting_change_sets(cloudformation, name) - before:
-        again = variables.make("deploy")
-        raise Failure(f"the change set was declined, so nothing was deployed; to go on: {again}")
+        raise CommandFailure(
+            f"the change set was declined, so nothing was deployed. To continue: {make('deploy')}"
+        )
 
 
-def _secrets(account: Account, values: Mapping[str, str]) -> Secrets:
-    ask = terminal.typed_unseen if terminal.present() else None
-    return Secrets(account.client("ssm"), values, os.environ, ask)
+def _secrets(account: Account, values: Mapping[str, str]) -> StackSecrets:
+    ask = terminal.ask_secret if terminal.interactive() else None
+    return StackSecrets(account.client("ssm"), values, os.environ, ask)
 
 
-def _tell_stored(names: list[str]) -> None:
+def _print_stored(names: list[str]) -> None:
     for name in names:
-        print(f"stored {name}, as a SecureString of SSM", flush=True)
+        print(f"stored {name} in SSM as a SecureString", flush=True)
 
 
-def _after_interrupt(command: str, variables: Variables) -> str:
-    """Return what Ctrl-C has not stopped: CloudFormation goes on by itself."""
+def _after_interrupt(command: str, variables: MakeVariables) -> str:
+    """Describe what CloudFormation continues after Ctrl-C."""
     if command not in {"deploy", "delete"} or "AWS_REGION" not in os.environ:
         return "interrupted"
     try:
         client = Account.open(variables.config).client("cloudformation")
-        return state.interrupted(Stack.find(client, variables.stack), variables.make(command))
-    except (Failure, *FORESEEN) as unknown:
-        return f"interrupted; whether something goes on in the cloud is not known: {unknown}"
+        stack = DeployedStack.find(client, variables.stack)
+        return stack_advice.interrupted(stack, variables.make(command))
+    except (CommandFailure, *EXPECTED_ERRORS) as unknown:
+        return f"interrupted; the status of the stack is unknown: {unknown}"
 
 
-def _next(variables: Variables, stack: Stack) -> str:
+def _next_commands(variables: MakeVariables, stack: DeployedStack) -> str:
     return (
         f"\n{stack.name} is deployed: {stack.output('AskUrl')}\n\n"
         f'  {variables.make("ask")} QUESTION="What is the capital of France?"\n'

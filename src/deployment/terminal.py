@@ -1,26 +1,24 @@
-"""Questions to the person at the terminal, where there is one."""
-
-from __future__ import annotations
+"""Ask questions at the terminal."""
 
 import getpass
 import sys
 
 
-def present() -> bool:
-    """Return whether somebody can be asked."""
+def interactive() -> bool:
+    """Return whether stdin is a terminal."""
     return sys.stdin.isatty()
 
 
-def typed(question: str) -> str:
-    """Return what is typed, shown as it is typed."""
+def ask(question: str) -> str:
+    """Ask and return the typed answer."""
     return input(f"{question}: ").strip()
 
 
-def typed_unseen(question: str) -> str:
-    """Return what is typed, a secret that the terminal does not show."""
+def ask_secret(question: str) -> str:
+    """Ask and return the answer, which the terminal does not show."""
     return getpass.getpass(f"{question}: ").strip()
 
 
-def confirmed(question: str) -> bool:
-    """Return whether the answer is yes; anything else is no."""
+def confirm(question: str) -> bool:
+    """Ask and return whether the answer is yes."""
     return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}

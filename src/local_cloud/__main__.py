@@ -1,6 +1,4 @@
-"""``run`` tells the story once, ``serve`` keeps everything up."""
-
-from __future__ import annotations
+"""Run the local cloud: `run` prints one scenario, `serve` keeps everything up until Ctrl-C."""
 
 import argparse
 import contextlib
@@ -8,24 +6,22 @@ import os
 import shlex
 import sys
 import time
-from typing import TYPE_CHECKING, cast, get_args
+from collections.abc import Iterator
+from typing import cast, get_args
 from urllib.parse import urlsplit
 
 from local_cloud.aws.emulator import KEY, REGION
-from local_cloud.aws.sam import HERE
+from local_cloud.checkout.source_tree import CHECKOUT_TREE
 from local_cloud.cloud import LocalCloud
-from local_cloud.model import ModelName
-from local_cloud.story import scenario
-from local_cloud.story.scenario import CAPITAL, Scenario
-from local_cloud.story.table import Table
+from local_cloud.model.model_process import ModelName
+from local_cloud.scenario.main_scenario import CAPITAL, COLUMNS, MainScenario
+from local_cloud.scenario.result_table import ResultTable
+from local_cloud.stack.ask_client import ask_url
 from upstash_endpoint.children import PartFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 
 def main() -> int:
-    """Run the command line; the exit status is 1 when an expectation or a part failed."""
+    """Run the command line; the exit status is 1 if an expectation or a process failed."""
     parser = argparse.ArgumentParser("local_cloud", description=__doc__)
     parser.add_argument("command", choices=["run", "serve"])
     command = {"run": run, "serve": serve}[parser.parse_args().command]
@@ -39,26 +35,24 @@ def main() -> int:
 
 
 def run() -> int:
-    """Deploy, tell the story, print the table, and name what did not come true."""
+    """Deploy, run the scenario, print its table, and name each failed expectation."""
     began, model = time.monotonic(), _model()
     with LocalCloud.start(model=model) as cloud:
-        table = Table(scenario.COLUMNS)
+        table = ResultTable(COLUMNS)
         table.print_heading()
-        story = Scenario(cloud, table.print_row)
-        story.run()
+        scenario = MainScenario(cloud, table.print_row)
+        scenario.run()
         calls, commands = cloud.model.calls, cloud.upstash.meter.read().commands
-    print(f"\nThe model ({model}) was asked: {CAPITAL} It said: {story.answer}")
+    print(f"\nQuestion to the model ({model}): {CAPITAL} Its answer: {scenario.answer}")
     seconds = time.monotonic() - began
-    return story.end(
-        f"{calls} calls of the model, {commands} commands of Redis, {seconds:.0f} s in all."
-    )
+    return scenario.end(f"{calls} model calls, {commands} Redis commands, {seconds:.0f} s in total")
 
 
 def serve() -> int:
-    """Deploy, say how to ask, and stay up until Ctrl-C."""
+    """Deploy, print how to call the stack, and stay up until Ctrl-C."""
     with LocalCloud.start(model=_model()) as cloud, _served(cloud.aws.endpoint_url):
-        print(f"\nThe stack is up. Ask it, once and once again:\n\n{_curl(cloud)}\n")
-        print("or from another terminal, as make flush and make logs too:\n")
+        print(f"\nThe stack is up. Send a question, twice:\n\n{_curl(cloud)}\n")
+        print("or in another terminal, where make flush and make logs work too:\n")
         print(f'make ask CONFIG=local QUESTION="{CAPITAL}"\n')
         print(f"Upstash  {cloud.upstash.url}  token {cloud.upstash.token}")
         print(f"AWS      {cloud.aws.endpoint_url}\n\nCtrl-C stops everything.", flush=True)
@@ -71,17 +65,17 @@ def serve() -> int:
 
 @contextlib.contextmanager
 def _served(address: str) -> Iterator[None]:
-    """Tell the commands that are run with CONFIG=local where AWS is."""
-    HERE.served.write_text(address)
+    """Publish the address of the emulated AWS to commands with CONFIG=local."""
+    CHECKOUT_TREE.served.write_text(address)
     try:
         yield
     finally:
-        HERE.served.unlink(missing_ok=True)
+        CHECKOUT_TREE.served.unlink(missing_ok=True)
 
 
 def _curl(cloud: LocalCloud) -> str:
-    """Return a command that signs as AWS_IAM asks, to the address the URL has on loopback."""
-    url = cloud.stack.outputs["AskUrl"] + "ask"
+    """Return a curl command that signs the request and sends it to loopback."""
+    url = ask_url(cloud.stack)
     body = shlex.quote(f'{{"question": "{CAPITAL}", "cache": {{"ttl": 60}}}}')
     return (
         f'curl -i --aws-sigv4 "aws:amz:{REGION}:lambda" --user {KEY}:{KEY} \\\n'
@@ -91,9 +85,9 @@ def _curl(cloud: LocalCloud) -> str:
 
 
 def _model() -> ModelName:
-    chosen = os.environ.get("MODEL", "smollm2")
-    if chosen not in get_args(ModelName):
-        raise PartFailed(f"MODEL={chosen!r} is not accepted: {' or '.join(get_args(ModelName))}")
+    chosen, names = os.environ.get("MODEL", "smollm2"), get_args(ModelName)
+    if chosen not in names:
+        raise PartFailed(f"MODEL={chosen!r} is not accepted: use {' or '.join(names)}")
     return cast(ModelName, chosen)
 
 

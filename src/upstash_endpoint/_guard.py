@@ -1,11 +1,11 @@
-"""Run one program and outlive nobody: the process between a parent and its child.
+"""Run a program, and end it when the parent process ends.
 
     python -I -S _guard.py GRACE_SECONDS PROGRAM [ARGUMENT ...]    (stdin: a socket to the parent)
 
-The kernel closes the parent's end of the socket however the parent ends, SIGKILL included, and that
-is what this process waits for. (Linux's PR_SET_PDEATHSIG watches the thread that forked, not the
-process, and macOS has none.) Each byte from the parent is the number of a signal to pass on, and
-comes back when that is done; the end of the stream means stop.
+The kernel closes the parent's end of the socket however the parent ends, even after a SIGKILL; then
+this process stops the program. (Linux's PR_SET_PDEATHSIG watches the thread that forked, not the
+process, and macOS has none.) Each byte from the parent is the number of a signal: it is sent to the
+program and echoed to the parent.
 """
 
 import contextlib
@@ -31,16 +31,16 @@ def main(grace: float, argv: list[str]) -> int:
 
     for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(signum, stop)
-    threading.Thread(target=_obey, args=(child.pid, grace), daemon=True).start()
+    threading.Thread(target=_relay_signals, args=(child.pid, grace), daemon=True).start()
     status = child.wait()
-    _signal(child.pid, signal.SIGKILL)  # whatever the child itself started and left behind
+    _signal(child.pid, signal.SIGKILL)  # processes that the child started and did not end
     return status if status >= 0 else 128 - status
 
 
-def _obey(group: int, grace: float) -> None:
-    while order := os.read(0, 1):
-        _signal(group, order[0])
-        os.write(0, order)
+def _relay_signals(group: int, grace: float) -> None:
+    while signum := os.read(0, 1):
+        _signal(group, signum[0])
+        os.write(0, signum)
     _stop(group, grace)
 
 

@@ -1,9 +1,7 @@
-"""Child processes that never outlive their parent, and waiting for them to come up.
+"""Start child processes that end with this process, and wait until they are ready.
 
-Each child runs under a guard process (`_guard.py`) that ends it when this process ends, in any way.
+Each child runs under a guard process (`_guard.py`), which ends it however this process ends.
 """
-
-from __future__ import annotations
 
 import contextlib
 import signal
@@ -11,15 +9,13 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+from typing import Self
 
 GRACE_SECONDS = 5.0
-"""How long a child may take to stop by itself before it is killed."""
+"""A child that has not stopped after this time is killed."""
 
 _GUARD = Path(__file__).with_name("_guard.py")
 _TAIL_LINES = 20
@@ -27,14 +23,14 @@ _POLL_SECONDS = 0.02
 
 
 class PartFailed(RuntimeError):
-    """A part of the local cloud did not come up or has stopped; the message names it."""
+    """A process has ended or is not ready in time; the message names it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """A running program whose output goes to `log`, and which ends when this process does.
+    """A program that writes its output to `log` and ends with this process.
 
-    What the child itself starts ends with it, unless it moved to another process group.
+    Its own child processes end with it, unless they are in another process group.
     """
 
     name: str
@@ -52,70 +48,73 @@ class Child:
         cwd: Path | None = None,
         log: Path,
     ) -> Self:
-        """Start the program `argv`, appending what it prints to `log`.
+        """Start the program `argv`; its output is appended to `log`.
 
-        `env` is the whole environment of the child; by default this process's own. A program that
-        cannot be run shows in `check`.
+        `env` replaces the environment of this process. `check` raises if the program cannot run.
         """
         log.parent.mkdir(parents=True, exist_ok=True)
         guarded = [sys.executable, "-I", "-S", str(_GUARD), str(GRACE_SECONDS), *argv]
-        line, guards_end = socket.socketpair()
-        with log.open("ab") as output, guards_end:
+        line, guard_end = socket.socketpair()
+        with log.open("ab") as output, guard_end:
             guard = subprocess.Popen(
                 guarded,
-                stdin=guards_end.fileno(),
+                stdin=guard_end.fileno(),
                 stdout=output,
                 stderr=output,
                 env=env,
                 cwd=cwd,
-                start_new_session=True,  # Ctrl-C reaches the parent, which stops in order
+                start_new_session=True,  # Ctrl-C reaches this process, which stops its children
             )
         return cls(name, log, guard, line)
 
     @property
     def running(self) -> bool:
-        """Whether the program still runs."""
+        """Whether the program is running."""
         return self._guard.poll() is None
 
     @property
     def pid(self) -> int:
-        """The process id of the guard, whose one child the program is."""
+        """The process id of the guard, whose only child is the program."""
         return self._guard.pid
 
     def check(self) -> None:
-        """Raise PartFailed, with the end of the log, if the program has exited."""
+        """Raise PartFailed, with the last lines of the log, if the program has exited."""
         status = self._guard.poll()
         if status is not None:
             raise PartFailed(f"{self.name} exited with status {status}{self.tail()}")
 
     def tail(self) -> str:
-        """Return the end of the log as the end of an error message."""
+        """Return the last lines of the log, to append to an error message."""
         text = self.log.read_text(errors="replace") if self.log.exists() else ""
         lines = text.splitlines()[-_TAIL_LINES:]
         return "".join(f"\n  | {line}" for line in lines) + f"\n  (log: {self.log})"
 
     def wait(self) -> None:
-        """Return when the program has ended by itself with status 0; else raise PartFailed."""
+        """Wait until the program ends; raise PartFailed unless its status is 0."""
         status = self._guard.wait()
         self.stop()
         if status:
             self.check()
 
     def signal(self, signum: signal.Signals) -> None:
-        """Send a signal to the program and to what it started, unless it has exited."""
-        with contextlib.suppress(OSError):  # the guard, and so the program, is gone
+        """Send a signal to the program and its child processes, unless it has exited."""
+        with contextlib.suppress(OSError):  # the guard, and so the program, has ended
             self._line.send(bytes([signum]))
             self._line.recv(1)
 
     def stop(self) -> None:
-        """Ask the program to end, kill it after GRACE_SECONDS, and return when it is gone."""
+        """Send SIGTERM, kill the program after GRACE_SECONDS, and return when it has ended."""
         self._line.close()
         self._guard.wait()
 
     def kill(self) -> None:
-        """Kill the program at once, as a crash would, and return when it is gone."""
+        """Kill the program at once, as a crash would, and return when it has ended."""
         self.signal(signal.SIGKILL)
         self.stop()
+
+    def wait_ready(self, probe: Callable[[], bool], *, seconds: float) -> None:
+        """Return as soon as `probe` returns true; see `wait_until`."""
+        wait_until(probe, seconds=seconds, what=self.name, child=self)
 
     def __enter__(self) -> Self:
         return self
@@ -125,7 +124,7 @@ class Child:
 
 
 def free_port() -> int:
-    """Return a TCP port of 127.0.0.1 that nothing listens on."""
+    """Return an unused TCP port of 127.0.0.1."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
@@ -134,9 +133,9 @@ def free_port() -> int:
 def wait_until(
     probe: Callable[[], bool], *, seconds: float, what: str, child: Child | None = None
 ) -> None:
-    """Return as soon as `probe` answers true; an OSError in it counts as not yet.
+    """Return as soon as `probe` returns true; an OSError in it counts as false.
 
-    Raises PartFailed, naming `what`, after `seconds`, or at once when `child` has exited.
+    Raises PartFailed, with the name `what`, after `seconds`, or at once if `child` has exited.
     """
     deadline = time.monotonic() + seconds
     while not _holds(probe):
@@ -144,7 +143,7 @@ def wait_until(
             child.check()
         if time.monotonic() >= deadline:
             tail = child.tail() if child else ""
-            raise PartFailed(f"{what} did not come up within {seconds:g} s{tail}")
+            raise PartFailed(f"{what}: not ready after {seconds:g} s{tail}")
         time.sleep(_POLL_SECONDS)
 
 

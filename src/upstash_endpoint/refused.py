@@ -1,8 +1,8 @@
-"""What the endpoint itself refuses, as opposed to Redis."""
+"""The error of requests that the endpoint refuses itself."""
 
 
 class Refused(Exception):
-    """A request that gets `{"error": text}` and an HTTP status, without reaching Redis."""
+    """Raised for a request that Redis must not get; the reply is `{"error": text}`."""
 
     def __init__(self, text: str, status: int = 400) -> None:
         super().__init__(text)

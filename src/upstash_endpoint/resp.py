@@ -1,62 +1,58 @@
-"""RESP2, the protocol Redis speaks, without I/O: commands to bytes, bytes to replies.
+"""Encode commands and parse replies in RESP2, the protocol of Redis, without I/O.
 
-hiredis and the Redis clients give a status (`+OK`) and a string (`$2 OK`) the same type, and some
-rewrite replies. The REST protocol tells the two apart and promises RESP2 byte for byte, so a reply
+hiredis and the Redis clients parse a status (`+OK`) and a string (`$2 OK`) to one type, and some
+rewrite replies. The REST protocol distinguishes the two and returns RESP2 byte for byte, so a reply
 here keeps its bytes.
 """
 
-from __future__ import annotations
-
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeAlias
-
-if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Sequence
+from typing import Self, TypeAlias
 
 END = b"\r\n"
 
 
-class Status(bytes):
+class SimpleString(bytes):
     """A simple string, such as `+OK`."""
 
     __slots__ = ()
 
 
-class Failure(bytes):
+class RedisError(bytes):
     """An error reply, such as `-WRONGTYPE Operation against ...`."""
 
     __slots__ = ()
 
     @property
     def text(self) -> str:
-        """The error as Redis worded it."""
+        """The text of the error."""
         return self.decode("utf-8", "replace")
 
 
-Value: TypeAlias = "Status | Failure | bytes | int | list[Value] | None"
+Value: TypeAlias = "SimpleString | RedisError | bytes | int | list[Value] | None"
 
 
 @dataclass(frozen=True, slots=True)
-class Reply:
-    """What Redis answered: the value and the bytes it came as."""
+class RedisReply:
+    """A reply of Redis: its value and its bytes."""
 
     value: Value
     raw: bytes
 
     @classmethod
-    def string(cls, value: bytes) -> Reply:
-        """Make a reply of our own that is a string."""
+    def string(cls, value: bytes) -> Self:
+        """Make a string reply."""
         return cls(value, b"$%d\r\n%b\r\n" % (len(value), value))
 
     @classmethod
-    def array(cls, items: list[Value]) -> Reply:
-        """Make a reply of our own that is an array of strings and of such arrays."""
+    def array(cls, items: list[Value]) -> Self:
+        """Make an array reply; the items are strings or such arrays."""
         return cls(items, _pack_array(items))
 
     @classmethod
-    def failure(cls, text: str) -> Reply:
-        """Make a reply of our own that is an error."""
-        value = Failure(text.encode())
+    def error(cls, text: str) -> Self:
+        """Make an error reply."""
+        value = RedisError(text.encode())
         return cls(value, b"-" + value + END)
 
 
@@ -70,7 +66,7 @@ def pack(args: Sequence[bytes]) -> bytes:
 
 def _pack_array(items: list[Value]) -> bytes:
     parts = [
-        _pack_array(item) if isinstance(item, list) else Reply.string(_bytes(item)).raw
+        _pack_array(item) if isinstance(item, list) else RedisReply.string(_bytes(item)).raw
         for item in items
     ]
     return b"*%d\r\n" % len(items) + b"".join(parts)
@@ -81,18 +77,15 @@ def _bytes(value: Value) -> bytes:
 
 
 class Parser:
-    """Turn bytes, in whatever pieces they arrive, into whole replies."""
+    """Parses replies from bytes that arrive in any pieces."""
 
     def __init__(self) -> None:
         self._buffer = bytearray()
         self._at = 0
         self._pending = self._value()
 
-    def feed(self, data: bytes) -> Iterator[Reply]:
-        """Take more bytes and yield each reply that they complete.
-
-        Raises ValueError when the bytes are not RESP2.
-        """
+    def feed(self, data: bytes) -> Iterator[RedisReply]:
+        """Yield each reply that the new bytes complete; raise ValueError if they are not RESP2."""
         self._buffer += data
         while self._buffer:
             try:
@@ -102,12 +95,12 @@ class Parser:
             else:
                 return
 
-    def _finish(self, value: Value) -> Reply:
+    def _finish(self, value: Value) -> RedisReply:
         raw = bytes(self._buffer[: self._at])
         del self._buffer[: self._at]
         self._at = 0
         self._pending = self._value()
-        return Reply(value, raw)
+        return RedisReply(value, raw)
 
     def _value(self) -> Generator[None, None, Value]:
         line = yield from self._line()
@@ -117,9 +110,9 @@ class Parser:
         if kind == b":":
             return int(rest)
         if kind == b"+":
-            return Status(rest)
+            return SimpleString(rest)
         if kind == b"-":
-            return Failure(rest)
+            return RedisError(rest)
         if kind == b"*":
             return None if rest == b"-1" else (yield from self._array(int(rest)))
         raise ValueError(f"not RESP2: {line!r}")

@@ -15,7 +15,7 @@ from tests.benchmarks.rendering import render
 from tests.benchmarks.servers import start_servers
 from tests.benchmarks.tables import Table
 
-from local_cloud.tools import interpreter
+from local_cloud.checkout.tool_environments import interpreter
 
 
 def main() -> None:

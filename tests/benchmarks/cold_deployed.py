@@ -16,9 +16,10 @@ from tests.benchmarks.cold_direct import EVENT
 from tests.benchmarks.tables import COLD, Row, ratio, spread
 from tests.layer.artifacts import HOST
 
-from local_cloud.lambda_runtime import Deployed, Environment
-from local_cloud.stack.events import function_url, messages
+from local_cloud.lambda_runtime.deployed_function import DeployedFunction
+from local_cloud.lambda_runtime.execution_environment import ExecutionEnvironment
 from local_cloud.stack.invocation import Invocation
+from local_cloud.stack.lambda_events import function_url, messages
 
 REPLACED = {"a hit": "replaced class, a hit", "a miss": "replaced class, a miss"}
 COLUMNS = {"name": "cold start", "init_cpu": "CPU of init, ms", **COLD}
@@ -43,7 +44,7 @@ class Start:
     def measure(self, number: int) -> None:
         with tempfile.TemporaryDirectory() as folder:
             began = time.perf_counter()
-            with Environment.start(
+            with ExecutionEnvironment.start(
                 self._deployed(), Path(folder), variables=self.variables
             ) as environment:
                 clock = cpu_clock(environment.pid())
@@ -56,9 +57,9 @@ class Start:
         self.cpu.append(cpu)
         self.wall.append(wall)
 
-    def _deployed(self) -> Deployed:
+    def _deployed(self) -> DeployedFunction:
         arn = f"arn:aws:lambda:us-east-1:123456789012:function:{self.handler.split('.')[0]}:live"
-        return Deployed(
+        return DeployedFunction(
             self.handler.split(".")[0],
             arn,
             self.handler,

@@ -16,7 +16,7 @@ from tests.benchmarks.cold_environment import Environment
 from tests.benchmarks.tables import Spread, spread
 from tests.layer.artifacts import RUNTIME
 
-from local_cloud.stack.events import function_url
+from local_cloud.stack.lambda_events import function_url
 
 EVENT = function_url("POST", "/ask", {"question": "What is the capital of France?"})
 REPLIED = """

@@ -1,4 +1,4 @@
-"""The stack as `sam deploy` made it, once a session, with a model that answers at once."""
+"""The deployed stack, once a session, with a model that answers at once."""
 
 import os
 from collections.abc import Iterator
@@ -7,15 +7,9 @@ import pytest
 
 from local_cloud.cloud import LocalCloud
 
-# Deployments of other stacks are for `make nightly`: a minute each.
-OTHERS = [
-    "test_chaos.py",
-    "test_deployment.py",
-    "test_make.py",
-    "test_other_stacks.py",
-    "test_parameters.py",
-]
-collect_ignore = [] if os.environ.get("PROFILE") == "nightly" else OTHERS
+# `make nightly` runs these, because each deploys again.
+NIGHTLY = ["chaos", "deployment", "make", "other_stacks", "parameters"]
+collect_ignore = [f"test_{name}.py" for name in NIGHTLY if os.environ.get("PROFILE") != "nightly"]
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""What the commands do that need no build: on the session's stack, and on small ones beside it."""
+"""Commands that need no build, on the session's stack and on small stacks."""
 
 import contextlib
 import json
@@ -15,23 +15,22 @@ import yaml
 
 from deployment import account, terminal
 from deployment.account import Account
+from deployment.command_failure import CommandFailure
 from deployment.commands import main
-from deployment.failure import Failure
-from deployment.remains import Remains
-from deployment.stack import OURS
+from deployment.deployed_stack import KIT_PARAMETERS
+from deployment.retained_resources import RetainedResources
 from local_cloud.aws.emulator import REGION
-from local_cloud.aws.sam import Tree
+from local_cloud.checkout.source_tree import SourceTree
 from local_cloud.cloud import LocalCloud
 from upstash_endpoint.children import wait_until
 
 Run = Callable[..., tuple[int, str, str]]
 BUCKET = {"Type": "AWS::S3::Bucket"}
-# What CloudFormation refuses when all that is above it is there.
-REFUSED = {
-    "Type": "AWS::Lambda::EventInvokeConfig",
-    "DependsOn": ["Documents", "Arn"],
-    "Properties": {"FunctionName": "nobody", "Qualifier": "999"},
-}
+
+
+def layer_arn(stack: str) -> dict[str, Any]:
+    properties = {"Name": f"/{stack}/layer-arn", "Type": "String", "Value": "arn"}
+    return {"Type": "AWS::SSM::Parameter", "Properties": properties, "DeletionPolicy": "Retain"}
 
 
 @pytest.fixture
@@ -41,12 +40,12 @@ def run(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> Iterator[Run]:
-    """Run a command on the cloud of `make serve`, with nobody at a terminal."""
-    served = Tree(tmp_path)
-    served.build.mkdir(parents=True)
-    served.served.write_text(cloud.aws.endpoint_url)
-    monkeypatch.setattr(account, "HERE", served)
-    monkeypatch.setattr(terminal, "present", lambda: False)
+    """Run a command on the cloud of `make serve`, without a terminal."""
+    tree = SourceTree(tmp_path)
+    tree.build.mkdir(parents=True)
+    tree.served.write_text(cloud.aws.endpoint_url)
+    monkeypatch.setattr(account, "CHECKOUT_TREE", tree)
+    monkeypatch.setattr(terminal, "interactive", lambda: False)
 
     def run(command: str, **variables: str) -> tuple[int, str, str]:
         capsys.readouterr()
@@ -59,30 +58,31 @@ def run(
 
 
 @pytest.fixture
-def made(cloud: LocalCloud) -> Iterator[Callable[..., str]]:
-    """Make a small stack; return how it ended."""
+def create(cloud: LocalCloud) -> Iterator[Callable[..., str]]:
+    """Create a small stack; return its status."""
     client, names = cloud.aws.client("cloudformation"), list[str]()
 
     def status(name: str) -> str:
-        told = client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"]
-        return str(told)
+        return str(client.describe_stacks(StackName=name)["Stacks"][0]["StackStatus"])
 
-    def make(name: str, resources: dict[str, Any], parameters: Any = ()) -> str:
-        declared = {it: {"Type": "String", "Default": f"/{name}/secret"} for it in parameters}
+    def create(name: str, resources: dict[str, Any], *, kit: bool = True) -> str:
+        declared = {
+            it: {"Type": "String", "Default": f"/{name}/secret"} for it in KIT_PARAMETERS if kit
+        }
         body = {"Parameters": declared, "Resources": resources}
         client.create_stack(StackName=name, TemplateBody=yaml.safe_dump(body))
         names.append(name)
         wait_until(lambda: "PROGRESS" not in status(name), seconds=60, what=name)
         return status(name)
 
-    yield make
+    yield create
     for name in names:
         client.delete_stack(StackName=name)
 
 
-def test_questions_flushes_and_logs_reach_the_served_stack(run: Run) -> None:
-    statuses = [run("ask", QUESTION="What is $5?")[1] for _ in range(2)]
-    assert [json.loads(told)["cache"]["status"] for told in statuses] == ["miss", "hit"]
+def test_ask_flush_and_logs_work_on_the_served_stack(run: Run) -> None:
+    replies = [json.loads(run("ask", QUESTION="What is $5?")[1]) for _ in range(2)]
+    assert [reply["cache"]["status"] for reply in replies] == ["miss", "hit"]
     assert json.loads(run("flush", TAG="none")[1])["tag"] == "none"
     lines = run("logs", MINUTES="5")[1].splitlines()
     assert any(line.startswith("llm-cache-ask  ") and '"answered"' in line for line in lines)
@@ -90,132 +90,131 @@ def test_questions_flushes_and_logs_reach_the_served_stack(run: Run) -> None:
 
 
 @pytest.mark.parametrize("command", ["ask", "flush", "logs", "delete"])
-def test_stack_that_does_not_exist_is_told_with_those_that_do(run: Run, command: str) -> None:
-    status, _, said = run(command, STACK="nowhere", QUESTION="Who?", YES="1")
-    assert status == 1
-    assert said == (
-        f"{command}: STACK=nowhere does not exist in us-east-1; the kit has STACK=llm-cache there\n"
-    )
+def test_unknown_stack_is_refused_with_the_known_ones(run: Run, command: str) -> None:
+    status, _, errors = run(command, STACK="nowhere", QUESTION="Who?", YES="1")
+    known = "STACK=nowhere does not exist in us-east-1; the kit has STACK=llm-cache there"
+    assert (status, errors) == (1, f"{command}: {known}\n")
 
 
 @pytest.mark.parametrize("command", ["deploy", "ask", "flush", "logs", "delete"])
-def test_stack_of_somebody_else_is_left_alone(
-    run: Run, made: Callable[..., str], cloud: LocalCloud, command: str
+def test_stack_of_another_project_is_refused(
+    run: Run, create: Callable[..., str], cloud: LocalCloud, command: str
 ) -> None:
-    assert made("theirs", {"Bucket": BUCKET}) == "CREATE_COMPLETE"
-    status, _, said = run(command, STACK="theirs", QUESTION="Who?", YES="1")
+    assert create("theirs", {"Bucket": BUCKET}, kit=False) == "CREATE_COMPLETE"
+    status, _, errors = run(command, STACK="theirs", QUESTION="Who?", YES="1")
     assert status == 1
-    assert "STACK=theirs is not a stack of this kit" in said
+    assert "STACK=theirs is not a stack of this kit" in errors
     (found,) = cloud.aws.client("cloudformation").describe_stacks(StackName="theirs")["Stacks"]
     assert found["StackStatus"] == "CREATE_COMPLETE"
 
 
-def test_missing_secrets_are_told_before_anything_is_built(run: Run) -> None:
-    named = "UpstashUrlParameter=/new/url UpstashTokenParameter=/new/token"
-    status, out, said = run("deploy", STACK="new", PARAMETERS=named)
-    assert (status, out) == (1, "")
-    assert "new in us-east-1: python3.13, arm64" in said
-    assert "/new/url: " in said
-    assert "/new/token: " in said
+def test_missing_secrets_are_reported_before_a_build(run: Run) -> None:
+    parameters = "UpstashUrlParameter=/new/url UpstashTokenParameter=/new/token"
+    status, output, errors = run("deploy", STACK="new", PARAMETERS=parameters)
+    assert (status, output) == (1, "")
+    for text in ("new in us-east-1: python3.13, arm64", "/new/url: ", "/new/token: "):
+        assert text in errors
 
 
-def test_command_that_cannot_ask_says_which_variable_answers(run: Run) -> None:
-    status, _, said = run("delete")
-    assert (status, said.count("\n")) == (1, 1)
-    assert "make delete CONFIG=local STACK=llm-cache YES=1" in said
+def test_delete_without_a_terminal_requires_yes(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    status, _, errors = run("delete")
+    assert (status, errors.count("\n")) == (1, 1)
+    assert "make delete CONFIG=local STACK=llm-cache YES=1" in errors
+    monkeypatch.setattr(terminal, "interactive", lambda: True)
+    with Path(os.devnull).open() as empty:
+        monkeypatch.setattr(sys, "stdin", empty)
+        assert run("delete")[2].endswith("no input, so nothing was done\n")
 
 
-def test_failed_stack_is_told_deleted_and_what_it_leaves_removed(
-    run: Run, made: Callable[..., str], cloud: LocalCloud
+def test_failed_stack_is_explained_deleted_and_its_remains_removed(
+    run: Run, create: Callable[..., str], cloud: LocalCloud
 ) -> None:
-    arn = {"Name": "/broken/layer-arn", "Type": "String", "Value": "arn"}
-    resources = {
-        "Documents": {**BUCKET, "DeletionPolicy": "Retain"},
-        "Arn": {"Type": "AWS::SSM::Parameter", "Properties": arn, "DeletionPolicy": "Retain"},
-        "Refused": REFUSED,
+    refused = {
+        "Type": "AWS::Lambda::EventInvokeConfig",
+        "DependsOn": ["Documents", "Arn"],
+        "Properties": {"FunctionName": "nowhere", "Qualifier": "999"},
     }
-    assert made("broken", resources, OURS) == "ROLLBACK_COMPLETE"
-    _, _, said = run("deploy", STACK="broken")
-    assert "STACK=broken is ROLLBACK_COMPLETE (Refused: " in said
-    assert "make delete CONFIG=local STACK=broken, then make deploy" in said
-    status, out, said = run("delete", STACK="broken", YES="1")
-    assert status == 0, said
-    assert "the bucket broken-documents-" in out
-    assert "the SSM parameter /broken/layer-arn" in out
-    assert "make delete CONFIG=local STACK=broken LEFTOVERS=delete" in out
-    status, out, said = run("delete", STACK="broken", LEFTOVERS="delete")
-    assert status == 0, said
-    assert "removed: " in out
+    documents = {**BUCKET, "DeletionPolicy": "Retain"}
+    resources = {"Documents": documents, "Arn": layer_arn("broken"), "Refused": refused}
+    assert create("broken", resources) == "ROLLBACK_COMPLETE"
+    _, _, errors = run("deploy", STACK="broken")
+    assert "STACK=broken is ROLLBACK_COMPLETE (Refused: " in errors
+    assert "make delete CONFIG=local STACK=broken, then make deploy" in errors
+    status, output, errors = run("delete", STACK="broken", YES="1")
+    assert status == 0, errors
+    assert "the bucket broken-documents-" in output
+    assert "the SSM parameter /broken/layer-arn" in output
+    assert "make delete CONFIG=local STACK=broken LEFTOVERS=delete" in output
+    status, output, errors = run("delete", STACK="broken", LEFTOVERS="delete")
+    assert status == 0, errors
+    assert "removed: " in output
     buckets = [it["Name"] for it in cloud.aws.client("s3").list_buckets()["Buckets"]]
     assert not [name for name in buckets if name.startswith("broken")]
     assert "bucket broken" not in run("delete", STACK="broken")[1]
 
 
-@pytest.mark.parametrize("ended", ["well", "badly"])
-def test_parameter_that_a_deleted_stack_left_gives_way_to_a_new_stack(
-    cloud: LocalCloud, made: Callable[..., str], ended: str
+@pytest.mark.parametrize("succeeds", [True, False])
+def test_parameter_of_a_deleted_stack_is_restored_after_a_failure_only(
+    cloud: LocalCloud, create: Callable[..., str], succeeds: bool
 ) -> None:
-    name, ssm = f"again-{ended}", cloud.aws.client("ssm")
-    kept = {"Name": f"/{name}/layer-arn", "Type": "String", "Value": "arn"}
-    arn = {"Type": "AWS::SSM::Parameter", "Properties": kept, "DeletionPolicy": "Retain"}
-    assert made(name, {"Arn": arn}, OURS) == "CREATE_COMPLETE"
+    name, ssm = f"again-{succeeds}", cloud.aws.client("ssm")
+    assert create(name, {"Arn": layer_arn(name)}) == "CREATE_COMPLETE"
     cloud.aws.client("cloudformation").delete_stack(StackName=name)
     session = boto3.Session("test", "test", region_name=REGION)
+    names = [f"/{name}/layer-arn"]
     with patch.dict(os.environ, {"AWS_ENDPOINT_URL": cloud.aws.endpoint_url}):
         here = Account(REGION, session)
-        wait_until(lambda: bool(Remains.of(here, name)), seconds=60, what=name)
-        remains = Remains.of(here, name)
-        assert remains is not None
-        with contextlib.suppress(Failure), remains.set_aside(here):
-            assert ssm.get_parameters(Names=[kept["Name"]])["InvalidParameters"]
-            if ended == "badly":
-                raise Failure("the deployment failed")
-    assert bool(ssm.get_parameters(Names=[kept["Name"]])["Parameters"]) == (ended == "badly")
+        wait_until(lambda: bool(RetainedResources.find(here, name)), seconds=60, what=name)
+        retained = RetainedResources.find(here, name)
+        assert retained is not None
+        with contextlib.suppress(CommandFailure), retained.parameters_removed(here):
+            assert ssm.get_parameters(Names=names)["InvalidParameters"]
+            if not succeeds:
+                raise CommandFailure("the deployment failed")
+    assert bool(ssm.get_parameters(Names=names)["Parameters"]) == (not succeeds)
 
 
-def test_nobody_at_the_terminal_types_nothing(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "present", lambda: True)
-    with Path(os.devnull).open() as nothing:
-        monkeypatch.setattr(sys, "stdin", nothing)
-        assert run("delete")[2].endswith("nothing was typed, and nothing was done\n")
-
-
-def test_declined_change_set_is_no_deployment(
+def test_declined_change_set_is_a_failure(
     run: Run, cloud: LocalCloud, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = cloud.aws.client("cloudformation")
-    told = client.describe_stacks(StackName="llm-cache")["Stacks"][0]["Parameters"]
-    kept = [{"ParameterKey": it["ParameterKey"], "UsePreviousValue": True} for it in told]
-    other = {"ParameterKey": "LogRetentionDays", "ParameterValue": "1"}
-    of_stack = {"StackName": "llm-cache", "ChangeSetName": "declined"}
+    deployed = client.describe_stacks(StackName="llm-cache")["Stacks"][0]["Parameters"]
+    changed = {"ParameterKey": "LogRetentionDays", "ParameterValue": "1"}
+    kept = [
+        {"ParameterKey": it["ParameterKey"], "UsePreviousValue": True}
+        for it in deployed
+        if it["ParameterKey"] != "LogRetentionDays"
+    ]
+    change_set = {"StackName": "llm-cache", "ChangeSetName": "declined"}
 
-    def declined(*_: Any, **__: Any) -> None:
-        parameters = [it for it in kept if it["ParameterKey"] != "LogRetentionDays"] + [other]
+    def decline(*_: Any, **__: Any) -> None:
         client.create_change_set(
-            **of_stack,
+            **change_set,
             UsePreviousTemplate=True,
-            Parameters=parameters,
+            Parameters=[*kept, changed],
             Capabilities=["CAPABILITY_IAM", "CAPABILITY_AUTO_EXPAND"],
         )
-        client.get_waiter("change_set_create_complete").wait(**of_stack)
+        client.get_waiter("change_set_create_complete").wait(**change_set)
 
-    monkeypatch.setattr("deployment.sam.build", lambda *_: None)
-    monkeypatch.setattr("deployment.sam.deploy", declined)
+    monkeypatch.setattr("deployment.sam_commands.build", lambda *_: None)
+    monkeypatch.setattr("deployment.sam_commands.deploy", decline)
     try:
-        status, out, said = run("deploy")
+        status, output, errors = run("deploy")
     finally:
-        client.delete_change_set(**of_stack)
-    assert (status, out) == (1, "")
-    assert "the change set was declined, so nothing was deployed" in said
+        client.delete_change_set(**change_set)
+    assert (status, output) == (1, "")
+    assert "the change set was declined, so nothing was deployed" in errors
 
 
-def test_interrupt_is_told_without_a_traceback(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*_: Any, **__: Any) -> None:
+def test_interrupt_is_reported_without_a_traceback(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("deployment.commands.signal.signal", lambda *_: None)
-    monkeypatch.setattr("deployment.sam.build", interrupted)
-    status, _, said = run("deploy")
+    monkeypatch.setattr("deployment.sam_commands.build", interrupt)
+    status, _, errors = run("deploy")
     assert status == 130
-    assert "deploy: interrupted; STACK=llm-cache is " in said
-    assert "make deploy CONFIG=local STACK=llm-cache" in said
+    assert "deploy: interrupted; STACK=llm-cache is " in errors
+    assert "make deploy CONFIG=local STACK=llm-cache" in errors

@@ -1,54 +1,118 @@
-"""The documented commands, as a person types them and as a workflow runs them, one story in order.
+"""The documented commands, run in order at a terminal and without one.
 
-The host's target is another one than the template's, as it is for most who deploy; the emulated AWS
-runs it. That needs no account, and no secret is in SSM when the story begins.
+The target is this host's, not the template's default. No account is needed, and SSM holds no secret
+at the beginning.
 """
 
+import contextlib
 import json
+import os
+import pty
 import subprocess
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import pytest
 from tests.e2e.proof.inventory import account
-from tests.e2e.terminal import CTRL_C, Done, at_terminal, without_terminal
 
-from local_cloud.aws.sam import target
+from local_cloud.aws.stack_deployment import host_target
+from local_cloud.checkout.tool_environments import CHECKOUT
 from local_cloud.cloud import LocalCloud
-from local_cloud.tools import CHECKOUT
 
-# What the targets install is there: these tests run in it.
+CTRL_C = "\x03"
+# The leader of a session opens its terminal, so that Ctrl-C reaches all of its processes.
+OPENS_TERMINAL = (
+    "import fcntl, os, sys, termios\n"
+    "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+    "os.execvp(sys.argv[1], sys.argv[1:])"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    status: int
+    output: str
+
+
+def without_terminal(argv: Sequence[str], env: Mapping[str, str], folder: str) -> Done:
+    none, pipe, out = subprocess.DEVNULL, subprocess.PIPE, subprocess.STDOUT
+    with subprocess.Popen(argv, env=env, cwd=folder, stdin=none, stdout=pipe, stderr=out) as run:
+        output = run.communicate()[0].decode(errors="replace")
+    return Done(run.returncode, output)
+
+
+def at_terminal(
+    argv: Sequence[str], env: Mapping[str, str], folder: str, *, types: Sequence[tuple[str, str]]
+) -> Done:
+    """Run a command at a terminal; `types` are texts to wait for and the input after each."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", OPENS_TERMINAL, *argv],
+        env=env,
+        cwd=folder,
+        stdin=theirs,
+        stdout=theirs,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    os.close(theirs)
+    output, position, pending = "", 0, list(types)
+    with contextlib.suppress(OSError):  # Linux's end of file of a closed terminal
+        while data := os.read(ours, 65536):
+            output += data.decode(errors="replace")
+            while pending and (found := output.find(pending[0][0], position)) >= 0:
+                text, typed = pending.pop(0)
+                position = found + len(text)
+                os.write(ours, typed.encode())
+    os.close(ours)
+    return Done(process.wait(), output)
+
+
+# The tools are installed already.
 MAKE = ("make", "-o", ".venv/.ready", "-o", ".tools/sam/.ready")
-HOST = " ".join(f"{name}={value}" for name, value in target().items())
-TOLD = ", ".join(target()[name] for name in ("Runtime", "Architecture"))
-OTHER_RUNTIME = "python3.12" if target()["Runtime"] != "python3.12" else "python3.13"
-REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+TARGET = host_target()
+PARAMETERS = "PARAMETERS=" + " ".join(f"{name}={value}" for name, value in TARGET.items())
+DESCRIPTION = f"first in us-east-1: {TARGET['Runtime']}, {TARGET['Architecture']}"
+OTHER_RUNTIME = "python3.12" if TARGET["Runtime"] != "python3.12" else "python3.13"
+REGION = ("AWS region", "us-east-1\n")
+SECRETS = {"/llm-cache-dev/upstash-url", "/llm-cache-dev/upstash-token"}
 
 
 @dataclass(frozen=True)
-class Person:
-    """Runs targets of the Makefile."""
+class Make:
+    """Runs targets of the Makefile, at a terminal if `types` is given."""
 
     cloud: LocalCloud
 
     def __call__(
-        self, command: str, *variables: str, types: list[tuple[str, str]] | None = None
+        self, target: str, *variables: str, types: list[tuple[str, str]] | None = None
     ) -> Done:
-        argv, env = [*MAKE, command, *variables], self.cloud.aws.environment()
+        argv, env = [*MAKE, target, *variables], self.cloud.aws.environment()
         if types is None:
             return without_terminal(argv, env, str(CHECKOUT))
-        elsewhere = {name: value for name, value in env.items() if name not in REGIONS}
-        return at_terminal(argv, elsewhere, str(CHECKOUT), types=types)
+        del env["AWS_REGION"], env["AWS_DEFAULT_REGION"]
+        return at_terminal(argv, env, str(CHECKOUT), types=[REGION, *types])
 
-    def cache_status(self, stack: str, question: str) -> str:
-        done = self("ask", f"STACK={stack}", f"QUESTION={question}")
-        assert done.status == 0, done.said
-        return str(json.loads(done.said)["cache"]["status"])
+    def succeeds(
+        self, target: str, *variables: str, types: list[tuple[str, str]] | None = None
+    ) -> str:
+        done = self(target, *variables, types=types)
+        assert done.status == 0, done.output
+        return done.output
+
+    def cache_status(self, stack: str) -> str:
+        reply = self.succeeds("ask", f"STACK={stack}", "QUESTION=Is it deployed?")
+        return str(json.loads(reply)["cache"]["status"])
 
     def runtime(self, stack: str) -> str:
         client = self.cloud.aws.client("cloudformation")
-        told = client.describe_stacks(StackName=stack)["Stacks"][0]["Parameters"]
-        return str({it["ParameterKey"]: it["ParameterValue"] for it in told}["Runtime"])
+        found = client.describe_stacks(StackName=stack)["Stacks"][0]["Parameters"]
+        return str({it["ParameterKey"]: it["ParameterValue"] for it in found}["Runtime"])
+
+    def resources(self, name: str) -> list[str]:
+        found = account(self.cloud.aws).values()
+        return [resource for names in found for resource in names if name in resource]
 
 
 def git_status() -> str:
@@ -57,9 +121,9 @@ def git_status() -> str:
 
 
 @pytest.fixture(scope="module")
-def person(cloud: LocalCloud) -> Iterator[Person]:
+def make(cloud: LocalCloud) -> Iterator[Make]:
     before = git_status()
-    yield Person(cloud)
+    yield Make(cloud)
     assert git_status() == before
 
 
@@ -68,136 +132,95 @@ def before(cloud: LocalCloud) -> dict[str, set[str]]:
     return account(cloud.aws)
 
 
-def test_first_deployment_without_secrets_names_all_of_them_and_builds_nothing(
-    person: Person, before: dict[str, set[str]]
+def test_first_deployment_without_secrets_lists_them_and_builds_nothing(
+    make: Make, before: dict[str, set[str]]
 ) -> None:
-    done = person("deploy", "STACK=first", f"PARAMETERS={HOST}")
+    done = make("deploy", "STACK=first", PARAMETERS)
     assert done.status != 0
-    for word in ("/llm-cache-dev/upstash-url", "/llm-cache-dev/upstash-token"):
-        assert f"{word}: " in done.said
-    assert "UPSTASH_REDIS_REST_URL" in done.said
-    assert "Building" not in done.said
+    assert all(f"{name}: " in done.output for name in SECRETS)
+    assert "UPSTASH_REDIS_REST_URL" in done.output
+    assert "Building" not in done.output
 
 
-def test_first_deployment_at_a_terminal_asks_for_what_is_missing_alone(
-    cloud: LocalCloud, person: Person
+def test_first_deployment_at_a_terminal_asks_for_missing_values_only(
+    cloud: LocalCloud, make: Make
 ) -> None:
-    done = person(
-        "deploy",
-        "STACK=first",
-        f"PARAMETERS={HOST}",
-        types=[
-            ("AWS region", "us-east-1\n"),
-            ("/upstash-url:", f"{cloud.upstash.url}\n"),
-            ("/upstash-token:", f"{cloud.upstash.token}\n"),
-        ],
-    )
-    assert done.status == 0, done.said
-    assert f"first in us-east-1: {TOLD}" in done.said
-    assert "make ask CONFIG=dev STACK=first" in done.said
-    assert cloud.upstash.token not in done.said
-    assert person.cache_status("first", "Is it deployed?") == "miss"
-
-
-def test_plain_deployment_keeps_the_target(person: Person) -> None:
-    done = person("deploy", "STACK=first")
-    assert done.status == 0, done.said
-    assert f"first in us-east-1: {TOLD}" in done.said
-    assert person.runtime("first") == target()["Runtime"]
-    assert person.cache_status("first", "Is it deployed?") == "hit"
-
-
-def test_second_stack_is_by_itself_and_its_deletion_leaves_the_first(
-    cloud: LocalCloud, person: Person
-) -> None:
-    done = person("deploy", "STACK=second", f"PARAMETERS={HOST}")
-    assert done.status == 0, done.said
-    assert person.cache_status("second", "Is it deployed?") == "miss"
-    gone = person("delete", "STACK=second", "YES=1")
-    assert gone.status == 0, gone.said
-    assert "the bucket second-documents-" in gone.said
-    assert ":layer:second:1" in gone.said
-    assert "LEFTOVERS=delete" in gone.said
-    assert person.cache_status("first", "Is it deployed?") == "hit"
-    (uploads,) = [
-        it["Name"]
-        for it in cloud.aws.client("s3").list_buckets()["Buckets"]
-        if it["Name"].startswith("aws-sam-cli")
+    types = [
+        ("/upstash-url:", f"{cloud.upstash.url}\n"),
+        ("/upstash-token:", f"{cloud.upstash.token}\n"),
     ]
-    kept = cloud.aws.client("s3").list_objects_v2(Bucket=uploads)["Contents"]
+    output = make.succeeds("deploy", "STACK=first", PARAMETERS, types=types)
+    assert DESCRIPTION in output
+    assert "make ask CONFIG=dev STACK=first" in output
+    assert cloud.upstash.token not in output
+    assert make.cache_status("first") == "miss"
+
+
+def test_plain_deployment_keeps_the_target(make: Make) -> None:
+    assert DESCRIPTION in make.succeeds("deploy", "STACK=first")
+    assert make.runtime("first") == TARGET["Runtime"]
+    assert make.cache_status("first") == "hit"
+
+
+def test_deletion_of_a_second_stack_keeps_the_first(cloud: LocalCloud, make: Make) -> None:
+    make.succeeds("deploy", "STACK=second", PARAMETERS)
+    assert make.cache_status("second") == "miss"
+    output = make.succeeds("delete", "STACK=second", "YES=1")
+    for text in ("the bucket second-documents-", ":layer:second:1", "LEFTOVERS=delete"):
+        assert text in output
+    assert make.cache_status("first") == "hit"
+    s3 = cloud.aws.client("s3")
+    names = [it["Name"] for it in s3.list_buckets()["Buckets"]]
+    (uploads,) = [name for name in names if name.startswith("aws-sam-cli")]
+    kept = s3.list_objects_v2(Bucket=uploads)["Contents"]
     assert {it["Key"].partition("/")[0] for it in kept} == {"first"}
+    make.succeeds("delete", "STACK=second", "LEFTOVERS=delete")
+    assert make.resources("second") == []
 
 
-def test_what_a_deleted_stack_left_is_removed_later(cloud: LocalCloud, person: Person) -> None:
-    done = person("delete", "STACK=second", "LEFTOVERS=delete")
-    assert done.status == 0, done.said
-    assert not [it for names in account(cloud.aws).values() for it in names if "second" in it]
+def test_changed_target_is_reported_and_deployed(make: Make) -> None:
+    output = make.succeeds("deploy", "STACK=first", f"PARAMETERS=Runtime={OTHER_RUNTIME}")
+    assert f"{OTHER_RUNTIME} instead of {TARGET['Runtime']}" in output
+    assert make.runtime("first") == OTHER_RUNTIME
 
 
-def test_change_of_target_is_asked_for_and_said(person: Person) -> None:
-    done = person("deploy", "STACK=first", f"PARAMETERS=Runtime={OTHER_RUNTIME}")
-    assert done.status == 0, done.said
-    assert f"{OTHER_RUNTIME} instead of {target()['Runtime']}" in done.said
-    assert person.runtime("first") == OTHER_RUNTIME
-
-
-def test_interrupted_deployment_says_what_goes_on_and_the_next_one_ends_it(person: Person) -> None:
-    done = person(
-        "deploy",
-        "STACK=first",
-        f"PARAMETERS={HOST}",
-        types=[
-            ("AWS region", "us-east-1\n"),
-            ("Waiting for stack create/update to complete", CTRL_C),
-        ],
-    )
+def test_interrupted_deployment_is_described_and_the_next_one_completes_it(make: Make) -> None:
+    types = [("Waiting for stack create/update to complete", CTRL_C)]
+    done = make("deploy", "STACK=first", PARAMETERS, types=types)
     assert done.status != 0
-    assert "deploy: interrupted" in done.said
-    assert "STACK=first is UPDATE_" in done.said
-    assert "make deploy CONFIG=dev STACK=first" in done.said
-    assert "Traceback" not in done.said
-    again = person("deploy", "STACK=first", f"PARAMETERS={HOST}")
-    assert again.status == 0, again.said
-    assert person.cache_status("first", "Is it deployed?") in {"hit", "miss"}
+    for text in (
+        "deploy: interrupted",
+        "STACK=first is UPDATE_",
+        "make deploy CONFIG=dev STACK=first",
+    ):
+        assert text in done.output
+    assert "Traceback" not in done.output
+    make.succeeds("deploy", "STACK=first", PARAMETERS)
+    assert make.cache_status("first") in {"hit", "miss"}
 
 
-def test_failed_first_deployment_says_what_to_do_and_leaves_nothing(
-    cloud: LocalCloud, person: Person
-) -> None:
-    # The emulated AWS makes no alarm on an expression of metrics.
-    failing = f"PARAMETERS={HOST} Monitoring=on HitRateAlarm=5"
+def test_failed_first_deployment_is_explained_and_deleted_completely(make: Make) -> None:
+    # The emulated AWS supports no alarm on an expression of metrics.
+    failing = f"{PARAMETERS} Monitoring=on HitRateAlarm=5"
     for _ in range(2):
-        done = person("deploy", "STACK=failed", failing)
+        done = make("deploy", "STACK=failed", failing)
         assert done.status != 0
-        assert "STACK=failed is ROLLBACK_COMPLETE (HitRate: " in done.said
-        assert "make delete CONFIG=dev STACK=failed, then make deploy" in done.said
-    asked = person("ask", "STACK=failed", "QUESTION=Is it there?")
-    assert "STACK=failed is ROLLBACK_COMPLETE and has no output AskUrl" in asked.said
-    gone = person("delete", "STACK=failed", "YES=1")
-    assert gone.status == 0, gone.said
-    assert not [it for names in account(cloud.aws).values() for it in names if "failed" in it]
+        assert "STACK=failed is ROLLBACK_COMPLETE (HitRate: " in done.output
+        assert "make delete CONFIG=dev STACK=failed, then make deploy" in done.output
+    asked = make("ask", "STACK=failed", "QUESTION=Is it there?")
+    assert "STACK=failed is ROLLBACK_COMPLETE and has no output AskUrl" in asked.output
+    make.succeeds("delete", "STACK=failed", "YES=1")
+    assert make.resources("failed") == []
 
 
-def test_deletion_at_a_terminal_asks_lists_what_remains_and_removes_it(
-    cloud: LocalCloud, person: Person, before: dict[str, set[str]]
+def test_deletion_at_a_terminal_asks_and_removes_everything_but_secrets(
+    cloud: LocalCloud, make: Make, before: dict[str, set[str]]
 ) -> None:
-    done = person(
-        "delete",
-        "STACK=first",
-        types=[
-            ("AWS region", "us-east-1\n"),
-            ("Delete the stack first in us-east-1? [y/N]", "y\n"),
-            ("Remove the buckets", "y\n"),
-        ],
-    )
-    assert done.status == 0, done.said
-    assert "the secret /llm-cache-dev/upstash-token in SSM" in done.said
-    more = {
-        name
-        for kind, names in account(cloud.aws).items()
-        for name in names - before.get(kind, set())
-        if not name.startswith("aws-sam-cli")
-    }
-    assert more == {"/llm-cache-dev/upstash-url", "/llm-cache-dev/upstash-token"}
-    flushed = person("flush", "STACK=first")
-    assert "STACK=first does not exist in us-east-1; the kit has STACK=llm-cache" in flushed.said
+    types = [("Delete the stack first in us-east-1? [y/N]", "y\n"), ("Remove the buckets", "y\n")]
+    output = make.succeeds("delete", "STACK=first", types=types)
+    assert "the secret /llm-cache-dev/upstash-token in SSM" in output
+    after = account(cloud.aws).items()
+    new = {name for kind, names in after for name in names - before.get(kind, set())}
+    assert {name for name in new if not name.startswith("aws-sam-cli")} == SECRETS
+    flushed = make("flush", "STACK=first").output
+    assert "STACK=first does not exist in us-east-1; the kit has STACK=llm-cache" in flushed

@@ -1,4 +1,4 @@
-"""The stack deployed again, with every parameter that makes something more."""
+"""The stack deployed again, with every parameter that adds something."""
 
 import sys
 from collections.abc import Iterator
@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from local_cloud.cloud import DEFAULT_CHOICES, LocalCloud
-from local_cloud.stack.stack import ALIAS, Stack
+from local_cloud.stack.emulated_stack import ALIAS, EmulatedStack
 from upstash_endpoint.children import PartFailed
 
 FUNCTIONS = ("AskFunction", "FlushCacheFunction", "SummarizeFunction")
-CHOICES = {
+CHOICES = DEFAULT_CHOICES | {
     "CacheTtl": "120",
     "SummaryTtl": "86400",
     "SigningKeyParameter": "/llm-cache/signing-key",
@@ -20,123 +20,85 @@ CHOICES = {
     "FlushMissedHours": "30",
     "AlarmEmail": "nobody@example.com",
     "CorsOrigins": "https://example.com,http://localhost:3000",
-    "DocumentVersionDays": "30",
+}
+ALARMS = """
+AskErrors ModelErrors ModelMisconfigured FlushMissed CacheErrors BreakerOpen Forgery SummarizeErrors
+DocumentFailuresNotEmpty DocumentsRetried DocumentsWait
+"""
+QUEUES = {
+    "FlushFailuresNotEmpty": "FlushFailures",
+    "DocumentFailuresNotEmpty": "DocumentFailures",
+    "DocumentsWait": "DocumentMessages",
 }
 
 
-def live(cloud: LocalCloud, stack: Stack, function: str) -> Any:
-    """The configuration that callers of the alias get."""
-    name = stack.physical(function)
-    return cloud.aws.client("lambda").get_function_configuration(FunctionName=name, Qualifier=ALIAS)
+def live(stack: EmulatedStack, function: str) -> Any:
+    name, client = stack.physical(function), stack.aws.client("lambda")
+    return client.get_function_configuration(FunctionName=name, Qualifier=ALIAS)
 
 
-def versions(cloud: LocalCloud, stack: Stack) -> list[str]:
-    return [live(cloud, stack, function)["Version"] for function in FUNCTIONS]
+def variables(stack: EmulatedStack, function: str) -> Any:
+    return live(stack, function)["Environment"]["Variables"]
+
+
+def versions(stack: EmulatedStack) -> list[str]:
+    return [live(stack, function)["Version"] for function in FUNCTIONS]
 
 
 @pytest.fixture(scope="module")
 def before(cloud: LocalCloud) -> list[str]:
-    return versions(cloud, cloud.stack)
+    return versions(cloud.stack)
 
 
 @pytest.fixture(scope="module")
-def stack(cloud: LocalCloud, before: list[str]) -> Iterator[Stack]:
-    yield cloud.deploy(DEFAULT_CHOICES | CHOICES)
+def stack(cloud: LocalCloud, before: list[str]) -> Iterator[EmulatedStack]:
+    yield cloud.deploy(CHOICES)
     cloud.deploy()
 
 
-def alarms(cloud: LocalCloud, stack: Stack) -> dict[str, Any]:
-    made = cloud.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
-    return {
-        it["AlarmName"].split("-")[-2]: it for it in made if it["AlarmName"].startswith(stack.name)
-    }
+@pytest.fixture(scope="module")
+def alarms(stack: EmulatedStack) -> dict[str, Any]:
+    found = stack.aws.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    own = [it for it in found if it["AlarmName"].startswith(stack.name)]
+    return {it["AlarmName"].split("-")[-2]: it for it in own}
 
 
-@pytest.mark.parametrize("function", FUNCTIONS)
-def test_a_changed_setting_reaches_the_alias(
-    cloud: LocalCloud, before: list[str], stack: Stack, function: str
-) -> None:
-    configuration = live(cloud, stack, function)
-    assert configuration["Version"] not in before
-    assert configuration["Environment"]["Variables"]["LLM_CACHE_TTL"] == "120"
+def test_changed_settings_reach_every_alias(stack: EmulatedStack, before: list[str]) -> None:
+    assert not set(versions(stack)) & set(before)
+    assert {variables(stack, function)["LLM_CACHE_TTL"] for function in FUNCTIONS} == {"120"}
+    summarize = variables(stack, "SummarizeFunction")
+    assert summarize["SUMMARY_TTL_IMMUTABLE"] == summarize["LLM_CACHE_TTL_CEILING"] == "86400"
 
 
-def test_the_same_settings_publish_nothing(cloud: LocalCloud, stack: Stack) -> None:
-    assert versions(cloud, cloud.deploy(DEFAULT_CHOICES | CHOICES)) == versions(cloud, stack)
+def test_equal_settings_publish_nothing(cloud: LocalCloud, stack: EmulatedStack) -> None:
+    assert versions(cloud.deploy(CHOICES)) == versions(stack)
 
 
-def test_a_schedule_that_misses_rings_after_the_hours_chosen(
-    cloud: LocalCloud, stack: Stack
-) -> None:
-    missed = alarms(cloud, stack)["FlushMissed"]
-    assert missed["Period"] * missed["EvaluationPeriods"] == 30 * 3600
-
-
-def test_every_alarm_goes_to_the_topic_and_the_topic_to_the_address(
-    cloud: LocalCloud, stack: Stack
+def test_every_alarm_notifies_the_chosen_address_and_watches_its_own_queue(
+    stack: EmulatedStack, alarms: dict[str, Any]
 ) -> None:
     topic = stack.outputs["AlarmTopic"]
-    made = alarms(cloud, stack)
-    assert {
-        "AskErrors",
-        "ModelErrors",
-        "ModelMisconfigured",
-        "FlushMissed",
-        "CacheErrors",
-        "BreakerOpen",
-        "Forgery",
-        "SummarizeErrors",
-        "DocumentFailuresNotEmpty",
-        "DocumentsRetried",
-        "DocumentsWait",
-    } < set(made)
-    assert {tuple(it["AlarmActions"]) for it in made.values()} == {(topic,)}
-    told = cloud.aws.client("sns").list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
-    assert [(it["Protocol"], it["Endpoint"]) for it in told] == [("email", "nobody@example.com")]
+    assert set(ALARMS.split()) < set(alarms)
+    assert {tuple(it["AlarmActions"]) for it in alarms.values()} == {(topic,)}
+    for alarm, queue in QUEUES.items():
+        name = stack.physical(queue).split("/")[-1]
+        assert alarms[alarm]["Dimensions"] == [{"Name": "QueueName", "Value": name}]
+    sns = stack.aws.client("sns")
+    found = sns.list_subscriptions_by_topic(TopicArn=topic)["Subscriptions"]
+    assert [(it["Protocol"], it["Endpoint"]) for it in found] == [("email", "nobody@example.com")]
 
 
-@pytest.mark.parametrize(
-    ("alarm", "queue"),
-    [
-        ("FlushFailuresNotEmpty", "FlushFailures"),
-        ("DocumentFailuresNotEmpty", "DocumentFailures"),
-        ("DocumentsWait", "DocumentMessages"),
-    ],
-)
-def test_a_queue_is_watched_by_its_name(
-    cloud: LocalCloud, stack: Stack, alarm: str, queue: str
-) -> None:
-    (dimension,) = alarms(cloud, stack)[alarm]["Dimensions"]
-    assert dimension == {"Name": "QueueName", "Value": stack.physical(queue).split("/")[-1]}
-
-
-def test_pages_of_the_origins_chosen_may_ask(cloud: LocalCloud, stack: Stack) -> None:
-    name = stack.physical("AskFunction")
-    client = cloud.aws.client("lambda")
-    cors = client.get_function_url_config(FunctionName=name, Qualifier=ALIAS)["Cors"]
-    variables = live(cloud, stack, "AskFunction")["Environment"]["Variables"]
-    assert ",".join(cors["AllowOrigins"]) == variables["CORS_ORIGINS"] == CHOICES["CorsOrigins"]
-
-
-def test_old_versions_of_documents_expire_as_was_chosen(cloud: LocalCloud, stack: Stack) -> None:
-    client = cloud.aws.client("s3")
-    told = client.get_bucket_lifecycle_configuration(Bucket=stack.outputs["DocumentsBucket"])
-    rules = {rule["ID"]: rule for rule in told["Rules"]}
-    assert rules["old-versions"]["NoncurrentVersionExpiration"]["NoncurrentDays"] == 30
-
-
-def test_summaries_live_as_long_as_was_chosen(cloud: LocalCloud, stack: Stack) -> None:
-    variables = live(cloud, stack, "SummarizeFunction")["Environment"]["Variables"]
-    assert variables["SUMMARY_TTL_IMMUTABLE"] == variables["LLM_CACHE_TTL_CEILING"] == "86400"
-
-
-def test_ssm_has_the_arn_of_the_layer(cloud: LocalCloud, stack: Stack) -> None:
-    ssm = cloud.aws.client("ssm")
-    arn = ssm.get_parameter(Name=stack.outputs["LayerArnParameter"])["Parameter"]["Value"]
-    assert arn == stack.outputs["LayerArn"]
+def test_chosen_values_reach_their_services(stack: EmulatedStack, alarms: dict[str, Any]) -> None:
+    missed, name = alarms["FlushMissed"], stack.physical("AskFunction")
+    assert missed["Period"] * missed["EvaluationPeriods"] == 30 * 3600
+    url = stack.aws.client("lambda").get_function_url_config(FunctionName=name, Qualifier=ALIAS)
+    origins = ",".join(url["Cors"]["AllowOrigins"])
+    assert origins == variables(stack, "AskFunction")["CORS_ORIGINS"] == CHOICES["CorsOrigins"]
+    parameter = stack.aws.client("ssm").get_parameter(Name=stack.outputs["LayerArnParameter"])
+    assert parameter["Parameter"]["Value"] == stack.outputs["LayerArn"]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python's runtime has SnapStart")
-def test_snapstart_is_refused_by_name_where_there_is_none(cloud: LocalCloud) -> None:
+def test_snapstart_is_refused_for_a_runtime_without_it(cloud: LocalCloud) -> None:
     with pytest.raises(PartFailed, match=r"SnapStart needs python3\.12"):
         cloud.deploy(DEFAULT_CHOICES | {"SnapStart": "PublishedVersions"})

@@ -19,7 +19,7 @@ import summarize
 import summary
 import summary_ttl
 from bedrock import model
-from local_cloud.stack import events
+from local_cloud.stack import lambda_events
 
 BUCKET = "documents-of-one-account"
 KEY, COPY = "documents/report.txt", "documents/copy.txt"
@@ -121,12 +121,12 @@ def body(key: str, version: str | None = None, *, of: str = BUCKET) -> dict[str,
 def uploaded(
     key: str, version: str | None = None, what: str = "ObjectCreated:Put"
 ) -> dict[str, Any]:
-    return events.uploaded(BUCKET, key, version, what=what)
+    return lambda_events.uploaded(BUCKET, key, version, event=what)
 
 
 def message(content: object, number: int = 1, ttl: str | None = None) -> dict[str, Any]:
     """Return a message as Lambda passes it."""
-    (record,) = events.messages(content, ttl=ttl)["Records"]
+    (record,) = lambda_events.messages(content, ttl=ttl)["Records"]
     return {**record, "messageId": f"message-{number}"}
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from local_cloud.stack.events import function_url, signed_by
+from local_cloud.stack.lambda_events import function_url, signed_by
 
 __all__ = ["Context", "event", "front", "function_url", "names", "signed_by"]
 

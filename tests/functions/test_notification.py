@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from tests.functions.documents import BUCKET, body, uploaded
 
-from local_cloud.stack.events import TEST_OF_S3
+from local_cloud.stack.lambda_events import S3_TEST_EVENT
 from notification import document_name, split_records
 from object_name import ObjectName
 from summary_errors import PermanentError
@@ -70,7 +70,7 @@ def test_empty_version_is_no_version() -> None:
 
 
 NOTHING = [
-    TEST_OF_S3,
+    S3_TEST_EVENT,
     uploaded(KEY, what="ObjectRemoved:Delete"),
     uploaded(KEY, what="s3:ObjectRemoved:DeleteMarkerCreated"),
     uploaded("documents/folder/"),

@@ -10,7 +10,7 @@ from tests.functions.documents import KEY, Documents, body
 from tests.functions.sqs import Sqs, binary, string
 
 import queues
-from local_cloud.stack import events
+from local_cloud.stack import lambda_events
 
 
 def truncate(model: Bedrock) -> None:
@@ -90,10 +90,10 @@ def test_each_document_of_a_message_has_its_own_outcome(documents: Documents, sq
     other = "documents/other.txt"
     documents.put(other, "Another report.")
     records = [
-        *events.uploaded(documents.name, KEY)["Records"],
+        *lambda_events.uploaded(documents.name, KEY)["Records"],
         {"eventName": "ObjectCreated:Put"},
-        *events.uploaded(documents.name, other)["Records"],
-        *events.uploaded(documents.name, "documents/gone.txt")["Records"],
+        *lambda_events.uploaded(documents.name, other)["Records"],
+        *lambda_events.uploaded(documents.name, "documents/gone.txt")["Records"],
     ]
     sqs.messages.send({"Records": records})
     assert sqs.deliver() == []

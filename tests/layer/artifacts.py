@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from local_cloud.aws import sam as local_sam
+from local_cloud.aws import stack_deployment
+from local_cloud.checkout.source_tree import CHECKOUT_TREE
 
 ROOT = Path(__file__).parents[2]
 SAM = ROOT / ".tools/sam/bin/sam"
@@ -96,11 +97,9 @@ def build(target: Target) -> Artifacts:
 
 def build_for_local_cloud() -> Path:
     """Return the folder from which the local cloud deploys."""
-    with tempfile.TemporaryDirectory() as folder, local_sam.alone():
-        if building := local_sam.start_build(Path(folder)):
-            building.wait()
-            local_sam.built()
-    return local_sam.HERE.built.parent
+    with tempfile.TemporaryDirectory() as folder:
+        stack_deployment.build(Path(folder))
+    return CHECKOUT_TREE.built.parent
 
 
 def sam_build(target: Target, folder: Path) -> None:

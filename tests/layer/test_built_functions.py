@@ -9,7 +9,7 @@ from tests.functions.bedrock import Bedrock
 from tests.integration.upstash import ssm
 from tests.layer.artifacts import Artifacts
 
-from local_cloud.stack.events import function_url, messages
+from local_cloud.stack.lambda_events import function_url, messages
 
 INVOKE = """
 import json

@@ -16,7 +16,7 @@ from tests.nightly import aws_command
 from tests.repository.page_run import PageRun
 from tests.repository.pages import PAGES, ROOT, blocks
 
-from local_cloud.aws.sam import target
+from local_cloud.aws.stack_deployment import host_target
 from local_cloud.cloud import LocalCloud
 
 TOOLS = ("sam", "aws", "model", "runtime")
@@ -72,7 +72,7 @@ def environ(cloud: LocalCloud, resources: Mapping[str, str]) -> dict[str, str]:
         **cloud.aws.environment(os.environ),
         **resources,
         "STACK": "documented",
-        "PARAMETERS": " ".join(f"{name}={value}" for name, value in target().items()),
+        "PARAMETERS": " ".join(f"{name}={value}" for name, value in host_target().items()),
         "UPSTASH_REDIS_REST_URL": cloud.upstash.url,
         "UPSTASH_REDIS_REST_TOKEN": cloud.upstash.token,
         "YES": "1",

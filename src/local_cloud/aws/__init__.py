@@ -1,1 +1,1 @@
-"""AWS on loopback: the emulator, and the real `sam` that deploys to it."""
+"""The emulated AWS, and the real `sam` that deploys to it."""

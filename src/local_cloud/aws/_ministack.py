@@ -1,9 +1,8 @@
 """Run ministack with its functions in another interpreter: `python _ministack.py FUNCTIONS_PYTHON`.
 
-ministack runs functions on `sys.executable`, beside its own packages. Theirs is the environment
-that holds what AWS's Python runtime holds and nothing else, so a package missing from a layer is
-missing here too. Its scheduler looks every ten seconds; here every second. What else differs from
-AWS and matters here is put right below, by its own means.
+ministack runs functions on `sys.executable`, which also holds its own packages. FUNCTIONS_PYTHON
+holds only the packages of AWS's Python runtime, so a package missing from a layer is missing here
+too. The patches below remove differences from AWS that matter to this project.
 """
 
 import json
@@ -24,7 +23,7 @@ _concurrency = lambda_svc._sqs_esm_concurrency  # noqa: SLF001
 
 
 def event_with_identity(*args: Any, anonymous: bool = False, **rest: Any) -> dict[str, Any]:
-    """Say in a Function URL's event who signed, as AWS does and as its own HTTP API does."""
+    """Add the signer's identity to a Function URL's event, as AWS does."""
     event: dict[str, Any] = _event(*args, anonymous=anonymous, **rest)
     headers, query = args[5], args[7]
     iam = apigateway._iam_caller_identity_v2(headers, query)  # noqa: SLF001
@@ -34,14 +33,14 @@ def event_with_identity(*args: Any, anonymous: bool = False, **rest: Any) -> dic
 
 
 def sqs_esm_concurrency(esm: dict[str, Any], *rest: Any) -> int:
-    """Read as a number what a parameter of a template says: ministack keeps it as text."""
+    """Convert scaling settings to numbers: ministack keeps a template parameter's value as text."""
     scaling = {name: int(value) for name, value in esm.get("ScalingConfig", {}).items()}
     allowed: int = _concurrency({**esm, "ScalingConfig": scaling}, *rest)
     return allowed
 
 
 def invoke_async(record: dict[str, Any], event: Any) -> None:
-    """Retry, and tell of failure, as the invoked alias says: ministack reads that of $LATEST."""
+    """Apply the retry settings of the invoked alias: ministack applies those of $LATEST."""
     arn = record["config"]["FunctionArn"]
     name, qualifier = lambda_svc._lambda_function_name_and_qualifier_from_arn(arn)  # noqa: SLF001
     function = lambda_svc._functions[name]  # noqa: SLF001
@@ -50,7 +49,7 @@ def invoke_async(record: dict[str, Any], event: Any) -> None:
 
 
 def dispatch_to_lambda(arn: str, payload: str) -> None:
-    """Let a schedule invoke asynchronously: ministack runs the function and drops what it raises.
+    """Invoke a schedule's function asynchronously: ministack calls it and drops its exceptions.
 
     https://docs.aws.amazon.com/lambda/latest/dg/with-eventbridge-scheduler.html
     """
@@ -61,7 +60,7 @@ def dispatch_to_lambda(arn: str, payload: str) -> None:
 
 
 sys.executable = sys.argv.pop(1)
-scheduler._SCHEDULE_TICK_INTERVAL = 1  # noqa: SLF001
+scheduler._SCHEDULE_TICK_INTERVAL = 1  # noqa: SLF001 - seconds; its default is 10
 lambda_svc._build_function_url_event = event_with_identity  # noqa: SLF001
 lambda_svc._sqs_esm_concurrency = sqs_esm_concurrency  # noqa: SLF001
 lambda_svc.invoke_async_with_retry = invoke_async

@@ -1,38 +1,34 @@
-"""AWS on loopback, and an environment in which no client can reach the real one."""
-
-from __future__ import annotations
+"""The emulated AWS, and environment variables that keep clients away from the real AWS."""
 
 import os
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 import botocore.session
 import httpx
 from botocore.config import Config
 
-from local_cloud.tools import bare_environment, interpreter
-from upstash_endpoint.children import Child, wait_until
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from local_cloud.checkout.tool_environments import bare_environment, interpreter
+from upstash_endpoint.children import Child
 
 REGION = "us-east-1"
 KEY = "test"
 START_SECONDS = 60
 INVOKE_SECONDS = 900
-NOBODY = {
+NO_ACCOUNT = {
     "AWS_ACCESS_KEY_ID": KEY,
     "AWS_SECRET_ACCESS_KEY": KEY,
-    "AWS_SESSION_TOKEN": KEY,  # a function always has one, and LangChain's cache key shows it
+    "AWS_SESSION_TOKEN": KEY,  # functions always have one, and it enters LangChain's cache key
     "AWS_REGION": REGION,
     "AWS_DEFAULT_REGION": REGION,
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "AWS_EC2_METADATA_DISABLED": "true",
 }
-"""Credentials of no account, and no way to find others."""
+"""Invalid credentials, with every other source of credentials disabled."""
 _LOOPBACK = {"NO_PROXY": "127.0.0.1,localhost", "no_proxy": "127.0.0.1,localhost"}
 _ONCE = Config(
     proxies={},
@@ -44,9 +40,9 @@ _LAUNCHER = Path(__file__).with_name("_ministack.py")
 
 
 def without_account(base: Mapping[str, str]) -> dict[str, str]:
-    """Return `base` without a trace of the user's AWS account; it reaches loopback directly."""
+    """Return `base` without the user's AWS settings, and without a proxy for loopback."""
     kept = {name: value for name, value in base.items() if not name.startswith("AWS_")}
-    return kept | _LOOPBACK | NOBODY
+    return kept | _LOOPBACK | NO_ACCOUNT
 
 
 def _direct() -> httpx.Client:
@@ -55,11 +51,10 @@ def _direct() -> httpx.Client:
 
 
 @dataclass(frozen=True, slots=True)
-class Aws:
-    """The emulated AWS: a supervised ministack.
+class EmulatedAws:
+    """A supervised ministack process, and clients of it.
 
-    The functions run in child processes of it and inherit its environment: nothing of the
-    user's, but where Bedrock is. Where everything else is, it tells them itself.
+    The functions run in its child processes. Of the user's environment they inherit nothing.
     """
 
     port: int
@@ -67,7 +62,7 @@ class Aws:
     folder: Path
     child: Child
     http: httpx.Client = field(default_factory=_direct, repr=False)
-    """Sends a request to loopback as it is, whatever proxy the environment names."""
+    """Sends requests to loopback, without the proxy that the environment may name."""
     _clients: dict[str, Any] = field(default_factory=dict, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -75,23 +70,21 @@ class Aws:
     def start(cls, *, port: int, bedrock_url: str, folder: Path) -> Self:
         """Start the emulator; `wait` returns when it answers.
 
-        `bedrock_url` is the model's: Bedrock calls are sent there, and ministack asks it for the
-        answers. All state lies in `folder`.
+        The functions send Bedrock calls to `bedrock_url`, and so does ministack itself. `folder`
+        holds all state.
         """
-        env = (
-            bare_environment(folder)
-            | NOBODY
-            | {
-                "BIND_HOST": "127.0.0.1",  # its default is every interface
-                "GATEWAY_PORT": str(port),
-                "MINISTACK_REGION": REGION,
-                "MINISTACK_BEDROCK_PROXY_URL": bedrock_url,
-                "MINISTACK_BEDROCK_PROXY_TIMEOUT_SECONDS": str(INVOKE_SECONDS),
-                "S3_DATA_DIR": str(folder / "s3"),
-                "STATE_DIR": str(folder / "state"),
-                "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock_url,
-            }
-        )
+        env = {
+            **bare_environment(folder),
+            **NO_ACCOUNT,
+            "BIND_HOST": "127.0.0.1",  # its default is every interface
+            "GATEWAY_PORT": str(port),
+            "MINISTACK_REGION": REGION,
+            "MINISTACK_BEDROCK_PROXY_URL": bedrock_url,
+            "MINISTACK_BEDROCK_PROXY_TIMEOUT_SECONDS": str(INVOKE_SECONDS),
+            "S3_DATA_DIR": str(folder / "s3"),
+            "STATE_DIR": str(folder / "state"),
+            "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": bedrock_url,
+        }
         argv = [interpreter("aws"), str(_LAUNCHER), interpreter("runtime")]
         child = Child.start("the emulated AWS", argv, env=env, log=folder / "ministack.log")
         return cls(port, bedrock_url, folder, child)
@@ -102,31 +95,25 @@ class Aws:
         return f"http://127.0.0.1:{self.port}"
 
     def wait(self) -> None:
-        """Return when it answers; raises PartFailed when it does not get there."""
-        url = f"{self.endpoint_url}/_ministack/health"
-        wait_until(
-            lambda: self._answers(url),
-            seconds=START_SECONDS,
-            what=self.child.name,
-            child=self.child,
-        )
+        """Return when the emulator answers; raise PartFailed after 60 seconds."""
+        self.child.wait_ready(self._answers, seconds=START_SECONDS)
 
     def variables(self) -> dict[str, str]:
-        """Return the AWS_* variables that lead boto3 here, and to no profile or role elsewhere."""
+        """Return the AWS_* variables that direct boto3 to the emulator."""
         return {
-            **NOBODY,
+            **NO_ACCOUNT,
             "AWS_ENDPOINT_URL": self.endpoint_url,
             "AWS_ENDPOINT_URL_BEDROCK_RUNTIME": self.bedrock_url,
         }
 
     def environment(self, base: Mapping[str, str] = os.environ) -> dict[str, str]:
-        """Return `base` with every AWS_* variable replaced by `variables`, and no proxy used."""
+        """Return `base` with its AWS_* variables replaced by `variables`."""
         return without_account(base) | self.variables()
 
     def client(self, service: str) -> Any:
-        """Return the boto3 client of this AWS, whatever this process's own environment says.
+        """Return a boto3 client of the emulator, which ignores this process's environment.
 
-        It sends a request once: nothing is invoked twice behind a test's back. Threads share it.
+        It never retries a request. Threads may share it.
         """
         with self._lock:
             if service not in self._clients:
@@ -134,11 +121,11 @@ class Aws:
             return self._clients[service]
 
     def stop(self) -> None:
-        """Stop the emulator and the functions that run in it, and close the connections to it."""
+        """Stop the emulator and its functions, and close all clients."""
         for client in self._clients.values():
             client.close()
         self.http.close()
-        self.child.kill()  # it keeps nothing that would be worth the seconds it takes to end
+        self.child.kill()  # an orderly stop would take seconds and save nothing
 
     def _create(self, service: str) -> Any:
         session = botocore.session.Session(profile="default")
@@ -153,14 +140,14 @@ class Aws:
             config=_ONCE,
         )
 
-    def _answers(self, url: str) -> bool:
+    def _answers(self) -> bool:
         try:
-            return self.http.get(url, timeout=5).is_success
+            return self.http.get(f"{self.endpoint_url}/_ministack/health", timeout=5).is_success
         except httpx.TransportError:
             return False
 
     def _config_file(self) -> Path:
-        # A profile named by AWS_PROFILE must not be looked for: name one that exists and is empty.
+        # An empty profile, because botocore would otherwise look up the one in AWS_PROFILE.
         path = self.folder / "aws-config"
         path.write_text("[default]\n")
         return path

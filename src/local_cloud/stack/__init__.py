@@ -1,1 +1,1 @@
-"""The deployed stack, called as its users call it."""
+"""Clients of the deployed stack, and the events that AWS sends to its functions."""

@@ -1,6 +1,4 @@
-"""What comes back from a function."""
-
-from __future__ import annotations
+"""The result of a function's invocation."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,10 +6,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Invocation:
-    """What a function returned, or how it failed.
+    """A function's payload or error, and the seconds that the caller waited.
 
-    `error` is None, or what Lambda calls the FunctionError; the payload is then the error's JSON:
-    `errorType`, `errorMessage`, perhaps `stackTrace`. `seconds` is what the caller waited.
+    `error` is Lambda's FunctionError, or None. With an error, the payload is its JSON: `errorType`,
+    `errorMessage` and perhaps `stackTrace`.
     """
 
     payload: Any

@@ -1,6 +1,6 @@
-"""SAM's transform, as CloudFormation applies it: a template and parameters in, a template out.
+"""Apply SAM's transform to a template, as CloudFormation does.
 
-Run by the Python of sam's own environment, the only one to hold the translator.
+Runs in sam's own environment, which alone has the translator.
 """
 
 import json
@@ -13,10 +13,9 @@ BASIC = "AWSLambdaBasicExecutionRole"
 
 
 class ManagedPolicies:
-    """The one managed policy that SAM itself attaches here, so that IAM need not be asked."""
+    """The only managed policy that SAM attaches here, so that no request to IAM is needed."""
 
     def load(self) -> dict[str, str]:
-        """Return the policies' ARNs by their names."""
         return {BASIC: f"arn:aws:iam::aws:policy/service-role/{BASIC}"}
 
 

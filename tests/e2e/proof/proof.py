@@ -1,74 +1,79 @@
-"""What a deployment is shown to do, row by row."""
-
-from __future__ import annotations
+"""The checks of a deployment, one row each."""
 
 import contextlib
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from local_cloud.story.story import Story
-from local_cloud.story.table import Column, seconds
+from local_cloud.scenario.checked_scenario import CheckedScenario
+from local_cloud.scenario.result_table import Column, seconds_cell
+from local_cloud.stack.invocation import Invocation
 
-COLUMNS = (Column("what", 52, "<"), Column("what came of it", 56, "<"), Column("time", 9))
+COLUMNS = (Column("step", 52, "<"), Column("result", 56, "<"), Column("time", 9))
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One thing that was tried, and what came of it."""
+    """The result of one step."""
 
-    what: str
-    came: str
+    step: str
+    result: str
     seconds: float | None = None
 
     def cells(self) -> Sequence[str]:
-        """Return the cells as text, in the order of ``COLUMNS``."""
-        return self.what, self.came, seconds(self.seconds)
+        return self.step, self.result, seconds_cell(self.seconds)
 
 
 @dataclass(slots=True)
 class Timed:
-    """The seconds that a block took, once it is over."""
+    """The seconds that a block took, once it has ended."""
 
     seconds: float = 0
 
 
 @dataclass(slots=True)
-class Proof(Story[Row]):
-    """Shows a row for each thing tried; ``failures`` is empty when all came true."""
+class Proof(CheckedScenario[Row]):
+    """Shows a row for each step; `failures` is empty if every expectation was met."""
 
     rows: int = 0
 
     def logical(self, function: str) -> str:
-        """Return the logical id of a function by its name in the account."""
+        """Return the logical id of a function (physical name)."""
         stack = self.cloud.stack
         (found,) = [name for name in stack.functions if stack.physical(name) == function]
         return found
 
-    def note(self, what: str, came: str) -> None:
-        """Show what nothing is expected of: something left out, and why."""
+    def note(self, step: str, result: str) -> None:
+        """Show a step that was left out, with the reason."""
         self.rows += 1
-        self.show(Row(what, came))
+        self.show(Row(step, result))
 
-    def tell(
+    def check(
         self,
-        what: str,
-        came: str,
-        *,
-        true: bool,
+        step: str,
+        result: str,
+        met: bool,
         expected: str,
+        *,
         seconds: float | None = None,
-        instead: object = "",
+        actual: object = "",
+        reply: Invocation | None = None,
     ) -> None:
-        """Show what came of something; it is a failure unless ``true``."""
+        """Show a step; it is a failure unless the expectation is met."""
+        if reply:
+            seconds, actual = reply.seconds, reply.payload
         self.rows += 1
-        self.show(Row(what, came if true else f"NOT {expected}", seconds))
-        self.expect(what, expected, true, instead or came)
+        self.show(Row(step, result if met else f"NOT {expected}", seconds))
+        self.expect(step, expected, met, actual or result)
+
+    def equal(self, step: str, result: str, expected: str, **details: Any) -> None:
+        """Show a step; it is a failure unless the result is the expected one."""
+        self.check(step, result, result == expected, expected, **details)
 
 
 @contextlib.contextmanager
 def timed() -> Iterator[Timed]:
-    """Time a block."""
     began, taken = time.perf_counter(), Timed()
     yield taken
     taken.seconds = time.perf_counter() - began

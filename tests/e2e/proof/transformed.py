@@ -1,33 +1,28 @@
-"""What AWS's own translator makes of a template, so that nobody's word is taken for it."""
-
-from __future__ import annotations
+"""Apply AWS's own SAM translator to a template."""
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from local_cloud.aws.emulator import REGION
-from local_cloud.tools import interpreter
+from local_cloud.checkout.tool_environments import interpreter
+from local_cloud.stack.emulated_stack import EmulatedStack
 from upstash_endpoint.children import PartFailed
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from local_cloud.stack.stack import Stack
 
 _TRANSLATE = Path(__file__).with_name("_translate.py")
 
 
 def transformed(template: str, parameters: Mapping[str, str] = {}) -> dict[str, Any]:
-    """Return the transform of a SAM template, in YAML or JSON, that needs no account.
+    """Return the transform of a SAM template in YAML or JSON; no account is needed.
 
-    Raises PartFailed, with what the translator said, for a template that it refuses.
+    Raises PartFailed, with the translator's output, for an invalid template.
     """
     done = subprocess.run(
         [interpreter("sam"), str(_TRANSLATE)],
         input=json.dumps([template, dict(parameters)]),
-        env={"AWS_DEFAULT_REGION": REGION},  # it asks for nothing else of AWS
+        env={"AWS_DEFAULT_REGION": REGION},  # all that the translator needs of AWS
         capture_output=True,
         text=True,
         check=False,
@@ -38,8 +33,8 @@ def transformed(template: str, parameters: Mapping[str, str] = {}) -> dict[str, 
     return result
 
 
-def due(stack: Stack) -> dict[str, str]:
-    """Return the types, by logical id, of the resources that the stack's own template asks for."""
+def due(stack: EmulatedStack) -> dict[str, str]:
+    """Return the resource types in the stack's deployed template, by logical id."""
     client = stack.aws.client("cloudformation")
     body = client.get_template(StackName=stack.name, TemplateStage="Original")["TemplateBody"]
     described = client.describe_stacks(StackName=stack.name)["Stacks"][0]["Parameters"]
@@ -54,7 +49,7 @@ def due(stack: Stack) -> dict[str, str]:
 
 
 def holds(name: str, conditions: Mapping[str, Any], values: Mapping[str, str]) -> bool:
-    """Whether a condition of a template holds, given the values of its parameters."""
+    """Return whether a condition of a template holds for these parameter values."""
 
     def value(of: Any) -> Any:
         match of:
@@ -73,7 +68,7 @@ def holds(name: str, conditions: Mapping[str, Any], values: Mapping[str, str]) -
             case str() | int():
                 found = str(of)
             case _:
-                raise PartFailed(f"condition {name}: {of} is not understood here")
+                raise PartFailed(f"condition {name}: {of} is not supported here")
         return found
 
     return bool(value(conditions[name]))

@@ -1,17 +1,18 @@
 """An emulated AWS with an echo behind its Bedrock, shared by the tests of this folder."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from local_cloud.aws.emulator import Aws
-from local_cloud.model import Model
+from local_cloud.aws.emulator import EmulatedAws
+from local_cloud.model.model_process import ModelProcess
 from upstash_endpoint.children import free_port
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+
+@pytest.fixture(scope="package")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("cloud")
 
 
 @pytest.fixture(scope="package")
@@ -20,17 +21,16 @@ def cloud_port() -> int:
 
 
 @pytest.fixture(scope="package")
-def model(cloud_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Model]:
-    model = Model.start("echo", cloud_port=cloud_port, folder=tmp_path_factory.mktemp("model"))
+def model(cloud_port: int, folder: Path) -> Iterator[ModelProcess]:
+    model = ModelProcess.start("echo", cloud_port=cloud_port, folder=folder / "model")
     model.wait()
     yield model
     model.stop()
 
 
 @pytest.fixture(scope="package")
-def aws(model: Model, cloud_port: int, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Aws]:
-    folder = tmp_path_factory.mktemp("aws")
-    aws = Aws.start(port=cloud_port, bedrock_url=model.url, folder=folder)
+def aws(model: ModelProcess, cloud_port: int, folder: Path) -> Iterator[EmulatedAws]:
+    aws = EmulatedAws.start(port=cloud_port, bedrock_url=model.url, folder=folder / "aws")
     aws.wait()
     yield aws
     aws.stop()

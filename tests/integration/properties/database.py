@@ -14,7 +14,7 @@ from llm_cache._protocol.store import STORE
 from llm_cache._upstash.credentials import Credentials
 from llm_cache._upstash.upstash_store import Guard, UpstashStore, unguarded
 from upstash_endpoint.redis_server import RedisServer
-from upstash_endpoint.resp import Failure, Parser, pack
+from upstash_endpoint.resp import Parser, RedisError, pack
 
 # Shortens the remaining time of each key: time passes for the server.
 ADVANCE = """
@@ -71,7 +71,7 @@ class Database:
         self._socket.sendall(pack([str(arg).encode() for arg in args]))
         while not (replies := list(self._parser.feed(self._socket.recv(65536)))):
             pass
-        assert not isinstance(replies[0].value, Failure), replies[0].value
+        assert not isinstance(replies[0].value, RedisError), replies[0].value
         return _text(replies[0].value)
 
     def advance(self, seconds: float) -> None:

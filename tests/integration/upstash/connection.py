@@ -4,7 +4,7 @@ import socket
 from collections.abc import Iterable
 
 from upstash_endpoint.redis_server import RedisServer
-from upstash_endpoint.resp import Failure, Parser, pack
+from upstash_endpoint.resp import Parser, RedisError, pack
 
 
 class Connection:
@@ -27,7 +27,7 @@ class Connection:
         while len(values) < len(packed):
             values += (reply.value for reply in self._parser.feed(self._socket.recv(65536)))
         for value in values:
-            assert not isinstance(value, Failure), value
+            assert not isinstance(value, RedisError), value
         return [_text(value) for value in values]
 
     def close(self) -> None:

@@ -1,6 +1,5 @@
 import json
 import socket
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from urllib.parse import urlsplit
 
@@ -12,44 +11,27 @@ from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
 from upstash_endpoint.resp import pack
 
-
-@pytest.fixture
-def own_redis() -> Iterator[RedisServer]:
-    with RedisServer.start() as server:
-        yield server
+PONG = {"result": "PONG"}
 
 
-@pytest.fixture
-def own_endpoint(own_redis: RedisServer) -> Iterator[UpstashEndpoint]:
-    with UpstashEndpoint.start(own_redis) as endpoint:
-        yield endpoint
+def connect(endpoint: UpstashEndpoint) -> socket.socket:
+    return socket.create_connection(("127.0.0.1", urlsplit(endpoint.url).port or 0))
 
 
-@pytest.fixture
-def own_http(own_endpoint: UpstashEndpoint) -> Iterator[httpx.Client]:
-    params = {"_token": own_endpoint.token}
-    with httpx.Client(base_url=own_endpoint.url, params=params) as client:
-        yield client
-
-
-def test_restart_of_redis_is_survived(own_http: httpx.Client, own_redis: RedisServer) -> None:
-    for _ in range(3):
-        assert own_http.get("/ping").json() == {"result": "PONG"}
-        own_redis.kill()
-        own_redis.restart()
-    assert own_http.get("/ping").json() == {"result": "PONG"}
-
-
-def test_redis_that_is_down_is_an_error_at_once(
+def test_request_while_redis_is_down_fails_at_once_and_works_after_a_restart(
     own_http: httpx.Client, own_redis: RedisServer
 ) -> None:
-    own_redis.kill()
-    response = own_http.get("/ping")
-    assert response.status_code == 503
-    assert response.json()["error"].startswith("ERR the Redis server is unavailable")
+    for _ in range(3):
+        assert own_http.get("/ping").json() == PONG
+        own_redis.kill()
+        response = own_http.get("/ping")
+        assert response.status_code == 503
+        assert response.json()["error"].startswith("ERR the Redis server is unavailable")
+        own_redis.restart()
+    assert own_http.get("/ping").json() == PONG
 
 
-def test_command_that_redis_may_have_run_is_not_sent_again(
+def test_command_that_redis_may_have_run_is_not_repeated(
     own_http: httpx.Client, own_endpoint: UpstashEndpoint, own_redis: RedisServer
 ) -> None:
     own_http.get("/ping")
@@ -59,7 +41,7 @@ def test_command_that_redis_may_have_run_is_not_sent_again(
     ):
         killer.sendall(pack([b"AUTH", own_redis.password.encode()]))
         killer.recv(100)
-        # Redis reads both at once when it wakes, and drops the caller's reply with its connection.
+        # Redis reads both commands when it resumes, and drops the reply with the connection.
         own_redis.pause()
         waiting = threads.submit(own_http.post, "/incr/n")
         wait_until(lambda: own_endpoint.meter.read().commands == 2, seconds=60, what="the command")
@@ -69,7 +51,7 @@ def test_command_that_redis_may_have_run_is_not_sent_again(
     assert own_redis.call("GET", "n") in {None, b"1"}
 
 
-def test_caller_who_hangs_up_leaves_a_usable_endpoint(
+def test_client_that_disconnects_before_the_reply_leaves_a_working_endpoint(
     own_http: httpx.Client, own_redis: RedisServer
 ) -> None:
     own_http.get("/set/k/mine")
@@ -82,56 +64,47 @@ def test_caller_who_hangs_up_leaves_a_usable_endpoint(
         assert own_http.get("/get/k").json() == {"result": "mine"}
 
 
-def test_caller_who_hangs_up_in_the_middle_of_a_reply_leaves_a_usable_endpoint(
+def test_client_that_disconnects_within_a_reply_leaves_a_working_endpoint(
     http: httpx.Client, endpoint: UpstashEndpoint
 ) -> None:
     http.post("/set/big", content=b"x" * 8_000_000)
-    address = urlsplit(endpoint.url)
     for _ in range(5):
-        with socket.create_connection(("127.0.0.1", address.port or 0)) as caller:
-            caller.sendall(
-                f"GET /get/big?_token={endpoint.token} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-            )
-            caller.recv(100)
+        with connect(endpoint) as client:
+            head = f"GET /get/big?_token={endpoint.token} HTTP/1.1\r\nHost: x\r\n\r\n"
+            client.sendall(head.encode())
+            client.recv(100)
         assert http.get("/echo/a").json() == {"result": "a"}
 
 
-def test_caller_who_hangs_up_in_the_middle_of_a_request_changes_nothing(
+def test_client_that_disconnects_within_a_request_changes_nothing(
     http: httpx.Client, redis: RedisServer, endpoint: UpstashEndpoint
 ) -> None:
-    address = urlsplit(endpoint.url)
-    with socket.create_connection(("127.0.0.1", address.port or 0)) as caller:
+    with connect(endpoint) as client:
         head = f"POST /set/k?_token={endpoint.token} HTTP/1.1\r\nHost: x\r\n"
-        caller.sendall(f"{head}Content-Length: 10\r\n\r\nhalf".encode())
-    assert http.get("/ping").json() == {"result": "PONG"}
+        client.sendall(f"{head}Content-Length: 10\r\n\r\nhalf".encode())
+    assert http.get("/ping").json() == PONG
     assert redis.call("EXISTS", "k") == 0
 
 
-def test_connection_that_redis_closed_is_not_used_again(
-    http: httpx.Client, redis: RedisServer
-) -> None:
+def test_connection_that_redis_closed_is_not_reused(http: httpx.Client, redis: RedisServer) -> None:
     for _ in range(5):
         http.get("/ping")
         redis.call("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        assert http.get("/ping").json() == {"result": "PONG"}
+        assert http.get("/ping").json() == PONG
 
 
-def test_callers_at_once_get_their_own_answers(
-    http: httpx.Client, endpoint: UpstashEndpoint
-) -> None:
-    def ask(n: int) -> bool:
-        batch = [["ECHO", f"{n}-{i}"] for i in range(n % 7)] + [
-            ["SET", f"k{n}", n],
-            ["GET", f"k{n}"],
-        ]
-        path = "/multi-exec" if n % 2 else "/pipeline"
-        results = [reply["result"] for reply in http.post(path, json=batch).json()]
-        return results == [*(f"{n}-{i}" for i in range(n % 7)), "OK", str(n)]
+def test_concurrent_clients_get_their_own_replies(http: httpx.Client) -> None:
+    def correct(n: int) -> bool:
+        echoes = [["ECHO", f"{n}-{i}"] for i in range(n % 7)]
+        batch = [*echoes, ["SET", f"k{n}", n], ["GET", f"k{n}"]]
+        replies = http.post("/multi-exec" if n % 2 else "/pipeline", json=batch).json()
+        expected = [*(text for _, text in echoes), "OK", str(n)]
+        return [reply["result"] for reply in replies] == expected
 
     with ThreadPoolExecutor(16) as threads:
-        assert all(threads.map(ask, range(200)))
+        assert all(threads.map(correct, range(200)))
 
 
-def test_nothing_of_one_request_is_left_for_the_next(http: httpx.Client) -> None:
+def test_state_of_one_request_does_not_reach_the_next(http: httpx.Client) -> None:
     http.post("/pipeline", content=json.dumps([["MULTI"], ["SET", "k", "v"]]))
     assert http.get("/get/k").json() == {"result": "v"}

@@ -8,7 +8,9 @@ from upstash_endpoint.meter import Reading
 from upstash_endpoint.redis_server import RedisServer
 
 
-def test_meter_counts_what_passes(http: httpx.Client, endpoint: UpstashEndpoint) -> None:
+def test_meter_counts_requests_commands_and_bytes(
+    http: httpx.Client, endpoint: UpstashEndpoint
+) -> None:
     http.post("/", content=b'["SET","k","v"]')
     http.get("/get/k")
     assert endpoint.meter.read() == Reading(
@@ -19,9 +21,11 @@ def test_meter_counts_what_passes(http: httpx.Client, endpoint: UpstashEndpoint)
         connections=1,
         recent=(("SET", "k", "v"), ("get", "k")),
     )
+    endpoint.meter.reset()
+    assert endpoint.meter.read() == Reading()
 
 
-def test_batch_is_one_request_of_many_commands(
+def test_batch_counts_as_one_request_of_many_commands(
     http: httpx.Client, endpoint: UpstashEndpoint
 ) -> None:
     http.post("/pipeline", json=[["PING"]] * 3)
@@ -30,40 +34,26 @@ def test_batch_is_one_request_of_many_commands(
     assert (reading.requests, reading.commands) == (2, 7)
 
 
-def test_meter_starts_again_at_zero(http: httpx.Client, endpoint: UpstashEndpoint) -> None:
-    http.get("/ping")
-    endpoint.meter.reset()
-    assert endpoint.meter.read() == Reading()
-
-
-def test_callers_who_reconnect_show(endpoint: UpstashEndpoint) -> None:
+def test_each_new_connection_is_counted(endpoint: UpstashEndpoint) -> None:
     for _ in range(3):
         httpx.get(f"{endpoint.url}/ping?_token={endpoint.token}")
     assert endpoint.meter.read().connections == 3
 
 
-@pytest.fixture
-def spawned(redis: RedisServer, tmp_path: Path) -> UpstashEndpoint:
-    return UpstashEndpoint.spawn(redis, token="t", read_only_token="ro", log=tmp_path / "log")
-
-
-def test_endpoint_in_its_own_process_is_metered_from_outside(spawned: UpstashEndpoint) -> None:
-    with spawned:
+def test_spawned_endpoint_is_read_and_reset_by_http(redis: RedisServer, tmp_path: Path) -> None:
+    log = tmp_path / "log"
+    with UpstashEndpoint.spawn(redis, token="t", read_only_token="ro", log=log) as spawned:
         assert httpx.get(f"{spawned.url}/set/k/ü?_token=t").json() == {"result": "OK"}
         assert httpx.get(f"{spawned.url}/get/k?_token=ro").json() == {"result": "ü"}
         reading = spawned.meter.read()
         assert (reading.requests, reading.recent) == (2, (("set", "k", "ü"), ("get", "k")))
         spawned.meter.reset()
         assert spawned.meter.read() == Reading()
-
-
-def test_endpoint_in_its_own_process_stops(spawned: UpstashEndpoint) -> None:
-    spawned.stop()
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{spawned.url}/ping?_token=t")
 
 
-def test_endpoint_in_this_process_stops_and_its_port_is_free_again(redis: RedisServer) -> None:
+def test_stopped_endpoint_releases_its_port(redis: RedisServer) -> None:
     with UpstashEndpoint.start(redis) as endpoint, httpx.Client(base_url=endpoint.url) as kept:
         assert kept.get(f"/ping?_token={endpoint.token}").status_code == 200
     port = int(endpoint.url.rsplit(":", 1)[1])

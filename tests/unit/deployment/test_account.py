@@ -1,4 +1,4 @@
-"""Where a command works: the region, the credentials, the local cloud."""
+"""The region, the credentials and the local cloud of a command."""
 
 import os
 from collections.abc import Iterator
@@ -10,29 +10,28 @@ import pytest
 
 from deployment import account, terminal
 from deployment.account import Account
-from deployment.failure import Failure, told
-from local_cloud.aws.sam import Tree
+from deployment.command_failure import CommandFailure, explain
+from local_cloud.checkout.source_tree import SourceTree
 
-ELSEWHERE = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+NO_CONFIG = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
 
 
 @pytest.fixture(autouse=True)
 def _without_account() -> Iterator[None]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    with patch.dict(os.environ, kept | ELSEWHERE, clear=True):
+    with patch.dict(os.environ, kept | NO_CONFIG, clear=True):
         yield
 
 
 @pytest.mark.parametrize(
     ("environ", "region"),
     [
-        ({"AWS_REGION": "eu-west-1"}, "eu-west-1"),
+        ({"AWS_REGION": "us-gov-west-1"}, "us-gov-west-1"),
         ({"AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-2"),
         ({"AWS_REGION": "eu-west-1", "AWS_DEFAULT_REGION": "eu-west-2"}, "eu-west-1"),
-        ({"AWS_REGION": "us-gov-west-1"}, "us-gov-west-1"),
     ],
 )
-def test_either_variable_sets_the_region_for_this_process_and_for_sam(
+def test_either_variable_sets_the_region_of_this_process_and_of_sam(
     environ: dict[str, str], region: str
 ) -> None:
     os.environ.update(environ)
@@ -48,34 +47,34 @@ def test_region_of_the_profile_is_used(tmp_path: Path) -> None:
     assert Account.open("dev").region == "ap-south-1"
 
 
-def test_missing_region_is_named_or_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "present", lambda: False)
-    with pytest.raises(Failure, match="AWS_REGION is missing: set it"):
+def test_missing_region_is_an_error_or_a_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(terminal, "interactive", lambda: False)
+    with pytest.raises(CommandFailure, match="AWS_REGION is missing: set it"):
         Account.open("dev")
-    monkeypatch.setattr(terminal, "present", lambda: True)
-    monkeypatch.setattr(terminal, "typed", lambda _: "eu-north-1")
+    monkeypatch.setattr(terminal, "interactive", lambda: True)
+    monkeypatch.setattr(terminal, "ask", lambda _: "eu-north-1")
     assert Account.open("dev").region == "eu-north-1"
 
 
 @pytest.mark.parametrize("region", ["Frankfurt", "eu_west_1", "eu-west-1a"])
-def test_text_that_is_no_region_is_refused(region: str) -> None:
+def test_invalid_region_is_refused(region: str) -> None:
     os.environ["AWS_REGION"] = region
-    with pytest.raises(Failure, match=f"AWS_REGION={region} is not a region"):
+    with pytest.raises(CommandFailure, match=f"AWS_REGION={region} is not a region"):
         Account.open("dev")
 
 
-def test_local_is_the_cloud_of_make_serve(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(account, "HERE", Tree(tmp_path))
-    with pytest.raises(Failure, match="CONFIG=local is the cloud of `make serve`, which is not up"):
+def test_config_local_selects_the_cloud_of_make_serve(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = SourceTree(tmp_path)
+    monkeypatch.setattr(account, "CHECKOUT_TREE", tree)
+    with pytest.raises(CommandFailure, match="CONFIG=local needs a running local cloud"):
         Account.open("local")
-    Tree(tmp_path).build.mkdir(parents=True)
-    Tree(tmp_path).served.write_text("http://127.0.0.1:4566")
+    tree.build.mkdir(parents=True)
+    tree.served.write_text("http://127.0.0.1:4566")
     os.environ |= {"AWS_PROFILE": "production", "AWS_REGION": "eu-west-1"}
-    client = Account.open("local").client("lambda")
-    assert (client.meta.endpoint_url, client.meta.region_name) == (
-        "http://127.0.0.1:4566",
-        "us-east-1",
-    )
+    client = Account.open("local").client("lambda").meta
+    assert (client.endpoint_url, client.region_name) == ("http://127.0.0.1:4566", "us-east-1")
 
 
 def client_error(code: str) -> aws.ClientError:
@@ -83,15 +82,15 @@ def client_error(code: str) -> aws.ClientError:
 
 
 @pytest.mark.parametrize(
-    ("error", "says"),
+    ("error", "message"),
     [
         (aws.NoCredentialsError(), "AWS credentials are missing: sign in"),
-        (aws.ProfileNotFound(profile="x"), "AWS_PROFILE names one of"),
-        (aws.EndpointConnectionError(endpoint_url="https://x"), "is eu-wset-1 (AWS_REGION)"),
+        (aws.ProfileNotFound(profile="x"), "set AWS_PROFILE to one of"),
+        (aws.EndpointConnectionError(endpoint_url="https://x"), "eu-wset-1 (AWS_REGION) exists"),
         (client_error("ExpiredToken"), "Sign in (`aws sso login`"),
         (client_error("AccessDenied"), "DescribeStacks"),
-        (EOFError(), "nothing was typed"),
+        (EOFError(), "no input"),
     ],
 )
-def test_error_of_aws_says_what_mends_it(error: Exception, says: str) -> None:
-    assert says in told(error, "eu-wset-1")
+def test_error_of_aws_names_the_remedy(error: Exception, message: str) -> None:
+    assert message in explain(error, "eu-wset-1")

@@ -1,0 +1,53 @@
+"""Call the deployed functions: the flush function, and `POST /ask`."""
+
+import json
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+from botocore.exceptions import NoCredentialsError
+
+from deployment.command_failure import CommandFailure
+from deployment.deployed_stack import DeployedStack
+from local_cloud.stack.emulated_stack import ALIAS
+from local_cloud.stack.function_url import emulator_url, json_headers, signed_headers
+
+ANSWER_SECONDS = 125  # longer than the function's timeout
+
+
+def flush(client: Any, stack: DeployedStack, event: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """Invoke the flush function until the flush is complete; yield the result of each call."""
+    while True:
+        reply = client.invoke(
+            FunctionName=stack.output("FlushFunctionName"),
+            Qualifier=ALIAS,
+            Payload=json.dumps(event).encode(),
+        )
+        result: dict[str, Any] = json.loads(reply["Payload"].read())
+        if "FunctionError" in reply:
+            raise CommandFailure(f"the flush failed: {result.get('errorMessage', result)}")
+        yield result
+        if result["complete"]:
+            return
+        event = {**event, "cursor": result["cursor"]}
+
+
+def ask(session: Any, stack: DeployedStack, question: str) -> Any:
+    """Send a question to the Function URL, signed with the session's credentials."""
+    url = stack.output("AskUrl") + "ask"
+    body, signer = json.dumps({"question": question}).encode(), session.get_credentials()
+    if signer is None:
+        raise NoCredentialsError
+    headers = signed_headers(
+        "POST", url, body, json_headers(url), credentials=signer, region=session.region_name
+    )
+    emulator = os.environ.get("AWS_ENDPOINT_URL")
+    address = emulator_url(emulator, url) if emulator else url
+    try:
+        reply = httpx.post(address, content=body, headers=headers, timeout=ANSWER_SECONDS)
+    except httpx.HTTPError as error:
+        raise CommandFailure(f"POST {url}: {type(error).__name__} {error}".rstrip()) from None
+    if not reply.is_success:
+        raise CommandFailure(f"POST /ask: {reply.status_code} {reply.text}")
+    return reply.json()

@@ -1,0 +1,1 @@
+"""The checkout: its sources, its template and the environments of its tools."""

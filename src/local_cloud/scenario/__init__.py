@@ -1,0 +1,1 @@
+"""The scenario of `make run`, with its expectations and its printed table."""

@@ -1,1 +1,0 @@
-"""The main job, run step by step and printed."""
