@@ -29,7 +29,7 @@ from llm_cache import (
     UpstashRedisCache,
 )
 from llm_cache._admin import namespace
-from llm_cache._engine import core
+from llm_cache._engine import command_runner
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol import clearing
 from llm_cache._protocol.drivers import run
@@ -69,7 +69,7 @@ class CacheUnderFault(EitherClient):
     def clear_patiently(self) -> None:
         """Clear the namespace without the timeout of a clear."""
         work = clearing.clear(Keyspace("n"), token="before", now=0.0)
-        run(work, lambda step: self.store.execute(step, PATIENCE))
+        run(work, lambda step: self.store.execute(step.args, PATIENCE))
 
     async def lookup(self, question: str) -> str:
         found = await self.call("lookup", question, "model")
@@ -247,7 +247,7 @@ def _keys_without_expiry(route: Route) -> list[str]:
 def short_timeouts(seconds: float = TIMEOUT) -> Iterator[None]:
     """Shorten the fixed timeouts of clears and of the namespace."""
     with (
-        patch.object(core, "CLEAR_TIMEOUT", seconds),
+        patch.object(command_runner, "CLEAR_TIMEOUT", seconds),
         patch.object(namespace, "COMMAND_TIMEOUT", seconds),
     ):
         yield

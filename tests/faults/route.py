@@ -16,7 +16,7 @@ from tests.faults.faulty_proxy import FaultyProxy, Handshake, faulty_proxy
 from upstash_redis import Redis
 
 from llm_cache import StoreError
-from llm_cache._upstash import asynchronous, blocking
+from llm_cache._upstash import async_pool, blocking_pool
 from llm_cache._upstash.credentials import Credentials
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
@@ -81,8 +81,8 @@ def hosts(count: int) -> Iterator[list[Host]]:
     with ExitStack() as stack:
         authority = Authority.create(Path(stack.enter_context(tempfile.TemporaryDirectory())))
         trusting = ssl.create_default_context(cafile=str(authority.file))
-        for module in (blocking, asynchronous):
-            stack.enter_context(patch.object(module, "trusted", lambda: trusting))
+        for module in (blocking_pool, async_pool):
+            stack.enter_context(patch.object(module, "tls_context", lambda: trusting))
         started: dict[str, Host] = {}
         stack.enter_context(_resolving(started))
         for name in (f"upstash-{number}.test" for number in range(count)):

@@ -18,11 +18,10 @@ from tests.faults import socket_servers
 from tests.faults.either_client import EitherClient
 
 from llm_cache import StoreTimeout
-from llm_cache._upstash.asynchronous import Connection, Pool
-from llm_cache._upstash.blocking import MOST_IDLE
-from llm_cache._upstash.connecting import Origin
+from llm_cache._upstash.async_pool import AsyncConnection, AsyncPool
+from llm_cache._upstash.blocking_pool import MOST_IDLE
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.http_exchange import Reply
+from llm_cache._upstash.http_messages import HttpEndpoint, HttpReply
 from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.children import wait_until
 from upstash_endpoint.endpoint import UpstashEndpoint
@@ -161,9 +160,9 @@ class Closing(asyncio.Transport):
 
 
 async def test_connection_that_closes_with_its_reply_is_not_kept() -> None:
-    pool, connection = Pool(Origin.of("http://127.0.0.1:9")), Connection()
+    pool, connection = AsyncPool(HttpEndpoint.of("http://127.0.0.1:9")), AsyncConnection()
     connection.connection_made(Closing())
-    pool._keep(connection, Reply(200, {}, b"", reusable=True))
+    pool._keep(connection, HttpReply(200, {}, b"", reusable=True))
     assert not pool._idle
 
 

@@ -15,9 +15,9 @@ from tests.faults.certificate_authority import Authority
 from tests.faults.conftest import Execute
 
 from llm_cache import StoreTimeout, StoreUnavailable
-from llm_cache._upstash import blocking
-from llm_cache._upstash.connecting import Origin
+from llm_cache._upstash import blocking_pool
 from llm_cache._upstash.credentials import Credentials
+from llm_cache._upstash.http_messages import HttpEndpoint
 from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
@@ -81,9 +81,9 @@ def test_connection_made_after_the_deadline_is_closed_before_its_handshake(
             return seconds
         raise StoreTimeout("no answer from Upstash in time")
 
-    monkeypatch.setattr(blocking, "left", left)
+    monkeypatch.setattr(blocking_pool, "seconds_left", left)
     with pytest.raises(StoreTimeout):
-        blocking.opened(Origin.of(url), time.monotonic() + 60)
+        blocking_pool.open_connection(HttpEndpoint.of(url), time.monotonic() + 60)
     assert closed.wait(60)
 
 

@@ -17,7 +17,7 @@ from tests.faults.route import tls_handshake
 from tests.faults.socket_servers import copy_until_closed, read_request, serving
 
 from llm_cache import InvalidSettings, StoreError, StoreGarbled, StoreTimeout, StoreUnavailable
-from llm_cache._upstash.trust import trusted
+from llm_cache._upstash.tls_trust import tls_context
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 HOST = "cache.upstash.test"  # only the proxy resolves it
@@ -64,9 +64,9 @@ def authority(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Autho
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
     monkeypatch.setenv("SSL_CERT_FILE", str(authority.file))
-    trusted.cache_clear()
+    tls_context.cache_clear()
     yield authority
-    trusted.cache_clear()
+    tls_context.cache_clear()
 
 
 @pytest.fixture

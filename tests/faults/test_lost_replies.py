@@ -81,7 +81,7 @@ async def test_delete_sent_twice_raises_that_its_result_is_unknown(
     lose_the_reply_to(proxy, b"UNLINK")
     in_a_thread = partial(asyncio.to_thread, cache.delete)  # type: ignore[call-arg]
     delete = cache.adelete if asynchronous else in_a_thread
-    with pytest.raises(StoreUnavailable, match="whether it was there is not known"):
+    with pytest.raises(StoreUnavailable, match="whether it existed is unknown"):
         await delete("p", "model")
     assert await cache.alookup("p", "model") is None
     assert await cache.adelete("p", "model") is False

@@ -8,7 +8,7 @@ from tests.faults.http_faults import HTML, replying
 
 from llm_cache import Breaker, Circuit, StoreRefused, UpstashRedisCache
 from llm_cache._errors import QuotaExceeded
-from llm_cache._upstash.breaker import MOST_SECONDS
+from llm_cache._upstash.breaker import MAX_RETRY_AFTER
 
 SECONDS = 30.0  # that the breaker stays open if the reply names no time
 THROTTLED, BAD = "429 Too Many Requests", "400 Bad Request"
@@ -35,7 +35,7 @@ def cache_at(url: str, clock: Clock, failures: float = 5) -> UpstashRedisCache:
     [
         ((THROTTLED, {"error": REQUESTS}), SECONDS),
         ((THROTTLED, {"error": "ERR slow down"}, "Retry-After: 7"), 7),
-        ((THROTTLED, HTML, "Retry-After: 86400"), MOST_SECONDS),
+        ((THROTTLED, HTML, "Retry-After: 86400"), MAX_RETRY_AFTER),
         ((THROTTLED, b"", "Retry-After: soon"), SECONDS),
         (("200 OK", {"error": REQUESTS}), SECONDS),
         ((BAD, {"error": DAILY}, "Retry-After: 7"), 7),

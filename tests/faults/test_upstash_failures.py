@@ -107,7 +107,7 @@ def test_circuit_opens_after_five_timeouts(call: Call, caplog: pytest.LogCapture
         assert time.monotonic() - began < MARGIN
     assert cache.circuit is report.circuit is Circuit.OPEN
     assert report.errors == 20
-    assert "left alone" in report.outcomes[0].detail
+    assert "circuit breaker is open" in report.outcomes[0].detail
     assert len([one for one in caplog.records if "circuit" in one.getMessage()]) == 1
 
 

@@ -98,6 +98,6 @@ def test_layer_contains_certifi_s_certificates(artifacts: Artifacts) -> None:
 
 def test_layer_loads_no_certificate_in_advance(host: Artifacts) -> None:
     script = (
-        "from llm_cache._upstash import trust; c = trust.trusted(); print(c.cert_store_stats())"
+        "from llm_cache._upstash.tls_trust import tls_context as c; print(c().cert_store_stats())"
     )
     assert host.run(None, script) == "{'x509': 0, 'crl': 0, 'x509_ca': 0}"

@@ -38,7 +38,7 @@ def took(work: Callable[[], object]) -> float:
 def test_million_answers_are_cleared_in_the_time_of_a_ping_and_freed_page_by_page(
     cache: UpstashRedisCache, redis: Redis, upstash: UpstashEndpoint
 ) -> None:
-    store = UpstashStore.beside(redis)
+    store = UpstashStore.from_client(redis)
     namespace = CacheNamespace(store, "shop")
     assert redis.dbsize() == MILLION + 3
     assert cache.lookup("p", "model") == ANSWER

@@ -27,9 +27,9 @@ ALLOWED = {
     "_admin": BELOW - {"_policy"},
 }
 THIRD_PARTY = {
-    "_upstash.client": {"upstash_redis"},
+    "_upstash.rest_client": {"upstash_redis"},
     "_upstash.upstash_store": {"snapshot_restore_py"},
-    "_upstash.trust": {"certifi"},
+    "_upstash.tls_trust": {"certifi"},
     "_upstash.credentials": {"aws_lambda_powertools", "botocore"},
     "_entries.protection": {"cryptography"},
     "_langchain.cache": {"langchain_core"},

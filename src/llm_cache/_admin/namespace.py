@@ -1,4 +1,4 @@
-"""Clearing without LangChain: for a scheduled function, a shell, an operator."""
+"""Clear and reclaim a namespace without LangChain: from a function, a shell, a script."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from llm_cache._upstash.upstash_store import UpstashStore
 if TYPE_CHECKING:
     from llm_cache._entries.protection import NameSecret
 
-COMMAND_TIMEOUT = 5.0  # seconds; nobody waits for an answer here
+COMMAND_TIMEOUT = 5.0  # seconds; no model call waits for it
 
 
 class CacheNamespace:
-    """One namespace of the cache, to be cleared and its memory reclaimed.
+    """Clears one namespace of the cache, and reclaims its memory.
 
-    ``clear`` raises ``StoreError``; ``reclaim`` and ``preview`` return it as ``failure``, with how
-    far they came. ``protection`` is the cache's, which keys the names of tags.
+    ``clear`` raises ``StoreError``; ``reclaim`` and ``preview`` return it as ``failure``, with
+    their progress. ``protection`` must be the cache's: its key hashes the names of tags.
     """
 
     OVERTIME: ClassVar[float] = 2 * COMMAND_TIMEOUT + RETRY_PAUSE
@@ -48,9 +48,9 @@ class CacheNamespace:
     def from_env(
         cls, environ: Mapping[str, str] | None = None, *, namespace: str | None = None
     ) -> CacheNamespace:
-        """Open ``namespace``, or else the one that the environment names, in its database.
+        """Return the namespace of the given name, else of the name in the environment.
 
-        Raises ``InvalidSettings`` where neither names one.
+        Raises ``InvalidSettings`` if neither names a namespace.
         """
         config = CacheConfig.from_env(environ, namespace=namespace)
         store = UpstashStore(lambda: fetch(config, lambda keyring: keyring), max_age=config.max_age)
@@ -58,27 +58,27 @@ class CacheNamespace:
 
     @property
     def name(self) -> str:
-        """The namespace, as its keys begin."""
+        """The namespace's name, with which its keys begin."""
         return self._keys.prefix
 
     def clear(self, tag: str | None = None, *, tenant: str | None = None) -> None:
-        """Make every answer, or those of a tag or a tenant, a miss, at any size. One command.
+        """Make all answers, or the answers of a tag or a tenant, misses. One command at any size.
 
-        Raises ``InvalidPolicy`` for a name that no answer can have, and for both together. The
-        memory comes back as the answers expire, or by ``reclaim``.
+        Raises ``InvalidPolicy`` for an invalid name, and for a tag together with a tenant. Redis
+        frees the memory when the answers expire; ``reclaim`` frees it at once.
         """
-        keys, token = self._knowing(tag, tenant), random_token()
+        keys, token = self._keys_for(tag, tenant), random_token()
         work = clearing.clear(keys, token=token, now=time.time(), tag=tag, tenant=tenant)
         run(work, self._execute)
 
     def reclaim(self, *, seconds: float, cursor: str = "0", dry_run: bool = False) -> Reclaimed:
         """Free the memory of cleared answers for about ``seconds``.
 
-        Two commands for every 500 keys of the database. Resumed from the ``cursor`` that the last
-        reclaim returned; entries in use are left alone. A dry run counts, and frees nothing. The
-        last page may take ``OVERTIME`` seconds more.
+        Two commands for every 500 keys of the database. ``cursor`` resumes an unfinished reclaim:
+        pass the one that it returned. A dry run only counts. Live entries stay. The last page may
+        take ``OVERTIME`` seconds more.
         """
-        proceed = _for(seconds)
+        proceed = _time_limit(seconds)
         work = clearing.reclaim(self._keys, cursor=cursor, proceed=proceed, dry_run=dry_run)
         return run(work, self._execute)
 
@@ -90,16 +90,16 @@ class CacheNamespace:
         seconds: float,
         cursor: str = "0",
     ) -> Reclaimed:
-        """Count what ``clear`` and a ``reclaim`` after it would free, and do neither.
+        """Count the entries that ``clear`` and ``reclaim`` would free, and change nothing.
 
-        That includes what earlier clears left. It costs, resumes and fails as ``reclaim`` does.
+        The entries of earlier clears count too. It costs, resumes and fails as ``reclaim`` does.
         """
-        keys, proceed = self._knowing(tag, tenant), _for(seconds)
+        keys, proceed = self._keys_for(tag, tenant), _time_limit(seconds)
         work = clearing.preview(keys, tag=tag, tenant=tenant, cursor=cursor, proceed=proceed)
         return run(work, self._execute)
 
-    def _knowing(self, *names: str | None) -> Keyspace:
-        """Return keys that know the names; without one, no secret is needed."""
+    def _keys_for(self, *names: str | None) -> Keyspace:
+        """Return keys that can hash the names; without a name, no secret is read."""
         protection = self._protection or self._store.secrets().protection if any(names) else None
         return self._keys.with_secret(protection.name_secret) if protection else self._keys
 
@@ -107,7 +107,7 @@ class CacheNamespace:
         return self._store.execute(command.args, COMMAND_TIMEOUT)
 
 
-def _for(seconds: float) -> Callable[[], bool]:
-    """Return what says whether ``seconds`` from now are not over yet."""
-    until = time.monotonic() + seconds
-    return lambda: time.monotonic() < until
+def _time_limit(seconds: float) -> Callable[[], bool]:
+    """Return a function that returns whether ``seconds`` from now are not over yet."""
+    deadline = time.monotonic() + seconds
+    return lambda: time.monotonic() < deadline

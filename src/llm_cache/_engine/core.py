@@ -90,7 +90,7 @@ class Cache(Generic[A]):
         accepted = "a MemoryTier, as in MemoryTier(seconds=5), or None"
         self._tiers = Tiers(instance("memory", memory, MemoryTier | None, accepted))
         self._runner = CommandRunner(
-            store=redis_ if isinstance(redis_, UpstashStore) else UpstashStore.beside(redis_),
+            store=redis_ if isinstance(redis_, UpstashStore) else UpstashStore.from_client(redis_),
             breaker=breaker or Breaker(slow=max(config.timeout / 2, 0.5)),
             timeout=config.timeout,
             own_protection=protection_or_none(protection),

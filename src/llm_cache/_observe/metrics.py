@@ -1,4 +1,4 @@
-"""What the cache did, as metrics of CloudWatch: in the line that Powertools writes anyway (EMF)."""
+"""Cache metrics for CloudWatch, in the log line that Powertools writes (EMF)."""
 
 from __future__ import annotations
 
@@ -24,23 +24,21 @@ PRICE = Range("dollars for a million tokens, 0 or more", most=sys.float_info.max
 
 @dataclass(frozen=True, slots=True)
 class CacheMetrics:
-    """Adds what a report says to ``metrics``, or writes it by itself.
+    """Adds the counts of a report to ``metrics``.
 
-    - ``CacheHits``, ``CacheMisses``, ``CacheStored``, ``CacheErrors``: how many
-    - ``CacheMissesUnknown``, ``CacheMissesExpired`` and so on: how many misses had this ``Reason``.
-      Only reasons that occurred are written; CloudWatch charges for each as a custom metric.
+    - ``CacheHits``, ``CacheMisses``, ``CacheStored``, ``CacheErrors``: counts
+    - ``CacheMissesUnknown``, ``CacheMissesExpired`` and so on: misses by ``Reason``. Only reasons
+      that occurred are written, because CloudWatch charges for each custom metric.
     - ``CacheForged``: entries that were altered in Redis; each was a miss
-    - ``CacheMilliseconds``: what lookups and updates took in all
-    - ``HitMilliseconds`` or ``MissMilliseconds``: what the block took, the model included, where
-      the cache answered everything or nothing; a block of both says nothing of either, nor does
-      one that made no lookup
-    - ``CircuitOpen``: 1 while the cache is left alone after failures, otherwise 0
-    - ``TokensSaved``: of the model, by hits
-    - ``DollarsSaved``: at ``input_price`` and ``output_price``, dollars for a million tokens that
-      the model reads and writes; without either there is no such metric
+    - ``CacheMilliseconds``: the time of all lookups and updates
+    - ``HitMilliseconds`` or ``MissMilliseconds``: the time of the block, model calls included.
+      Written only if all lookups were hits, or none was.
+    - ``CircuitOpen``: 1 while the circuit breaker is open, otherwise 0
+    - ``TokensSaved``: the model's tokens that hits saved
+    - ``DollarsSaved``: their price, at ``input_price`` and ``output_price``: dollars for a million
+      tokens that the model reads and writes. Not written if both are 0.
 
-    Costs no request: Powertools writes one line of log for all metrics of an invocation. Below a
-    ``traced`` handler the counts are annotations of its trace, too.
+    It sends no request. Below a ``traced`` handler the counts are also annotations of its trace.
     """
 
     metrics: Metrics
@@ -51,24 +49,24 @@ class CacheMetrics:
 
     @classmethod
     def from_env(cls, environ: Mapping[str, str] | None = None) -> CacheMetrics:
-        """Return what the environment describes; raise ``InvalidSettings``.
+        """Return the metrics that the environment configures; raise ``InvalidSettings``.
 
         - ``POWERTOOLS_METRICS_NAMESPACE``, by default ``LlmCache``, and ``POWERTOOLS_SERVICE_NAME``
         - ``LLM_CACHE_INPUT_PRICE``, ``LLM_CACHE_OUTPUT_PRICE``: the prices, by default 0
         """
-        from aws_lambda_powertools import Metrics  # noqa: PLC0415  who has metrics needs it not
+        from aws_lambda_powertools import Metrics  # noqa: PLC0415  ``metrics`` needs no import
 
         environ = environment(environ)
         metrics = Metrics(namespace=environ.get("POWERTOOLS_METRICS_NAMESPACE") or NAMESPACE)
         return cls(metrics, **read(cls, environ))
 
     def write(self, report: Report) -> None:
-        """Add one report, and write the line: where nothing else does, at the end of a block."""
+        """Add the report of a block, and write the log line at once."""
         self.add(report)
         self.metrics.flush_metrics()
 
     def add(self, report: Report) -> None:
-        """Add one report, a block's, to what ``metrics.log_metrics`` writes in the end."""
+        """Add the report of a block to the log line that ``metrics.log_metrics`` writes."""
         reasons = report.miss_reasons
         counts = {
             "CacheHits": report.hits,
@@ -80,11 +78,11 @@ class CacheMetrics:
             "TokensSaved": report.tokens_saved,
         }
         annotate(counts)
-        for name, value in {**counts, **_named(reasons)}.items():
+        for name, value in {**counts, **_by_metric(reasons)}.items():
             self.metrics.add_metric(name, "Count", value)
         self.metrics.add_metric("CacheMilliseconds", "Milliseconds", report.milliseconds)
-        asked_the_model = report.misses + report.errors > 0
-        if bool(report.hits) is not asked_the_model:
+        called_the_model = report.misses + report.errors > 0
+        if bool(report.hits) is not called_the_model:
             kind = "HitMilliseconds" if report.hits else "MissMilliseconds"
             self.metrics.add_metric(kind, "Milliseconds", 1000 * report.elapsed)
         if self.input_price or self.output_price:
@@ -93,6 +91,6 @@ class CacheMetrics:
             self.metrics.add_metric("DollarsSaved", "None", dollars / 1_000_000)
 
 
-def _named(reasons: Mapping[Reason, int]) -> dict[str, int]:
-    """Return counts by metric: that of ``not_tagged`` is ``CacheMissesNotTagged``."""
+def _by_metric(reasons: Mapping[Reason, int]) -> dict[str, int]:
+    """Return counts by metric name: ``not_tagged`` is ``CacheMissesNotTagged``."""
     return {f"CacheMisses{why.title().replace('_', '')}": n for why, n in reasons.items()}

@@ -1,13 +1,14 @@
-"""What X-Ray shows of an invocation, where the function brings ``aws-xray-sdk``; else nothing.
+"""X-Ray traces of an invocation, for functions that bring ``aws-xray-sdk``.
 
-It is Powertools' Tracer without what that adds by itself: results, for answers are in them, errors
-with all that they hold, and patches of other libraries.
+Powertools' Tracer makes them, without its defaults: results (they contain answers), the contents of
+errors, and patches of other libraries.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -15,16 +16,16 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 if TYPE_CHECKING:
     from aws_lambda_powertools import Tracer
 
-SDK = "aws_xray_sdk"  # some 0.2 seconds of a cold start, with the botocore that it imports
+SDK = "aws_xray_sdk"  # costs a cold start 0.2 seconds, with botocore
 ON_LAMBDA = "LAMBDA_TASK_ROOT"
 
 Handler = TypeVar("Handler", bound=Callable[..., Any])
 
 
 def traced(handler: Handler) -> Handler:
-    """Record what a handler takes as a subsegment, with the annotations ``ColdStart``, ``Service``.
+    """Record each call of a handler as a subsegment, annotated with ``ColdStart`` and ``Service``.
 
-    Elsewhere than on Lambda, or without the SDK, it is the handler as it was.
+    Off Lambda, or without the SDK, return the handler unchanged.
     """
     tracer = _tracer()
     if tracer is None:
@@ -34,21 +35,19 @@ def traced(handler: Handler) -> Handler:
 
 
 def annotate(counts: Mapping[str, Any]) -> None:
-    """Annotate the subsegment at hand, to find traces by: ``annotation.CacheHits > 0``."""
+    """Annotate the current subsegment, so that ``annotation.CacheHits > 0`` finds its trace."""
     tracer = _tracer()
     if tracer is None:
         return
-    try:
+    with suppress(Exception):  # it is not below a traced handler: a trace is optional
         for name, count in counts.items():
             tracer.put_annotation(name, count)
-    except Exception:  # noqa: BLE001, S110  not below a traced handler; no answer is lost for it
-        pass
 
 
 @cache
 def _tracer() -> Tracer | None:
     if not (os.environ.get(ON_LAMBDA) and find_spec(SDK)):
         return None
-    from aws_lambda_powertools import Tracer  # noqa: PLC0415  who is traced has it
+    from aws_lambda_powertools import Tracer  # noqa: PLC0415  only for traced handlers
 
     return Tracer(auto_patch=False)

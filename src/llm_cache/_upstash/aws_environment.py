@@ -1,6 +1,6 @@
-"""What Lambda's environment says about AWS: the access key, the region and SSM's address.
+"""The access key, the region and the address of SSM, from the environment of a Lambda function.
 
-boto3 costs a cold start about 300 ms. Lambda's environment holds all that one call needs.
+They replace boto3 for one request, which costs a cold start about 300 ms.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import urlsplit
 
 from llm_cache._errors import StoreError
-from llm_cache._upstash.http_exchange import Reply
+from llm_cache._upstash.http_messages import HttpReply
 from llm_cache._upstash.sigv4 import AccessKey
 
 CONTAINER = "AWS_CONTAINER_CREDENTIALS_FULL_URI"  # SnapStart sets it instead of an access key
@@ -23,24 +23,25 @@ OK, TOO_MANY, SERVER_ERROR = 200, 429, 500
 _CODE = re.compile(r"(?:[\w.]+#)?([A-Za-z0-9]{1,64})(?::.*)?", re.ASCII)
 _THROTTLED = re.compile("Throttl|TooManyRequests|RequestLimitExceeded|SlowDown")
 LOCAL_HOSTS = ("localhost", "169.254.170.2", "169.254.170.23", "fd00:ec2::23")
-NEEDS_BOTO3 = {
-    "AWS_PROFILE": "a profile of a file",
-    "AWS_DEFAULT_PROFILE": "a profile of a file",
-    "AWS_CONFIG_FILE": "settings in a file",
-    "AWS_SHARED_CREDENTIALS_FILE": "an access key in a file",
-    "AWS_ROLE_ARN": "a role to assume",
-    "AWS_WEB_IDENTITY_TOKEN_FILE": "a role to assume",
-    "AWS_CA_BUNDLE": "other certificates",
-    "REQUESTS_CA_BUNDLE": "other certificates",
-}
+NEEDS_BOTO3 = (
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_CA_BUNDLE",
+    "REQUESTS_CA_BUNDLE",
+)
+"""Variables that only boto3 follows: profiles, files, roles to assume, other certificates."""
 
 
-class Failed(Exception):
-    """AWS did not do what it was asked; ``again``: a second attempt may succeed."""
+class AwsRequestFailed(Exception):
+    """A request to AWS failed; a ``retryable`` request may succeed at the second attempt."""
 
-    def __init__(self, why: str, *, again: bool = False) -> None:
-        super().__init__(why)
-        self.again = again
+    def __init__(self, reason: str, *, retryable: bool = False) -> None:
+        super().__init__(reason)
+        self.retryable = retryable
 
 
 class Partition(NamedTuple):
@@ -60,28 +61,28 @@ PARTITIONS = {
     "us-isof-": Partition("csp.hci.ic.gov", "api.aws.hci.ic.gov"),
     "eu-isoe-": Partition("cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
 }
-"""Partitions by how their regions begin; every other region is in the standard one."""
+"""Partitions by the first letters of their regions; other regions are in the standard one."""
 
 
 def boto3_is_needed(environ: Mapping[str, str]) -> bool:
-    """Return whether reading SSM takes boto3: off Lambda, and for what ``NEEDS_BOTO3`` lists.
+    """Return whether reading SSM takes boto3: off Lambda, or if ``NEEDS_BOTO3`` lists a variable.
 
-    A file that is the null device is none.
+    A variable that names the null device does not count.
     """
     keys = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
     has_key = all(map(environ.get, keys)) or environ.get(CONTAINER)
     on_lambda = environ.get("AWS_LAMBDA_FUNCTION_NAME") and region_of(environ) and has_key
-    asked = {environ.get(name) for name in NEEDS_BOTO3} - {None, "", os.devnull}
-    return not on_lambda or bool(asked)
+    values = {environ.get(name) for name in NEEDS_BOTO3} - {None, "", os.devnull}
+    return not on_lambda or bool(values)
 
 
 def region_of(environ: Mapping[str, str]) -> str:
-    """Return the region; empty: none is set. boto3 reads the first of the two variables alone."""
+    """Return the region; empty if none is set. boto3 reads only the first of the variables."""
     return environ.get("AWS_DEFAULT_REGION") or environ.get("AWS_REGION") or ""
 
 
 def ssm_url(environ: Mapping[str, str]) -> str:
-    """Return the address of SSM in the region, unless a variable sets another.
+    """Return the address of SSM: the one of a variable, else the one of the region.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
     """
@@ -102,74 +103,76 @@ def _is_on(environ: Mapping[str, str], name: str) -> bool:
     return environ.get(name, "").lower() == "true"
 
 
-Fetch: TypeAlias = Callable[..., Reply]
-"""``blocking.fetch``."""
+SendRequest: TypeAlias = Callable[..., HttpReply]
+"""``blocking_pool.send_request``."""
 
 
-def ask(fetch: Fetch, what: str, url: str, **request: Any) -> dict[str, Any]:
-    """Send one request and return the object of JSON in its reply; raise ``Failed``.
+def request_json(send: SendRequest, action: str, url: str, **request: Any) -> dict[str, Any]:
+    """Send one request and return the JSON object in its reply; raise ``AwsRequestFailed``.
 
-    The error names ``what`` and AWS's error code, and shows nothing else of the reply.
+    The error names ``action`` and AWS's error code, and shows nothing else of the reply.
     """
     try:
-        reply = fetch(url, **request)
+        reply = send(url, **request)
     except StoreError as error:
-        raise Failed(f"{what}: {error.reason}", again=True) from None
-    told = _object(reply)
+        raise AwsRequestFailed(f"{action}: {error.reason}", retryable=True) from None
+    body = _json_object(reply)
     if reply.status == OK:
-        return told
-    kind = reply.headers.get("x-amzn-errortype") or told.get("__type")
-    code = _CODE.fullmatch(str(kind))
-    again = reply.status >= SERVER_ERROR or reply.status == TOO_MANY
-    again = again or bool(code and _THROTTLED.search(code[1]))
-    raise Failed(f"{what}: {code[1] if kind and code else f'HTTP {reply.status}'}", again=again)
+        return body
+    kind = reply.headers.get("x-amzn-errortype") or body.get("__type")
+    code = _CODE.fullmatch(str(kind)) if kind else None
+    retryable = reply.status >= SERVER_ERROR or reply.status == TOO_MANY
+    retryable = retryable or bool(code and _THROTTLED.search(code[1]))
+    reason = code[1] if code else f"HTTP {reply.status}"
+    raise AwsRequestFailed(f"{action}: {reason}", retryable=retryable)
 
 
-def _object(reply: Reply) -> dict[str, Any]:
-    """Return the object in a reply's body; empty: there is none."""
+def _json_object(reply: HttpReply) -> dict[str, Any]:
+    """Return the JSON object in a reply's body; empty if there is none."""
     with suppress(StoreError):
-        told = reply.json()
-        return told if isinstance(told, dict) else {}
+        value = reply.json()
+        return value if isinstance(value, dict) else {}
     return {}
 
 
-def access_key(environ: Mapping[str, str], fetch: Fetch, until: float) -> AccessKey:
+def access_key(environ: Mapping[str, str], send: SendRequest, deadline: float) -> AccessKey:
     """Return the access key, from the environment or, under SnapStart, from the container endpoint.
 
-    The endpoint costs one request. Raises ``Failed``, which shows no part of a key.
+    The endpoint costs one request. Raises ``AwsRequestFailed``, which shows no part of a key.
     """
     if key := environ.get("AWS_ACCESS_KEY_ID"):
         token = environ.get("AWS_SESSION_TOKEN") or None
         return AccessKey(key, environ.get("AWS_SECRET_ACCESS_KEY", ""), token)
     url = environ.get(CONTAINER, "")
     if not _is_trusted(url):
-        raise Failed(f"{CONTAINER} is neither https nor on this machine")
+        raise AwsRequestFailed(f"{CONTAINER} is neither https nor on this machine")
     headers = {"Accept": "application/json", **_authorization(environ)}
-    told = ask(fetch, CONTAINER, url, method="GET", headers=headers, until=until, direct=True)
+    request = {"method": "GET", "headers": headers, "deadline": deadline, "direct": True}
+    reply = request_json(send, CONTAINER, url, **request)
     try:
-        return AccessKey(told["AccessKeyId"], told["SecretAccessKey"], told["Token"])
+        return AccessKey(reply["AccessKeyId"], reply["SecretAccessKey"], reply["Token"])
     except KeyError:
-        raise Failed(f"{CONTAINER} gave no access key") from None
+        raise AwsRequestFailed(f"{CONTAINER} gave no access key") from None
 
 
 def _authorization(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the header that the container endpoint wants; its file is read at each call."""
+    """Return the header for the container endpoint; a token file is read at each call."""
     name = "AWS_CONTAINER_AUTHORIZATION_TOKEN"
     if path := environ.get(f"{name}_FILE"):
         name = f"{name}_FILE"
         try:
             token = Path(path).read_text(encoding="utf-8")
         except (OSError, ValueError) as error:
-            raise Failed(f"{name}: {type(error).__name__}") from None
+            raise AwsRequestFailed(f"{name}: {type(error).__name__}") from None
     else:
         token = environ.get(name, "")
     if not (token.isascii() and token.isprintable()):
-        raise Failed(f"{name} cannot be sent: it is not one line of ASCII")
+        raise AwsRequestFailed(f"{name} cannot be sent: it is not one line of ASCII")
     return {"Authorization": token} if token else {}
 
 
 def _is_trusted(url: str) -> bool:
-    """Return whether the endpoint may be asked: over https, or on this machine.
+    """Return whether the container endpoint uses https or is on this machine.
 
     https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html
     """

@@ -1,6 +1,6 @@
-"""A circuit breaker: after repeated failures, Upstash is left alone for a while.
+"""A circuit breaker: after repeated failures, no request is sent to Upstash for a while.
 
-Each process has its own. Without it, an Upstash that hangs would cost every call its timeout.
+Each process has its own. Without it, a hanging Upstash would cost every call its timeout.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ from llm_cache._errors import CircuitOpen, QuotaExceeded, StoreRefused
 from llm_cache._report import Circuit
 
 logger = logging.getLogger(__name__)
-MOST_SECONDS = 300.0  # that a Retry-After is obeyed for: a quota can be raised at any moment
+MAX_RETRY_AFTER = 300.0  # seconds; a quota can be raised at any moment
 
 
 class Breaker:
-    """Opens for ``seconds`` after ``failures`` in a row, then tries a single command.
+    """Opens for ``seconds`` after ``failures`` in a row, then admits a single command, the probe.
 
-    - Failures in a row come one after another. Commands that overlap fail for one reason, so they
-      count once: a failure counts if its command began after the last counted failure ended.
+    - Overlapping commands fail for one reason, so their failures count once: a failure counts if
+      its command began after the last counted failure ended.
     - A command that took longer than ``slow`` seconds counts as a failure.
-    - A refused command does not: Upstash answers, and answers fast.
-    - A command that exceeds a quota opens it at once, for the reply's ``Retry-After`` (at most
-      ``MOST_SECONDS``) or else ``seconds``, because every other command would be refused too.
+    - A refused command is no failure: Upstash replies, and replies fast.
+    - A used-up quota opens it at once, because Upstash refuses all commands then: for the reply's
+      ``Retry-After`` (at most ``MAX_RETRY_AFTER``), else for ``seconds``.
 
-    ``math.inf`` failures: it never opens. Threads may share it. Raises ``InvalidSettings`` for a
-    bound that is not positive.
+    With ``math.inf`` failures it never opens. Threads may share it. Raises ``InvalidSettings`` for
+    a bound that is not positive.
     """
 
     def __init__(
@@ -51,33 +51,33 @@ class Breaker:
         self.start_fresh()
 
     def start_fresh(self) -> None:
-        """Forget what was learnt; in a process that was forked, the lock of the parent too."""
+        """Forget all failures, and in a forked process the lock of the parent."""
         self._lock = threading.Lock()
         self._failures = 0
-        self._counted = -math.inf  # when the last failure that counts ended
+        self._counted = -math.inf  # when the last counted failure ended
         self._until = 0.0
         self._state = Circuit.CLOSED
 
     @property
     def state(self) -> Circuit:
-        """What the next command would meet."""
+        """The state that the next command meets."""
         if self._state is Circuit.OPEN and self._due():
             return Circuit.HALF_OPEN
         return self._state
 
     @contextmanager
     def guard(self, *, fair: bool = True) -> Iterator[None]:
-        """Run one command, and learn from it; raise ``CircuitOpen`` if it is not to be run.
+        """Run one command, and count its result; raise ``CircuitOpen`` if the circuit is open.
 
         Everything inside the block counts as the command's time: fetch secrets and build clients
-        before. Nothing is learnt from the failure of a command that had no ``fair`` time.
+        before. The failure of a command without a ``fair`` amount of time does not count.
         """
         probe, began = self._admit(), self._clock()
         try:
             yield
         except QuotaExceeded as error:
-            after = error.retry_after
-            self._open(self._seconds if after is None else min(after, MOST_SECONDS))
+            seconds = error.retry_after
+            self._open(self._seconds if seconds is None else min(seconds, MAX_RETRY_AFTER))
             raise
         except StoreRefused:
             self._succeeded()
@@ -104,33 +104,33 @@ class Breaker:
             if self._state is Circuit.OPEN and self._due():
                 self._state = Circuit.HALF_OPEN
                 return True
-        raise CircuitOpen("Upstash is left alone for a while, after failures")
+        raise CircuitOpen("the circuit breaker is open after failures: no request was sent")
 
     def _succeeded(self) -> None:
         with self._lock:
             closes, self._state = self._state is not Circuit.CLOSED, Circuit.CLOSED
             self._failures = 0
         if closes:
-            logger.warning("cache circuit closed: Upstash answers again")
+            logger.warning("cache circuit closed: Upstash replies again")
 
     def _failed(self, began: float, *, fair: bool, probe: bool) -> None:
-        self._open(self._seconds, lambda: self._is_too_much(began, fair=fair, probe=probe))
+        self._open(self._seconds, lambda: self._count(began, fair=fair, probe=probe))
 
-    def _is_too_much(self, began: float, *, fair: bool, probe: bool) -> bool:
+    def _count(self, began: float, *, fair: bool, probe: bool) -> bool:
         """Count a failure; return whether it opens the circuit."""
         if probe and not fair:
-            self._state = Circuit.OPEN  # and due: another command is the probe
+            self._state = Circuit.OPEN  # the next command is the probe
         if not fair or began < self._counted:
             return False
         self._failures, self._counted = self._failures + 1, self._clock()
         return probe or (self._state is Circuit.CLOSED and self._failures >= self._most)
 
-    def _open(self, seconds: float, decides: Callable[[], bool] = lambda: True) -> None:
-        """Open for ``seconds`` if ``decides``, which is called with the lock held."""
+    def _open(self, seconds: float, condition: Callable[[], bool] = lambda: True) -> None:
+        """Open for ``seconds`` if ``condition``, which is called with the lock held."""
         with self._lock:
-            if not decides() or self._most == math.inf:
+            if not condition() or self._most == math.inf:
                 return
             opens, self._state = self._state is Circuit.CLOSED, Circuit.OPEN
             self._until = self._clock() + seconds
         if opens:
-            logger.warning("cache circuit open: Upstash is left alone for %g s", seconds)
+            logger.warning("cache circuit open: no request is sent to Upstash for %g s", seconds)

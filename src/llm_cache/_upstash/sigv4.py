@@ -12,21 +12,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from urllib.parse import quote, urlsplit
 
-from llm_cache._upstash.connecting import Origin
+from llm_cache._upstash.http_messages import HttpEndpoint
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 
 
 @dataclass(frozen=True, slots=True)
 class AccessKey:
-    """The credentials of an AWS principal; ``token`` is there if they are temporary."""
+    """The credentials of an AWS principal; temporary ones have a ``token``."""
 
     id: str
     secret: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
 
 
-def signed(
+def sign_request(
     method: str,
     url: str,
     headers: Mapping[str, str],
@@ -37,17 +37,16 @@ def signed(
     service: str,
     now: float,
 ) -> dict[str, str]:
-    """Return ``headers`` with those that sign the request at ``now``, in Unix seconds.
+    """Return ``headers`` and the headers that sign the request at ``now``, in Unix seconds.
 
     The signature covers every header, and the ``Host`` that an HTTP client derives from ``url``.
-    Pure: no clock, no environment, no I/O.
     """
     stamp, parts = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now)), urlsplit(url)
     sent = {**headers, "X-Amz-Date": stamp}
     if key.token:
         sent["X-Amz-Security-Token"] = key.token
     canonical = {name.lower(): " ".join(value.split()) for name, value in sent.items()}
-    canonical["host"] = Origin.of(url).authority  # as the client sends it
+    canonical["host"] = HttpEndpoint.of(url).authority  # as ``HttpRequest`` sends it
     names = sorted(canonical)
     lines = [method, _path(parts.path), _query(parts.query)]
     lines += [f"{name}:{canonical[name]}" for name in names]
@@ -70,7 +69,7 @@ def _mac(secret: bytes, text: str) -> bytes:
 
 
 def _path(path: str) -> str:
-    """Return the path without dot segments and empty ones, encoded once more."""
+    """Return the path without dot segments and empty segments, encoded a second time."""
     kept: list[str] = []
     for part in path.split("/"):
         if part == "..":
@@ -82,6 +81,6 @@ def _path(path: str) -> str:
 
 
 def _query(query: str) -> str:
-    """Return the parameters, sorted by name and value; they are encoded already."""
+    """Return the encoded parameters, sorted by name and value."""
     pairs = sorted(pair.partition("=")[::2] for pair in query.split("&")) if query else []
     return "&".join(f"{name}={value}" for name, value in pairs)

@@ -1,4 +1,4 @@
-"""Runs commands against one Upstash database: finds it, bounds each command, renews its token."""
+"""The store of entries: one Upstash database, with a time limit for each command."""
 
 from __future__ import annotations
 
@@ -9,32 +9,39 @@ import time
 import weakref
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
+from typing import Any, NoReturn, TypeAlias
 
-from llm_cache._errors import StoreRefused
+from llm_cache._errors import (
+    LlmCacheError,
+    StoreError,
+    StoreRefused,
+    StoreTimeout,
+    StoreUnavailable,
+)
 from llm_cache._protocol.drivers import apause, pause
 from llm_cache._protocol.effects import CommandArgs, Pause
-from llm_cache._upstash.client import Client, credentials_of, raise_as_store_error
-from llm_cache._upstash.connection import left
-from llm_cache._upstash.credentials import Credentials, RefreshableCredentials, Within
+from llm_cache._upstash.blocking_connection import seconds_left
+from llm_cache._upstash.credentials import Credentials, RefreshableCredentials, TimeLimit
+from llm_cache._upstash.http_messages import ConnectionDropped
+from llm_cache._upstash.rest_client import RestClient, credentials_of
 
-_WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # as Upstash says it now, and said it before
+_WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # the texts of Upstash, today's and an earlier one
 
-Guard = Callable[[float], AbstractContextManager[None]]
-"""Returns what each request of at most so many seconds runs inside."""
+Guard: TypeAlias = Callable[[float], AbstractContextManager[None]]
+"""Returns the block inside which a request of at most the given seconds runs."""
 
 
-def unguarded(_: float) -> AbstractContextManager[None]:
+def no_guard(_: float) -> AbstractContextManager[None]:
     """Return a block that does nothing."""
     return nullcontext()
 
 
 class UpstashStore:
-    """Runs commands against one Upstash database, each within a bound.
+    """Runs commands against one Upstash database, each within a time limit.
 
-    Nothing connects before the first command. Threads and event loops may share it. What ``locate``
-    returned is asked for again when it is ``max_age`` seconds old, or when Upstash says that the
-    token is wrong; None: never.
+    Nothing connects before the first command. Threads and event loops may share it. ``locate``
+    returns the credentials. It is called again ``max_age`` seconds later, and when Upstash refuses
+    the token; with None, never.
     """
 
     def __init__(self, locate: Callable[[], Credentials], *, max_age: float | None = None) -> None:
@@ -44,81 +51,102 @@ class UpstashStore:
         _stores.add(self)
 
     @classmethod
-    def beside(cls, redis_: object) -> UpstashStore:
+    def from_client(cls, redis_: object) -> UpstashStore:
         """Return a store for the database of a client that the caller made."""
         credentials = credentials_of(redis_)
         return cls(lambda: credentials)
 
-    def execute(self, command: CommandArgs, seconds: float, guard: Guard = unguarded) -> Any:
+    def execute(self, command: CommandArgs, seconds: float, guard: Guard = no_guard) -> Any:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``.
 
-        The first call also reads the secrets, which has a bound of its own. A command whose token
-        is wrong is sent again, once, if another token is found in what is left of the time. Each
-        request runs inside a ``guard``, which includes no other work.
+        The first call also reads the secrets, within a time limit of its own. If Upstash refuses
+        the token and another is found in time, the command is sent once more. Each request runs
+        inside a ``guard``, which includes no other work.
         """
         try:
-            client = self._client_at(self._credentials.get())
-            until = time.monotonic() + seconds
+            client = self._client_of(self._credentials.get())
+            deadline = time.monotonic() + seconds
             try:
                 with guard(seconds):
-                    return client.execute(command, until)
+                    return client.execute(command, deadline)
             except StoreRefused as error:
                 if not str(error).startswith(_WRONG_TOKEN):
                     raise
-                pause(Pause(left(until), self._credentials.refresh()))
-                if (renewed := self._client_at(self._credentials.get())) is client:
+                pause(Pause(seconds_left(deadline), self._credentials.refresh()))
+                if (renewed := self._client_of(self._credentials.get())) is client:
                     raise
-                with guard(left(until)):
-                    return renewed.execute(command, until)
-        except Exception as error:  # noqa: BLE001  each is raised as what it means
-            raise_as_store_error(error)
+                with guard(seconds_left(deadline)):
+                    return renewed.execute(command, deadline)
+        except Exception as error:  # noqa: BLE001  raised as an error of the library
+            _raise_store_error(error)
 
-    async def aexecute(self, command: CommandArgs, seconds: float, guard: Guard = unguarded) -> Any:
+    async def aexecute(self, command: CommandArgs, seconds: float, guard: Guard = no_guard) -> Any:
         """Run a command in one request of at most ``seconds``; raise ``StoreError``."""
         try:
-            client = self._client_at(await self._credentials.aget())
-            until = time.monotonic() + seconds
+            client = self._client_of(await self._credentials.aget())
+            deadline = time.monotonic() + seconds
             try:
                 with guard(seconds):
                     async with asyncio.timeout(seconds):
-                        return await client.aexecute(command, until)
+                        return await client.aexecute(command, deadline)
             except StoreRefused as error:
                 if not str(error).startswith(_WRONG_TOKEN):
                     raise
-                await apause(Pause(left(until), self._credentials.refresh()))
-                if (renewed := self._client_at(await self._credentials.aget())) is client:
+                await apause(Pause(seconds_left(deadline), self._credentials.refresh()))
+                if (renewed := self._client_of(await self._credentials.aget())) is client:
                     raise
-                with guard(left(until)):
-                    async with asyncio.timeout(left(until)):
-                        return await renewed.aexecute(command, until)
-        except Exception as error:  # noqa: BLE001  each is raised as what it means
-            raise_as_store_error(error)
+                with guard(seconds_left(deadline)):
+                    async with asyncio.timeout(seconds_left(deadline)):
+                        return await renewed.aexecute(command, deadline)
+        except Exception as error:  # noqa: BLE001  raised as an error of the library
+            _raise_store_error(error)
 
-    def secrets(self, within: Within = float) -> Credentials:
-        """Return where Upstash is, and the protection; see ``RefreshableCredentials.get``."""
-        return self._credentials.get(within)
+    def secrets(self, limit: TimeLimit = float) -> Credentials:
+        """Return the credentials, with the protection; see ``RefreshableCredentials.get``."""
+        return self._credentials.get(limit)
 
-    async def asecrets(self, within: Within = float) -> Credentials:
+    async def asecrets(self, limit: TimeLimit = float) -> Credentials:
         """Return the same without blocking the event loop."""
-        return await self._credentials.aget(within)
+        return await self._credentials.aget(limit)
 
     def disconnect(self) -> None:
-        """Connect anew at the next command, and look up anew where to.
+        """Connect again at the next command, with credentials that are fetched again.
 
-        It is done in a process that was forked, whose parent goes on with the connections, and
-        after a snapshot was restored, whose connections are dead.
+        Called in a forked process, because the parent uses the connections, and after a snapshot
+        was restored, because its connections are dead.
         """
         self._lock = threading.Lock()
         self._credentials = RefreshableCredentials(self._locate, self._max_age)
-        self._at: Credentials | None = None  # where the clients lead to
-        self._client: Client | None = None
+        self._at: Credentials | None = None  # the credentials of the client
+        self._client: RestClient | None = None
 
-    def _client_at(self, at: Credentials) -> Client:
-        """Return the one client for where Upstash is now."""
+    def _client_of(self, credentials: Credentials) -> RestClient:
+        """Return the client for these credentials; a new one if they have changed."""
         with self._lock:
-            if self._client is None or at != self._at:
-                self._at, self._client = at, Client(at)
+            if self._client is None or credentials != self._at:
+                self._at, self._client = credentials, RestClient(credentials)
             return self._client
+
+
+def _raise_store_error(error: Exception) -> NoReturn:
+    """Raise the library's error for a failed command; it holds no address and no value."""
+    match error:
+        case ConnectionDropped():
+            raise StoreUnavailable(str(error)) from error
+        case LlmCacheError():
+            raise error
+        case TimeoutError():
+            raise StoreTimeout("no reply from Upstash within the time allowed") from error
+        case UnicodeEncodeError():
+            reason = "the text of the command holds lone surrogates; replace them"
+        case TypeError():
+            reason = "a command takes only text and numbers"
+        case RuntimeError():
+            reason = "the event loop or the interpreter is shutting down; send requests earlier"
+        case _:
+            reason = "no fault of Upstash; see the cause, and report a bug"
+    text = f"the request failed in this process: {reason} ({type(error).__name__})"
+    raise StoreError(text) from error
 
 
 _stores: weakref.WeakSet[UpstashStore] = weakref.WeakSet()
@@ -131,7 +159,7 @@ def _disconnect_all() -> None:
 
 os.register_at_fork(after_in_child=_disconnect_all)
 if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
-    # Brought by the runtime; https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
+    # Part of the runtime; https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
     from snapshot_restore_py import register_after_restore
 
     register_after_restore(_disconnect_all)

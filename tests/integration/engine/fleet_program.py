@@ -84,7 +84,7 @@ def invoke(fleet: Fleet, wait_for_start: Callable[[], object]) -> None:
     store = UpstashStore(lambda: Credentials(fleet.url, fleet.token))
     cache = UpstashRedisCache(store, namespace="fleet", lease=fleet.lease, timeout=TIMEOUT)
     model = SlowModel(cache=cache, fleet=fleet)
-    store._client_at(store.secrets())  # makes the client, which takes longer than a lookup
+    store._client_of(store.secrets())  # makes the client, which takes longer than a lookup
     wait_for_start()
     answer = NO_ANSWER
     with cache.policy(CachePolicy(coalesce="fleet")) as report, suppress(RuntimeError):

@@ -33,7 +33,7 @@ def cache(redis_server: RedisServer, redis: Redis) -> Iterator[UpstashRedisCache
 def namespace(cache: UpstashRedisCache, redis: Redis) -> CacheNamespace:
     """The namespace of the cache, cleared."""
     cache.clear()
-    return CacheNamespace(UpstashStore.beside(redis), "shop")
+    return CacheNamespace(UpstashStore.from_client(redis), "shop")
 
 
 def test_clear_of_many_answers_is_one_command(
@@ -75,7 +75,7 @@ def test_reclaim_resumed_at_its_cursor_removes_every_answer(
 def test_killed_reclaim_is_completed_by_another(
     namespace: CacheNamespace, redis: Redis, commands: int
 ) -> None:
-    store, left = UpstashStore.beside(redis), iter(range(commands))
+    store, left = UpstashStore.from_client(redis), iter(range(commands))
 
     def execute(command: Command[object]) -> object:
         if next(left, None) is None:

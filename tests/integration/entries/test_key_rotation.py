@@ -38,5 +38,5 @@ def test_tag_clear_reaches_entries_from_before_and_after_a_rotation(
     make(f"{NEW} names:{OLD}").clear(tag="red")
     assert outcome(both, tagged) == outcome(both) == "cleared"
     store_answer(both, policy=tagged)
-    CacheNamespace(UpstashStore.beside(redis), "shop", protection=Signing(OLD)).clear("red")
+    CacheNamespace(UpstashStore.from_client(redis), "shop", protection=Signing(OLD)).clear("red")
     assert outcome(both) == "cleared"

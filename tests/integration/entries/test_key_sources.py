@@ -127,7 +127,7 @@ def test_one_ssm_request_reads_url_token_and_key(
 def test_without_its_key_a_cache_neither_serves_nor_stores(
     ssm: None, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(credentials, "FIRST_AGAIN", 0.0)
+    monkeypatch.setattr(credentials, "FIRST_RETRY", 0.0)
     cache = UpstashRedisCache.from_env({**FROM_SSM, f"{ENCRYPTION_KEY}_PARAMETER": "/none"})
     with cache.policy() as report:
         assert cache.lookup("p", "model") is None

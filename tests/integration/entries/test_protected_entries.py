@@ -107,7 +107,7 @@ def test_reclaim_frees_entries_cleared_by_tag_and_no_others(
     cache = make()
     store_answer(cache, policy=CachePolicy(tags=("red",), salt="1"))
     store_answer(cache, policy=CachePolicy(tags=("blue",), salt="2"))
-    namespace = CacheNamespace(UpstashStore.beside(redis), "shop", protection=Signing(NEW))
+    namespace = CacheNamespace(UpstashStore.from_client(redis), "shop", protection=Signing(NEW))
     assert namespace.preview("red", seconds=30).removed == 1
     namespace.clear("red")
     assert namespace.reclaim(seconds=30).removed == 1

@@ -296,7 +296,7 @@ def test_reclaim_in_several_runs_frees_cleared_entries_and_no_others(
     redis.hset("shop:entry:" + "0" * 64, "of another", "type")
     redis.set("shop:entry:not-a-hash", "foreign")
     redis.set("shopX:entry:" + "1" * 64, "foreign")
-    namespace = CacheNamespace(UpstashStore.beside(redis), "shop")
+    namespace = CacheNamespace(UpstashStore.from_client(redis), "shop")
     runs = [namespace.reclaim(seconds=0)]
     while not runs[-1].complete:
         runs.append(namespace.reclaim(seconds=0, cursor=runs[-1].cursor))

@@ -12,7 +12,7 @@ from llm_cache._protocol.effects import CommandArgs
 from llm_cache._protocol.leases import TAKE
 from llm_cache._protocol.store import STORE
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.upstash_store import Guard, UpstashStore, unguarded
+from llm_cache._upstash.upstash_store import Guard, UpstashStore, no_guard
 from upstash_endpoint.redis_server import RedisServer
 from upstash_endpoint.resp import Parser, RedisError, pack
 
@@ -102,7 +102,7 @@ class FaultyStore(UpstashStore):
         self.down = False
         self._garbage = 0
 
-    def execute(self, command: Any, seconds: float, guard: Guard = unguarded) -> Any:
+    def execute(self, command: Any, seconds: float, guard: Guard = no_guard) -> Any:
         assert seconds > 0
         with guard(seconds):
             return self._replied(command)

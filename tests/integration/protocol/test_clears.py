@@ -67,7 +67,7 @@ def test_clear_of_a_tenant_reaches_its_answers_and_no_others(
         store(cache, policy)
     cache.clear(tenant="42")
     assert [miss_reason(cache, policy) for policy in policies] == ["cleared", None, None, None]
-    namespace = CacheNamespace(UpstashStore.beside(redis), "shop", protection=protection)
+    namespace = CacheNamespace(UpstashStore.from_client(redis), "shop", protection=protection)
     assert namespace.preview(tenant="43", seconds=9).removed == 2
     namespace.clear(tenant="43")
     assert namespace.reclaim(seconds=9).removed == 2
@@ -165,6 +165,6 @@ def test_full_database_is_cleared_and_reclaimed(
     CLEARS[kind](cache)
     assert miss_reason(cache) in {Reason.CLEARED, Reason.UNKNOWN}
     prefix = namespace or "llm_cache"
-    CacheNamespace(UpstashStore.beside(redis), prefix).reclaim(seconds=9)
+    CacheNamespace(UpstashStore.from_client(redis), prefix).reclaim(seconds=9)
     assert redis.keys(f"{prefix}:entry:*") == []
     assert redis.get(f"{prefix}:epoch")

@@ -19,7 +19,7 @@ class Shop:
 
     def __init__(self, redis: Redis, name: str) -> None:
         self.cache = UpstashRedisCache(redis, namespace=name)
-        self.namespace = CacheNamespace(UpstashStore.beside(redis), name)
+        self.namespace = CacheNamespace(UpstashStore.from_client(redis), name)
         self.clear = self.namespace.clear
 
     def store(self, prompt: str, *tags: str, answer: str = "an answer") -> str:

@@ -7,7 +7,7 @@ import pytest
 
 from llm_cache import Breaker, Circuit, Reason, Report, StoreTimeout, UpstashRedisCache
 from llm_cache._upstash.credentials import Credentials
-from llm_cache._upstash.upstash_store import Guard, UpstashStore, unguarded
+from llm_cache._upstash.upstash_store import Guard, UpstashStore, no_guard
 
 
 class SilentStore(UpstashStore):
@@ -17,12 +17,12 @@ class SilentStore(UpstashStore):
         super().__init__(lambda: Credentials("http://127.0.0.1:9", "token"))
         self.limits: list[float] = []
 
-    def execute(self, command: Any, seconds: float, guard: Guard = unguarded) -> Any:
+    def execute(self, command: Any, seconds: float, guard: Guard = no_guard) -> Any:
         self.limits.append(seconds)
         with guard(seconds):
             raise StoreTimeout("silent")
 
-    async def aexecute(self, command: Any, seconds: float, guard: Guard = unguarded) -> Any:
+    async def aexecute(self, command: Any, seconds: float, guard: Guard = no_guard) -> Any:
         return self.execute(command, seconds, guard)
 
 
