@@ -1,14 +1,15 @@
-"""What the cache did, as Powertools writes it."""
+"""Cache metrics, as Powertools writes them."""
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from aws_lambda_powertools import Metrics
 from tests.clock import Clock
 
 from llm_cache import CacheMetrics, Circuit, InvalidSettings, Outcome, Report, Status
+from llm_cache._observe import metrics as observed
 from llm_cache._reasons import Reason
 from llm_cache._report import Tokens
 
@@ -17,7 +18,7 @@ REPORT = Report(
         Outcome(status=Status.HIT, key="a", tokens=Tokens(100, 20), seconds=0.002),
         Outcome(status=Status.HIT, key="b", tokens=Tokens(1000, 200), seconds=0.001),
         Outcome(status=Status.MISS, key="c", why=Reason.FORGED, seconds=0.004),
-        Outcome(status=Status.MISS, key="d", why=Reason.UNKNOWN),
+        *[Outcome(status=Status.MISS, key="d", why=Reason.UNKNOWN)] * 2,
         Outcome(status=Status.STORED, key="d"),
         Outcome(status=Status.STALE, key="e", tokens=Tokens(9, 9)),
         Outcome(status=Status.ERROR, key="f"),
@@ -26,63 +27,66 @@ REPORT = Report(
 )
 COUNTS = {
     "CacheHits": [2],
-    "CacheMisses": [2],
-    "CacheMissesForged": [1],
-    "CacheMissesUnknown": [1],
+    "CacheMisses": [3],
     "CacheStored": [1],
     "CacheErrors": [1],
     "CacheForged": [1],
     "CircuitOpen": [1],
     "TokensSaved": [1320],
 }
+Write: TypeAlias = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture
-def written(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
-    """Write a report, and read the line of the log."""
+def write(capsys: pytest.CaptureFixture[str]) -> Write:
+    """Write a report, and return the log line: its metrics, and ``_aws``."""
 
-    def write(report: Report, **environ: str) -> Any:
+    def written(report: Report, **environ: str) -> dict[str, Any]:
         CacheMetrics.from_env(environ).write(report)
-        return json.loads(capsys.readouterr().out)
+        line = json.loads(capsys.readouterr().out)
+        return {name: line[name] for name in line if name not in {"service", "_aws"}} | {
+            "namespace": line["_aws"]["CloudWatchMetrics"][0]["Namespace"]
+        }
 
-    return write
-
-
-def values(told: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in told.items() if isinstance(value, list)}
-
-
-def test_a_report_becomes_one_line_of_metrics(written: Callable[..., Any]) -> None:
-    told = values(written(REPORT))
-    assert told.pop("CacheMilliseconds") == [pytest.approx(7)]
-    assert told == COUNTS
+    return written
 
 
-def test_what_was_saved_is_priced_by_what_is_read_and_what_is_written(
-    written: Callable[..., Any],
+def test_report_becomes_one_line_of_metrics_and_annotations(
+    write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    annotations: dict[str, int] = {}
+    monkeypatch.setattr(observed, "annotate", annotations.update)
+    reasons = {"CacheMissesForged": [1], "CacheMissesUnknown": [2]}
+    milliseconds = {"CacheMilliseconds": [pytest.approx(7)]}
+    assert write(REPORT) == {**COUNTS, **reasons, **milliseconds, "namespace": "LlmCache"}
+    assert annotations == {name: count for name, (count,) in COUNTS.items()}
+
+
+def test_saved_tokens_are_priced_as_read_and_written(write: Write) -> None:
     prices = {"LLM_CACHE_INPUT_PRICE": "0.3", "LLM_CACHE_OUTPUT_PRICE": "2.5"}
-    assert written(REPORT, **prices)["DollarsSaved"] == [
-        pytest.approx((1100 * 0.3 + 220 * 2.5) / 1e6)
-    ]
-    assert written(REPORT, LLM_CACHE_OUTPUT_PRICE="1")["DollarsSaved"] == [pytest.approx(0.00022)]
+    both = (1100 * 0.3 + 220 * 2.5) / 1e6
+    assert write(REPORT, **prices)["DollarsSaved"] == [pytest.approx(both)]
+    assert write(REPORT, LLM_CACHE_OUTPUT_PRICE="1")["DollarsSaved"] == [pytest.approx(0.00022)]
+    assert write(REPORT, LLM_CACHE_INPUT_PRICE="1")["DollarsSaved"] == [pytest.approx(0.0011)]
 
 
-def test_a_cache_that_had_no_part_and_is_well_counts_nothing(written: Callable[..., Any]) -> None:
-    always = {name for name in COUNTS if not name.startswith("CacheMisses")}
-    zeros = [*always, "CacheMisses", "CacheMilliseconds"]
-    assert values(written(Report())) == {name: [0] for name in zeros}
+def test_unused_cache_counts_zeros_in_its_namespace_and_nothing_of_the_last_report(
+    write: Write,
+) -> None:
+    write(REPORT)
+    zeros = {name: [0] for name in [*COUNTS, "CacheMilliseconds"]}
+    shop = {"namespace": "LlmCache/shop"}
+    assert write(Report(), POWERTOOLS_METRICS_NAMESPACE=shop["namespace"]) == {**zeros, **shop}
 
 
-def test_misses_are_counted_by_reason(written: Callable[..., Any]) -> None:
-    whys = [Reason.EXPIRED, Reason.NOT_TAGGED, Reason.EXPIRED, None]
+def test_misses_are_counted_by_reason(write: Write) -> None:
+    reasons = [Reason.EXPIRED, Reason.NOT_TAGGED, Reason.EXPIRED, None]
     hit = Outcome(status=Status.HIT, key="a", why=Reason.MEMORY)
-    misses = [Outcome(status=Status.MISS, key="a", why=why) for why in whys]
-    told = values(written(Report([*misses, hit])))
-    assert told["CacheMisses"] == [4]
-    named = {name: count for name, count in told.items() if name.startswith("CacheMisses")}
-    assert named.keys() - {"CacheMisses"} == {"CacheMissesExpired", "CacheMissesNotTagged"}
-    assert (named["CacheMissesExpired"], named["CacheMissesNotTagged"]) == ([2], [1])
+    misses = [Outcome(status=Status.MISS, key="a", why=why) for why in reasons]
+    values = write(Report([*misses, hit]))
+    counted = {name: count for name, count in values.items() if name.startswith("CacheMisses")}
+    by_reason = {"CacheMissesExpired": [2], "CacheMissesNotTagged": [1]}
+    assert counted == {"CacheMisses": [4], **by_reason}
 
 
 HIT = Outcome(status=Status.HIT, key="a")
@@ -102,40 +106,38 @@ ERROR = Outcome(status=Status.ERROR, key="c")
         ([], {}),
     ],
 )
-def test_a_block_that_hit_and_one_that_did_not_are_timed_apart(
-    written: Callable[..., Any], outcomes: list[Outcome], timed: dict[str, list[int]]
+def test_block_of_only_hits_or_only_misses_is_timed(
+    write: Write, outcomes: list[Outcome], timed: dict[str, list[int]]
 ) -> None:
     clock = Clock()
     report = Report(outcomes, clock=clock)
     clock.now += 2.5
-    told = written(report)
-    names = {"HitMilliseconds", "MissMilliseconds"} & set(told)
-    assert {name: told[name] for name in names} == timed
+    values = write(report)
+    names = {"HitMilliseconds", "MissMilliseconds"} & set(values)
+    assert {name: values[name] for name in names} == timed
 
 
-def test_a_line_is_of_its_namespace_and_holds_one_report(written: Callable[..., Any]) -> None:
-    written(REPORT)
-    told = written(Report(), POWERTOOLS_METRICS_NAMESPACE="LlmCache/shop")
-    (directive,) = told["_aws"]["CloudWatchMetrics"]
-    assert directive["Namespace"] == "LlmCache/shop"
-    assert told["CacheHits"] == [0]
-
-
-def test_metrics_of_ones_own_are_written_with_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_metrics_of_the_function_are_written_in_the_same_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     metrics = Metrics(namespace="Mine", service="mine")
 
     @metrics.log_metrics
     def handler(event: object, context: object) -> None:
         metrics.add_metric("Orders", "Count", 1)
-        CacheMetrics(metrics).add(REPORT)
+        CacheMetrics(metrics, input_price=1).add(REPORT)
 
     handler({}, object())
-    told = json.loads(capsys.readouterr().out)
-    assert (told["Orders"], told["CacheHits"]) == ([1], [2])
+    line = json.loads(capsys.readouterr().out)
+    assert (line["Orders"], line["CacheHits"]) == ([1], [2])
+    (directive,) = line["_aws"]["CloudWatchMetrics"]
+    units = {metric["Name"]: metric["Unit"] for metric in directive["Metrics"]}
+    milliseconds, dollars = units.pop("CacheMilliseconds"), units.pop("DollarsSaved")
+    assert (milliseconds, dollars, {*units.values()}) == ("Milliseconds", "None", {"Count"})
 
 
 @pytest.mark.parametrize("name", ["LLM_CACHE_INPUT_PRICE", "LLM_CACHE_OUTPUT_PRICE"])
 @pytest.mark.parametrize("value", ["free", "-1", "nan", "inf"])
-def test_a_price_that_is_none_is_refused(name: str, value: str) -> None:
+def test_invalid_price_is_refused(name: str, value: str) -> None:
     with pytest.raises(InvalidSettings, match=f"{name}='{value}' is not accepted: dollars"):
         CacheMetrics.from_env({name: value})
