@@ -1,4 +1,4 @@
-"""Very many answers in one namespace, put there without asking for each."""
+"""Many answers in one namespace, copied directly into Redis."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,7 +30,7 @@ def fill(server: Connection, namespace: str, like: str, count: int) -> None:
 def among_many(
     server: RedisServer, redis: Redis, count: int
 ) -> Iterator[tuple[UpstashRedisCache, Connection]]:
-    """Make a cache with a hit among ``count`` answers, beside another namespace with one answer."""
+    """Return a cache with a hit among ``count`` answers, and a connection to its server."""
     cache = UpstashRedisCache(redis, namespace="shop")
     for each in (cache, UpstashRedisCache(redis, namespace="other")):
         each.update("p", "model", ANSWER)

@@ -1,4 +1,4 @@
-"""One connection to the server, for tests that run very many commands."""
+"""A direct connection to the Redis server, for tests that run many commands."""
 
 import socket
 from collections.abc import Iterable
@@ -8,7 +8,7 @@ from upstash_endpoint.resp import Parser, RedisError, pack
 
 
 class Connection:
-    """Sends commands to the server itself, with no endpoint between."""
+    """Sends commands to the server without the REST endpoint."""
 
     def __init__(self, server: RedisServer) -> None:
         self._socket = socket.create_connection(("127.0.0.1", server.port))
@@ -20,7 +20,7 @@ class Connection:
         return self.pipeline([args])[0]
 
     def pipeline(self, commands: Iterable[tuple[object, ...]]) -> list[object]:
-        """Run commands one after another, all sent at once."""
+        """Run commands that are sent at once, and return their replies as text."""
         packed = [pack([str(arg).encode() for arg in command]) for command in commands]
         self._socket.sendall(b"".join(packed))
         values: list[object] = []
@@ -31,7 +31,7 @@ class Connection:
         return [_text(value) for value in values]
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         self._socket.close()
 
 

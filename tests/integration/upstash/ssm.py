@@ -1,4 +1,4 @@
-"""SSM's ``GetParameters`` on a loopback port; it verifies each signature with botocore's code."""
+"""A server for SSM's ``GetParameters``, which verifies each signature with botocore's code."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _SIGNED = re.compile(r"AWS4-HMAC-SHA256 Credential=.*, SignedHeaders=(.*), Signa
 
 
 class Ssm:
-    """What the server has, and what it was asked.
+    """The parameters of the server, and the requests to it.
 
-    ``failures`` are replied before anything else: each is a status and a body, or None to hang up.
+    ``failures`` are sent first: each is a status and a body, or None to close the connection.
     ``working`` is called before each reply.
     """
 
@@ -44,12 +44,12 @@ class Ssm:
 
     @property
     def on_lambda(self) -> dict[str, str]:
-        """The environment of a function that uses this server."""
+        """The environment of a Lambda function with an access key."""
         return {**KEY, **self._location}
 
     @property
     def under_snapstart(self) -> dict[str, str]:
-        """The environment of a function whose access key comes from the container endpoint."""
+        """The environment of a Lambda function that reads its access key from this server."""
         return {
             **self._location,
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.url}/credentials",
@@ -62,9 +62,9 @@ class Ssm:
         return {**name, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL_SSM": self.url}
 
     def parameters(self, body: bytes) -> dict[str, Any]:
-        """Return what ``GetParameters`` answers."""
-        self.asked.append(asked := json.loads(body))
-        names = asked["Names"]
+        """Return the reply of ``GetParameters``."""
+        self.asked.append(json.loads(body))
+        names = self.asked[-1]["Names"]
         found = [
             {"Name": name, "Value": self.values[name]} for name in names if name in self.values
         ]
@@ -86,11 +86,10 @@ def is_signed(method: str, path: str, headers: dict[str, str], body: bytes) -> b
 
 
 def use(environment: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make this process one that runs in an environment, whatever variables it was started with."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        monkeypatch.delenv(name)
-    for name in NEEDS_BOTO3:
-        monkeypatch.delenv(name, raising=False)
+    """Replace all AWS variables of this process by ``environment``."""
+    for name in {*os.environ, *NEEDS_BOTO3}:
+        if name.startswith("AWS_") or name in NEEDS_BOTO3:
+            monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
 
@@ -138,8 +137,8 @@ class _Handler(BaseHTTPRequestHandler):
         if failure:
             self._reply(*failure)
 
-    def _reply(self, status: int, told: Any) -> None:
-        body = told if isinstance(told, bytes) else json.dumps(told).encode()
+    def _reply(self, status: int, value: Any) -> None:
+        body = value if isinstance(value, bytes) else json.dumps(value).encode()
         self.send_response(status)
         self.send_header("Content-Type", "application/x-amz-json-1.1")
         self.send_header("Content-Length", str(len(body)))

@@ -1,4 +1,4 @@
-"""SSM parameters, read on Lambda without boto3."""
+"""SSM parameters, read without boto3 on Lambda."""
 
 import os
 import subprocess
@@ -10,14 +10,14 @@ from types import SimpleNamespace
 import pytest
 from tests.faults.output_recorder import recorded_output
 from tests.integration.upstash import ssm as server
-from tests.integration.upstash.ssm import Ssm, is_signed
+from tests.integration.upstash.ssm import Ssm
 
 from llm_cache import CacheConfig, Signing, StoreUnavailable
 from llm_cache._errors import StoreTimeout
 from llm_cache._upstash import ssm_parameters
-from llm_cache._upstash.blocking import fetch as send
+from llm_cache._upstash.blocking_pool import send_request as send
 from llm_cache._upstash.credentials import fetch
-from llm_cache._upstash.http_exchange import Reply
+from llm_cache._upstash.http_messages import HttpReply
 from llm_cache._upstash.ssm_parameters import get_parameters
 
 VALUES = {"/cache/url": "https://x.upstash.io", "/cache/token": "mark-token"}
@@ -27,7 +27,7 @@ MARK = "mark-"
 
 @pytest.fixture
 def ssm(monkeypatch: pytest.MonkeyPatch) -> Iterator[Ssm]:
-    monkeypatch.setattr(ssm_parameters, "PAUSE", 0.0)
+    monkeypatch.setattr(ssm_parameters, "MAX_BACKOFF", 0.0)
     with server.serving() as started:
         started.values = dict(VALUES)
         yield started
@@ -37,8 +37,8 @@ def read(ssm: Ssm, *names: str) -> dict[str, str]:
     return get_parameters(names or NAMES, ssm.on_lambda, send)
 
 
-def refusal(call: Callable[[], object]) -> str:
-    """Return what the error of a call says, which holds no secret, with all its causes."""
+def error_of(call: Callable[[], object]) -> str:
+    """Return the text of a call's error; assert that it and its causes show no secret."""
     with recorded_output() as heard:
         heard.run(call)
         assert heard.leaks(MARK) == []
@@ -47,129 +47,90 @@ def refusal(call: Callable[[], object]) -> str:
     return str(raised.value)
 
 
-def test_values_of_several_parameters_come_in_one_signed_request(ssm: Ssm) -> None:
+def test_several_parameters_are_read_in_one_signed_request(ssm: Ssm) -> None:
     assert read(ssm) == VALUES
     assert ssm.asked == [{"Names": NAMES, "WithDecryption": True}]
 
 
-def test_verifier_of_these_tests_refuses_what_was_altered(ssm: Ssm) -> None:
-    sent: list[tuple[dict[str, str], bytes]] = []
-
-    def noted(url: str, *, headers: dict[str, str], body: bytes, until: float) -> Reply:
-        lower = {name.lower(): value for name, value in headers.items()}
-        sent.append(({**lower, "host": url.partition("//")[2]}, body))
-        return send(url, headers=headers, body=body, until=until)
-
-    get_parameters(NAMES, ssm.on_lambda, noted)
-    ((headers, body),) = sent
-    assert is_signed("POST", "/", headers, body)
-    assert not is_signed("GET", "/", headers, body)
-    assert not is_signed("POST", "/x", headers, body)
-    assert not is_signed("POST", "/", headers, body + b" ")
-    for name in ("host", "x-amz-date", "x-amz-target", "x-amz-security-token"):
-        assert not is_signed("POST", "/", {**headers, name: "x"}, body)
-
-
-def test_under_snapstart_the_access_key_comes_from_the_container_endpoint(ssm: Ssm) -> None:
-    assert get_parameters(NAMES, ssm.under_snapstart, send) == VALUES
-
-
-def test_name_that_is_wanted_twice_is_asked_for_once(ssm: Ssm) -> None:
+def test_repeated_name_is_requested_once(ssm: Ssm) -> None:
     assert read(ssm, "/cache/url", "/cache/url") == {"/cache/url": "https://x.upstash.io"}
     assert ssm.asked[0]["Names"] == ["/cache/url"]
 
 
 @pytest.mark.parametrize("name", ["/a:3", "arn:aws:ssm:eu-west-1:1:parameter/a:3"])
-def test_parameter_is_found_by_its_arn_and_its_version(ssm: Ssm, name: str) -> None:
+def test_parameter_is_found_by_name_or_arn_with_a_version(ssm: Ssm, name: str) -> None:
     arn = "arn:aws:ssm:eu-west-1:1:parameter/a"
-    one = {"Name": "/a", "ARN": arn, "Selector": ":3", "Value": "it", "Version": 3}
+    one = {"Name": "/a", "ARN": arn, "Selector": ":3", "Value": "found", "Version": 3}
     ssm.failures = [(200, {"Parameters": [one], "InvalidParameters": []})]
-    assert read(ssm, name) == {name: "it"}
+    assert read(ssm, name) == {name: "found"}
 
 
-def test_missing_parameter_is_named_and_the_others_are_not(ssm: Ssm) -> None:
-    told = refusal(lambda: read(ssm, "/cache/url", "/none"))
-    assert told == "SSM did not give /none: no such parameter in eu-west-1"
+def test_only_the_missing_parameter_is_named(ssm: Ssm) -> None:
+    error = error_of(lambda: read(ssm, "/cache/url", "/none"))
+    assert error == "SSM did not give /none: no such parameter in eu-west-1"
 
 
-ONCE_MORE = [
-    None,
-    (500, {"__type": "InternalServerError", "message": "mark-message"}),
-    (503, b"<html>mark-page</html>"),
-    (429, {}),
-    (400, {"__type": "ThrottlingException", "message": "mark-message"}),
-    (400, {"__type": "com.amazon.coral.service#ThrottlingException:http://x/"}),
-]
-
-
-@pytest.mark.parametrize("failure", ONCE_MORE)
-def test_passing_failure_is_tried_once_more(ssm: Ssm, failure: tuple[int, object] | None) -> None:
+@pytest.mark.parametrize("failure", [None, (503, b"<html>mark-page</html>"), (429, {})])
+def test_retryable_failure_is_retried_once(ssm: Ssm, failure: tuple[int, object] | None) -> None:
     ssm.failures = [failure]
     assert read(ssm) == VALUES
+    ssm.failures, ssm.asked = [failure] * 4, []
+    assert error_of(lambda: read(ssm)).startswith("SSM did not give /cache/url, /cache/token: ")
+    assert (ssm.failures, ssm.asked) == ([], [])  # two attempts for each of two calls
 
 
-@pytest.mark.parametrize("failure", ONCE_MORE)
-def test_second_failure_is_the_last(ssm: Ssm, failure: tuple[int, object] | None) -> None:
-    ssm.failures = [failure] * 4
-    assert refusal(lambda: read(ssm)).startswith("SSM did not give /cache/url, /cache/token: ")
-    assert not ssm.failures
-    assert not ssm.asked
+INVALID = "the reply is not SSM's"
 
 
 @pytest.mark.parametrize(
-    ("failure", "code"),
+    ("failure", "reason"),
     [
-        ((400, {"__type": "AccessDeniedException", "Message": "mark-m"}), "AccessDeniedException"),
-        ((400, {"__type": "com.amazonaws.ssm#InvalidKeyId", "message": "mark-m"}), "InvalidKeyId"),
-        ((400, {"__type": "mark-type with a value"}), "HTTP 400"),
-        ((403, b"mark-page"), "HTTP 403"),
-        ((301, b""), "HTTP 301"),
-        ((200, b"mark-page"), "the reply is not SSM's"),
-        ((200, {"Parameters": ["mark-value"]}), "the reply is not SSM's"),
-        (
-            (200, {"Parameters": [{"Name": "/a", "Nothing": "mark-value"}]}),
-            "the reply is not SSM's",
-        ),
+        ((400, {"__type": "AccessDenied", "message": "mark-message"}), "AccessDenied"),
+        ((200, b"mark-page"), INVALID),
+        ((200, {"Parameters": ["mark-value"]}), INVALID),
+        ((200, {"Parameters": [{"Name": "/a", "Nothing": "mark-value"}]}), INVALID),
     ],
 )
-def test_refusal_names_the_parameters_and_the_code_and_is_not_tried_again(
-    ssm: Ssm, failure: tuple[int, object], code: str
+def test_refusal_is_not_retried_and_its_error_names_the_parameters(
+    ssm: Ssm, failure: tuple[int, object], reason: str
 ) -> None:
     ssm.failures = [failure, failure]
-    told = refusal(lambda: read(ssm))
-    assert told == f"SSM did not give /cache/url, /cache/token: GetParameters: {code}"
+    error = error_of(lambda: read(ssm))
+    assert error == f"SSM did not give /cache/url, /cache/token: GetParameters: {reason}"
     assert ssm.asked == []
 
 
-def test_wrong_secret_key_is_refused_by_its_code(ssm: Ssm) -> None:
-    environ = {**ssm.on_lambda, "AWS_SECRET_ACCESS_KEY": "mark-other"}
-    told = refusal(lambda: get_parameters(NAMES, environ, send))
-    assert told.endswith("GetParameters: InvalidSignatureException")
-
-
-def test_refused_container_endpoint_is_named(ssm: Ssm) -> None:
-    environ = {**ssm.under_snapstart, "AWS_CONTAINER_AUTHORIZATION_TOKEN": "mark-wrong"}
-    told = refusal(lambda: get_parameters(NAMES, environ, send))
-    assert told.endswith("AWS_CONTAINER_CREDENTIALS_FULL_URI: HTTP 401")
+@pytest.mark.parametrize(
+    ("environment", "wrong", "code"),
+    [
+        (Ssm.on_lambda, "AWS_SECRET_ACCESS_KEY", "GetParameters: InvalidSignatureException"),
+        (Ssm.under_snapstart, "AWS_CONTAINER_AUTHORIZATION_TOKEN", "FULL_URI: HTTP 401"),
+    ],
+)
+def test_wrong_aws_secret_is_refused_with_the_code(
+    ssm: Ssm, environment: property, wrong: str, code: str
+) -> None:
+    environ = {**environment.__get__(ssm), wrong: "mark-wrong"}
+    assert error_of(lambda: get_parameters(NAMES, environ, send)).endswith(code)
 
 
 def test_all_attempts_share_one_deadline(monkeypatch: pytest.MonkeyPatch, ssm: Ssm) -> None:
-    now, untils = [0.0], []
+    now, deadlines = [0.0], []
 
-    def silent(url: str, *, until: float, **request: object) -> Reply:
-        untils.append(until)
-        now[0] = until
+    def silent(url: str, *, deadline: float, **request: object) -> HttpReply:
+        deadlines.append(deadline)
+        now[0] = deadline
         raise StoreTimeout("mark-late")
 
     clock = SimpleNamespace(monotonic=lambda: now[0], time=time.time, sleep=lambda _: None)
     monkeypatch.setattr(ssm_parameters, "time", clock)
-    told = refusal(lambda: get_parameters(NAMES, ssm.on_lambda, silent))
-    assert told.endswith("GetParameters: timeout")
-    assert untils == [5.0, 10.0, 15.0, 20.0]  # of two calls
+    error = error_of(lambda: get_parameters(NAMES, ssm.on_lambda, silent))
+    assert error.endswith("GetParameters: timeout")
+    assert deadlines == [5.0, 10.0, 15.0, 20.0]  # of two calls
 
 
 @pytest.mark.parametrize("environment", [Ssm.on_lambda, Ssm.under_snapstart])
-def test_on_lambda_the_secrets_come_without_boto3(ssm: Ssm, environment: property) -> None:
+def test_secrets_are_read_without_boto3_on_lambda(ssm: Ssm, environment: property) -> None:
     ssm.values["/cache/protection"] = "A" * 43 + "="
     script = """
 import sys
@@ -189,7 +150,7 @@ print({"boto3", "botocore", "aws_lambda_powertools", "httpx"} & set(sys.modules)
     assert run.stdout.splitlines() == ["https://x.upstash.io mark-token Signing", "set()"]
 
 
-def test_elsewhere_boto3_reads_them_as_before(ssm: Ssm, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_read_by_boto3_off_lambda(ssm: Ssm, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {**ssm.on_lambda, "AWS_LAMBDA_FUNCTION_NAME": ""}.items():
         monkeypatch.setenv(name, value)
     settings = CacheConfig(
