@@ -34,11 +34,7 @@ class CacheNamespace:
     """Seconds that the last page of a ``reclaim`` or ``preview`` may take after its time is up."""
 
     def __init__(
-        self,
-        store: UpstashStore,
-        namespace: str,
-        *,
-        protection: NameSecret | None = None,
+        self, store: UpstashStore, namespace: str, *, protection: NameSecret | None = None
     ) -> None:
         self._store = instance("store", store, UpstashStore, "an UpstashStore; see from_env()")
         self._keys = Keyspace(namespace)

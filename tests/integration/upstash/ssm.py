@@ -45,21 +45,17 @@ class Ssm:
     @property
     def on_lambda(self) -> dict[str, str]:
         """The environment of a Lambda function with an access key."""
-        return {**KEY, **self._location}
+        name = {"AWS_LAMBDA_FUNCTION_NAME": "it", "AWS_REGION": REGION}
+        return {**KEY, **name, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL_SSM": self.url}
 
     @property
     def under_snapstart(self) -> dict[str, str]:
         """The environment of a Lambda function that reads its access key from this server."""
-        return {
-            **self._location,
+        endpoint = {
             "AWS_CONTAINER_CREDENTIALS_FULL_URI": f"{self.url}/credentials",
             "AWS_CONTAINER_AUTHORIZATION_TOKEN": AUTHORIZATION,
         }
-
-    @property
-    def _location(self) -> dict[str, str]:
-        name = {"AWS_LAMBDA_FUNCTION_NAME": "it", "AWS_REGION": REGION}
-        return {**name, "AWS_DEFAULT_REGION": REGION, "AWS_ENDPOINT_URL_SSM": self.url}
+        return {name: v for name, v in self.on_lambda.items() if name not in KEY} | endpoint
 
     def parameters(self, body: bytes) -> dict[str, Any]:
         """Return the reply of ``GetParameters``."""

@@ -20,8 +20,8 @@ from llm_cache._upstash.credentials import (
 class Source:
     """Returns a new token at each fetch, counts the fetches, and fails or hangs on demand."""
 
-    def __init__(self) -> None:
-        self.fetches = 0
+    def __init__(self, clock: Clock) -> None:
+        self.clock, self.fetches = clock, 0
         self.failure: Exception | None = None
         self.released = threading.Event()
         self.released.set()
@@ -35,20 +35,21 @@ class Source:
 
 
 @pytest.fixture
-def source() -> Source:
-    return Source()
+def source(clock: Clock) -> Source:
+    return Source(clock)
 
 
 @pytest.fixture
-def credentials(source: Source, clock: Clock) -> RefreshableCredentials:
-    return RefreshableCredentials(source, 3600, clock)
+def unknown(source: Source) -> RefreshableCredentials:
+    """Credentials that have not been fetched."""
+    return RefreshableCredentials(source, 3600, source.clock)
 
 
 @pytest.fixture
-def known(credentials: RefreshableCredentials) -> RefreshableCredentials:
+def known(unknown: RefreshableCredentials) -> RefreshableCredentials:
     """Credentials that have been fetched once."""
-    credentials.get()
-    return credentials
+    unknown.get()
+    return unknown
 
 
 def refreshed(credentials: RefreshableCredentials) -> str:
@@ -57,12 +58,12 @@ def refreshed(credentials: RefreshableCredentials) -> str:
 
 
 def test_credentials_are_fetched_on_first_use_and_then_known(
-    source: Source, clock: Clock, credentials: RefreshableCredentials
+    source: Source, unknown: RefreshableCredentials
 ) -> None:
     assert source.fetches == 0
-    assert {credentials.get().token for _ in range(3)} == {"token-1"}
-    clock.now += 3599
-    assert credentials.get().token == "token-1"
+    assert {unknown.get().token for _ in range(3)} == {"token-1"}
+    source.clock.now += 3599
+    assert unknown.get().token == "token-1"
     assert source.fetches == 1
 
 
@@ -73,34 +74,34 @@ def failure(credentials: RefreshableCredentials) -> str:
 
 
 def test_failed_first_fetch_is_retried_after_a_doubled_backoff(
-    source: Source, clock: Clock, credentials: RefreshableCredentials
+    source: Source, unknown: RefreshableCredentials
 ) -> None:
     source.failure = StoreUnavailable("down")
     backoffs = [FIRST_RETRY, 2.0, 4.0, 8.0, 16.0, MIN_REFRESH, MIN_REFRESH]
     for fetches, backoff in enumerate(backoffs, 1):
-        assert [failure(credentials) for _ in range(3)] == ["down"] * 3
+        assert [failure(unknown) for _ in range(3)] == ["down"] * 3
         assert source.fetches == fetches
-        clock.now += backoff - 0.1
-        assert (failure(credentials), source.fetches) == ("down", fetches)
-        clock.now += 0.1
+        source.clock.now += backoff - 0.1
+        assert (failure(unknown), source.fetches) == ("down", fetches)
+        source.clock.now += 0.1
     source.failure = None
-    assert credentials.get().token == "token-8"
+    assert unknown.get().token == "token-8"
 
 
 def test_shared_error_keeps_no_traceback_of_another_caller(
-    source: Source, credentials: RefreshableCredentials
+    source: Source, unknown: RefreshableCredentials
 ) -> None:
     source.failure = StoreUnavailable("down")
     depths = set()
     for _ in range(9):
         with pytest.raises(StoreUnavailable) as raised:
-            credentials.get()
+            unknown.get()
         depths.add(len(raised.traceback))
     assert len(depths) == 1
 
 
 def test_callers_wait_for_one_first_fetch_within_their_time_limit(
-    source: Source, credentials: RefreshableCredentials
+    source: Source, unknown: RefreshableCredentials
 ) -> None:
     source.released.clear()
     limits = list[float]()
@@ -111,27 +112,27 @@ def test_callers_wait_for_one_first_fetch_within_their_time_limit(
 
     for _ in range(3):
         with pytest.raises(StoreTimeout, match="secrets were not read"):
-            credentials.get(limit)
+            unknown.get(limit)
     source.released.set()
-    assert credentials.get().token == "token-1"
+    assert unknown.get().token == "token-1"
     assert (source.fetches, limits) == (1, [FIRST_TIMEOUT] * 3)
 
 
 def test_caller_without_time_begins_no_fetch(
-    source: Source, credentials: RefreshableCredentials
+    source: Source, unknown: RefreshableCredentials
 ) -> None:
     with pytest.raises(StoreTimeout):
-        credentials.get(lambda _: 0.0)
+        unknown.get(lambda _: 0.0)
     assert source.fetches == 0
-    credentials.get()
-    assert credentials.get(lambda _: 0.0).token == "token-1"
+    unknown.get()
+    assert unknown.get(lambda _: 0.0).token == "token-1"
 
 
 async def test_first_fetch_does_not_block_the_event_loop(
-    source: Source, credentials: RefreshableCredentials
+    source: Source, unknown: RefreshableCredentials
 ) -> None:
     source.released.clear()
-    reading = [asyncio.ensure_future(credentials.aget()) for _ in range(6)]
+    reading = [asyncio.ensure_future(unknown.aget()) for _ in range(6)]
     await asyncio.sleep(0)
     asyncio.get_running_loop().call_soon(source.released.set)
     assert {found.token for found in await asyncio.gather(*reading)} == {"token-1"}
@@ -147,14 +148,14 @@ def test_refresh_happens_once_in_its_interval(known: RefreshableCredentials, clo
 
 
 def test_old_credentials_serve_until_new_ones_are_fetched(
-    known: RefreshableCredentials, source: Source, clock: Clock
+    known: RefreshableCredentials, source: Source
 ) -> None:
-    clock.now += 3600
+    source.clock.now += 3600
     assert known.get().token in {"token-1", "token-2"}
     assert refreshed(known) == "token-2"
-    clock.now += 3599
+    source.clock.now += 3599
     assert refreshed(known) == "token-3"
-    clock.now += 3599
+    source.clock.now += 3599
     known.get()
     assert source.fetches == 3
 
