@@ -16,9 +16,9 @@ LlmCacheError
     │   └── QuotaExceeded           all commands are refused for a while: requests, bandwidth
     └── StoreGarbled                a reply that is not in Upstash's protocol
 
-Of these, ``lookup`` and ``update`` raise only ``CacheMiss``, if the policy asks for it: a failing
-cache is a miss, and a paid answer reaches its caller. Constructors, ``clear`` and ``delete`` raise
-the others. ``reclaim`` returns a ``StoreError`` with its progress.
+``lookup`` and ``update`` raise only ``CacheMiss``, in the mode ``only_if_cached``: a failing cache
+is a miss, and a paid answer reaches its caller. Constructors, ``clear`` and ``delete`` raise the
+other errors. ``reclaim`` returns a ``StoreError`` with its progress.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from llm_cache._reasons import Reason
 
 
 class LlmCacheError(Exception):
-    """The base class of the library's errors; ``reason`` is the one in reports."""
+    """The base class of the library's errors; ``reason`` names it in reports."""
 
     reason: Reason = Reason.INTERNAL
 
 
 class InvalidValue(LlmCacheError, ValueError):
-    """A value that is not accepted; the message has its name, the value, and the accepted ones.
+    """A value is not accepted; the message has its name, the value and the accepted values.
 
     Errors are logged, so the message has only the type and the length of a ``withheld`` value,
     which may name a person or hold a prompt.

@@ -357,7 +357,7 @@ REQUESTS = 1000
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="no runtime client elsewhere")
 
 
-def test_a_thousand_requests_under_faults_break_no_rule() -> None:
+def test_thousand_requests_under_faults_break_no_rule() -> None:
     seed = int(os.environ.get("CHAOS_SEED") or int.from_bytes(os.urandom(4)))
     print(f"CHAOS_SEED={seed}")
     with LocalCloud.start(model="smollm2") as cloud, cloud.downloaded("AskFunction") as deployed:

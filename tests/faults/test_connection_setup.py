@@ -26,7 +26,7 @@ LONG = 30.0
 HOST = "upstash.test"
 
 
-def test_only_address_that_listens_is_found_among_several(
+def test_listening_address_is_found_among_several(
     monkeypatch: pytest.MonkeyPatch, upstash: UpstashEndpoint, execute: Execute
 ) -> None:
     real, url = socket.getaddrinfo, f"http://{HOST}:{urlsplit(upstash.url).port}"

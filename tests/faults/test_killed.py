@@ -160,9 +160,7 @@ def test_process_killed_at_a_random_time_harms_no_other(scene: Scene) -> None:
 
 @pytest.mark.parametrize("scene", ["lease", "asynchronous lease"], indirect=True)
 @pytest.mark.parametrize(("moment", "step"), [(Moment.RAN, 1), (Moment.BEFORE, 2)])
-def test_waiter_that_is_killed_leaves_the_leader_its_lease(
-    scene: Scene, moment: Moment, step: int
-) -> None:
+def test_killed_waiter_leaves_the_leader_its_lease(scene: Scene, moment: Moment, step: int) -> None:
     scene.prepare()
     leader, killer = scene.client(), Killer(moment, step)
     with leader.cache.policy(FLEET):

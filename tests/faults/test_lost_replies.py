@@ -87,7 +87,7 @@ async def test_delete_sent_twice_raises_that_its_result_is_unknown(
     assert await cache.adelete("p", "model") is False
 
 
-def test_delete_whose_first_attempt_never_ran_returns_true(
+def test_delete_returns_true_if_its_first_attempt_never_ran(
     cache: UpstashRedisCache, proxy: FaultyProxy
 ) -> None:
     cache.update("p", "model", ANSWER)

@@ -33,7 +33,7 @@ def idle_hosts() -> Iterator[SimpleQueue[Host]]:
 
 @pytest.mark.timed
 @pytest.mark.parametrize("fault", FAULTS)
-def test_operation_that_meets_a_fault_ends_in_time_and_the_cache_works_afterwards(
+def test_operation_ends_in_time_under_a_fault_and_the_cache_works_afterwards(
     fault: str, idle_hosts: SimpleQueue[Host]
 ) -> None:
     def problems(operation: str) -> list[str]:

@@ -33,7 +33,7 @@ def cache_at(url: str, token: str = "token", timeout: float = PATIENCE) -> Upsta
 
 
 @pytest.mark.parametrize("fault", ["no reply", "connection closed", "JSON array"])
-def test_a_fault_is_a_miss_in_time_and_costs_no_second_wait(fault: str, call: Call) -> None:
+def test_fault_is_a_miss_in_time_and_costs_no_second_wait(fault: str, call: Call) -> None:
     with misbehaving(HTTP_FAULTS[fault][0]) as url:
         cache = cache_at(url, timeout=TIMEOUT if fault == "no reply" else PATIENCE)
         with within_budget(), cache.policy() as report:

@@ -154,7 +154,7 @@ def test_slow_model_is_504_before_lambdas_timeout_and_its_late_answer_is_stored(
         ("UPSTASH_REDIS_REST_TOKEN", "wrong", "refused"),
     ],
 )
-def test_failed_cache_costs_no_answer(
+def test_failed_cache_loses_no_answer(
     model: Bedrock, configure: Callable[..., None], variable: str, value: str, detail: str
 ) -> None:
     configure(**{variable: value})

@@ -330,7 +330,7 @@ def test_direct_invocation_returns_the_problem_before_the_invocation_ends() -> N
     assert invoke(QUESTION, seconds=1.001)["error"]["code"] == "model_timeout"
 
 
-def test_question_beside_a_request_context_is_not_answered(model: Bedrock) -> None:
+def test_question_with_a_request_context_is_not_answered(model: Bedrock) -> None:
     contexts: list[object] = [{}, ALICE, {"elb": {}}, {"http": {}}, {"http": None}, None, "x"]
     for context in contexts:
         assert handle(question(requestContext=context)).status == 400

@@ -128,7 +128,7 @@ def test_message_without_a_document_is_refused_with_a_reason(content: Any, reaso
     assert str(refused.value) == reason
 
 
-def test_only_a_message_of_several_records_is_split() -> None:
+def test_message_is_split_only_if_it_has_several_records() -> None:
     records = [*uploaded("documents/a")["Records"], "?", *uploaded("documents/b")["Records"]]
     several = json.dumps({"Records": records})
     expected = [json.dumps({"Records": [record]}) for record in records]

@@ -62,7 +62,7 @@ def checked(reply: object) -> str:
     return text
 
 
-def test_witness_hears_the_log_of_each_function(model: Bedrock) -> None:
+def test_recorder_hears_the_log_of_each_function(model: Bedrock) -> None:
     with recorded_output() as listening:
         for function in (ask, flush_cache, summarize):
             function.logger.warning(MARK)

@@ -62,9 +62,7 @@ def test_poisonous_documents_become_dead_letters_and_cost_few_calls(
     }
 
 
-def test_document_whose_entries_are_lost_costs_few_calls(
-    simulation: Simulation, redis: Redis
-) -> None:
+def test_document_with_lost_entries_costs_few_calls(simulation: Simulation, redis: Redis) -> None:
     text = document(0, LARGE)
     simulation.before_each = redis.flushdb
     simulation.upload("lost", text)

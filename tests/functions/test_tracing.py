@@ -107,7 +107,7 @@ def test_other_functions_are_traced(
 @pytest.mark.parametrize(
     ("variable", "value"), [("LAMBDA_TASK_ROOT", None), ("_X_AMZN_TRACE_ID", TRACE.format(0))]
 )
-def test_nothing_is_sent_outside_lambda_or_for_an_unsampled_request(
+def test_trace_is_not_sent_outside_lambda_or_without_sampling(
     daemon: socket.socket, monkeypatch: pytest.MonkeyPatch, variable: str, value: str | None
 ) -> None:
     monkeypatch.delenv(variable)

@@ -51,7 +51,7 @@ def replaced(documents: Documents) -> str | None:
 
 
 @pytest.mark.parametrize("gone", [deleted, deleted_version, delete_marker, replaced])
-def test_document_that_is_gone_is_done_without_a_model_call(
+def test_deleted_document_is_done_without_a_model_call(
     model: Bedrock, documents: Documents, gone: Callable[[Documents], str | None]
 ) -> None:
     version = gone(documents)

@@ -70,7 +70,7 @@ def test_compilation_by_another_release_is_reported(
     assert said == f"bytecode by Python {THIS} (not {NEWER}, whose bytes may differ)"
 
 
-def test_without_a_python_that_runs_no_bytecode_is_written(
+def test_build_without_a_python_writes_no_bytecode(
     script: Script, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     release(monkeypatch, "3.99.0")

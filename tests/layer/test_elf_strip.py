@@ -58,7 +58,7 @@ def test_stripped_library_works(library: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"\xcf\xfa\xed\xfe" + bytes(100), b"\x7fELF\x01\x01"])
-def test_file_that_is_no_64_bit_elf_file_is_unchanged(content: bytes) -> None:
+def test_file_other_than_64_bit_elf_is_unchanged(content: bytes) -> None:
     assert elf_strip.strip(content) == content
     assert elf_strip.machine(content) is None
 

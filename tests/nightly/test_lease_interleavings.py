@@ -25,14 +25,14 @@ def server(redis_server: RedisServer) -> Iterator[Connection]:
 @pytest.mark.parametrize("epoch", [None, "cbefore"])
 @pytest.mark.parametrize(("clears", "losses"), [(1, 0), (0, 1), (1, 1)])
 @pytest.mark.parametrize("ends", [*itertools.combinations_with_replacement(Ending, 2)])
-def test_two_processes_a_clear_and_a_loss(
+def test_clear_and_lost_reply_in_two_processes_keep_every_promise(
     server: Connection, ends: tuple[Ending, Ending], clears: int, losses: int, epoch: str | None
 ) -> None:
     calls_in_every_order(server, ends, epoch=epoch, clears=clears, losses=losses)
 
 
 @pytest.mark.parametrize("ends", [*itertools.combinations_with_replacement(ALIVE, 2)])
-def test_two_in_one_process_a_clear_and_a_loss(
+def test_clear_and_lost_reply_in_one_process_keep_every_promise(
     server: Connection, ends: tuple[Ending, Ending]
 ) -> None:
     calls_in_every_order(server, ends, processes="00", clears=1, losses=1)
@@ -40,7 +40,7 @@ def test_two_in_one_process_a_clear_and_a_loss(
 
 @pytest.mark.parametrize("processes", ["000", "001", "010", "011", "012"])
 @pytest.mark.parametrize("ends", [*itertools.product([Ending.STORED, Ending.FAILED], repeat=3)])
-def test_three_callers_in_one_to_three_processes(
+def test_three_callers_in_one_to_three_processes_keep_every_promise(
     server: Connection, ends: tuple[Ending, Ending, Ending], processes: str
 ) -> None:
     calls = calls_in_every_order(server, ends, processes=processes)
@@ -48,7 +48,7 @@ def test_three_callers_in_one_to_three_processes(
 
 
 @pytest.mark.parametrize("ends", [*itertools.product([Ending.NOT_STORED, Ending.STORED], repeat=3)])
-def test_three_callers_of_whom_some_have_nothing_to_share(
+def test_three_callers_without_shared_answers_keep_every_promise(
     server: Connection, ends: tuple[Ending, Ending, Ending]
 ) -> None:
     calls_in_every_order(server, ends, processes="001")

@@ -43,7 +43,7 @@ def listens(port: int) -> bool:
         return True
 
 
-def test_no_check_of_schemathesis_fails(url: str, tmp_path: Path, checkout: Path) -> None:
+def test_ask_passes_every_schemathesis_check(url: str, tmp_path: Path, checkout: Path) -> None:
     program, config = (
         Path(sys.executable).with_name("schemathesis"),
         "tests/nightly/schemathesis.toml",

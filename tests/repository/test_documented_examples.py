@@ -44,7 +44,7 @@ def test_only_blocks_that_need_an_account_are_not_run() -> None:
     assert [str(block) for block in checked if not block.test] == []
 
 
-def test_test_that_a_marker_names_reads_the_page() -> None:
+def test_test_named_by_a_marker_reads_the_page() -> None:
     for block in BLOCKS:
         if block.test:
             assert (ROOT / block.test).is_file(), f"{block}: {block.test} does not exist"

@@ -93,7 +93,7 @@ def test_table_of_arrows_names_every_package() -> None:
     assert packages == set(ALLOWED)
 
 
-def test_no_modules_import_each_other() -> None:
+def test_imports_have_no_cycle() -> None:
     TopologicalSorter({name: inside(name) for name in MODULES if name != "__init__"}).prepare()
 
 
@@ -154,29 +154,29 @@ def test_clearing_never_loads_langchain() -> None:
     assert not {"langchain_core", "pydantic", "langsmith"} & loaded
 
 
-def test_who_has_not_connected_has_not_loaded_what_connects() -> None:
+def test_unconnected_cache_does_not_load_the_client() -> None:
     assert "httpcore" not in loaded_by("from llm_cache import CacheNamespace, UpstashRedisCache")
 
 
-def test_the_cache_itself_does_not_load_what_language_models_need() -> None:
+def test_import_of_the_cache_does_not_load_language_models() -> None:
     loaded = loaded_by("from llm_cache import UpstashRedisCache")
     assert "langchain_core" in loaded
     assert not {"langsmith", "tenacity", "boto3"} & loaded
 
 
-def test_a_response_is_cached_without_langchain() -> None:
+def test_response_is_cached_without_langchain() -> None:
     loaded = loaded_by("from llm_cache import ResponseCache, CacheMetrics, uncacheable")
     assert "upstash_redis" in loaded
     assert not {"langchain_core", "pydantic", "langsmith", "boto3"} & loaded
 
 
-def test_every_public_name_is_there_and_sorted() -> None:
+def test_every_public_name_exists_in_sorted_order() -> None:
     names = [name for name in llm_cache.__all__ if not name.startswith("__")]
     assert names == sorted(names)
     assert all(getattr(llm_cache, name).__name__ == name for name in names)
     assert dir(llm_cache) == sorted(llm_cache.__all__)
 
 
-def test_a_name_that_is_not_public_is_an_attribute_error() -> None:
+def test_private_name_raises_attribute_error() -> None:
     with pytest.raises(AttributeError, match="no attribute 'Nonsense'"):
         _ = llm_cache.Nonsense

@@ -67,7 +67,7 @@ for documented in (*public, *modules):
 """
 
 
-def test_public_names_are_these() -> None:
+def test_public_names_are_pinned() -> None:
     assert set(llm_cache.__all__) == set(NAMES)
 
 

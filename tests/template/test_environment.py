@@ -76,13 +76,13 @@ def test_library_accepts_the_lowest_ttls_and_the_defaults_are_in_order() -> None
     assert CacheConfig.from_env(environ, namespace="stack")
 
 
-def test_answers_are_shared_as_the_code_knows_and_not_by_default() -> None:
+def test_share_answers_accepts_every_sharing_and_defaults_to_nobody() -> None:
     assert PARAMETERS["ShareAnswers"]["AllowedValues"] == list(Sharing)
     assert PARAMETERS["ShareAnswers"]["Default"] == Sharing.NOBODY
     assert environment(FUNCTIONS["AskFunction"])[VARIABLE] == {"Ref": "ShareAnswers"}
 
 
-def test_summarize_may_write_where_it_writes() -> None:
+def test_summarize_may_write_its_summaries() -> None:
     statements = FUNCTIONS["SummarizeFunction"]["Policies"][2]["Statement"]
     (written,) = [it["Resource"] for it in statements if "s3:PutObject" in it.get("Action", ())]
     assert written == {"Fn::Sub": f"${{Documents.Arn}}/{object_name.SUMMARIES}*"}

@@ -72,7 +72,7 @@ def test_unknown_function_in_a_condition_raises() -> None:
 
 
 @pytest.mark.parametrize("choices", SCENARIOS)
-def test_monitoring_that_is_off_creates_nothing(choices: dict[str, str]) -> None:
+def test_monitoring_off_creates_nothing(choices: dict[str, str]) -> None:
     created = ResolvedTemplate(TEMPLATE, choices | {"Monitoring": "off"}).resources.values()
     assert [it for it in created if it["Type"].split("::")[1] in {"CloudWatch", "SNS"}] == []
 

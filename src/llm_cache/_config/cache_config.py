@@ -52,8 +52,8 @@ def _header_list(text: str) -> list[str]:
 class CacheConfig:
     """The operator's configuration, checked. Times are seconds.
 
-    Upstash's URL and token, and the keys to sign or encrypt entries with, are given as values or as
-    the names of SSM SecureString parameters. The cache reads SSM on first use. A parameter takes
+    Upstash's URL and token, and the keys to sign or encrypt entries with, are values or the names
+    of SSM SecureString parameters. The cache reads SSM on first use. A parameter takes
     precedence over a value, and encryption over signing. Raises ``InvalidSettings``, or
     ``InvalidPolicy`` for ``ttl``. The text below each field is its line in
     ``docs/configuration.md``.
@@ -143,7 +143,7 @@ class CacheConfig:
 
     @property
     def ttl_bounds(self) -> TtlBounds:
-        """The rule by which each answer gets its TTL."""
+        """The default TTL and its bounds."""
         default = DEFAULT_TTL if self.ttl is None else self.ttl
         return TtlBounds(default, self.ttl_floor, self.ttl_ceiling, self.ttl_jitter)
 

@@ -50,7 +50,7 @@ def number(name: str, default: float | None, check: Callable[[str, Any], Any]) -
 
 
 def read(config: Any, environ: Mapping[str, str], without: Collection[str] = ()) -> dict[str, Any]:
-    """Return the values of the variables that are set, by field, less the fields ``without``.
+    """Return the values of the set variables by field, except the fields in ``without``.
 
     Raises ``InvalidSettings`` that names the variable.
     """

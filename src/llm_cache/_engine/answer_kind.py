@@ -1,4 +1,4 @@
-"""What the engine must know about the answers of a cache."""
+"""The protocol between the engine and a kind of answers."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ A = TypeVar("A")
 
 
 class AnswerKind(Codec[A], Protocol[A]):
-    """One kind of answers: how they are written, which are uncacheable, what a hit returns."""
+    """One kind of answers: its codec, which are uncacheable, and what a hit returns."""
 
     def uncacheable_reason(self, answer: Any) -> Reason | None:
         """Return why an answer may not be stored, or None."""

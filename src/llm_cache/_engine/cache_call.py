@@ -25,9 +25,9 @@ A = TypeVar("A")
 logger = logging.getLogger(__name__)
 
 KeyParts: TypeAlias = Callable[[CachePolicy], tuple[str, ...]]
-"""Returns the texts that enter the key under a policy; the first names the rules of the others.
+"""Returns the texts that enter the key under a policy; the first names the form of the others.
 
-Raises ``Uncacheable`` if the request cannot be told apart from another.
+Raises ``Uncacheable`` if another request may have the same texts.
 """
 
 
@@ -51,17 +51,17 @@ class CacheCall(Generic[A]):
     request: Request[A] | None = None
 
     def identify(self) -> Request[A]:
-        """Hash the request; raise what ``key_parts`` raises."""
+        """Return the request with its hash; raise the errors of ``key_parts``."""
         policy = self.policy
-        rules, *parts = self.key_parts(policy)
+        form, *parts = self.key_parts(policy)
         partition = policy.tenant or "", policy.salt or ""
-        hashed = digest(f"version {KEY_VERSION}", rules, *partition, *parts)
+        hashed = digest(f"version {KEY_VERSION}", form, *partition, *parts)
         keys = self.keys if policy.namespace is None else Keyspace(policy.namespace)
         self.identity = (self.identity[0], keys.entry(hashed), tuple(sorted(policy.tags or ())))
         return Request(self.identity, keys, hashed, policy, self.codec, self.clock)
 
     def protect(self, request: Request[A]) -> Request[A]:
-        """Key the names of the request; raise what ``protection`` raises. May read the secrets."""
+        """Return the request under the cache's protection; raise the errors of ``protection``."""
         self.request = request.protected(self.protection())
         return self.request
 

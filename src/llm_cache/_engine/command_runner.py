@@ -1,4 +1,4 @@
-"""How a cache runs its commands: within the time it may take, guarded by the circuit breaker."""
+"""Runs the commands of a cache within its time limit, guarded by the circuit breaker."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class CommandRunner:
         await self.store.asecrets(seconds_left)
 
     async def prefetch_secrets(self) -> None:
-        """Read the secrets; ``protection`` raises the error of a failed read, without another."""
+        """Read the secrets; after a failed read, ``protection`` raises its error at once."""
         with suppress(Exception):
             await self.read_secrets()
 

@@ -49,7 +49,7 @@ class Cache(Generic[A]):
       token for the asynchronous methods too.
     - ``ttl``: how long answers live where no policy sets a TTL: seconds, a ``timedelta`` or a
       callable; None: 30 days. Every entry expires.
-    - ``namespace``: prefix of the keys; a clear deletes only these. None: the whole database, as in
+    - ``namespace``: prefix of the keys; a clear affects only these. None: the whole database, as in
       the replaced class.
     - ``ttl_floor``, ``ttl_ceiling``: seconds; the shortest and the longest TTL
     - ``ttl_jitter``: the share, less than 1, by which a TTL may be shortened at random, so that
@@ -61,7 +61,7 @@ class Cache(Generic[A]):
       dead leader is replaced after 10 seconds at most.
     - ``memory``: a ``MemoryTier`` in the process; None: off
     - ``breaker``: when the cache stops sending commands to a failing Upstash; None: after 5
-      failures in a row, for 30 seconds. Clearing and deleting send theirs all the same.
+      failures in a row, for 30 seconds. Clears and deletes ignore it.
     - ``protection``: ``Signing(keys)`` or ``Encryption(keys)`` of the entries; None: off
     - ``clock``: returns the time in Unix seconds
 
@@ -199,14 +199,14 @@ class Cache(Generic[A]):
         yield from self._tiers.removing(operation)
 
     def start_fresh(self) -> None:
-        """Leave the calls, the leases and the locks of the parent to it, in a forked process."""
+        """Drop the parent's in-flight calls, leases and locks, in a forked process."""
         parts = self._runner.breaker, self._tiers.memory, *self._leadership.parts
         for part in parts:
             if part:
                 part.start_fresh()
 
     def _unused(self) -> None:
-        """Note that a policy block of this cache has ended without a call of the cache."""
+        """React to a policy block that ended without a call to the cache."""
 
     def _call(self, key_parts: KeyParts) -> CacheCall[A]:
         self._used = True
@@ -227,7 +227,7 @@ class Cache(Generic[A]):
 
 
 def _refuse(unknown: Mapping[str, Any]) -> None:
-    """Refuse arguments that ``BaseCache.clear(**kwargs)`` accepts: they might clear too much."""
+    """Refuse unknown arguments: if they were ignored, ``clear`` would clear too much."""
     if unknown:
         accepted = "asynchronous, tag and tenant"
         raise TypeError(f"clear() takes {accepted}, not {', '.join(unknown)}")

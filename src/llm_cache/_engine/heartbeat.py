@@ -1,6 +1,6 @@
 """Renews the leases of this process while its leaders compute.
 
-A lease may thus outlast a slow model, while a dead leader is replaced within ``LEASE_LIFE``.
+A lease then lasts as long as a slow model call; a dead leader is replaced within ``LEASE_LIFE``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Renewal(NamedTuple):
 
 @dataclass(slots=True)
 class Heartbeat:
-    """Renews the leases of one cache in one thread, which ends when there are none."""
+    """Renews the leases of one cache in one thread, which ends when no lease is left."""
 
     sleep: Callable[[float], None] = time.sleep
     _due: deque[Renewal] = field(default_factory=deque)

@@ -42,7 +42,7 @@ class Leadership:
     def lead_or_wait(
         self, request: Request[A], miss: Miss[A], scope: Scope, *, may_wait: Callable[[], bool]
     ) -> Operation[Hit[A] | Compute[A]]:
-        """Return the answer of another caller, or have this caller compute it."""
+        """Return the answer of another caller, or ``Compute``: this caller calls the model."""
         if request.policy.effective_coalesce is Coalesce.OFF:
             return Compute(miss)
         flight = self._flight(request, scope, may_wait=may_wait())
@@ -60,7 +60,7 @@ class Leadership:
     def _flight(self, request: Request[A], scope: Scope, *, may_wait: bool) -> SingleFlight:
         """Return how this lookup joins single flight.
 
-        It gives up waiting after two leases, and after half of the invocation's remaining time:
+        It stops waiting after two leases, or after half of the invocation's remaining time:
 
         - the second lease is for the leader that replaces a dead one; otherwise all waiters would
           call the model when the first lease ends;

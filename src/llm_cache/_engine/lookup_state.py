@@ -1,4 +1,4 @@
-"""The state that a lookup leaves to the update of the same answer, in the same context."""
+"""The state of a missed lookup, kept for the update that follows in the same context."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class LookupState(NamedTuple):
 Shard: TypeAlias = Mapping[Identity, LookupState]
 
 # A shard is replaced, never changed: the threads of a batch, each in a copy of the context, do not
-# see each other's states. Shards keep the copies small: a failed model call leaves its state.
+# see each other's states. Shards keep the copies small: states of failed model calls stay.
 _SHARDS, _SHARD_SIZE = 64, 64
 _states: ContextVar[tuple[Shard, ...]] = ContextVar("llm_cache_states", default=({},) * _SHARDS)
 _leaders: ContextVar[tuple[Leader, ...]] = ContextVar("llm_cache_leaders", default=())
@@ -52,7 +52,7 @@ def recall(identity: Identity) -> LookupState:
 
 
 def earlier_leader(identity: Identity) -> Leader | None:
-    """Return the leader that an earlier try of this lookup in this context has left, if any."""
+    """Return the leader of an earlier try of this lookup in this context, if any."""
     return _shard(identity).get(identity, LookupState()).leader
 
 

@@ -1,6 +1,6 @@
 """The scope of a policy block: a ContextVar carries its policy to the cache and a report back.
 
-LangChain passes ``lookup`` and ``update`` no more than a prompt and the model's settings. A
+LangChain passes ``lookup`` and ``update`` only a prompt and the model's settings. A
 ContextVar set around the call is visible to ``invoke``, ``ainvoke``, executors and the threads of
 ``batch``.
 """

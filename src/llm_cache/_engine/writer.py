@@ -1,4 +1,4 @@
-"""An update of one cache: the answer is checked, stored, and given to the waiters."""
+"""An update of one cache: check the answer, store it, and pass it to the waiters."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class NewEntry(NamedTuple):
 
 @dataclass(eq=False, repr=False, slots=True)
 class Writer(Generic[A]):
-    """The updates of one cache. ``max_bytes``: what an answer may take of its store's request."""
+    """The updates of one cache. ``max_bytes``: the most bytes of an answer in a request."""
 
     kind: AnswerKind[A]
     tiers: Tiers

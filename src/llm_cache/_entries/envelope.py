@@ -1,7 +1,7 @@
 """The value of an entry's key in Redis: a versioned envelope around the answer.
 
 The envelope is ASCII JSON, because Upstash's REST API carries text. The epochs come first, so that
-a script recognizes a cleared entry by its first bytes. The answer comes last: under ``answer`` as
+a script recognizes a cleared entry by its first bytes. The answer is last: under ``answer`` as
 plain JSON or, where that is much shorter, under ``z``, compressed (see ``compression``).
 """
 
@@ -73,8 +73,8 @@ def encode_body(metadata: str, answer: Sequence[str], request_hash: str | None =
     array = json_array(answer)
     packed = pack(array) if len(array) > COMPRESS_ABOVE else None
     field = f'"answer":{array}' if packed is None else f'"z":"{packed}"'
-    asked = "" if request_hash is None else f'"asked":"{request_hash[:REQUEST_HASH_LENGTH]}",'
-    return f"{EPOCHS_END}{asked}{metadata},{field}}}"
+    request = "" if request_hash is None else f'"asked":"{request_hash[:REQUEST_HASH_LENGTH]}",'
+    return f"{EPOCHS_END}{request}{metadata},{field}}}"
 
 
 def fingerprint(text: str | None) -> str:

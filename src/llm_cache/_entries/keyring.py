@@ -16,14 +16,14 @@ from llm_cache._errors import InvalidSettings
 SIZE = 32  # bytes of a key
 NAMING_PREFIX = "names:"
 ACCEPTED = (
-    f"one or two keys of {SIZE} random bytes in base64, the one to write with first, "
-    f"and maybe one more after {NAMING_PREFIX}"
+    f"one or two keys of {SIZE} random bytes in base64, first the key that writes; "
+    f"optionally a key for names after {NAMING_PREFIX}"
 )
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Keyring:
-    """One or two keys, of which the first writes and all read, and the key for names in Redis.
+    """One or two keys, and the key for names in Redis. The first key writes; all keys read.
 
     Names must not change while keys are rotated: lookups and clears would miss older entries. They
     are derived from the last key, or from the key after ``names:``.

@@ -11,9 +11,8 @@ from dataclasses import dataclass, field, replace
 
 from llm_cache._errors import InvalidSettings
 
-KEY_VERSION = (
-    4  # hashed into every key: raise it when the parts of a key or the form of an entry change
-)
+# Hashed into every key: raise it when the parts of a key or the form of an entry change.
+KEY_VERSION = 4
 DEFAULT_PREFIX = "llm_cache"
 MAX_NAMESPACE = 200  # characters; Upstash's limit is 32 KB for a whole key
 MAX_TEXT = 1000  # characters of a tag, a tenant, a salt or a key
@@ -27,7 +26,7 @@ def digest(*parts: str) -> str:
     """Hash ``parts`` to 64 hexadecimal digits.
 
     Each part is preceded by its length in bytes, so no two lists of parts share an input:
-    ``("ab", "c")`` and ``("a", "bc")`` differ. Lone surrogates are hashed as they stand.
+    ``("ab", "c")`` and ``("a", "bc")`` differ. Lone surrogates are hashed too.
     """
     sha = hashlib.sha256()
     for part in parts:

@@ -4,7 +4,7 @@
 hides the answer. Both key the names in Redis, so that guesses of a prompt, a tenant or a tag cannot
 be tested. Neither protects an entry's epochs, because a script in Redis fills them in.
 
-Only authenticated text is read: before it, an entry may hold epochs and nothing else.
+Only authenticated text is read; nothing but epochs may precede it.
 """
 
 from __future__ import annotations

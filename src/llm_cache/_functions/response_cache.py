@@ -29,7 +29,7 @@ Response = dict[str, Any]
 
 
 class Uncached(NamedTuple):
-    """Return it from a cached function: the caller gets ``response``, the cache stores nothing.
+    """A response that a cached function returns to its caller only: the cache stores nothing.
 
     The report names ``reason``. Callers that waited for the response call the function themselves.
     """
@@ -38,27 +38,27 @@ class Uncached(NamedTuple):
     reason: Reason
 
 
-Answering = Callable[[Any], Response | Uncached]
-AsyncAnswering = Callable[[Any], Awaitable[Response | Uncached]]
+Function = Callable[[Any], Response | Uncached]
+AsyncFunction = Callable[[Any], Awaitable[Response | Uncached]]
 Validate = Callable[[Response], object]
 
 
-class Ask:
+class CallFunction:
     """The step in which the driver calls the cached function."""
 
 
-Answered = Generator[Command[Any] | Pause | Ask, Any, Response]
+Steps = Generator[Command[Any] | Pause | CallFunction, Any, Response]
 
 
 class ResponseCache(Cache[Response]):
-    """Store what a function returns: a ``dict`` of JSON, for a request that is JSON too.
+    """Store the response of a function, a ``dict`` of JSON, for a request that is JSON too.
 
     A hit imports neither LangChain nor the model's client, which shortens a cold start. Policies,
     tags and tenants work as in ``UpstashRedisCache``; with the same namespace, one clear clears
     both caches. ``Cache`` documents the other arguments.
 
-    - ``version``: text that enters the key. Put into it what changes an answer, such as the model's
-      id and settings and the version of your code.
+    - ``version``: text that enters the key. It names everything else that changes an answer, such
+      as the model's id and settings and the version of your code.
     - ``validate``: called with each response read or about to be stored. If it raises or returns
       False, a read response is a miss and its entry is deleted; a new response is not stored.
 
@@ -108,9 +108,9 @@ class ResponseCache(Cache[Response]):
         await self._aupdate(self._call_of(request), response)
 
     @overload
-    def cached(self, answer: AsyncAnswering) -> Callable[[Any], Awaitable[Response]]: ...
+    def cached(self, answer: AsyncFunction) -> Callable[[Any], Awaitable[Response]]: ...
     @overload
-    def cached(self, answer: Answering) -> Callable[[Any], Response]: ...
+    def cached(self, answer: Function) -> Callable[[Any], Response]: ...
     def cached(self, answer: Any) -> Any:
         """Decorate a function of one request, blocking or asynchronous, with this cache.
 
@@ -122,47 +122,47 @@ class ResponseCache(Cache[Response]):
 
             @functools.wraps(answer)
             async def aanswered(request: Any) -> Response:
-                async def execute(step: Command[Any] | Ask) -> Any:
-                    if isinstance(step, Ask):
+                async def execute(step: Command[Any] | CallFunction) -> Any:
+                    if isinstance(step, CallFunction):
                         with self.policy(COMPUTING):
                             return await answer(request)
                     return await self._runner.aexecute(step)
 
                 with self.policy() as report:
                     await self._prefetch(self._call_of(request))
-                    return await arun(self._answered(request, report, may_wait=always), execute)
+                    return await arun(self._answering(request, report, may_wait=always), execute)
 
             return aanswered
 
         @functools.wraps(answer)
         def answered(request: Any) -> Response:
-            def execute(step: Command[Any] | Ask) -> Any:
-                if isinstance(step, Ask):
+            def execute(step: Command[Any] | CallFunction) -> Any:
+                if isinstance(step, CallFunction):
                     with self.policy(COMPUTING):
                         return answer(request)
                 return self._runner.execute(step)
 
             with self.policy() as report:
-                return run(self._answered(request, report, may_wait=may_block), execute)
+                return run(self._answering(request, report, may_wait=may_block), execute)
 
         return answered
 
-    def _answered(self, request: Any, report: Report, *, may_wait: Callable[[], bool]) -> Answered:
-        """Answer one request. ``report`` is its own, so that its stale answer is its own too."""
+    def _answering(self, request: Any, report: Report, *, may_wait: Callable[[], bool]) -> Steps:
+        """Answer one request. ``report`` must be of this request alone, for its stale answer."""
         call = self._call_of(request)
         if call.bypasses:
-            return _plain((yield Ask()))
+            return _response((yield CallFunction()))
         found = yield from self._reader.lookup(call, may_wait=may_wait)
         if found is not None:
             return found
         try:
-            response: Response | Uncached = yield Ask()
+            response: Response | Uncached = yield CallFunction()
         except Exception:
-            if (spare := report.serve_stale()) is None:
+            if (stale := report.serve_stale()) is None:
                 raise
-            return cast("Response", spare[1])
+            return cast("Response", stale[1])
         yield from self._writer.update(self._call_of(request), response)
-        return _plain(response)
+        return _response(response)
 
     def _call_of(self, request: object) -> CacheCall[Response]:
         def key_parts(policy: CachePolicy) -> tuple[str, ...]:
@@ -177,7 +177,7 @@ class ResponseCache(Cache[Response]):
 COMPUTING = CachePolicy(mode=Mode.BYPASS)
 
 
-def _plain(answer: Response | Uncached) -> Response:
+def _response(answer: Response | Uncached) -> Response:
     return answer.response if isinstance(answer, Uncached) else answer
 
 
@@ -207,10 +207,10 @@ class Responses:
 
     def _valid(self, answer: Any) -> bool:
         try:
-            right = self.validate is None or self.validate(answer) is not False
+            accepted = self.validate is None or self.validate(answer) is not False
         except Exception:  # noqa: BLE001  a validator is code of any kind
             return False
-        return isinstance(answer, dict) and answer != {} and right
+        return isinstance(answer, dict) and answer != {} and accepted
 
     def uncacheable_reason(self, answer: Any) -> Reason | None:
         """Return why an answer is not stored: it is ``Uncached`` or empty."""

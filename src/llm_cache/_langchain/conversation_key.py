@@ -1,4 +1,4 @@
-"""The part of a key that comes from a conversation: equal questions have one text.
+"""The part of a key for a conversation: equal conversations have one text.
 
 A field is left out if it cannot change the answer. In doubt it stays: a miss is better than a
 wrong hit. ``settings_key`` has the rules for the model's settings.

@@ -1,4 +1,4 @@
-"""Select the HTTP headers of a model's settings that enter the key: all that may steer a model."""
+"""Select the HTTP headers for the key: all that may change an answer."""
 
 from __future__ import annotations
 

@@ -162,7 +162,7 @@ def _merge(kept: dict[str, Any], counts: dict[str, Any]) -> dict[str, Any]:
 
 
 def _copy(generation: Generation, places: dict[str, Any], **fields: Any) -> Generation:
-    """Return a copy of a generation with the given ``places`` and fields of its message."""
+    """Return a copy of a generation with new ``places`` and new fields of its message."""
     of_message = dict(places)
     update: dict[str, Any] = {"generation_info": of_message.pop("generation_info", None)}
     if message := _message(generation):

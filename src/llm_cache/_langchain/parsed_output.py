@@ -20,7 +20,7 @@ from pydantic import BaseModel
 def with_parsed_as_dict(generation: Generation) -> Generation:
     """Return a generation with the fields of its parsed pydantic object in place of the object.
 
-    The class makes an equal object of them, except for private attributes, which it sets itself.
+    The class makes an equal object from them, except for private attributes, which it sets itself.
     Without such fields the object stays, and the answer is not stored.
     """
     if not isinstance(generation, ChatGeneration):

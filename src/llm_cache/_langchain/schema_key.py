@@ -24,7 +24,7 @@ from llm_cache._reasons import Reason
 
 
 def schema_key(name: str, *, certain: bool = True, by_name: bool = False) -> str:
-    """Return the key text of a class, given its qualified name: its own name and JSON schema.
+    """Return the key text of the class with a qualified name: its own name and JSON schema.
 
     Return ``name`` for a class without a schema, and for an unknown name unless it is ``certain``
     to be a class. Raise ``Uncacheable`` if the name does not identify one schema; ``by_name``

@@ -1,4 +1,4 @@
-"""The part of a key that comes from a model's settings, langchain-core's ``llm_string``.
+"""The part of a key for a model's settings, langchain-core's ``llm_string``.
 
 It is ``json(model)---str(sorted(parameters))``, or the parameters alone for a model that cannot be
 serialised (langchain-core, ``BaseChatModel._get_llm_string`` and, for text, ``get_prompts``).

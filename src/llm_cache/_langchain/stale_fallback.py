@@ -20,8 +20,8 @@ def or_stale(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
 
     Both the policy around the call and the policy that stored the answer need ``stale_if_error``;
     otherwise the model's error is raised. The chat message always has hit metadata in
-    ``response_metadata["cache"]``: ``hit`` is False, ``stale`` is True, and ``ttl`` is the negative
-    of the seconds since expiry. The report counts the answer under ``Status.STALE``. Costs no
+    ``response_metadata["cache"]``: ``hit`` is False, ``stale`` is True, and ``ttl`` is
+    minus the seconds since expiry. The report counts the answer under ``Status.STALE``. Costs no
     more commands than the lookup.
     """
 
@@ -40,7 +40,7 @@ def or_stale(model: Runnable[Any, Any]) -> Runnable[Any, Any]:
 
 @contextmanager
 def _stale_on_error() -> Iterator[list[Any]]:
-    """Put the stale answer of the block's lookup in the list, if the block fails and has one."""
+    """Yield a list; if the block fails, put the stale answer of its lookup into it, if any."""
     served: list[Any] = []
     with entered(CachePolicy(), None) as report:
         try:

@@ -110,7 +110,7 @@ def _cache_of(model: BaseChatModel) -> BaseCache | None:
 
 @contextmanager
 def _errors_logged(action: str) -> Iterator[None]:
-    """Log a failure of the cache; raise only ``CacheMiss``, which the policy asks for."""
+    """Log a failure of the cache; raise only ``CacheMiss``."""
     try:
         yield
     except CacheMiss:

@@ -31,7 +31,7 @@ class StreamRecorder:
     def answer(self, *, standard_blocks: bool) -> ChatGeneration | None:
         """Return the sum of the chunks, or None if the stream did not end well.
 
-        It equals the message of the stream's reader, so both lead to the same next question.
+        It equals the message that the stream's reader gets, so both give the next turn one key.
         ``standard_blocks``: with LangChain's standard content blocks.
         """
         chunks = self._chunks or []

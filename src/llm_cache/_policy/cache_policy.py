@@ -1,4 +1,4 @@
-"""What one invocation may ask of the cache."""
+"""How one invocation uses the cache."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def _private() -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CachePolicy:
-    """What one invocation asks of the cache. A field left at None is the outer policy's.
+    """How one invocation uses the cache. A field that is None takes the outer policy's value.
 
     - ``ttl``: how long the answer may be kept: seconds, a ``timedelta``, or a callable
       ``(answer, now) -> seconds | None``. 0, or None from the callable: the answer is not stored.
@@ -60,18 +60,18 @@ class CachePolicy:
     - ``min_fresh``: seconds that an answer must have left to live (section 5.2.1.3).
     - ``max_stale``: seconds by which an accepted answer may have expired (section 5.2.1.2). Redis
       holds such an answer only as long as ``stale_if_error`` kept it.
-    - ``stale_if_error``: seconds to keep an answer beyond its TTL. ``or_stale`` serves it within
-      them when the model fails (RFC 5861, section 4).
+    - ``stale_if_error``: seconds to keep an answer beyond its TTL. ``or_stale`` serves it in
+      that time if the model fails (RFC 5861, section 4).
     - ``mode``: a ``Mode`` or its value.
     - ``coalesce``: a ``Coalesce`` or its value: which callers share one model call for equal
       requests. Each waits at most as long as its own time allows.
     - ``tags``: at most 8 names to clear the answer by, with ``cache.clear(tag=…)``.
     - ``tenant``, ``salt``: text that partitions the answers: no partition sees another's.
-    - ``namespace``: a namespace other than the cache's own.
+    - ``namespace``: replaces the namespace of the cache.
     - ``key``: text that identifies the request instead of the prompt and the model's settings, for
       every call in the block. Tenant, salt and namespace still partition it.
 
-    Raises ``InvalidPolicy`` that names the field, the value and what is accepted.
+    Raises ``InvalidPolicy``, which names the field, the value and the accepted values.
     """
 
     SECONDS_LIMIT: ClassVar[int] = MAX_SECONDS

@@ -1,4 +1,4 @@
-"""How long answers live: what counts as seconds, and the operator's bounds of a TTL."""
+"""The TTL of answers: times in seconds, and the operator's bounds."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ class TtlBounds:
 
         ``wanted`` is the policy's TTL, None the default. The result is clamped between floor and
         ceiling, shortened by the jitter, though not below the floor, and rounded up, because Redis'
-        ``EX`` takes whole seconds. Raises what a callable TTL raises.
+        ``EX`` takes whole seconds. Raises the errors of a callable TTL.
         """
         ttl = self.default if wanted is None else wanted
         chosen = ttl(answer, now) if callable(ttl) else ttl
-        if chosen is None or (asked := in_seconds(chosen)) <= 0:
+        if chosen is None or (seconds := in_seconds(chosen)) <= 0:
             return None
-        longest = min(max(asked, self.floor), self.ceiling)
+        longest = min(max(seconds, self.floor), self.ceiling)
         return math.ceil(max(self.floor, longest * (1 - self.jitter * self.random())))
 
     def kept(self, ttl: int, beyond: int) -> int:

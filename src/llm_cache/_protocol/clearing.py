@@ -15,7 +15,7 @@ from llm_cache._protocol.redis_commands import flushdb, scan, script, unlink
 def clear(
     keys: Keyspace, *, token: str, now: float, tag: str | None = None, tenant: str | None = None
 ) -> Operation[None]:
-    """Make every answer of the namespace, or those of a tag or a tenant, a miss at once.
+    """Make every answer of the namespace, or of one tag or tenant, a miss.
 
     One command. Raises ``InvalidPolicy`` for a name that no answer can have.
     """
@@ -36,8 +36,8 @@ def _epoch(keys: Keyspace, tag: str | None, tenant: str | None) -> str:
     return keys.tag_epoch(keys.tags(() if tag is None else (tag,), tenant)[0])
 
 
-# A full database refuses a SET, but not in a script that has deleted something first. If it refuses
-# that too, the missing epoch is the clear: no entry has it.
+# A full database refuses SET, unless the script has deleted a key first. If it still refuses, the
+# missing epoch clears: no entry holds it.
 CLEAR = """
 redis.call('UNLINK', KEYS[1])
 redis.pcall('SET', KEYS[1], ARGV[1])
@@ -136,9 +136,9 @@ def reclaim(
 ) -> Operation[Reclaimed]:
     """Free the memory of cleared answers.
 
-    Two commands a page of about ``PAGE`` keys; it stops after the page at which ``proceed`` returns
-    False. A dry run counts and frees nothing. It raises no ``StoreError``: a page that failed is
-    retried unless it was refused, ``TRIES`` times in all, and the result holds the failure.
+    Two commands per page of about ``PAGE`` keys. It stops after a page if ``proceed`` returns
+    False. A dry run counts and frees nothing. It raises no ``StoreError``: it tries a page
+    ``TRIES`` times, once if Upstash refuses it, and the result holds the failure.
     """
     return _each_page(keys, cursor, proceed, "EXISTS" if dry_run else "UNLINK", "")
 
@@ -180,7 +180,7 @@ def _each_page(
 def _one_page(
     keys: Keyspace, cursor: str, free: str, cleared: str
 ) -> Operation[tuple[str, int, int]]:
-    """Return the next cursor, the number of entries, and on how many ``free`` was run."""
+    """Return the next cursor, the number of entries, and the number that were freed."""
     following, names = yield from scan(cursor, keys.entry_pattern, PAGE)
     page = [name for name in names if keys.owns_entry(name)]
     if not page:

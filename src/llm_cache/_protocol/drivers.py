@@ -72,9 +72,9 @@ def always() -> bool:
 def clean_up(
     operation: Operation[Any], execute: Callable[[Command[Any]], Any], *, wait: bool = True
 ) -> None:
-    """Run best-effort cleanup: on an event loop in its executor.
+    """Run best-effort cleanup: on an event loop, in its executor.
 
-    Elsewhere the caller waits for it, unless ``wait`` is false: it then runs in a daemon thread.
+    Elsewhere the caller waits for it or, if ``wait`` is false, a daemon thread runs it.
     """
 
     def work() -> None:
@@ -104,4 +104,4 @@ async def apause(step: Pause) -> Any:
     try:
         return await asyncio.wait([until], timeout=step.seconds)
     finally:
-        until.cancel()  # its source then calls no loop that is closed
+        until.cancel()  # so that its source never calls a closed loop

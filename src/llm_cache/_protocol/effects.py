@@ -1,8 +1,8 @@
-"""What an operation asks of its driver: a Redis command, or a pause.
+"""The effects that an operation yields to its driver: Redis commands and pauses.
 
 An operation is a generator without I/O. It yields commands and pauses, receives the replies, and
 returns its result. ``drivers`` runs it; a test drives it by hand, with no server and no clock. A
-command that failed is thrown in as a ``StoreError``.
+failed command raises ``StoreError`` in it.
 """
 
 from __future__ import annotations

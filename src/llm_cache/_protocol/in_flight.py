@@ -25,7 +25,7 @@ class NotShared(Enum):
 Result: TypeAlias = str | NotShared
 """The text of an entry, or why there is none."""
 Cleanup: TypeAlias = Callable[[str], None]
-"""Releases a lease, given its token. Best effort: it does not raise."""
+"""Releases the lease with this token. Best effort: it does not raise."""
 
 
 @dataclass(eq=False, slots=True, weakref_slot=True)
@@ -79,10 +79,10 @@ class Leader:
                          ├─ complete(UNCACHEABLE) ▶ uncacheable  each waiter calls the model
                          └─ close, or deadline ───▶ failed       one waiter becomes the leader
 
-    A ``with`` block closes it. LangChain tells no cache of a failed model call, so the leader is
-    also closed when its policy block ends, when the context that holds it is collected, and in a
-    forked process. Closing releases the lease, unless the store has released it or a later leader
-    of this process has taken it over.
+    A ``with`` block closes it. LangChain does not report failed model calls to a cache, so the
+    leader is also closed when its policy block ends, when the context that holds it is collected,
+    and in a forked process. Closing releases the lease, unless the store has released it or a later
+    leader of this process has taken it over.
     """
 
     __slots__ = ("__weakref__", "_calls", "_release", "call")
@@ -121,7 +121,7 @@ class InFlightCalls:
     def join(
         self, identity: Hashable, seconds: float, release: Cleanup, previous: Leader | None
     ) -> Leader | InFlightCall:
-        """Lead a call of at most ``seconds``, or return the call that another caller leads.
+        """Lead a new call for at most ``seconds``, or return the call that another caller leads.
 
         ``previous`` is the leader of an earlier try in the same context, which this call continues.
         """
@@ -138,7 +138,7 @@ class InFlightCalls:
         return leader
 
     def complete(self, call: InFlightCall, result: Result) -> None:
-        """End a call; callers that come later start another."""
+        """End a call; later callers start another."""
         with self._lock:
             self._forget(call)
         _end(call, result)
@@ -150,7 +150,7 @@ class InFlightCalls:
             release(lease)
 
     def take_lease(self, call: InFlightCall) -> str | None:
-        """Return the lease of a call, once: it is then the caller's to release."""
+        """Return the lease of a call, once; the caller must then release it."""
         with self._lock:
             lease, call.lease = call.lease, None
         return lease

@@ -18,10 +18,10 @@ from llm_cache._protocol.request import Request
 LEASE_LIFE = 10.0  # seconds that a lease stays in Redis without a renewal
 
 HELD, TAKEN, UNCACHEABLE = 0, 1, 2
-NO_LEADER = "-"  # in the place of a token: the answer is uncacheable, so no caller waits
+NO_LEADER = "-"  # instead of a token: the answer is uncacheable, so no caller waits
 
 
-class Taking(NamedTuple):
+class TakeReply(NamedTuple):
     """The state of a lease after ``take``, with the epochs and the entry at that moment."""
 
     state: int
@@ -29,12 +29,12 @@ class Taking(NamedTuple):
     text: str | None
 
 
-def take(request: Request[Any], token: str, seconds: float) -> Command[Taking]:
+def take(request: Request[Any], token: str, seconds: float) -> Command[TakeReply]:
     """Take the lease if it is free, and read the epochs and the entry. One command."""
     keys = (request.keys.lease(request.hashed), *request.keys.epochs(request.tags), request.key)
     life, longest = _milliseconds(lifetime(seconds)), _milliseconds(LEASE_LIFE)
     args: CommandArgs = ("EVAL", TAKE, len(keys), *keys, token, life, longest)
-    return Command(args, partial(_taking, count=len(keys) - 1))
+    return Command(args, partial(_take_reply, count=len(keys) - 1))
 
 
 def renew(request: Request[Any], token: str, seconds: float) -> Operation[bool]:
@@ -60,20 +60,19 @@ def _key(request: Request[Any]) -> tuple[str]:
     return (request.keys.lease(request.hashed),)
 
 
-def _taking(reply: object, count: int) -> Taking:
+def _take_reply(reply: object, count: int) -> TakeReply:
     state, *values = reply if isinstance(reply, list) and reply else [None]
     *epochs, text = texts(values, count)
-    return Taking(number(state), tuple(epochs), text)
+    return TakeReply(number(state), tuple(epochs), text)
 
 
 def _milliseconds(seconds: float) -> int:
     return max(1, int(seconds * 1000))
 
 
-# A lease names the epochs it was taken under, except those that a store has set. Three kinds of
-# lease count as free: one taken before a clear, since its answer will not be served; one of another
-# type or without expiry; and one with more time left than ARGV[3]. The same command sent twice
-# finds its own lease.
+# A lease names the epochs it was taken under, except those that a store has set. A lease counts as
+# free if it was taken before a clear (its answer will not be served), has another type, no expiry,
+# or more time left than ARGV[3]. The same command sent twice finds its own lease.
 TAKE = f"""
 local found = redis.call('MGET', unpack(KEYS))
 local held, under = found[1], ''

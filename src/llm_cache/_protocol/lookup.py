@@ -18,7 +18,7 @@ T = TypeVar("T")
 Epochs: TypeAlias = tuple[str | None, ...]
 """The epochs of a namespace, a tenant and tags, in the order of their keys; None: not set yet."""
 ANY_ENTRY = "*"
-"""In the place of a fingerprint: the store replaces any entry."""
+"""Instead of a fingerprint: the store replaces any entry."""
 
 
 class Hit(NamedTuple, Generic[T]):

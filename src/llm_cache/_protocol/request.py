@@ -25,7 +25,7 @@ class Codec(Protocol[T_co]):
 
     @property
     def name(self) -> str:
-        """The name of the form, which every entry holds."""
+        """The name of the codec, which every entry holds."""
 
     def serialize(self, answer: Any) -> tuple[str, ...] | None:
         """Return an answer as JSON texts; None if it cannot be restored exactly."""
@@ -35,7 +35,7 @@ class Codec(Protocol[T_co]):
 
 
 class Request(NamedTuple, Generic[T]):
-    """What one lookup or update is for, under the policy around it.
+    """The key, the policy and the codec of one lookup or update.
 
     ``identity`` distinguishes the request within this process. ``hashed``: the hash of its key
     parts. ``clock`` returns Unix seconds.

@@ -1,4 +1,4 @@
-"""Single flight: of the callers that miss the same answer, one computes it and the others wait.
+"""Single flight: one caller computes a missing answer, and the other callers wait for it.
 
 Within a process the waiters wait for the in-flight call. Across the fleet they poll the lease.
 """
@@ -38,7 +38,7 @@ class SingleFlight(NamedTuple):
 
 
 class Compute(NamedTuple, Generic[T]):
-    """The caller computes the answer; with a ``leader``, others wait for it."""
+    """The caller computes the answer; with a ``leader``, other callers wait for it."""
 
     miss: Miss[T]
     leader: Leader | None = None
@@ -48,7 +48,7 @@ class Compute(NamedTuple, Generic[T]):
 def lead_or_wait(
     request: Request[T], miss: Miss[T], flight: SingleFlight
 ) -> Operation[Hit[T] | Compute[T]]:
-    """Return the answer of another caller, or have this caller compute it.
+    """Return the answer of another caller, or ``Compute``: this caller calls the model.
 
     Within the process: no command. Across the fleet: one command takes the lease; each waiter polls
     with one command, after pauses that double from 50 ms to one second.
@@ -73,7 +73,7 @@ def _clears(epochs: Epochs) -> Epochs:
 
 
 def _shared(request: Request[T], miss: Miss[T], call: InFlightCall) -> Hit[T] | Compute[T] | None:
-    """Return what a waiter gets of an ended call; None: it may become the leader."""
+    """Return the result of a call for its waiter; None: the waiter may become the leader."""
     result = NotShared.FAILED if call.pending else call.result.result()
     if result is NotShared.FAILED:
         return None
@@ -92,10 +92,10 @@ def _across_the_fleet(
     """Take the lease, or wait for the process that holds it."""
     for pause in _pauses():
         try:
-            taking = yield from leases.take(request, flight.token, flight.lease)
-            if taking.state == leases.TAKEN:
+            attempt = yield from leases.take(request, flight.token, flight.lease)
+            if attempt.state == leases.TAKEN:
                 _record_lease(leader, flight)
-            found = yield from examine(request, taking.epochs, taking.text)
+            found = yield from examine(request, attempt.epochs, attempt.text)
         except StoreError as error:
             _record_lease(leader, flight)  # the command may have run: the lease must be released
             return Compute(miss, leader, error)
@@ -110,9 +110,9 @@ def _across_the_fleet(
         if found.reason is Reason.UNKNOWN and miss.reason in {Reason.UNREADABLE, Reason.FORGED}:
             found = found._replace(reason=miss.reason)  # the lookup itself has deleted the entry
         miss = found
-        if taking.state == leases.TAKEN or flight.patience() <= 0:
+        if attempt.state == leases.TAKEN or flight.patience() <= 0:
             return Compute(miss, leader)
-        if taking.state == leases.UNCACHEABLE:
+        if attempt.state == leases.UNCACHEABLE:
             leader.complete(NotShared.UNCACHEABLE)
             return Compute(miss)
         yield Pause(min(pause, flight.patience()))

@@ -34,14 +34,13 @@ def store(
     """Store an entry for ``ttl`` seconds; return why it was not stored, or None. One command.
 
     - ``body`` is the entry's text after its epochs.
-    - ``epochs`` are those that the lookup saw. A missing epoch is set to ``token``, unless another
-      store has set one since, which is then shared. If a clear has set one, the answer may be older
-      than the clear: it is not stored. (One case goes unseen: a clear whose epoch is evicted before
-      the store.) An answer without a lookup counts as computed now. After a failed lookup nothing
-      is stored.
-    - ``fingerprint`` is that of the entry that the lookup found, the only one to be replaced: a
-      late writer never replaces a newer answer. The same command sent twice stores once.
-    - ``lease`` is the leader's token; the same command releases it.
+    - ``epochs`` are from the lookup. A missing epoch becomes ``token``, or the epoch that another
+      store has set meanwhile. If a clear has set one, the answer may be older than the clear and is
+      not stored. (A clear whose epoch was evicted before the store goes unnoticed.) An answer
+      without a lookup counts as computed now. After a failed lookup nothing is stored.
+    - ``fingerprint`` identifies the entry that the lookup found. Only that entry is replaced, so a
+      late store never replaces a newer answer. The same command sent twice stores once.
+    - ``lease`` is the leader's token; the same command releases the lease.
     """
     if epochs is Unseen.LOOKUP_FAILED:
         return Reason.LOOKUP_FAILED

@@ -50,7 +50,7 @@ def running(fleet: Fleet, checkout: Path) -> Iterator[None]:
     assert fleet.recorded("errors") == []
 
 
-def test_a_hundred_processes_call_the_model_once(
+def test_hundred_processes_call_the_model_once(
     fleet: MakeFleet, checkout: Path, upstash: UpstashEndpoint
 ) -> None:
     hundred = fleet(100)
@@ -67,7 +67,7 @@ def test_a_hundred_processes_call_the_model_once(
 
 @pytest.mark.timed
 @pytest.mark.parametrize(("lease", "life"), [(5.0, 10.0), (FOREVER, 5.0)])
-def test_leader_that_is_killed_is_replaced_by_one_waiter(
+def test_killed_leader_is_replaced_by_one_waiter(
     fleet: MakeFleet, checkout: Path, lease: float, life: float
 ) -> None:
     twelve = fleet(12, lease=lease, life=life, call=0.1, hang=1)

@@ -117,7 +117,7 @@ def test_no_order_of_steps_serves_an_answer_older_than_a_clear(
             race.check()
 
 
-def test_answer_whose_lookup_followed_every_clear_is_served(server: Connection) -> None:
+def test_answer_is_served_if_its_lookup_followed_every_clear(server: Connection) -> None:
     tagged = CachePolicy(tags=("t",))
     race = Race(server, tagged)
     for actor in "CT1221":

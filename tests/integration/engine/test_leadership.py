@@ -49,7 +49,7 @@ def test_lease_is_held_while_the_answer_is_computed(
 
 
 @pytest.mark.parametrize("fields", [{"ttl": 0}, {"mode": "read_only"}, {"mode": "refresh"}])
-def test_policy_that_shares_no_answer_takes_no_lease(
+def test_policy_without_shared_answers_takes_no_lease(
     cache: UpstashRedisCache, held: Held, fields: dict[str, Any]
 ) -> None:
     with cache.policy(CachePolicy(coalesce="fleet", **fields)):
@@ -179,7 +179,7 @@ def _short_leases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.timed
 @pytest.mark.usefixtures("_short_leases")
-def test_slow_leader_is_waited_for(caches: Caches, held: Held) -> None:
+def test_waiter_waits_for_a_slow_leader(caches: Caches, held: Held) -> None:
     first, second = caches(), caches()
     found = together(lambda: compute(first, LONG), lambda: compute(second, LONG))
     assert sorted(found) == [["hit collapsed"], ["miss unknown", "stored"]]

@@ -69,7 +69,7 @@ def streaming(cache: UpstashRedisCache, model: Any, policy: CachePolicy) -> Call
     return stream
 
 
-def test_abandoned_stream_is_not_waited_for(
+def test_stream_does_not_wait_for_an_abandoned_stream(
     cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     model = cached(StreamingModel(cache=cache))
@@ -80,7 +80,7 @@ def test_abandoned_stream_is_not_waited_for(
     assert waits.pauses == []
 
 
-def test_without_coalescing_each_caller_calls_the_model(cache: UpstashRedisCache) -> None:
+def test_each_caller_calls_the_model_without_coalescing(cache: UpstashRedisCache) -> None:
     begun = threading.Barrier(3, timeout=60)
     model = Model(cache=cache, during=lambda _: begun.wait())
     model.batch(["same"] * 3)
@@ -126,7 +126,7 @@ def test_first_epoch_of_the_namespace_does_not_discard_a_call_in_flight(
 
 
 @both
-async def test_after_a_failed_model_call_one_waiter_calls_the_model(
+async def test_waiter_calls_the_model_after_a_failed_model_call(
     cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog, asynchronous: bool
 ) -> None:
     model = Model(cache=cache, fail=1, during=lambda number: waits.until(3 if number == 1 else 5))
@@ -167,7 +167,7 @@ def test_fleet_waiters_for_an_uncacheable_answer_call_the_model_at_once(
     assert len(model.calls) == 6
 
 
-def test_waiter_whose_policy_refuses_the_shared_answer_calls_the_model(
+def test_waiter_calls_the_model_if_its_policy_refuses_the_shared_answer(
     cache: UpstashRedisCache, waits: WaitLog
 ) -> None:
     model = Model(cache=cache, during=lambda _: waits.until(1))
@@ -209,7 +209,7 @@ class CompletionModel(BaseLLM):
         return LLMResult(generations=[[Generation(text=f"to {prompt}")] for prompt in prompts])
 
 
-def test_leaders_of_each_others_prompts_do_not_wait_for_each_other(
+def test_leaders_do_not_wait_for_each_others_prompts(
     cache: UpstashRedisCache, policy: CachePolicy, waits: WaitLog
 ) -> None:
     model = CompletionModel(cache=cache)

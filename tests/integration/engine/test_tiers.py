@@ -84,7 +84,7 @@ def test_miss_and_store_leave_nothing_in_memory(make: Make, upstash: UpstashEndp
     assert commands(upstash, cache) == 1
 
 
-def test_after_its_seconds_an_answer_is_read_from_redis(
+def test_answer_is_read_from_redis_after_its_seconds_in_memory(
     cache: UpstashRedisCache, clock: Clock, upstash: UpstashEndpoint
 ) -> None:
     clock.now += SECONDS

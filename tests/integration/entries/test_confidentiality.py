@@ -61,7 +61,7 @@ def test_guess_of_a_prompt_tenant_or_tag_cannot_be_tested_in_redis(
     assert not {guess for guess in guesses(policy) if guess[:32] in stored}
 
 
-def test_without_a_key_guesses_can_be_tested(redis: Redis) -> None:
+def test_guesses_can_be_tested_without_a_key(redis: Redis) -> None:
     policy = CachePolicy(tenant="acme", tags=("invoices",))
     store_answer(UpstashRedisCache(redis, namespace="shop"), policy=policy)
     assert len({guess for guess in guesses(policy) if guess[:32] in content(redis)}) == 3

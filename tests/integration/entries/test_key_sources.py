@@ -124,7 +124,7 @@ def test_one_ssm_request_reads_url_token_and_key(
     assert requests == [["/cache/url", "/cache/token", "/cache/key"]]
 
 
-def test_without_its_key_a_cache_neither_serves_nor_stores(
+def test_cache_without_its_key_neither_serves_nor_stores(
     ssm: None, redis: Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(credentials, "FIRST_RETRY", 0.0)

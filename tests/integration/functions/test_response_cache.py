@@ -179,7 +179,7 @@ def test_policy_applies_to_a_cached_function(
     assert stored_answer(cache) == stored
 
 
-def test_own_key_of_a_model_s_answer_is_not_that_of_a_response(
+def test_policy_key_of_a_model_call_differs_from_policy_key_of_a_response(
     cache: ResponseCache, redis: Redis
 ) -> None:
     with cache.policy(CachePolicy(key="mine")):
@@ -289,7 +289,7 @@ def test_update_with_an_uncached_response_stores_nothing(
     assert cache.lookup(REQUEST) is None
 
 
-def test_stale_response_is_not_served_in_place_of_an_uncached_one(
+def test_stale_response_does_not_replace_an_uncached_response(
     cache: ResponseCache, function: Function, decorate: Decorate, clock: Clock
 ) -> None:
     with cache.policy(KEEP):
@@ -363,7 +363,7 @@ def test_impossible_usage_saves_no_tokens(cache: ResponseCache, usage: Any) -> N
 @pytest.mark.parametrize(
     "text", ['{"a": "\\ud800"}', '{"a": [NaN]}', '{"\\udfff": 1}', "{}", '["one"]']
 )
-def test_entry_that_is_no_response_is_unreadable(
+def test_entry_without_a_response_is_unreadable(
     cache: ResponseCache, redis: Redis, text: str
 ) -> None:
     cache.update(REQUEST, {"answer": "one"})
@@ -389,7 +389,7 @@ def test_response_that_cannot_be_restored_is_returned_and_not_stored(
     assert report.skipped == 1
 
 
-def test_request_that_is_no_json_is_answered(cache: ResponseCache, ask: Ask) -> None:
+def test_request_other_than_json_is_answered(cache: ResponseCache, ask: Ask) -> None:
     with cache.policy() as report:
         assert ask(object())["answer"] == "answer 1"
     assert report.errors >= 1

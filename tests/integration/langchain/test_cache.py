@@ -252,7 +252,7 @@ def test_answer_computed_across_the_first_clear_is_not_stored(redis: Redis) -> N
 
 
 @pytest.mark.parametrize("namespace", [None, "fresh"])
-def test_first_answers_of_a_namespace_may_be_computed_at_once(
+def test_first_answers_of_a_namespace_may_be_computed_concurrently(
     redis: Redis, namespace: str | None
 ) -> None:
     cache = UpstashRedisCache(redis, namespace=namespace)

@@ -42,7 +42,7 @@ async def test_tasks_of_one_event_loop_share_a_client(cache: UpstashRedisCache) 
 @pytest.mark.parametrize(
     "not_a_client", [lambda at: AsyncRedis(at.url, at.token), lambda at: at.url, lambda _: None]
 )
-def test_object_that_is_no_client_is_refused(
+def test_object_other_than_a_client_is_refused(
     upstash: UpstashEndpoint, not_a_client: Callable[[UpstashEndpoint], object]
 ) -> None:
     with pytest.raises(InvalidSettings, match=r"redis_=.*an upstash_redis\.Redis"):

@@ -60,7 +60,7 @@ def test_global_cache_serves_a_model_without_its_own(
     assert len(model.calls) == calls
 
 
-def test_cache_that_is_true_without_a_global_cache_is_an_error_as_for_invoke() -> None:
+def test_cache_true_without_a_global_cache_raises_as_invoke_does() -> None:
     assert whole(stream(ScriptedModel())).content == ANSWER
     with pytest.raises(ValueError, match="no cache found"):
         stream(ScriptedModel(cache=True))
@@ -129,6 +129,6 @@ def test_client_that_a_model_closes_is_open_while_the_cached_model_lives() -> No
 
 
 @pytest.mark.parametrize("other", [FakeListLLM(responses=["a"]), StrOutputParser(), "model"])
-def test_object_that_is_no_chat_model_is_refused(other: Any) -> None:
+def test_object_other_than_a_chat_model_is_refused(other: Any) -> None:
     with pytest.raises(TypeError, match=f"not a {type(other).__name__}: wrap the model"):
         cached(other)

@@ -31,7 +31,9 @@ def entries(redis: Redis) -> list[str]:
     return redis.keys("*:entry:*")
 
 
-def test_stream_whose_reader_leaves_early_is_not_stored(model: ScriptedModel, redis: Redis) -> None:
+def test_stream_is_not_stored_if_its_reader_leaves_early(
+    model: ScriptedModel, redis: Redis
+) -> None:
     for _ in cached(model).stream("q"):
         break
     gc.collect()
@@ -137,7 +139,7 @@ class InfoRecorder(BaseCallbackHandler):
         self.infos.append(response.generations[0][0].generation_info)
 
 
-def test_finish_reason_beside_the_message_is_stored_with_the_answer() -> None:
+def test_finish_reason_outside_the_message_is_stored_with_the_answer() -> None:
     model, recorder = InfoModel(cache=InMemoryCache(), reason="stop"), InfoRecorder()
     for _ in range(2):
         stream(model, callbacks=[recorder])
@@ -146,7 +148,7 @@ def test_finish_reason_beside_the_message_is_stored_with_the_answer() -> None:
     assert recorder.infos == [{"finish_reason": "stop"}] * 2
 
 
-def test_stream_truncated_by_the_reason_beside_the_message_is_not_stored() -> None:
+def test_stream_truncated_by_a_reason_outside_the_message_is_not_stored() -> None:
     model = InfoModel(cache=InMemoryCache(), reason="length")
     stream(model)
     assert not model.cache._cache  # type: ignore[union-attr]
@@ -209,7 +211,7 @@ def test_stream_across_a_clear_is_not_served(
     assert model.calls.count("q") == 2
 
 
-async def test_stream_across_a_clear_whose_chunks_are_read_by_other_tasks_is_not_served(
+async def test_stream_read_by_other_tasks_across_a_clear_is_not_served(
     model: ScriptedModel, cache: UpstashRedisCache
 ) -> None:
     await read(model, "another")

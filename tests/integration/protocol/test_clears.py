@@ -126,7 +126,7 @@ def test_clear_without_a_namespace_empties_the_database(redis: Redis, asynchrono
     assert redis.exists("of another program") == 0
 
 
-def test_report_of_a_cleared_miss_says_when_the_clear_was(redis: Redis) -> None:
+def test_report_of_a_cleared_miss_has_the_time_of_the_clear(redis: Redis) -> None:
     now = 1_000_000.0
     cache = UpstashRedisCache(redis, namespace="shop", clock=lambda: now)
     store(cache)

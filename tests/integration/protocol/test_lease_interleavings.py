@@ -26,7 +26,7 @@ def test_one_of_two_callers_computes(server: Connection, processes: str, epoch: 
 
 
 @all_ends
-def test_no_caller_waits_forever(server: Connection, ends: tuple[Ending, Ending]) -> None:
+def test_callers_never_wait_forever(server: Connection, ends: tuple[Ending, Ending]) -> None:
     assert max(calls_in_every_order(server, ends, processes="01")) <= 2
     if Ending.DEAD not in ends:
         assert max(calls_in_every_order(server, ends, processes="00")) <= 2
@@ -35,7 +35,7 @@ def test_no_caller_waits_forever(server: Connection, ends: tuple[Ending, Ending]
 @epochs
 @processes
 @frequent_ends
-def test_no_answer_begun_before_a_clear_is_served_after_it(
+def test_answer_begun_before_a_clear_is_not_served_after_it(
     server: Connection, ends: tuple[Ending, Ending], processes: str, epoch: str | None
 ) -> None:
     assert calls_in_every_order(server, ends, processes=processes, epoch=epoch, clears=1) <= {1, 2}

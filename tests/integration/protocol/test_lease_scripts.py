@@ -132,7 +132,7 @@ def test_lease_of_another_leader_is_neither_renewed_nor_released(lease: Lease, m
 
 
 @marks
-def test_expired_lease_does_not_return(lease: Lease, mark: str) -> None:
+def test_expired_lease_is_neither_renewed_nor_released(lease: Lease, mark: str) -> None:
     assert lease.renew(FIRST, 5000) == lease.release(FIRST, mark) == 0
     assert lease.text is None
 

@@ -68,7 +68,7 @@ def test_ended_child_ends_its_own_children(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("frozen", [False, True])
-def test_child_ends_when_asked_even_if_frozen(
+def test_frozen_child_ends_on_request(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, frozen: bool
 ) -> None:
     monkeypatch.setattr("upstash_endpoint.children.GRACE_SECONDS", 60.0)
@@ -120,7 +120,7 @@ def test_timeout_of_a_wait_names_its_subject() -> None:
         wait_until(lambda: False, seconds=0.05, what="the gate")
 
 
-def test_wait_goes_on_after_a_connection_error() -> None:
+def test_wait_continues_after_a_connection_error() -> None:
     results = iter([ConnectionRefusedError(), TimeoutError(), None])
 
     def probe() -> bool:

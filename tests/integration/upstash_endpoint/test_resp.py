@@ -34,6 +34,6 @@ def test_bytes_that_are_not_resp2_raise(garbage: bytes) -> None:
 
 
 @given(st.binary())
-def test_made_reply_is_parsed_to_itself(value: bytes) -> None:
+def test_formatted_reply_is_parsed_to_the_same_value(value: bytes) -> None:
     made = RedisReply.string(value)
     assert list(Parser().feed(made.raw)) == [made] == [RedisReply(value, made.raw)]

@@ -146,7 +146,7 @@ def test_policy_block_takes_a_policy_or_its_fields() -> None:
             assert current().policy == policy
 
 
-def test_policy_block_refuses_wrong_and_unknown_fields_and_fields_beside_a_policy() -> None:
+def test_policy_block_refuses_wrong_or_unknown_fields_and_fields_with_a_policy() -> None:
     cache: Any = UpstashRedisCache(CLIENT)
     with pytest.raises(InvalidPolicy, match=r"^ttl='120'"):
         cache.policy(ttl="120")

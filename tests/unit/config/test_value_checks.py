@@ -19,13 +19,13 @@ def test_rest_url_is_returned_without_spaces_user_and_trailing_slash(text: str, 
 
 
 @pytest.mark.parametrize("url", ["https://x:65536", "rediss://x", "x.upstash.io", "https://x y", 5])
-def test_wrong_rest_url_is_refused_unseen(url: Any) -> None:
+def test_wrong_rest_url_is_refused_without_its_value(url: Any) -> None:
     with pytest.raises(InvalidSettings, match=r"^url='…' is not accepted: the REST URL begins"):
         rest_url("url", url)
 
 
 @pytest.mark.parametrize("token", ["a token", "a\ntoken", "tokén", " ", 5])
-def test_wrong_token_is_refused_unseen(token: Any) -> None:
+def test_wrong_token_is_refused_without_its_value(token: Any) -> None:
     assert rest_token("token", "\ttoken\r\n") == "token"
     with pytest.raises(InvalidSettings, match=r"^token='…' is not accepted: the REST token is"):
         rest_token("token", token)

@@ -28,7 +28,7 @@ def test_production_has_alarms_and_a_gradual_rollout() -> None:
     assert deploy_settings("prod")["confirm_changeset"] is True
 
 
-def test_no_build_is_cached_because_sam_ignores_the_python_that_compiles() -> None:
+def test_samconfig_caches_no_build() -> None:
     environments = tomllib.loads(FILE.read_text())
     del environments["version"]
     builds = [it["build"]["parameters"] for it in environments.values()]

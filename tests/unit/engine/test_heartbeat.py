@@ -103,7 +103,7 @@ def test_failed_renewal_is_retried_before_the_lease_expires(
     assert sum(sleep.seconds[:2]) < LEASE_LIFE
 
 
-def test_lease_that_outlasts_every_wait_needs_no_thread(heartbeat: Heartbeat) -> None:
+def test_lease_that_outlasts_every_wait_starts_no_thread(heartbeat: Heartbeat) -> None:
     assert renewals(heartbeat, lambda _: True, in_flight(5.0, lifetime=5.0)) == []
 
 

@@ -278,7 +278,7 @@ NUMBERS = ["1e999", "-1e999", "9" * 400 + ".0", "NaN", "-Infinity"]
 
 
 @pytest.mark.parametrize("value", [*NUMBERS, '"\\ud800"', '"\\uDfff"'])
-def test_number_that_no_float_holds_or_lone_surrogate_is_unreadable(value: str) -> None:
+def test_number_beyond_floats_or_lone_surrogate_is_unreadable(value: str) -> None:
     with pytest.raises(UnreadableEntry, match="not JSON"):
         decode(plain(value))
 

@@ -168,7 +168,7 @@ def test_signing_and_encryption_do_not_read_each_other() -> None:
         Signing(NEW).decode(KEY, stored(Encryption(NEW)))
 
 
-def test_without_a_key_a_signed_entry_is_readable_and_an_encrypted_one_is_not() -> None:
+def test_reader_without_the_key_reads_a_signed_entry_but_no_encrypted_entry() -> None:
     assert envelope.decode(stored(Signing(NEW))).answer == ("hi",)
     with pytest.raises(UnreadableEntry):
         envelope.decode(stored(Encryption(NEW)))

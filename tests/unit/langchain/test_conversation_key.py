@@ -334,7 +334,7 @@ def test_results_of_other_calls_have_another_key(answered: tuple[str, str]) -> N
 
 
 @pytest.mark.parametrize("id_", [5, ["x"], {"x": 1}], ids=str)
-def test_call_id_that_is_no_text_enters(id_: object) -> None:
+def test_call_id_other_than_text_enters(id_: object) -> None:
     (message,) = json.loads(key(ai({"type": "tool_use", "id": id_})))
     assert message["kwargs"]["content"][0]["id"] == id_
 
@@ -364,7 +364,7 @@ AI = '{"lc": 1, "type": "constructor", "id": [], "kwargs": {"content": %s}}'
     ],
     ids=range(10),
 )
-def test_text_that_is_no_list_of_messages_is_unchanged(prompt: str) -> None:
+def test_text_other_than_a_list_of_messages_is_unchanged(prompt: str) -> None:
     assert canonical(prompt, prompt) == (prompt, prompt)
 
 
@@ -375,7 +375,7 @@ def test_odd_value_is_kept(value: str) -> None:
     assert value.replace(" ", "") in text
 
 
-def test_hash_is_that_of_the_text_before_and_after_it_is_known() -> None:
+def test_remembered_hash_equals_the_hash_of_the_text() -> None:
     for prompt in (dumps([AIMessage("a", id="1")]), "q"):
         hashes = [conversation_hash(prompt) for _ in range(2)]
         assert hashes == [digest(conversation_text(prompt))] * 2

@@ -152,6 +152,6 @@ def test_ignored_header_does_not_enter(place: Place) -> None:
 
 
 @pytest.mark.parametrize("names", ["x-team", b"x", [""], ["a b"], ["a:"], [5], 5, None, ["é"]])
-def test_ignored_headers_that_are_no_names_are_refused(names: Any) -> None:
+def test_ignored_headers_with_invalid_names_are_refused(names: Any) -> None:
     with pytest.raises(InvalidSettings, match=r"ignored_headers=.*a collection of header names"):
         UpstashRedisCache(Redis("https://x.upstash.io", "t"), ignored_headers=names)

@@ -178,7 +178,7 @@ def test_malformed_hit_metadata_is_stored_as_the_provider_s(moved: object) -> No
     assert serialize(with_hit_metadata([ChatGeneration(message=planted)], HIT)) is not None
 
 
-def test_every_choice_of_every_hit_has_an_id_of_its_own() -> None:
+def test_every_choice_of_every_hit_has_its_own_id() -> None:
     answer = [ChatGeneration(message=stored()) for _ in range(3)]
     ids = {message_of(one).id for _ in range(2) for one in with_hit_metadata(answer, HIT)}
     assert len(ids) == 6

@@ -101,7 +101,7 @@ def meaning(messages: list[BaseMessage]) -> str:
 
 
 @given(MESSAGES, MESSAGES)
-def test_conversations_have_equal_keys_only_if_they_mean_the_same(
+def test_conversations_have_equal_keys_only_if_equal_in_meaning(
     one: list[BaseMessage], other: list[BaseMessage]
 ) -> None:
     assert (key(one) == key(other)) == (meaning(one) == meaning(other))

@@ -85,7 +85,7 @@ class Strict(BaseModel):
     ],
     ids=lambda parsed: type(parsed).__name__,
 )
-def test_parsed_object_is_stored_as_a_dict_that_makes_an_equal_one(parsed: BaseModel) -> None:
+def test_parsed_object_is_stored_as_a_dict_that_restores_it(parsed: BaseModel) -> None:
     fields = restored(parsed)
     assert type(fields) is dict
     assert type(parsed)(**fields) == parsed
@@ -136,7 +136,7 @@ Holder = create_model("Holder", held=list[Private], name=SecretStr)
         (Holder, '{"held": [{}], "name": "a"}'),
     ],
 )
-def test_object_that_only_the_model_s_text_makes_again_is_stored_as_that_text(
+def test_object_that_only_the_model_s_text_restores_is_stored_as_that_text(
     kind: type[BaseModel], content: str
 ) -> None:
     parsed = kind(**json.loads(content))
@@ -173,7 +173,7 @@ def test_text_that_makes_another_object_is_not_used() -> None:
     ],
     ids=lambda parsed: type(parsed).__name__,
 )
-def test_object_that_its_class_cannot_make_again_is_not_stored(parsed: object) -> None:
+def test_object_that_its_class_cannot_rebuild_is_not_stored(parsed: object) -> None:
     assert restored(parsed) is NOT_STORED
 
 

@@ -262,7 +262,7 @@ def test_class_without_a_schema_enters_by_its_name() -> None:
     assert all(getattr(each, "__name__", "dict") in key(each) for each in plain)
 
 
-def test_name_of_no_class_stays_as_it_is() -> None:
+def test_unknown_class_name_is_unchanged() -> None:
     assert settings_key("[('f', math.inf), ('g', no.such)]").endswith("\nmath.inf\nno.such")
 
 
@@ -272,7 +272,7 @@ def test_alias_of_a_class_is_not_read_as_the_class(module: ModuleType) -> None:
         settings_key("[('format', <class 'jokes_of_a_test.Alias'>)]")
 
 
-def test_repr_of_an_object_that_is_no_class_is_never_called(module: ModuleType) -> None:
+def test_repr_of_an_object_other_than_a_class_is_never_called(module: ModuleType) -> None:
     called = []
 
     class Speaks:

@@ -131,7 +131,7 @@ def test_address_in_a_nested_object_does_not_enter() -> None:
     assert text in keys.pop()
 
 
-def test_address_in_a_field_that_only_looks_like_an_object_enters() -> None:
+def test_address_in_text_that_looks_like_an_object_enters() -> None:
     one, other = (of_model(x={"repr": f"<function f at 0x{digit}>"}) for digit in "12")
     assert settings_key(one) != settings_key(other)
 
@@ -237,7 +237,7 @@ def test_masked_credential_does_not_enter(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_masked_setting_that_is_no_credential_is_refused(name: str) -> None:
+def test_masked_setting_other_than_a_credential_is_refused(name: str) -> None:
     for fields in ({name: MASKED}, {"a": {name: MASKED}}, {"a": [{name: [MASKED]}]}):
         assert f"setting {name} " in refused(of_model(**fields))
 

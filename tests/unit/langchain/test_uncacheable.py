@@ -129,5 +129,5 @@ def test_message_chunk_generation_and_text_are_judged_alike() -> None:
     assert (uncacheable(call), uncacheable(call.text)) == (None, EMPTY)
 
 
-def test_reasons_are_those_that_do_not_store_may_name() -> None:
+def test_reasons_are_the_values_of_do_not_store() -> None:
     assert {*FINISH_REASONS, EMPTY, INVALID, STALE} == UNCACHEABLE

@@ -129,7 +129,7 @@ def test_inner_policy_wins_field_by_field() -> None:
         ("tenant", None, "t", "t"),
     ],
 )
-def test_joined_policy_is_the_stricter_of_both_and_else_the_first(
+def test_joined_policy_has_the_stricter_limits_and_else_the_first_value(
     field: str, one: Any, other: Any, both: Any
 ) -> None:
     first, second = CachePolicy(**{field: one}), CachePolicy(**{field: other})

@@ -11,7 +11,7 @@ from tests.unit.protocol.operations import (
 )
 
 from llm_cache._errors import StoreGarbled
-from llm_cache._protocol.leases import HELD, RELEASE, RENEW, TAKE, Taking, release, renew, take
+from llm_cache._protocol.leases import HELD, RELEASE, RENEW, TAKE, TakeReply, release, renew, take
 
 
 @pytest.mark.parametrize("tags", [(), ("red",)])
@@ -19,9 +19,9 @@ def test_take_reads_the_epochs_and_the_entry_in_one_command(tags: tuple[str, ...
     epochs = (EPOCH_KEY, f"ns:epoch:{RED}")[: 1 + len(tags)]
     keys = (2 + len(epochs), LEASE_KEY, *epochs, ENTRY_KEY)
     reply = [HELD, *epochs, None]
-    steps, taking = drive(iter(take(request(tags=tags), "mine", 60)), reply)
+    steps, reply_of_take = drive(iter(take(request(tags=tags), "mine", 60)), reply)
     assert steps == [("EVAL", TAKE, *keys, "mine", 10_000, 10_000)]
-    assert taking == Taking(HELD, epochs, None)
+    assert reply_of_take == TakeReply(HELD, epochs, None)
 
 
 @pytest.mark.parametrize(

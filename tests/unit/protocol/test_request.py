@@ -14,7 +14,7 @@ def test_request_names_its_entry_its_tenant_and_its_tags() -> None:
     assert request(tags=["red"], tenant="42").tags == KEYS.tags(["red"], "42")
 
 
-def test_request_without_protection_stays_as_it_is() -> None:
+def test_request_without_protection_is_unchanged() -> None:
     plain = request()
     assert plain.protected(None) is plain
     assert plain.encode(FIELDS, ['"hi"']) in entry(age=0, asked=HASHED)

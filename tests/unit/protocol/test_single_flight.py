@@ -108,7 +108,7 @@ def test_waiter_gets_the_result_or_computes_without_waiters_of_its_own(
 
 
 @pytest.mark.parametrize("late", [False, True])
-def test_one_waiter_replaces_a_failed_or_late_leader_and_the_others_wait_for_it(
+def test_one_waiter_replaces_a_failed_or_late_leader_and_other_waiters_wait(
     flight: SingleFlight, monkeypatch: pytest.MonkeyPatch, late: bool
 ) -> None:
     leader, second = join_two(flight)
@@ -123,7 +123,7 @@ def test_one_waiter_replaces_a_failed_or_late_leader_and_the_others_wait_for_it(
     assert third.reply(None).until is second.result.leader.call.result
 
 
-def test_caller_whose_patience_ends_computes(flight: SingleFlight) -> None:
+def test_caller_computes_when_its_patience_ends(flight: SingleFlight) -> None:
     _, at_once = join_two(flight._replace(patience=lambda: 0.0))
     assert (at_once.step, at_once.result) == (None, Compute(MISS))
     waiter = join(flight._replace(patience=patience(1.0, 1.0, 0.0)), "process")
@@ -184,7 +184,7 @@ def test_leader_of_the_fleet_computes_under_a_lease_and_releases_it(
 
 
 @pytest.mark.parametrize("reason", [Reason.UNREADABLE, Reason.FORGED])
-def test_miss_whose_lookup_deleted_the_entry_keeps_its_reason(
+def test_miss_keeps_its_reason_if_the_lookup_deleted_the_entry(
     flight: SingleFlight, reason: Reason
 ) -> None:
     first = join(flight, "fleet", TAKEN, missed=miss(reason, "e1", entry="rubbish"))
@@ -203,7 +203,7 @@ def test_polls_follow_pauses_from_50_milliseconds_to_a_second(flight: SingleFlig
 
 @pytest.mark.parametrize("polls", [1, 4])
 @pytest.mark.parametrize("state", [HELD, UNCACHEABLE])
-def test_caller_whose_patience_ends_leads_its_process_without_a_lease(
+def test_caller_leads_its_process_without_a_lease_when_its_patience_ends(
     flight: SingleFlight, polls: int, state: list[Any]
 ) -> None:
     left = patience(*repeat(1.0, 2 * polls - 2), 0.0)
@@ -221,7 +221,7 @@ def test_caller_whose_patience_ends_leads_its_process_without_a_lease(
         (UNCACHEABLE, Compute(MISS), []),
     ],
 )
-def test_result_of_another_process_is_shared_and_only_an_own_lease_is_released(
+def test_result_of_another_process_is_shared_and_only_the_own_lease_is_released(
     flight: SingleFlight, released: list[str], reply: Any, shared: Any, tokens: list[str]
 ) -> None:
     first, second = join(flight, "fleet", HELD), join(flight, "fleet")
