@@ -11,9 +11,9 @@ from typing import Any, ClassVar, NamedTuple, Unpack, cast, overload
 
 from llm_cache._checks import function, instance
 from llm_cache._config.cache_config import CacheConfig
-from llm_cache._engine.assembly import store_and_options
 from llm_cache._engine.cache_call import CacheCall
 from llm_cache._engine.core import Cache
+from llm_cache._engine.from_config import store_and_options
 from llm_cache._engine.options import CacheOptions
 from llm_cache._entries.envelope import Entry
 from llm_cache._entries.json_bounds import is_count, parse_json

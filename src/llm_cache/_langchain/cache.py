@@ -12,9 +12,9 @@ from langchain_core.outputs import Generation
 from llm_cache._checks import instance
 from llm_cache._config.cache_config import CacheConfig
 from llm_cache._config.value_checks import header_names
-from llm_cache._engine.assembly import store_and_options
 from llm_cache._engine.cache_call import CacheCall
 from llm_cache._engine.core import Cache
+from llm_cache._engine.from_config import store_and_options
 from llm_cache._engine.options import CacheOptions
 from llm_cache._errors import InvalidSettings
 from llm_cache._langchain.codec import GenerationCodec

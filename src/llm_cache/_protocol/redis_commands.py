@@ -40,13 +40,13 @@ def script(source: str, keys: tuple[str, ...], *args: str | int) -> Command[int]
 def ok(reply: object) -> None:
     """Accept ``OK``, which Upstash's client turns into True."""
     if reply is not True and reply != "OK":
-        raise StoreGarbled("not an answer of Upstash (no OK)")
+        raise StoreGarbled("not a reply of Upstash (no OK)")
 
 
 def number(reply: object) -> int:
     """Return an integer."""
     if isinstance(reply, bool) or not isinstance(reply, int):
-        raise StoreGarbled("not an answer of Upstash (no number)")
+        raise StoreGarbled("not a reply of Upstash (no number)")
     return reply
 
 
@@ -54,7 +54,7 @@ def texts(reply: object, count: int) -> list[str | None]:
     """Return ``count`` values, each a string or None."""
     values: list[Any] = reply if isinstance(reply, list) else []
     if len(values) != count or not all(value is None or isinstance(value, str) for value in values):
-        raise StoreGarbled(f"not an answer of Upstash (not {count} values)")
+        raise StoreGarbled(f"not a reply of Upstash (not {count} values)")
     return values
 
 
@@ -65,4 +65,4 @@ def page(reply: object) -> tuple[str, list[str]]:
             keys = [name for name in names if isinstance(name, str)]
             if len(keys) == len(names):
                 return str(cursor), keys
-    raise StoreGarbled("not an answer of Upstash (no page of keys)")
+    raise StoreGarbled("not a reply of Upstash (no page of keys)")

@@ -16,7 +16,7 @@ from llm_cache import (
     ResponseCache,
     UpstashRedisCache,
 )
-from llm_cache._engine.assembly import store_and_options
+from llm_cache._engine.from_config import store_and_options
 from llm_cache._engine.options import CacheValues
 from llm_cache._policy.ttl import TtlBounds
 
