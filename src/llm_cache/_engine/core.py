@@ -185,18 +185,21 @@ class Cache(Generic[A]):
         return (yield from self._tiers.removing(clearing.delete(request.keys, request.hashed)))
 
     def _clearing(self, asynchronous: bool, tag: str | None, tenant: str | None) -> Operation[None]:
-        token, now = random_token(), self._clock()
-        named = tag is not None or tenant is not None
         self._used = True
-        if self._keys.namespace is None and not named:
-            operation = clearing.flush_database(
-                self._keys, token=token, now=now, asynchronous=asynchronous
-            )
-        else:
-            protection = self._runner.protection() if named else None
-            keys = self._keys.with_secret(protection.name_secret) if protection else self._keys
-            operation = clearing.clear(keys, token=token, now=now, tag=tag, tenant=tenant)
-        yield from self._tiers.removing(operation)
+        return self._tiers.removing(self._clear_entries(asynchronous, tag, tenant))
+
+    def _clear_entries(
+        self, asynchronous: bool, tag: str | None, tenant: str | None
+    ) -> Operation[None]:
+        keys, token, now = self._keys, random_token(), self._clock()
+        named = tag is not None or tenant is not None
+        if keys.namespace is None and not named:
+            flush = clearing.flush_database
+            yield from flush(keys, token=token, now=now, asynchronous=asynchronous)
+            return
+        if named and (protection := self._runner.protection()):
+            keys = keys.with_secret(protection.name_secret)
+        yield from clearing.clear(keys, token=token, now=now, tag=tag, tenant=tenant)
 
     def start_fresh(self) -> None:
         """Drop the parent's in-flight calls, leases and locks, in a forked process."""

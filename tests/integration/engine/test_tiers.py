@@ -10,7 +10,7 @@ from langchain_core.outputs import ChatGeneration, Generation
 from tests.clock import Clock
 from upstash_redis import Redis
 
-from llm_cache import CachePolicy, MemoryTier, Report, UpstashRedisCache
+from llm_cache import CachePolicy, MemoryTier, Report, StoreUnavailable, UpstashRedisCache
 from llm_cache._protocol.effects import CommandArgs
 from upstash_endpoint.endpoint import UpstashEndpoint
 
@@ -184,6 +184,20 @@ def test_failed_clear_empties_the_memory(upstash: UpstashEndpoint, clock: Clock)
         with pytest.raises(Exception, match="NOPERM"):
             cache.clear()
     assert memory.get("key", ()) is None
+
+
+def test_clear_that_cannot_read_the_secrets_empties_the_memory(
+    cache: UpstashRedisCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise StoreUnavailable("SSM is down")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(cache._runner.store, "secrets", unreadable)
+        with pytest.raises(StoreUnavailable):
+            cache.clear(tag="a")
+    assert cache._tiers.memory is not None
+    assert not cache._tiers.memory._kept
 
 
 def test_changes_to_a_returned_answer_do_not_reach_the_next_hit(make: Make, clock: Clock) -> None:
