@@ -33,15 +33,15 @@ def options() -> argparse.Namespace:
 
 
 def main() -> None:
-    """Install, prune, copy, compile, and print one line about the result."""
+    """Install, copy, prune, compile, and print one line about the result."""
     wanted = options()
     wanted.into.mkdir(parents=True, exist_ok=True)
     if wanted.requirements:
         layer = entries(wanted.layer) if wanted.layer else {}
         chosen = subtract(entries(wanted.requirements), layer, set(wanted.without))
         install(chosen, wanted.into, wanted.architecture, wanted.python)
-        prune(wanted.into, set(wanted.services))
     copy(wanted.sources, wanted.into)
+    prune(wanted.into, set(wanted.services))
     if wanted.certificates:
         rehash(wanted.into / "certifi/cacert.pem", wanted.into / wanted.certificates)
     compiled = compile_for(wanted.python, wanted.into, wanted.mounted)

@@ -23,11 +23,17 @@ def test_unused_files_are_removed(tmp_path: Path) -> None:
         "orjson/__init__.pyi",
         "websockets/speedups.c",
         "pydantic/mypy.py",
+        "llm_cache/_admin/cli.py",
         "langsmith/sandbox/_client.py",
         "zstandard/_cffi.cpython-313-aarch64-linux-gnu.so",
         "botocore/data/ec2/service-2.json",
     )
-    kept = ("anyio/__init__.py", "langsmith/client.py", "botocore/data/ssm/service-2.json")
+    kept = (
+        "anyio/__init__.py",
+        "langsmith/client.py",
+        "botocore/data/ssm/service-2.json",
+        "llm_cache/_admin/namespace.py",
+    )
     put(tmp_path, *unused, *kept)
     pruning.prune(tmp_path, {"ssm"})
     left = [file for file in tmp_path.rglob("*") if file.is_file()]
