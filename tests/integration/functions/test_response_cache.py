@@ -106,7 +106,7 @@ def test_repeated_request_is_a_hit_and_reports_its_saved_tokens(
     with cache.policy() as report:
         first, again = ask(REQUEST), ask(dict(reversed(REQUEST.items())))
     assert first == again == {"answer": "answer 1", "usage": USAGE}
-    assert (report.misses, report.stored, report.hits, report.tokens_saved) == (1, 1, 1, 14)
+    assert (report.misses, report.stored, report.hits, report.saved) == (1, 1, 1, (9, 5))
     assert function.requests == [REQUEST]
 
 
@@ -185,6 +185,14 @@ def test_policy_key_of_a_model_call_differs_from_policy_key_of_a_response(
     with cache.policy(CachePolicy(key="mine")):
         UpstashRedisCache(redis, namespace="n").update("p", "m", [Generation(text="an answer")])
         assert cache.lookup(REQUEST) is None
+
+
+def test_policy_key_names_the_response(cache: ResponseCache, ask: Ask) -> None:
+    answers = []
+    for key in ("one", "one", "two"):
+        with cache.policy(CachePolicy(key=key)):
+            answers.append(ask(key)["answer"])
+    assert answers == ["answer 1", "answer 1", "answer 2"]
 
 
 def test_only_if_cached_does_not_call_the_function(
@@ -389,7 +397,20 @@ def test_response_that_cannot_be_restored_is_returned_and_not_stored(
     assert report.skipped == 1
 
 
-def test_request_other_than_json_is_answered(cache: ResponseCache, ask: Ask) -> None:
+@pytest.mark.parametrize("request_", [object(), float("nan")])
+def test_request_other_than_json_is_answered(
+    cache: ResponseCache, ask: Ask, request_: object
+) -> None:
     with cache.policy() as report:
-        assert ask(object())["answer"] == "answer 1"
+        assert ask(request_)["answer"] == "answer 1"
     assert report.errors >= 1
+
+
+async def test_blocking_function_on_an_event_loop_waits_for_no_leader(
+    cache: ResponseCache, function: Function
+) -> None:
+    with cache.policy(CachePolicy(coalesce="process")), logged_waits() as waits:
+        leading = copy_context()  # keeps the leader of the first lookup
+        leading.run(cache.lookup, REQUEST)
+        assert copy_context().run(cache.cached(function), REQUEST)["answer"] == "answer 1"
+    assert waits.pauses == []
