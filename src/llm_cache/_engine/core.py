@@ -11,7 +11,6 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from llm_cache._checks import function, instance
-from llm_cache._config.cache_config import CacheConfig
 from llm_cache._config.value_checks import protection_or_none
 from llm_cache._engine import scope
 from llm_cache._engine.answer_kind import AnswerKind
@@ -19,7 +18,7 @@ from llm_cache._engine.cache_call import CacheCall, KeyParts
 from llm_cache._engine.command_runner import CommandRunner
 from llm_cache._engine.leadership import Leadership
 from llm_cache._engine.memory_tier import MemoryTier
-from llm_cache._engine.options import CacheValues, FullSignature
+from llm_cache._engine.options import CacheValues, FullSignature, checked_config
 from llm_cache._engine.reader import Reader
 from llm_cache._engine.scope import LambdaContext
 from llm_cache._engine.tiers import Tiers
@@ -82,7 +81,7 @@ class Cache(Generic[A]):
         clock: Callable[[], float] = time.time,
         **values: Unpack[CacheValues],
     ) -> None:
-        config = CacheConfig(**values)
+        config = checked_config(values)
         self._keys = config.keyspace
         self._clock = function("clock", clock, "the time in Unix seconds")
         self._kind = kind

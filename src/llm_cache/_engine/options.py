@@ -39,6 +39,16 @@ class CacheOptions(CacheValues, total=False):
     clock: Callable[[], float]
 
 
+def checked_config(values: CacheValues) -> CacheConfig:
+    """Return the configuration of a cache; raise ``TypeError`` for other fields of CacheConfig.
+
+    A cache would ignore them, and store entries in plain text under an ``encryption_key``.
+    """
+    for name in values.keys() - CacheValues.__annotations__.keys():
+        raise TypeError(f"a cache got an unexpected keyword argument {name!r}")
+    return CacheConfig(**values)
+
+
 class FullSignature:
     """The ``__signature__`` of a cache's class: its own arguments, then every option."""
 

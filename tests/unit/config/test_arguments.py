@@ -54,6 +54,16 @@ def test_signature_and_help_show_every_argument_with_its_default(kind: type, own
     assert "memory: 'MemoryTier | None' = None, " in str(shown)
 
 
+@pytest.mark.parametrize("kind", [UpstashRedisCache, partial(ResponseCache, version="1")])
+def test_cache_refuses_each_field_of_a_config_that_it_would_ignore(kind: Any) -> None:
+    options = inspect.signature(kind).parameters
+    ignored = [field.name for field in fields(CacheConfig) if field.name not in options]
+    assert "encryption_key" in ignored
+    for name in ignored:
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{name}'"):
+            kind(CLIENT, **{name: KEY})
+
+
 def test_options_that_a_config_checks_have_its_types() -> None:
     hints = get_type_hints(CacheConfig)
     assert get_type_hints(CacheValues) == {
