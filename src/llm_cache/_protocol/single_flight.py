@@ -6,6 +6,7 @@ Within a process the waiters wait for the in-flight call. Across the fleet they 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Generic, NamedTuple, TypeVar
 
 from llm_cache._entries.keys import STORE_MARK
@@ -104,8 +105,7 @@ def _across_the_fleet(
             leader.close()
             raise
         if isinstance(found, Hit):
-            leader.complete(found.text)
-            leader.close()
+            yield from _share_found(request, leader, found.text)
             return found
         if found.reason is Reason.UNKNOWN and miss.reason in {Reason.UNREADABLE, Reason.FORGED}:
             found = found._replace(reason=miss.reason)  # the lookup itself has deleted the entry
@@ -117,6 +117,16 @@ def _across_the_fleet(
             return Compute(miss)
         yield Pause(min(pause, flight.patience()))
     raise AssertionError("unreachable")
+
+
+def _share_found(request: Request[T], leader: Leader, text: str) -> Operation[None]:
+    """Give the waiters an entry of another process, and release the lease that was not needed."""
+    leader.complete(text)
+    with leader:  # cancelled: the command may not have run
+        if leader.call.lease:
+            with suppress(StoreError):  # the lease expires by itself
+                yield from leases.release(request, leader.call.lease)
+            leader.take_lease()
 
 
 def _record_lease(leader: Leader, flight: SingleFlight) -> None:

@@ -21,7 +21,7 @@ from tests.unit.protocol.operations import (
 from llm_cache._errors import StoreTimeout
 from llm_cache._protocol.effects import Pause
 from llm_cache._protocol.in_flight import InFlightCall, InFlightCalls, Leader, NotShared
-from llm_cache._protocol.leases import TAKE
+from llm_cache._protocol.leases import RELEASE, TAKE
 from llm_cache._protocol.lookup import Miss
 from llm_cache._protocol.single_flight import Compute, SingleFlight, lead_or_wait
 from llm_cache._reasons import Reason
@@ -29,6 +29,7 @@ from llm_cache._reasons import Reason
 MISS: Miss[str] = Miss(Reason.UNKNOWN, ("e1",))
 TOKEN = "mine"
 TAKES = ("EVAL", TAKE, 3, LEASE_KEY, EPOCH_KEY, ENTRY_KEY, TOKEN, 10_000, 10_000)
+RELEASES = ("EVAL", RELEASE, 1, LEASE_KEY, TOKEN, "")
 HELD, TAKEN, UNCACHEABLE = [0, "e1", None], [1, "e1", None], [2, "e1", None]
 SLOW = StoreTimeout("slow")
 
@@ -213,23 +214,44 @@ def test_caller_leads_its_process_without_a_lease_when_its_patience_ends(
 
 
 @pytest.mark.parametrize(
-    ("reply", "shared", "tokens"),
+    ("reply", "shared"),
     [
-        ([0, "e1", entry()], hit(5), []),
-        ([1, "e1", entry()], hit(5), [TOKEN]),
-        ([2, "e1", entry()], hit(5), []),
-        (UNCACHEABLE, Compute(MISS), []),
+        ([0, "e1", entry()], hit(5)),
+        ([2, "e1", entry()], hit(5)),
+        (UNCACHEABLE, Compute(MISS)),
     ],
 )
-def test_result_of_another_process_is_shared_and_only_the_own_lease_is_released(
-    flight: SingleFlight, released: list[str], reply: Any, shared: Any, tokens: list[str]
+def test_result_of_another_process_is_shared_without_a_release(
+    flight: SingleFlight, released: list[str], reply: Any, shared: Any
 ) -> None:
     first, second = join(flight, "fleet", HELD), join(flight, "fleet")
     first.reply(None)
     assert first.reply(reply) is second.reply(None) is None
     assert first.result == second.result == shared
-    assert released == tokens
+    assert released == []
     assert not flight.calls._current
+
+
+@pytest.mark.parametrize("reply", [1, SLOW])
+def test_hit_under_the_own_lease_releases_it_before_it_returns(
+    flight: SingleFlight, released: list[str], reply: Any
+) -> None:
+    first, second = join(flight, "fleet"), join(flight, "fleet")
+    assert first.reply([1, "e1", entry()]) == RELEASES
+    assert second.reply(None) is None
+    assert first.reply(reply) is None
+    assert first.result == second.result == hit(5)
+    assert released == []
+    assert not flight.calls._current
+
+
+def test_caller_that_is_cancelled_during_its_release_releases_again(
+    flight: SingleFlight, released: list[str]
+) -> None:
+    first = join(flight, "fleet", [1, "e1", entry()])
+    assert first.step == RELEASES
+    first.cancel()
+    assert released == [TOKEN]
 
 
 @pytest.mark.parametrize(("coalesce", "lease"), [("process", None), ("fleet", TOKEN)])
