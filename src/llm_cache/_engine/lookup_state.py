@@ -23,6 +23,10 @@ class LookupState(NamedTuple):
     fingerprint: str = ANY_ENTRY
     leader: Leader | None = None
 
+    def __repr__(self) -> str:
+        """Show no part of an entry: a fingerprint holds its beginning."""
+        return f"LookupState(epochs={self.epochs})"
+
 
 Shard: TypeAlias = Mapping[Identity, LookupState]
 

@@ -29,6 +29,10 @@ class NewEntry(NamedTuple):
     ttl: int
     body: str
 
+    def __repr__(self) -> str:
+        """Show no part of the answer."""
+        return f"NewEntry(ttl={self.ttl})"
+
 
 @dataclass(eq=False, repr=False, slots=True)
 class Writer(Generic[A]):

@@ -28,6 +28,10 @@ class TakeReply(NamedTuple):
     epochs: Epochs
     text: str | None
 
+    def __repr__(self) -> str:
+        """Show no part of an entry."""
+        return f"TakeReply(state={self.state})"
+
 
 def take(request: Request[Any], token: str, seconds: float) -> Command[TakeReply]:
     """Take the lease if it is free, and read the epochs and the entry. One command."""

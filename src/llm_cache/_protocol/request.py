@@ -49,6 +49,10 @@ class Request(NamedTuple, Generic[T]):
     clock: Callable[[], float]
     protection: Protection | None = None
 
+    def __repr__(self) -> str:
+        """Show no tag: it may name a person."""
+        return f"Request(key={self.key!r})"
+
     def protected(self, protection: Protection | None) -> Request[T]:
         """Return the request with its names keyed, and its entry signed or encrypted."""
         if protection is None:

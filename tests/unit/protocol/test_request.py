@@ -2,8 +2,11 @@ import pytest
 from tests.unit.protocol.operations import ENTRY_KEY, HASHED, KEYS, entry, request
 
 from llm_cache import Signing, UnreadableEntry
+from llm_cache._engine.lookup_state import LookupState
+from llm_cache._engine.writer import NewEntry
 from llm_cache._entries.envelope import OPENING, metadata
 from llm_cache._entries.keys import keyed_hash
+from llm_cache._protocol.leases import TakeReply
 
 SIGNING = Signing("A" * 43 + "=")
 FIELDS = metadata(1000.0, 60, "greeting")
@@ -12,6 +15,20 @@ FIELDS = metadata(1000.0, 60, "greeting")
 def test_request_names_its_entry_its_tenant_and_its_tags() -> None:
     assert request().key == ENTRY_KEY
     assert request(tags=["red"], tenant="42").tags == KEYS.tags(["red"], "42")
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        request(tags=["red"], key="red")._replace(identity=(0, "", ("red",))),
+        TakeReply(1, ("e1",), "red"),
+        LookupState(("e1",), "3:red"),
+        NewEntry(60, "red"),
+    ],
+)
+def test_repr_shows_no_tag_and_no_entry(value: object) -> None:
+    assert type(value).__name__ in repr(value)
+    assert "red" not in repr(value)
 
 
 def test_request_without_protection_is_unchanged() -> None:
