@@ -34,13 +34,14 @@ class InFlightCall:
 
     ``deadline`` is the time, by the monotonic clock, after which no caller waits. ``lease`` is the
     token of the fleet's lease, if the leader holds it, and ``lease_expires`` when it expires in
-    Redis.
+    Redis. ``epochs`` are those that the leader saw.
     """
 
     identity: Hashable
     deadline: float
     lease: str | None = None
     lease_expires: float = 0.0
+    epochs: tuple[str | None, ...] = ()
     result: Future[Result] = field(default_factory=Future)
 
     def __post_init__(self) -> None:
@@ -119,7 +120,12 @@ class InFlightCalls:
         self._current: dict[Hashable, InFlightCall] = {}
 
     def join(
-        self, identity: Hashable, seconds: float, release: Cleanup, previous: Leader | None
+        self,
+        identity: Hashable,
+        seconds: float,
+        release: Cleanup,
+        previous: Leader | None,
+        epochs: tuple[str | None, ...] = (),
     ) -> Leader | InFlightCall:
         """Lead a new call for at most ``seconds``, or return the call that another caller leads.
 
@@ -131,6 +137,7 @@ class InFlightCalls:
             if current and current.awaited and not retried:
                 return current
             call = self._current[identity] = _successor(identity, seconds, current)
+            call.epochs = epochs
         if current:
             _end(current, NotShared.FAILED)
         leader = Leader(self, call, release)

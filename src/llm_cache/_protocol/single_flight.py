@@ -56,12 +56,14 @@ def lead_or_wait(
     """
     identity = (request.key, request.tags, _clears(miss.epochs))
     while True:
-        joined = flight.calls.join(identity, flight.lease, flight.release, flight.previous)
+        joined = flight.calls.join(
+            identity, flight.lease, flight.release, flight.previous, miss.epochs
+        )
         if isinstance(joined, Leader):
             if request.policy.effective_coalesce is Coalesce.PROCESS or joined.call.lease:
                 return Compute(miss, joined)
             return (yield from _across_the_fleet(request, miss, flight, joined))
-        if flight.patience() <= 0:
+        if flight.patience() <= 0 or not _began_after_clears(joined.epochs, miss.epochs):
             return Compute(miss)
         yield Pause(min(flight.patience(), joined.seconds_left()), joined.result)
         if found := _shared(request, miss, joined):
@@ -71,6 +73,16 @@ def lead_or_wait(
 def _clears(epochs: Epochs) -> Epochs:
     """Return the epochs that clears have set; None for those that a store has set."""
     return tuple(None if epoch and epoch.startswith(STORE_MARK) else epoch for epoch in epochs)
+
+
+def _began_after_clears(leader: Epochs, waiter: Epochs) -> bool:
+    """Whether no clear can have come between the lookups of a leader and of a waiter.
+
+    If the leader saw another epoch than the waiter, and no clear has set the waiter's, then a clear
+    may have come between them whose epoch was evicted.
+    """
+    changes = zip(leader, waiter, _clears(waiter), strict=True)
+    return all(clear or seen in (None, epoch) for seen, epoch, clear in changes)
 
 
 def _shared(request: Request[T], miss: Miss[T], call: InFlightCall) -> Hit[T] | Compute[T] | None:
@@ -96,6 +108,7 @@ def _across_the_fleet(
             attempt = yield from leases.take(request, flight.token, flight.lease)
             if attempt.state == leases.TAKEN:
                 _record_lease(leader, flight)
+            leader.call.epochs = attempt.epochs
             found = yield from examine(request, attempt.epochs, attempt.text)
         except StoreError as error:
             _record_lease(leader, flight)  # the command may have run: the lease must be released

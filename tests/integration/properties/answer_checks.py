@@ -10,7 +10,7 @@ from llm_cache._report import Outcome, Status
 
 
 def answer_in(history: History, text: str) -> Answer | None:
-    """Return the answer whose number is in the text of an answer or an entry."""
+    """Return the answer whose number is in the text of an answer."""
     found = re.search(r"answer (\d+)", text)
     return history.answers[int(found[1])] if found else None
 

@@ -1,5 +1,6 @@
 """Checks of single flight: which callers may compute the same answer at once."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +12,7 @@ from tests.integration.properties.history import History, coalesces
 from tests.integration.properties.process import Block, Process
 from tests.integration.properties.strategies import LEASE
 
+from llm_cache._entries.envelope import decode
 from llm_cache._entries.keys import STORE_MARK
 from llm_cache._policy.modes import Coalesce
 from llm_cache._protocol.in_flight import NotShared
@@ -94,7 +96,7 @@ class SingleFlightChecks:
         shared = until.result() if until and until.done() else None
         if not isinstance(shared, str):
             return shared is NotShared.UNCACHEABLE
-        answer = answer_in(history, shared)
+        answer = answer_in(history, json.dumps(decode(shared).answer))  # it may be compressed
         assert answer
         accepted = answer.acceptable(caller.policy, caller.observed.judged)
         assert not accepted, "computes after a wait for an acceptable answer"

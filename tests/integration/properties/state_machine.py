@@ -43,7 +43,7 @@ RUBBISH = (
     lambda _: "rubbish",
     lambda text: text[: len(text) // 2],
     lambda text: text.replace('"v":1', '"v":2'),
-    lambda text: text.replace('"kind"', '"dnik"'),
+    lambda text: text.replace('"codec"', '"cedoc"'),
     lambda text: text.replace('"epochs":{', '"epochs":{"../x":"y",'),
     lambda _: "[" * 5000,
 )

@@ -18,6 +18,7 @@ from tests.unit.protocol.operations import (
     request,
 )
 
+from llm_cache._entries.keys import STORE_MARK
 from llm_cache._errors import StoreTimeout
 from llm_cache._protocol.effects import Pause
 from llm_cache._protocol.in_flight import InFlightCall, InFlightCalls, Leader, NotShared
@@ -71,6 +72,29 @@ def join(
 def join_two(flight: SingleFlight, **policy: Any) -> tuple[Leader, Stepper]:
     """Return the leader of a process, and a second caller."""
     return join(flight, "process").result.leader, join(flight, "process", **policy)
+
+
+SET_BY_STORE, SET_BY_ANOTHER_STORE = f"{STORE_MARK}1", f"{STORE_MARK}2"
+
+
+@pytest.mark.parametrize(
+    ("leader", "waiter", "waits"),
+    [
+        (None, None, True),
+        (None, SET_BY_STORE, True),
+        (SET_BY_STORE, SET_BY_STORE, True),
+        (SET_BY_STORE, None, False),
+        (SET_BY_STORE, SET_BY_ANOTHER_STORE, False),
+    ],
+)
+def test_caller_waits_for_no_leader_that_may_be_older_than_an_evicted_clear(
+    flight: SingleFlight, leader: str | None, waiter: str | None, waits: bool
+) -> None:
+    first = join(flight, "process", missed=Miss(Reason.UNKNOWN, (leader,)))
+    assert first.result.leader
+    second = join(flight, "process", missed=Miss(Reason.UNKNOWN, (waiter,)))
+    assert isinstance(second.step, Pause) is waits
+    assert waits or second.result == Compute(Miss(Reason.UNKNOWN, (waiter,)))
 
 
 def test_first_caller_leads_without_a_command(flight: SingleFlight) -> None:
