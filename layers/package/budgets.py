@@ -16,7 +16,7 @@ UNZIPPED = 50_000_000
 
 # CPU of imports, relative to importing the replaced class as `sam build` packages it by default.
 ASK_IMPORT = 0.2
-FLUSH_IMPORT = 0.045
+FLUSH_IMPORT = 0.047
 # CPU of a cold hit of `ask`, relative to the replaced class: with the secrets in SSM, as deployed,
 # and in the environment.
 COLD_HIT = 0.09

@@ -12,6 +12,7 @@ from llm_cache._version import __version__
 
 if TYPE_CHECKING:
     from llm_cache._admin.namespace import CacheNamespace
+    from llm_cache._circuit import Circuit
     from llm_cache._config.cache_config import CacheConfig
     from llm_cache._engine.memory_tier import MemoryTier
     from llm_cache._entries.protection import Encryption, Signing
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from llm_cache._policy.modes import Coalesce, Mode
     from llm_cache._protocol.clearing import Reclaimed
     from llm_cache._reasons import Reason
-    from llm_cache._report import Circuit, Outcome, Report, Status
+    from llm_cache._report import Outcome, Report, Status
     from llm_cache._upstash.breaker import Breaker
 
 _NAMES = {
@@ -63,7 +64,8 @@ _NAMES = {
     "_policy.modes": "Coalesce Mode",
     "_protocol.clearing": "Reclaimed",
     "_reasons": "Reason",
-    "_report": "Circuit Outcome Report Status",
+    "_circuit": "Circuit",
+    "_report": "Outcome Report Status",
     "_upstash.breaker": "Breaker",
 }
 _HOMES = {name: module for module, names in _NAMES.items() for name in names.split()}

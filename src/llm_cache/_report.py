@@ -9,18 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, NamedTuple
 
+from llm_cache._circuit import Circuit
 from llm_cache._reasons import Reason
-
-
-class Circuit(StrEnum):
-    """The state of a circuit breaker, and its effect on the next command."""
-
-    CLOSED = "closed"
-    """Sends it."""
-    OPEN = "open"
-    """Refuses it at once."""
-    HALF_OPEN = "half_open"
-    """Refuses it while one test command is in flight."""
 
 
 class Status(StrEnum):

@@ -70,6 +70,7 @@ def at_terminal(
 
 
 # The tools are installed already.
+FROM_MAKE = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL")  # of a make that started these tests
 MAKE = ("make", "-o", ".venv/.ready", "-o", ".tools/sam/.ready")
 TARGET = host_target()
 PARAMETERS = "PARAMETERS=" + " ".join(f"{name}={value}" for name, value in TARGET.items())
@@ -89,6 +90,8 @@ class Make:
         self, target: str, *variables: str, types: list[tuple[str, str]] | None = None
     ) -> Done:
         argv, env = [*MAKE, target, *variables], self.cloud.aws.environment()
+        for name in FROM_MAKE:
+            env.pop(name, None)
         if types is None:
             return without_terminal(argv, env, str(CHECKOUT))
         del env["AWS_REGION"], env["AWS_DEFAULT_REGION"]

@@ -26,7 +26,7 @@ KIT = "llm-cache-dev"
 POLL = {"Delay": 1, "MaxAttempts": 60}
 LAYER = ("LlmCacheLayer", "LayerArnParameter")
 # The commands of the AWS CLI that the documentation uses, on boto3.
-AWS = f"""#!{sys.executable}
+AWS = """
 import sys, boto3, jmespath
 from botocore import xform_name
 service, operation, *rest = sys.argv[1:]
@@ -36,8 +36,8 @@ client = boto3.client(service)
 shape = client.meta.service_model.operation_model(
     client.meta.method_to_api_mapping[operation.replace("-", "_")]
 ).input_shape
-names = {{"--" + xform_name(name, "-"): name for name in shape.members}}
-arguments = {{names[key]: it for key, it in options.items()}}
+names = {"--" + xform_name(name, "-"): name for name in shape.members}
+arguments = {names[key]: it for key, it in options.items()}
 reply = getattr(client, operation.replace("-", "_"))(**arguments)
 found = jmespath.search(query, reply)
 for row in found if isinstance(found, list) else [found]:
@@ -168,7 +168,9 @@ def delete_documented_parameter(cloud: LocalCloud) -> None:
 
 
 def write_aws_command(folder: Path) -> Path:
-    (folder / "aws").write_text(AWS)
+    (folder / "aws.py").write_text(AWS)
+    script = f'#!/bin/sh\nexec "{sys.executable}" "{folder}/aws.py" "$@"\n'
+    (folder / "aws").write_text(script)  # a #! line cannot name a path with a space
     (folder / "aws").chmod(0o755)
     return folder
 

@@ -11,6 +11,7 @@ from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Unpack
 
 from llm_cache._checks import function, instance
+from llm_cache._circuit import Circuit
 from llm_cache._config.value_checks import protection_or_none
 from llm_cache._engine import scope
 from llm_cache._engine.answer_kind import AnswerKind
@@ -29,7 +30,7 @@ from llm_cache._policy.policy_arguments import PolicyArguments, as_policy
 from llm_cache._protocol import clearing
 from llm_cache._protocol.drivers import always, arun, may_block, run
 from llm_cache._protocol.effects import Operation
-from llm_cache._report import Circuit, Report
+from llm_cache._report import Report
 from llm_cache._upstash.breaker import Breaker
 from llm_cache._upstash.upstash_store import UpstashStore
 

@@ -13,10 +13,11 @@ from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import NamedTuple, Protocol
 
+from llm_cache._circuit import Circuit
 from llm_cache._errors import InvalidPolicy
 from llm_cache._policy.cache_policy import DEFAULT_POLICY, CachePolicy
 from llm_cache._policy.modes import Mode
-from llm_cache._report import Circuit, Report
+from llm_cache._report import Report
 
 
 class LambdaContext(Protocol):

@@ -13,6 +13,7 @@ from llm_cache._engine.lookup_state import LookupState, recall
 from llm_cache._engine.tiers import Tiers
 from llm_cache._entries import envelope
 from llm_cache._entries.keys import random_token
+from llm_cache._entries.opening import OPENING
 from llm_cache._errors import Uncacheable
 from llm_cache._policy.ttl import TtlBounds
 from llm_cache._protocol.effects import Operation
@@ -74,7 +75,7 @@ class Writer(Generic[A]):
             call.skipped(entry)
             return
         if leader:
-            leader.complete(envelope.OPENING + entry.body)
+            leader.complete(OPENING + entry.body)
         refused = yield from self.tiers.store(
             request,
             body=entry.body,

@@ -15,11 +15,9 @@ from llm_cache._checks import Range
 from llm_cache._entries.compression import COMPRESS_ABOVE, pack, unpack
 from llm_cache._entries.json_bounds import FEW_VALUES, parse_entry_json
 from llm_cache._entries.keys import MAX_EPOCHS
+from llm_cache._entries.opening import VERSION
 from llm_cache._errors import UnreadableEntry
 
-VERSION = 1
-OPENING = f'{{"v":{VERSION},"epochs":{{"":"'
-"""The beginning of every entry; the epoch of its namespace follows."""
 EPOCHS_END = '"},'
 EPOCHS_PATTERN = rf'\{{"v":{VERSION},"epochs":\{{"":"[^"\\]*"(?:,"[0-9a-f]{{32}}":"[^"\\]*")*\}},'
 """Matches everything before the body's fields, and nothing else."""

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from llm_cache._checks import Range
+from llm_cache._circuit import Circuit
 from llm_cache._config.variables import environment, number, read
 from llm_cache._observe.tracing import annotate
 from llm_cache._reasons import Reason
-from llm_cache._report import Circuit
 
 if TYPE_CHECKING:
     from aws_lambda_powertools import Metrics

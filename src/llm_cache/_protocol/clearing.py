@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from llm_cache._entries.envelope import OPENING
 from llm_cache._entries.keys import MAX_EPOCHS, MAX_TEXT, Keyspace, cleared_epoch
+from llm_cache._entries.opening import OPENING
 from llm_cache._errors import InvalidPolicy, StoreError, StoreRefused
 from llm_cache._protocol.effects import Operation, Pause
 from llm_cache._protocol.redis_commands import flushdb, scan, script, unlink

@@ -9,22 +9,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator
 from concurrent.futures import Future
-from dataclasses import dataclass
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 T = TypeVar("T")
 CommandArgs: TypeAlias = tuple[str | int, ...]
 
 
-@dataclass(eq=False, repr=False, slots=True)
 class Command(Generic[T]):
     """A Redis command, and how its reply is read: ``reply = yield from command``.
 
     ``parse`` returns the value of a reply, or raises ``StoreGarbled``.
     """
 
-    args: CommandArgs
-    parse: Callable[[object], T]
+    __slots__ = ("args", "parse")
+
+    def __init__(self, args: CommandArgs, parse: Callable[[object], T]) -> None:
+        self.args = args
+        self.parse = parse
 
     def __iter__(self) -> Operation[T]:
         """Yield the command to the driver; return the parsed reply."""

@@ -7,6 +7,7 @@ from typing import Any
 
 from llm_cache._entries import envelope
 from llm_cache._entries.keys import STORE_MARK
+from llm_cache._entries.opening import OPENING
 from llm_cache._protocol.effects import CommandArgs, Operation
 from llm_cache._protocol.lookup import ANY_ENTRY, Epochs
 from llm_cache._protocol.redis_commands import script
@@ -50,7 +51,7 @@ def store(
     keys, hashed = request.keys, request.hashed
     names = (keys.entry(hashed), keys.lease(hashed), *keys.epochs(request.tags))
     epoch = STORE_MARK + token
-    args: CommandArgs = (epoch, ttl, envelope.OPENING, body, lease or "", fingerprint, *parts)
+    args: CommandArgs = (epoch, ttl, OPENING, body, lease or "", fingerprint, *parts)
     return _REFUSALS.get((yield from script(STORE, names, *args)))
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from llm_cache._checks import above_zero, function
+from llm_cache._circuit import Circuit
 from llm_cache._errors import CircuitOpen, QuotaExceeded, StoreRefused
-from llm_cache._report import Circuit
 
 logger = logging.getLogger(__name__)
 MAX_RETRY_AFTER = 300.0  # seconds; a quota can be raised at any moment

@@ -31,6 +31,7 @@ from llm_cache import (
     UpstashRedisCache,
 )
 from llm_cache._entries import envelope
+from llm_cache._entries.opening import OPENING
 from llm_cache._entries.protection import Protection
 from llm_cache._errors import Uncacheable
 from llm_cache._policy.cache_control import delta_seconds, directives
@@ -182,7 +183,7 @@ def _protected_after_mutation(reader: Reader) -> Attack:
         writer: Any = protection or envelope
         key = () if protection is None else (reader.key(protection),)
         body = writer.encode_body(*key, envelope.metadata(created, ttl, "langchain"), mutated)
-        text = f"{envelope.OPENING}{EPOCH}{body}"
+        text = f"{OPENING}{EPOCH}{body}"
         return reader.read(random, protection, text, random.choice(POLICIES))
 
     return attack

@@ -19,7 +19,8 @@ from tests.integration.poison.corpus import NOW, PROMPT, PROSE, SETTINGS
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, UpstashRedisCache
-from llm_cache._entries.envelope import OPENING, encode_body, metadata
+from llm_cache._entries.envelope import encode_body, metadata
+from llm_cache._entries.opening import OPENING
 
 # The outcomes that each attack must reach at least once.
 REACHED = {

@@ -9,9 +9,9 @@ from tests.integration.properties.database import FaultyStore, Time
 from tests.integration.properties.strategies import LEASE, Setup
 
 from llm_cache import CachePolicy, MemoryTier, Report, UpstashRedisCache
+from llm_cache._circuit import Circuit
 from llm_cache._engine.command_runner import RESERVE, CommandRunner
 from llm_cache._protocol.effects import Operation
-from llm_cache._report import Circuit
 from llm_cache._upstash.breaker import Breaker
 
 

@@ -5,8 +5,9 @@ from langchain_core.outputs import Generation
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, CachePolicy, UpstashRedisCache
-from llm_cache._entries.envelope import OPENING, encode_body, metadata, tag_separator
+from llm_cache._entries.envelope import encode_body, metadata, tag_separator
 from llm_cache._entries.keys import MAX_TAGS, tag_hash
+from llm_cache._entries.opening import OPENING
 from llm_cache._protocol.clearing import Reclaimed
 from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint

@@ -6,8 +6,9 @@ import pytest
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy
-from llm_cache._entries.envelope import OPENING, encode_body, fingerprint, metadata, tag_separator
+from llm_cache._entries.envelope import encode_body, fingerprint, metadata, tag_separator
 from llm_cache._entries.keys import Keyspace, tag_hash
+from llm_cache._entries.opening import OPENING
 from llm_cache._protocol.drivers import run
 from llm_cache._protocol.lookup import ANY_ENTRY, Epochs
 from llm_cache._protocol.request import Request

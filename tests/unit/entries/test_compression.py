@@ -18,8 +18,9 @@ from llm_cache import UnreadableEntry
 from llm_cache._entries import compression
 from llm_cache._entries.compression import compress, decompress
 from llm_cache._entries.dictionary import DICTIONARY
-from llm_cache._entries.envelope import OPENING, Entry, decode, encode_body, metadata
+from llm_cache._entries.envelope import Entry, decode, encode_body, metadata
 from llm_cache._entries.keys import KEY_VERSION
+from llm_cache._entries.opening import OPENING
 from llm_cache._langchain.codec import serialize
 
 PROSE = "The capital of France is Paris. " * 100

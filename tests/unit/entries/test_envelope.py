@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 
 from llm_cache import UnreadableEntry
 from llm_cache._entries.envelope import (
-    OPENING,
     Entry,
     decode,
     encode_body,
@@ -16,6 +15,7 @@ from llm_cache._entries.envelope import (
     metadata,
     tag_separator,
 )
+from llm_cache._entries.opening import OPENING
 
 TAGS = {f"{number:032x}": f"e{number}" for number in range(10)}
 ONE = encode_body(metadata(1.0, 60, "langchain"), ["1"])

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from llm_cache import Encryption, ForgedEntry, InvalidSettings, Signing, UnreadableEntry
 from llm_cache._entries import compression, envelope
 from llm_cache._entries.dictionary import DICTIONARY
-from llm_cache._entries.envelope import OPENING, Entry, encode_body, metadata, tag_separator
+from llm_cache._entries.envelope import Entry, encode_body, metadata, tag_separator
+from llm_cache._entries.opening import OPENING
 from llm_cache._entries.protection import Protection
 
 NEW, OLD = (base64.b64encode(bytes([number]) * 32).decode() for number in (1, 2))

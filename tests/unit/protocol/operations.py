@@ -5,15 +5,9 @@ from typing import Any
 from unittest.mock import ANY
 
 from llm_cache import CachePolicy, UnreadableEntry
-from llm_cache._entries.envelope import (
-    OPENING,
-    Entry,
-    encode_body,
-    fingerprint,
-    metadata,
-    tag_separator,
-)
+from llm_cache._entries.envelope import Entry, encode_body, fingerprint, metadata, tag_separator
 from llm_cache._entries.keys import Keyspace, tag_hash
+from llm_cache._entries.opening import OPENING
 from llm_cache._protocol.effects import Command
 from llm_cache._protocol.lookup import Hit, Miss
 from llm_cache._protocol.request import Request

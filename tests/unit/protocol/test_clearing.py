@@ -4,8 +4,8 @@ import pytest
 from tests.unit.protocol.operations import ENTRY_KEY, EPOCH_KEY, HASHED, KEYS, RED, drive
 
 from llm_cache import InvalidPolicy
-from llm_cache._entries.envelope import OPENING
 from llm_cache._entries.keys import cleared_at, cleared_epoch
+from llm_cache._entries.opening import OPENING
 from llm_cache._errors import StoreGarbled, StoreRefused, StoreTimeout, StoreUnavailable
 from llm_cache._protocol.clearing import (
     CLEAR,

@@ -4,8 +4,9 @@ from tests.unit.protocol.operations import ENTRY_KEY, HASHED, KEYS, entry, reque
 from llm_cache import Signing, UnreadableEntry
 from llm_cache._engine.lookup_state import LookupState
 from llm_cache._engine.writer import NewEntry
-from llm_cache._entries.envelope import OPENING, metadata
+from llm_cache._entries.envelope import metadata
 from llm_cache._entries.keys import keyed_hash
+from llm_cache._entries.opening import OPENING
 from llm_cache._protocol.leases import TakeReply
 
 SIGNING = Signing("A" * 43 + "=")

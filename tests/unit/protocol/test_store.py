@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from tests.unit.protocol.operations import ENTRY_KEY, EPOCH_KEY, LEASE_KEY, RED, drive, request
 
-from llm_cache._entries.envelope import OPENING
+from llm_cache._entries.opening import OPENING
 from llm_cache._protocol.effects import Operation
 from llm_cache._protocol.lookup import ANY_ENTRY, Epochs
 from llm_cache._protocol.store import STORE, Unseen, store
