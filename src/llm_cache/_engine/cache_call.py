@@ -35,7 +35,7 @@ Raises ``Uncacheable`` if another request may have the same texts.
 class CacheCall(Generic[A]):
     """One lookup or update of a cache, in the scope around it.
 
-    ``request`` is None until ``identify`` has made it. ``protection`` returns the protection of the
+    ``request`` is None until ``protect`` has made it. ``protection`` returns the protection of the
     cache's entries, if any; it may raise ``StoreError`` or ``InvalidSettings``. ``identity`` names
     the cache, the entry and its tags within this process. ``began``: by ``time.perf_counter``.
     """

@@ -19,21 +19,12 @@ from llm_cache._protocol.effects import Command
 from llm_cache._protocol.lookup import Hit, Miss, lookup
 from llm_cache._protocol.request import Request
 from llm_cache._protocol.store import store
-from upstash_endpoint.redis_server import RedisServer
 
 KEYS = Keyspace("race")
 # Two writers of two steps each, a clear, a clear of the tag; and a lost epoch, only if there was
 # one at first: a writer that saw none cannot detect a clear whose own epoch is lost before the
 # store.
 STEPS = {False: "1122CT", True: "1122CTL"}
-
-
-@pytest.fixture
-def server(redis_server: RedisServer) -> Iterator[Connection]:
-    connection = Connection(redis_server)
-    connection.call("FLUSHDB")
-    yield connection
-    connection.close()
 
 
 class BeganCodec:
