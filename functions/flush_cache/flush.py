@@ -10,9 +10,8 @@ from typing import Any
 from llm_cache import CacheMetrics, CacheNamespace, InvalidPolicy, Reclaimed
 
 metrics = CacheMetrics.from_env().metrics
-MAX_NAMESPACE = 200  # characters, the library's limit; its own error would quote the value
 ACCEPTED = {
-    "namespace": f"1 to {MAX_NAMESPACE} printable characters",
+    "namespace": f"1 to {CacheNamespace.NAME_LIMIT} printable characters",
     "tag": "text",
     "tenant": "text, without a tag",
     "dry_run": "true or false",
@@ -111,7 +110,9 @@ def _checked(name: str, value: Any) -> Any:
     match name, value:
         case ("tag" | "tenant", str()) | ("dry_run", bool()):
             return value
-        case "namespace", str() if 0 < len(value) <= MAX_NAMESPACE and value.isprintable():
+        case "namespace", str() if (
+            0 < len(value) <= CacheNamespace.NAME_LIMIT and value.isprintable()
+        ):
             return value
         case "cursor", str() | int() if re.fullmatch("[0-9]{1,20}", str(value)):
             return str(value)

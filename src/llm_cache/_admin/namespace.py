@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from llm_cache._checks import instance
 from llm_cache._config.cache_config import CacheConfig
 from llm_cache._config.value_checks import protection_or_none
-from llm_cache._entries.keys import Keyspace, random_token
+from llm_cache._entries.keys import MAX_NAMESPACE, Keyspace, random_token
 from llm_cache._protocol import clearing
 from llm_cache._protocol.clearing import RETRY_PAUSE, Reclaimed
 from llm_cache._protocol.drivers import run
@@ -30,6 +30,8 @@ class CacheNamespace:
     their progress. ``protection`` must be the cache's: its key hashes the names of tags.
     """
 
+    NAME_LIMIT: ClassVar[int] = MAX_NAMESPACE
+    """The most characters of a namespace's name."""
     OVERTIME: ClassVar[float] = 2 * COMMAND_TIMEOUT + RETRY_PAUSE
     """Seconds that the last page of a ``reclaim`` or ``preview`` may take after its time is up."""
 
