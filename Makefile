@@ -135,7 +135,7 @@ lock: .venv/.uv ## Update the lock files
 	@$(COMPILE) pyproject.toml --output-file layers/llm_cache/requirements.txt
 	@$(COMPILE) --group functions --constraint layers/llm_cache/requirements.txt \
 	  --output-file functions/ask/requirements.txt
-	@$(COMPILE) --group dev --extra aws --constraint functions/ask/requirements.txt \
+	@$(COMPILE) --group dev --extra aws --extra cli --extra serve --constraint functions/ask/requirements.txt \
 	  --constraint layers/llm_cache/requirements.txt pyproject.toml --output-file tests/requirements.txt
 	@for tool in uv sam aws runtime; do \
 	  $(COMPILE) $(LOCKS)/$$tool.in --output-file $(LOCKS)/$$tool.txt || exit 1; done
