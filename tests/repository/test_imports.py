@@ -26,7 +26,7 @@ ALLOWED = {
     "_functions": BELOW | {"_engine"},
     "_observe": {"_config"},
     "_admin": BELOW - {"_policy"},
-    "_stack": set[str](),
+    "_stack": {"_config"},
     "_cli": BELOW | {"_admin", "_stack"},
 }
 # The modules that the layer leaves out.
@@ -54,11 +54,13 @@ THIRD_PARTY = {
     "_stack.deployed_stack": {"botocore"},
     "_stack.function_url": {"botocore"},
     "_stack.stack_access": {"boto3"},
+    "_stack.upstash_check": {"httpx"},
     "_cli.app": {"typer"},
     "_cli.clear": {"typer"},
     "_cli.failures": {"typer"},
     "_cli.options": {"typer"},
     "_cli.output": {"rich"},
+    "_cli.rotate": {"typer"},
     "_cli.scanning": {"rich"},
 }
 

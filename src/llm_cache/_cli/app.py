@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llm_cache._cli import clear, reclaim
+from llm_cache._cli import clear, reclaim, rotate
 from llm_cache._cli.failures import EXIT_CODES, reported
 from llm_cache._version import __version__
 
@@ -47,10 +47,11 @@ def _options(
     """Accept the options before a command."""
 
 
-CLEARING = "Clear and delete"
+CLEARING, STACK = "Clear and delete", "A deployed stack"
 for _panel, _command in (
     (CLEARING, clear.clear),
     (CLEARING, reclaim.reclaim),
+    (STACK, rotate.rotate),
 ):
     app.command(rich_help_panel=_panel)(reported(_command))
 

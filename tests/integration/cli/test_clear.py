@@ -3,22 +3,19 @@
 import importlib.util
 import io
 import json
-from collections.abc import Callable
-from typing import TypeAlias
 
 import pytest
 from langchain_core.outputs import Generation
 from tests.faults.faulty_proxy import faulty_proxy
 from tests.faults.http_faults import close_without_reply
+from tests.integration.cli.conftest import Run
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, CachePolicy, Reclaimed, UpstashRedisCache
-from llm_cache._cli.main import main
 from llm_cache._protocol import clearing
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 ANSWER = [Generation(text="answer")]
-Run: TypeAlias = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
@@ -33,17 +30,6 @@ def cache(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> UpstashR
     with cache.policy(CachePolicy(tenant="acme")):
         cache.update("tenant", "model", ANSWER)
     return cache
-
-
-@pytest.fixture
-def run(capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line; return its exit code, and what it printed."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        code = main(arguments)
-        return (code, *capsys.readouterr())
-
-    return run
 
 
 def hits(cache: UpstashRedisCache) -> list[str]:

@@ -8,8 +8,9 @@ from unittest.mock import patch
 import botocore.exceptions as aws
 import pytest
 
-from deployment import account, terminal
+from deployment import account
 from deployment.account import Account
+from llm_cache._stack import terminal
 from llm_cache._stack.command_failure import CommandFailure, explain
 from local_cloud.checkout.source_tree import SourceTree
 
