@@ -1,8 +1,10 @@
 """The explanation of a key: which parts it names, and what it withholds."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
+from itertools import product
 from typing import Any
 
 import pytest
@@ -40,55 +42,121 @@ def parts(*args: Any, **options: Any) -> Any:
     return explained(*args, **options)["parts"]
 
 
-# Few values each, so that two generated calls often have the same key.
-SCALAR: st.SearchStrategy[Any] = st.sampled_from(
-    [0, 0.0, -0.0, 1, True, "0", "a", "(a", None, [], {}, (), (1,), float("inf"), b"a"]
-)
-NAMES = st.sampled_from(["x", "y", "(class)", "a b", "#x", "timeout"])
-VALUES = SCALAR | st.dictionaries(NAMES, SCALAR, max_size=2) | st.lists(SCALAR, max_size=2)
-PARAMETERS = st.dictionaries(NAMES, VALUES, max_size=2).map(
-    lambda bound: repr(sorted(bound.items(), key=lambda item: item[0]))
-)
-FIELDS = st.dictionaries(NAMES, st.sampled_from([0, 0.0, "0", None, {"x": 1}]), max_size=2)
-LLM_STRINGS = (
-    st.builds(lambda written, fields: of_model(written, **fields), PARAMETERS, FIELDS)
-    | PARAMETERS
-    | st.sampled_from(["model", "{}", "{", "[]", "", "[('a', 1), ('a', 2)]"])
-)
-PROMPTS = MESSAGES.map(dumps) | TEXT | st.sampled_from(["a", "[1]", "[]", "[{}]", '[{"lc": 1}]'])
-NAMED = st.none() | st.sampled_from(["a", "b"])
-POLICIES = st.builds(
-    CachePolicy, tenant=NAMED, salt=NAMED, namespace=NAMED, key=st.none() | st.just("a")
-)
-CALLS = st.tuples(PROMPTS, LLM_STRINGS, POLICIES)
-CACHES = st.sampled_from(
-    [
-        CACHE,
-        AS_WRITTEN,
-        UpstashRedisCache(CLIENT),
-        UpstashRedisCache(CLIENT, namespace="shop", protection=Signing(KEY)),
-        UpstashRedisCache(CLIENT, namespace="shop", protection=Signing(OTHER_KEY)),
-        UpstashRedisCache(CLIENT, namespace="shop", protection=Encryption(KEY)),
-    ]
-)
+INFINITE = float("inf")
+# Values that a careless explanation would show alike.
+ALIKE: list[Any] = [
+    *(0, 0.0, -0.0, False, "0", "0.0", None, "None", 1, 1.0, True, "True", "", "a"),
+    *([], {}, (), (1,), [1], "(1,)", "[1]", {"(python)": "(1,)"}, {"((python)": "(1,)"}),
+    *(INFINITE, "inf", {"(number)": "inf"}, [INFINITE], ["inf"], b"a", "b'a'", {1: 2}, {"1": 2}),
+    *({"a": 1, "b": 2}, {"b": 2, "a": 1}, {"x": {"y": 1}}, {"x": [1]}, {"x": (1,)}, {"a b": 1}),
+    *({"(x": 1}, {"((x": 1}, {"(class)": "m.Chat"}, {"#x": 1}, {"é": 1}, "é", "e\u0301", "\ud800"),
+]
+WRITTEN = [
+    *("", "model", "{}", "{", "[]", "[", "[('a', 1), ('a', 2)]", "[('a', 1)]", "[('a', 1),]"),
+    *("[('b', 2), ('a', 1)]", "[('a', 1), ('b', 2)]", "[('a', [ 1])]", "[('a', \"1\")]"),
+    *("[('a', H([('b', 1)]))]", "[('a', [('b', 1)])]", "[('a', 1e999)]", "[('a', 0x1)]"),
+    *("[('a', <object at 0x1>)]", "[('a', '<object at 0x1>')]", "[('a', 'x\ny')]", "{}---[]"),
+]
 
 
-@given(CALLS, CALLS, st.lists(CACHES, min_size=2, max_size=2), st.sets(st.integers(0, 3)))
-def test_keys_are_equal_if_and_only_if_their_parts_are(
-    one: Any, other: Any, caches: list[UpstashRedisCache], shared: set[int]
+def object_of(**changes: Any) -> dict[str, Any]:
+    """Return an object as langchain-core serialises one, with other fields."""
+    return {"lc": 1, "type": "constructor", "id": ["m", "Chat"], "kwargs": {}} | changes
+
+
+OBJECTS = [
+    object_of(),
+    *(object_of(lc=number) for number in (True, 1.0, 2)),
+    *(object_of(id=path) for path in (["m.Chat"], ["m", "Other"], [1], [], "m")),
+    *(object_of(type="secret"), object_of(kwargs=[]), object_of(extra=1), object_of(name="n")),
+    *(object_of(kwargs={"content": value}) for value in ALIKE if not isinstance(value, bytes)),
+    *(object_of(kwargs={"(class)": "m.Chat"}), object_of(kwargs={"(others)": {"extra": 1}})),
+]
+SETTINGS = [
+    *WRITTEN,
+    *(repr([("a", value)]) for value in ALIKE),
+    *(f"{json.dumps(each)}---[]" for each in OBJECTS),
+    f"{json.dumps(object_of(kwargs={'a': 1, 'b': 2}), indent=1)}---[]",
+    f"{of_model()}\nanother line",
+]
+PROMPTS = [
+    *("", "a", "a ", "[]", "[1]", "[{}]", "[[]]", "{}", '[{"lc": 1}]', "é", "e\u0301"),
+    *(json.dumps([each]) for each in OBJECTS),
+    *(json.dumps(each) for each in OBJECTS[:3]),
+    json.dumps([object_of(kwargs={"content": "a", "type": "ai"})] * 2),
+]
+POLICIES = [
+    CachePolicy(),
+    *(CachePolicy(**{name: "a"}) for name in ("tenant", "salt", "namespace", "key")),
+    CachePolicy(namespace="shop"),
+    CachePolicy(tenant="a", salt="a"),
+    CachePolicy(tenant="b"),
+]
+CACHES = [
+    CACHE,
+    AS_WRITTEN,
+    UpstashRedisCache(CLIENT),
+    UpstashRedisCache(CLIENT, namespace="llm_cache"),
+    *(
+        UpstashRedisCache(CLIENT, namespace="shop", protection=protection)
+        for protection in (Signing(KEY), Signing(OTHER_KEY), Encryption(KEY))
+    ),
+]
+Call = tuple[str, str, CachePolicy, UpstashRedisCache]
+
+
+def check_bijection(calls: Iterable[Call], *, values: bool) -> None:
+    """Check that calls have equal keys if, and only if, they have equal parts."""
+    shown = [explained(*call, cache=cache, values=values) for *call, cache in calls]
+    pairs = {(each["key"], json.dumps(each["parts"])) for each in shown if each["key"]}
+    keys, texts = Counter(key for key, _ in pairs), Counter(text for _, text in pairs)
+    assert [key for key, count in keys.items() if count > 1] == []
+    assert [text for text, count in texts.items() if count > 1] == []
+
+
+@pytest.mark.parametrize("values", [True, False])
+@pytest.mark.parametrize("cache", [CACHE, AS_WRITTEN])
+def test_keys_of_calls_that_look_alike_are_equal_if_and_only_if_their_parts_are(
+    cache: UpstashRedisCache, values: bool
 ) -> None:
-    other = tuple(one[n] if n in shared else other[n] for n in range(3))
-    caches[1] = caches[0] if 3 in shared else caches[1]
-    for values in (True, False):
-        pair = [
-            explained(*call, cache=cache, values=values)
-            for call, cache in zip((one, other), caches, strict=True)
-        ]
-        keys, texts = [each["key"] for each in pair], [json.dumps(each["parts"]) for each in pair]
-        assert (keys[0] == keys[1]) == (texts[0] == texts[1])
+    policy = CachePolicy()
+    check_bijection((("p", text, policy, cache) for text in SETTINGS), values=values)
+    check_bijection(((prompt, "m", policy, cache) for prompt in PROMPTS), values=values)
 
 
-@given(PROMPTS, LLM_STRINGS, POLICIES, CACHES)
+@pytest.mark.parametrize("values", [True, False])
+def test_keys_of_policies_and_caches_are_equal_if_and_only_if_their_parts_are(
+    values: bool,
+) -> None:
+    several = product(["a", "b"], ["[]", "[('a', 1)]"], POLICIES, CACHES)
+    check_bijection(several, values=values)
+
+
+VALUES = st.recursive(
+    st.sampled_from(ALIKE) | st.floats() | st.text(max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.tuples(inner)
+        | st.dictionaries(st.sampled_from(["a", "(a", "((a", "lc", "kwargs", "a b"]), inner)
+    ),
+    max_leaves=6,
+)
+GENERATED_SETTINGS = VALUES.map(lambda value: repr([("a", value)])) | st.dictionaries(
+    st.sampled_from(["x", "timeout", "(class)"]), st.sampled_from([0, 0.0, "0", None])
+).map(lambda fields: of_model(**fields))
+
+
+@given(st.lists(GENERATED_SETTINGS, max_size=20), st.lists(MESSAGES.map(dumps) | TEXT, max_size=20))
+def test_keys_of_generated_calls_are_equal_if_and_only_if_their_parts_are(
+    settings: list[str], prompts: list[str]
+) -> None:
+    for values, cache in product([True, False], [CACHE, AS_WRITTEN]):
+        policy = CachePolicy()
+        check_bijection((("p", text, policy, cache) for text in settings), values=values)
+        check_bijection(((prompt, "m", policy, cache) for prompt in prompts), values=values)
+
+
+@given(*map(st.sampled_from, (PROMPTS, SETTINGS, POLICIES, CACHES)))
 def test_key_is_the_key_of_a_lookup(
     prompt: str, llm_string: str, policy: CachePolicy, cache: UpstashRedisCache
 ) -> None:
@@ -100,7 +168,7 @@ def test_key_is_the_key_of_a_lookup(
 MARK = "a secret mark"
 
 
-@given(TEXT, POLICIES)
+@given(TEXT, st.sampled_from(POLICIES))
 def test_explanation_withholds_every_text(text: str, policy: CachePolicy) -> None:
     secret = f"{text}{MARK}"
     messages = [
