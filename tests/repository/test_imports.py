@@ -26,6 +26,7 @@ ALLOWED = {
     "_functions": BELOW | {"_engine"},
     "_observe": {"_config"},
     "_admin": BELOW - {"_policy"},
+    "_inspect": {"_entries"},
 }
 THIRD_PARTY = {
     "_upstash.rest_client": {"upstash_redis"},
