@@ -194,6 +194,7 @@ class Cache(Generic[A]):
             request = target.protect(target.identify())
             deletion = clearing.delete(request.keys, request.hashed)
         else:  # a report's key: under a protection, it is keyed already
+            self._used = True
             keys = scope.current().policy.keyspace(self._keys)
             deletion = clearing.delete_by_key(keys, target)
         return (yield from self._tiers.removing(deletion))

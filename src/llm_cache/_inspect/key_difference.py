@@ -16,12 +16,12 @@ from llm_cache._inspect.difference_hints import hint
 ABSENT = object()
 ORDER = ".(order)"
 OTHER_REASONS = (
-    "nothing was stored: the first answer was not cacheable, or its call failed (skipped, error)",
+    "nothing was stored: the report of the first call has the reason (unknown)",
     "the entry has expired (expired), or Redis evicted it (unknown)",
     "the namespace, the tenant or a tag was cleared in between (cleared)",
     "the lookup has a tag that the stored answer lacks (not_tagged)",
     "the entry is older, or has less time left, than max_age or min_fresh accepts (too_old)",
-    "the mode does not read: refresh or bypass (not_read)",
+    "the mode is refresh, which does not read (not_read), or bypass",
 )
 OTHER_CALLER = "the tenant differs, because another identity made the call (unknown)"
 
@@ -139,6 +139,10 @@ def _walk(one: Any, other: Any, path: str) -> Iterator[tuple[str, Any, Any]]:
         for at in range(max(len(one), len(other))):
             pair = _item(one, at), _item(other, at)
             yield from _walk(*pair, f"{path}.{at}")
+    elif one is ABSENT and isinstance(other, dict) and other:
+        yield from _walk({}, other, path)
+    elif other is ABSENT and isinstance(one, dict) and one:
+        yield from _walk(one, {}, path)
     elif ABSENT in (one, other) or json.dumps(one) != json.dumps(other):
         yield path, one, other
 

@@ -34,7 +34,7 @@ def lines(one: Any, other: Any, *, values: bool = False) -> list[str]:
             "parameters.temperature: 0.0 ≠ 0.2",
         ),
         ({}, {"system": "Be brief."}, "system: absent ≠ text of length 9"),
-        ({}, {"parameters": {"max_tokens": 5}}, "parameters: absent ≠ an object"),
+        ({}, {"parameters": {"max_tokens": 5}}, "parameters.max_tokens: absent ≠ 5"),
         (
             {"messages": [{"role": "user", "content": "a"}]},
             {"messages": [{"role": "user", "content": "bc"}]},
@@ -45,7 +45,7 @@ def lines(one: Any, other: Any, *, values: bool = False) -> list[str]:
             {"messages": [{"role": "assistant", "content": "a"}]},
             "messages.0.role: user ≠ assistant",
         ),
-        ({"cache": {"salt": "a"}}, {}, "cache: an object ≠ absent"),
+        ({"cache": {"salt": "a"}}, {}, "cache.salt: text of length 1 ≠ absent"),
         (
             {"cache": {"salt": "a"}},
             {"cache": {"salt": "bc"}},
