@@ -102,9 +102,7 @@ def _set(content: dict[str, Any], field: str) -> dict[str, Any]:
 
 def _number(name: str, value: Any) -> Any:
     """Return the number as ``ask`` reads it: 0 is 0.0 for a share, 5.0 is 5 for tokens."""
-    if isinstance(value, bool):
-        return value
-    if name in _SHARES and isinstance(value, int):
+    if name in _SHARES and type(value) is int:
         return float(value)
     whole = isinstance(value, float) and value.is_integer() and name not in _SHARES
     return int(value) if whole else value

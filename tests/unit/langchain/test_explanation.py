@@ -281,6 +281,14 @@ def test_class_for_structured_output_appears_with_its_schema() -> None:
     assert schema["schema"]["properties"]["age"]["type"] == "integer"
 
 
+def test_schema_of_a_class_with_an_unusual_name_is_one_part() -> None:
+    odd = create_model("Odd {name", age=(int, ...))
+    (schema,) = parts("p", of_call(response_format=odd))["schemas"]
+    assert schema["(schema)"].startswith("<schema Odd {name {")
+    (hidden,) = parts("p", of_call(response_format=odd), values=False)["schemas"]
+    assert hidden["(schema)"].startswith("text of length")
+
+
 def ambiguous() -> str:
     kept = [create_model("Twin", **{name: (int, ...)}) for name in ("a", "b")]  # type: ignore[call-overload]
     TWINS.extend(kept)
