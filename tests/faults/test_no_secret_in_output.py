@@ -1,5 +1,6 @@
 """No secret and no content is in a log line, an error, a representation or the output."""
 
+import json
 import logging
 import socket
 from collections.abc import Callable, Iterator
@@ -84,10 +85,13 @@ def use(heard: Recorder, cache: UpstashRedisCache) -> None:
             heard.run(lambda: cache.update(PROMPT, LLM, ANSWERS))
             heard.run(lambda: cache.alookup(PROMPT + "2", LLM))
             heard.run(lambda: cache.aupdate(PROMPT + "2", LLM, ANSWERS))
-        heard.lines += [repr(report), repr(policy), repr(cache)]
+        heard.lines += [repr(report), str(report), json.dumps(report.as_dict())]
+        heard.lines += [repr(policy), repr(cache)]
     with cache.policy(POLICY):
+        heard.run(lambda: heard.lines.append(json.dumps(cache.explain(PROMPT, LLM))))
         heard.run(lambda: cache.delete(PROMPT, LLM))
         heard.run(lambda: cache.adelete(PROMPT, LLM))
+        heard.run(lambda: cache.delete(key=PROMPT))
     for clear in (cache.clear, cache.aclear):
         heard.run(partial(clear, tag=TAG))
         heard.run(clear)

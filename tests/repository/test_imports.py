@@ -28,9 +28,10 @@ ALLOWED = {
     "_admin": BELOW - {"_policy"},
     "_stack": {"_config"},
     "_cli": BELOW | {"_admin", "_stack"},
+    "_inspect": {"_entries"},
 }
 # The modules that the layer leaves out.
-OPERATORS = {"_stack", "_cli", "__main__"}
+OPERATORS = {"_cli", "_inspect", "_stack", "__main__"}
 THIRD_PARTY = {
     "_upstash.rest_client": {"upstash_redis"},
     "_upstash.upstash_store": {"snapshot_restore_py"},

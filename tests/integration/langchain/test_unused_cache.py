@@ -85,6 +85,11 @@ def delete(cache: UpstashRedisCache) -> None:
         cache.delete("p", "model")
 
 
+def delete_by_key(cache: UpstashRedisCache) -> None:
+    with cache.policy():
+        cache.delete(key="0" * 64)
+
+
 def clear(cache: UpstashRedisCache) -> None:
     with cache.policy():
         cache.clear()
@@ -97,7 +102,15 @@ def use_another_cache_of_the_same_kind(cache: UpstashRedisCache) -> None:
 
 
 @pytest.mark.parametrize(
-    "use", [use_in_inner_blocks, fail, delete, clear, use_another_cache_of_the_same_kind]
+    "use",
+    [
+        use_in_inner_blocks,
+        fail,
+        delete,
+        delete_by_key,
+        clear,
+        use_another_cache_of_the_same_kind,
+    ],
 )
 def test_correct_use_of_a_block_does_not_warn(
     use: Callable[[UpstashRedisCache], None], cache: UpstashRedisCache, warnings: Warnings
