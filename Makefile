@@ -125,10 +125,11 @@ MB_.tools/aws/.ready     := 60
 MB_.tools/runtime/.ready := 39
 MB_.tools/model/.ready   := 196
 MB_.tools/peers/.ready   := 520
+MB_.build                := 125
 
 setup: NEEDED := $(ALL)
 run serve: NEEDED := $(RUN)
-run serve: THEN := , builds the layer and the functions (130 MB) and deploys them: about two minutes
+run serve: THEN := , builds the layer and the functions (about $(MB_.build) MB) and deploys them: about two minutes
 MISSING = $(filter-out $(wildcard $(NEEDED)),$(NEEDED))
 TOTAL   = $$((0 $(foreach it,$(MISSING),+ $(MB_$(it)))))
 

@@ -44,3 +44,8 @@ def ask(stack: EmulatedStack, question: str, **body: Any) -> AskReply:
 def ask_url(stack: EmulatedStack) -> str:
     """Return the URL of `POST /ask`."""
     return stack.outputs["AskUrl"] + "ask"
+
+
+def health_url(stack: EmulatedStack) -> str:
+    """Return the URL of `GET /health`, which calls neither the cache nor the model."""
+    return stack.outputs["AskUrl"] + "health"
