@@ -9,13 +9,12 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Any
 
 from local_cloud.scenario.checked_scenario import CheckedScenario
 from local_cloud.scenario.result_table import Column, seconds_cell
 from local_cloud.scenario.slow_model_hint import SlowModelHint
-from local_cloud.stack.ask_client import AskReply, ask, health_url
+from local_cloud.stack.ask_client import AskReply, ask, description_url
 from local_cloud.stack.summary_client import SAMPLE_DOCUMENT, SummaryClient
 
 CAPITAL = "What is the capital of France?"
@@ -87,10 +86,10 @@ class MainScenario(CheckedScenario[Row]):
         """Start the function without a question, so that no later row includes the start."""
         step, stack = "cold start of ask, without a question", self.cloud.stack
         began = time.perf_counter()
-        reply = stack.request("GET", health_url(stack))
-        ready, seconds = reply.status_code == HTTPStatus.OK, time.perf_counter() - began
+        reply = stack.request("GET", description_url(stack))
+        seconds, ready = time.perf_counter() - began, "/ask" in reply.text
         self.show(Row(step, "ready" if ready else str(reply.status_code), seconds=seconds))
-        self.expect(step, "200", ready, reply.text)
+        self.expect(step, "the description of the routes", ready, reply.text)
 
     def question(
         self,

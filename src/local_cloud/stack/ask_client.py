@@ -46,6 +46,9 @@ def ask_url(stack: EmulatedStack) -> str:
     return stack.outputs["AskUrl"] + "ask"
 
 
-def health_url(stack: EmulatedStack) -> str:
-    """Return the URL of `GET /health`, which calls neither the cache nor the model."""
-    return stack.outputs["AskUrl"] + "health"
+def description_url(stack: EmulatedStack) -> str:
+    """Return the URL of `GET /openapi.json`, which calls neither the cache nor the model.
+
+    (The emulated AWS itself answers `GET /health`, on every host.)
+    """
+    return stack.outputs["AskUrl"] + "openapi.json"
