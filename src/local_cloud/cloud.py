@@ -83,9 +83,7 @@ class LocalCloud:
             with stack_deployment.build_lock(tree):
                 if build := stack_deployment.start_build(folder, tree):
                     stop.callback(build.stop)
-                with step(
-                    f"starting Redis, Upstash's endpoint, AWS and the model {model}", progress
-                ):
+                with step(f"starting Redis, Upstash, AWS and the model {model}", progress):
                     parts = _start_parts(model, folder, stop)
                 if build:
                     with step("building the layer and the functions", progress):
