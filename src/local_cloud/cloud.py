@@ -33,6 +33,7 @@ from types import FrameType
 from typing import NamedTuple, Self
 
 from local_cloud.aws import stack_deployment
+from local_cloud.aws.build_log import report_artifacts
 from local_cloud.aws.emulator import EmulatedAws
 from local_cloud.checkout.source_tree import CHECKOUT_TREE, SourceTree
 from local_cloud.checkout.template_parameters import declared_parameters
@@ -82,10 +83,11 @@ class LocalCloud:
             with stack_deployment.build_lock(tree):
                 if build := stack_deployment.start_build(folder, tree):
                     stop.callback(build.stop)
-                with step(f"starting Redis, the Upstash endpoint, AWS and {model}", progress):
+                with step(f"starting Redis, Upstash, AWS and the model {model}", progress):
                     parts = _start_parts(model, folder, stop)
                 if build:
                     with step("building the layer and the functions", progress):
+                        report_artifacts(build, progress)
                         build.wait()
                     stack_deployment.mark_built(tree)
                 with step("deploying template.yaml to the emulated AWS", progress):

@@ -4,13 +4,16 @@ import contextlib
 import json
 import sys
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pytest
 from tests.faults import socket_servers
 
 from local_cloud.cloud import LocalCloud
 from local_cloud.scenario.main_scenario import MainScenario, Row
+from local_cloud.scenario.slow_model_hint import SlowModelHint
 from local_cloud.stack.ask_client import ask, ask_url
 from local_cloud.stack.lambda_events import function_url, messages
 from local_cloud.stack.summary_client import SummaryClient
@@ -39,6 +42,29 @@ def test_failed_expectation_of_a_scenario_is_reported(cloud: LocalCloud) -> None
         "a new question: expected hit",
         "a new question: expected 0 model calls",
     ]
+
+
+@dataclass
+class EndedTimer:
+    """A timer whose delay ends at its start."""
+
+    seconds: float
+    function: Callable[[], None]
+
+    def start(self) -> None:
+        self.function()
+
+    def cancel(self) -> None:
+        pass
+
+
+def test_scenario_gives_the_hint_while_it_waits_for_the_model(cloud: LocalCloud) -> None:
+    hints: list[str] = []
+    scenario = MainScenario(cloud, lambda _: None)
+    for status in ("miss", "hit"):
+        scenario.hint = SlowModelHint("smollm2", hints.append, EndedTimer)
+        scenario.question("a slow question", "Is the model slow?", status)
+    assert (len(hints), scenario.failures) == (1, [])
 
 
 def test_each_user_gets_only_their_own_answers(cloud: LocalCloud) -> None:

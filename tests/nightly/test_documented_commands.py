@@ -20,7 +20,10 @@ from local_cloud.aws.stack_deployment import host_target
 from local_cloud.cloud import LocalCloud
 
 TOOLS = ("sam", "aws", "model", "runtime")
-INSTALLED = (".venv/.uv", ".venv/.ready", *(f".tools/{tool}/.ready" for tool in TOOLS))
+INSTALLED = (
+    *(".venv/.uv", ".venv/.ready", ".venv/.tests", ".tools/sam/.lint"),
+    *(f".tools/{tool}/.ready" for tool in TOOLS),
+)
 LOCAL = [page for page in PAGES if any(it.marker == "local" and not it.test for it in blocks(page))]
 
 

@@ -18,7 +18,7 @@ ALLOWED = {
     "stack": "aws llm_cache upstash_endpoint",
     "lambda_runtime": "aws checkout http_handler stack upstash_endpoint",
     "cloud": "aws checkout lambda_runtime model progress stack upstash_endpoint",
-    "scenario": "cloud stack",
+    "scenario": "cloud model progress stack",
     "__main__": "aws checkout cloud model scenario stack upstash_endpoint",
     "deployment": "aws checkout progress stack llm_cache",
 }

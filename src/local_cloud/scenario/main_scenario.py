@@ -8,13 +8,13 @@ import statistics
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from http import HTTPStatus
+from dataclasses import dataclass, field
 from typing import Any
 
 from local_cloud.scenario.checked_scenario import CheckedScenario
 from local_cloud.scenario.result_table import Column, seconds_cell
-from local_cloud.stack.ask_client import AskReply, ask, ask_url
+from local_cloud.scenario.slow_model_hint import SlowModelHint
+from local_cloud.stack.ask_client import AskReply, ask, description_url
 from local_cloud.stack.summary_client import SAMPLE_DOCUMENT, SummaryClient
 
 CAPITAL = "What is the capital of France?"
@@ -61,6 +61,10 @@ class MainScenario(CheckedScenario[Row]):
 
     answer: str = ""
     """The model's answer to the first question."""
+    hint: SlowModelHint = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hint = SlowModelHint(self.cloud.model.name)
 
     def run(self) -> None:
         """Run all steps."""
@@ -79,12 +83,14 @@ class MainScenario(CheckedScenario[Row]):
         self.documents()
 
     def start_cold(self) -> None:
-        """Start the function with an invalid request, so that no later row includes the start."""
-        step, stack = "cold start (no question: 422)", self.cloud.stack
+        """Start the function without a question, so that no later row includes the start."""
+        step, stack = "cold start of ask, without a question", self.cloud.stack
         began = time.perf_counter()
-        reply = stack.request("POST", ask_url(stack), body={})
-        self.show(Row(step, str(reply.status_code), seconds=time.perf_counter() - began))
-        self.expect(step, "422", reply.status_code == HTTPStatus.UNPROCESSABLE_ENTITY, reply.text)
+        reply = stack.request("GET", description_url(stack))
+        seconds = time.perf_counter() - began
+        ready = reply.is_success and "/ask" in reply.text
+        self.show(Row(step, "ready" if ready else str(reply.status_code), seconds=seconds))
+        self.expect(step, "the description of the routes", ready, reply.text)
 
     def question(
         self,
@@ -96,13 +102,14 @@ class MainScenario(CheckedScenario[Row]):
         **body: Any,
     ) -> AskReply:
         """Ask, show the row, and check the cache status and the number of model calls."""
-        before = self.cloud.model.calls
-        reply = ask(self.cloud.stack, question, **body)
+        before, calls = self.cloud.model.calls, int(status != "hit")
+        with self.hint.waiting(calls):
+            reply = ask(self.cloud.stack, question, **body)
         saved = reply.body.get("usage", {}).get("saved_tokens")
         speed_up = baseline.seconds / reply.seconds if baseline else None
         self.show(Row(step, reply.status, reply.cache.get("ttl"), reply.seconds, speed_up, saved))
         self.expect(step, status, reply.cache.get("status") == status, reply.body)
-        self._expect_calls(step, before, int(status != "hit"))
+        self._expect_calls(step, before, calls)
         return reply
 
     def conversation(self) -> None:
@@ -142,7 +149,7 @@ class MainScenario(CheckedScenario[Row]):
         baseline: AskReply | None = None,
     ) -> None:
         before = self.cloud.model.calls
-        with ThreadPoolExecutor(CALLERS) as pool:
+        with self.hint.waiting(calls), ThreadPoolExecutor(CALLERS) as pool:
             replies = list(pool.map(lambda _: ask(self.cloud.stack, question), range(CALLERS)))
         hits = [reply for reply in replies if reply.cache.get("status") in ("hit", "collapsed")]
         median = statistics.median(reply.seconds for reply in replies)
@@ -181,7 +188,8 @@ class MainScenario(CheckedScenario[Row]):
     def _document(self, step: str, name: str, *, calls: int) -> None:
         summaries, before = SummaryClient(self.cloud.stack), self.cloud.model.calls
         began = time.perf_counter()
-        written = summaries.upload_and_wait(name, SAMPLE_DOCUMENT)
+        with self.hint.waiting(calls):
+            written = summaries.upload_and_wait(name, SAMPLE_DOCUMENT)
         seconds, made = time.perf_counter() - began, self.cloud.model.calls - before
         self.show(Row(step, "hit" if made == 0 else "miss", seconds=seconds))
         self._expect_calls(step, before, calls)

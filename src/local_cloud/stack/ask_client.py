@@ -44,3 +44,11 @@ def ask(stack: EmulatedStack, question: str, **body: Any) -> AskReply:
 def ask_url(stack: EmulatedStack) -> str:
     """Return the URL of `POST /ask`."""
     return stack.outputs["AskUrl"] + "ask"
+
+
+def description_url(stack: EmulatedStack) -> str:
+    """Return the URL of `GET /openapi.json`, which calls neither the cache nor the model.
+
+    (The emulated AWS itself answers `GET /health`, on every host.)
+    """
+    return stack.outputs["AskUrl"] + "openapi.json"
