@@ -22,14 +22,10 @@ end of the block, however it ends; only a SIGKILL of this process leaves files.
 """
 
 import contextlib
-import signal
-import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple, Self
 
 from local_cloud.aws import stack_deployment
@@ -44,6 +40,7 @@ from local_cloud.stack.emulated_stack import ALIAS, EmulatedStack
 from upstash_endpoint.children import free_port
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
+from upstash_endpoint.termination import signals_exit
 
 DEFAULT_CHOICES = {"FlushState": "DISABLED", "MaxTokens": "256"}
 """No nightly flush, which could clear the cache during a run; and short answers, because the small
@@ -77,7 +74,7 @@ class LocalCloud:
         `choices` are template parameters that differ from their defaults. Raises PartFailed, with
         the name of the process, if one does not start.
         """
-        with contextlib.ExitStack() as stop, _sigterm_raises():
+        with contextlib.ExitStack() as stop, signals_exit():
             folder = Path(stop.enter_context(tempfile.TemporaryDirectory(prefix="local-cloud-")))
             with stack_deployment.build_lock(tree):
                 if build := stack_deployment.start_build(folder, tree):
@@ -196,20 +193,3 @@ def _deploy(
 ) -> EmulatedStack:
     stack_deployment.start_deploy(aws, choices, folder, template).wait()
     return EmulatedStack.read(aws, stack_deployment.STACK_NAME)
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let a SIGTERM unwind the program as Ctrl-C does, so that everything is cleaned up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _exit)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _exit(signum: int, _: FrameType | None) -> None:
-    sys.exit(128 + signum)

@@ -1,0 +1,95 @@
+"""Run an Upstash database on this machine: Valkey, with the REST endpoint in front of it."""
+
+import contextlib
+import re
+import shlex
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Self
+
+from upstash_endpoint.children import PartFailed, free_port
+from upstash_endpoint.endpoint import UpstashEndpoint
+from upstash_endpoint.redis_server import RedisServer
+from upstash_endpoint.termination import signals_exit
+
+PORT = 8079
+"""The default port, also the usual one of Serverless Redis HTTP, another local Upstash."""
+TOKEN = "local-token"  # noqa: S105 - not a secret: the database is on loopback, in memory
+_MAX_PORT = 65535
+_CHECK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LocalDatabase:
+    """A running database, empty at first; its data ends with it."""
+
+    redis: RedisServer
+    endpoint: UpstashEndpoint
+
+    @classmethod
+    @contextlib.contextmanager
+    def start(cls, port: int | None = None, *, token: str = TOKEN) -> Iterator[Self]:
+        """Start the database, and stop it at the end of the block.
+
+        Without a `port`, takes PORT, or a free port if another program has PORT. Raises PartFailed,
+        which names the argument, for a wrong token, and for a `port` that is wrong or taken; also
+        if Valkey does not start.
+        """
+        _check_token(token)
+        chosen = free_port(PORT) if port is None else _check_port(port)
+        with (
+            RedisServer.start() as redis,
+            UpstashEndpoint.start(
+                redis, token=token, read_only_token=read_only(token), port=chosen
+            ) as endpoint,
+        ):
+            yield cls(redis, endpoint)
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that clients of Upstash read."""
+        return {
+            "UPSTASH_REDIS_REST_URL": self.endpoint.url,
+            "UPSTASH_REDIS_REST_TOKEN": self.endpoint.token,
+        }
+
+
+def serve(port: int | None, *, token: str, ready: Callable[[LocalDatabase], None]) -> None:
+    """Run a database until Ctrl-C, SIGTERM or SIGHUP; call `ready` when it answers.
+
+    Raises PartFailed as `LocalDatabase.start` does, and when Valkey ends; SystemExit on SIGTERM and
+    SIGHUP.
+    """
+    with (
+        contextlib.suppress(KeyboardInterrupt),
+        signals_exit(),
+        LocalDatabase.start(port, token=token) as database,
+    ):
+        ready(database)
+        while True:
+            time.sleep(_CHECK_SECONDS)
+            database.redis.check()
+
+
+def read_only(token: str) -> str:
+    """Return the read-only token of a local database."""
+    return f"{token}-read-only"
+
+
+def export_lines(variables: Mapping[str, str]) -> str:
+    """Return one line for a shell per variable."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
+
+
+def _check_token(token: str) -> None:
+    if not re.fullmatch("[!-~]+", token):
+        raise PartFailed("token: use visible ASCII characters, without spaces (value withheld)")
+
+
+def _check_port(port: int) -> int:
+    if not 0 <= port <= _MAX_PORT:
+        raise PartFailed(f"port {port}: use a number from 1 to {_MAX_PORT}, or 0 for a free port")
+    if port and free_port(port) != port:
+        raise PartFailed(f"port {port} cannot be opened: use another, or none for a free port")
+    return port
