@@ -28,7 +28,11 @@ RULES = (
     Rule("tests", ("*/tests",), "no module imports them"),
     Rule("type stubs", ("*-stubs", "**/*.pyi"), "only type checkers read them"),
     Rule("C sources", ("**/*.c",), "they are compiled"),
-    Rule("the command line", ("llm_cache/_admin/cli.py",), "operators run it, no function does"),
+    Rule(
+        "the command line",
+        ("llm_cache/__main__.py", "llm_cache/_cli", "llm_cache/_stack"),
+        "operators run it, no function does",
+    ),
     Rule("mypy plugins", ("pydantic/mypy.py", "pydantic/v1/mypy.py"), "only mypy imports them"),
     Rule(
         "LangSmith except tracing",

@@ -18,12 +18,13 @@ from deployment import (
     terminal,
 )
 from deployment.account import Account
-from deployment.command_failure import EXPECTED_ERRORS, CommandFailure, explain
-from deployment.deployed_stack import EMPTY, DeployedStack, first_failure, waiting_change_sets
-from deployment.log_tail import LogTail
 from deployment.make_variables import MakeVariables
 from deployment.retained_resources import RetainedResources
+from deployment.stack_operations import first_failure, wait_until_settled, waiting_change_sets
 from deployment.stack_secrets import StackSecrets
+from llm_cache._stack.command_failure import EXPECTED_ERRORS, CommandFailure, explain
+from llm_cache._stack.deployed_stack import EMPTY, DeployedStack
+from llm_cache._stack.log_tail import LogTail
 from local_cloud.progress import to_stderr
 
 FOLLOW_SECONDS = 2
@@ -140,7 +141,7 @@ def _opened(variables: MakeVariables) -> tuple[Account, DeployedStack]:
 
 def _updatable(cloudformation: Any, variables: MakeVariables) -> DeployedStack | None:
     """Return the stack to update, or None for a new one; raise CommandFailure for neither."""
-    stack = DeployedStack.wait_until_settled(cloudformation, variables.stack, to_stderr)
+    stack = wait_until_settled(cloudformation, variables.stack, to_stderr)
     if stack is None or stack.status == EMPTY:
         return None
     reason = first_failure(cloudformation, stack.name)

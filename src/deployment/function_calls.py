@@ -8,10 +8,10 @@ from typing import Any
 import httpx
 from botocore.exceptions import NoCredentialsError
 
-from deployment.command_failure import CommandFailure
-from deployment.deployed_stack import DeployedStack
+from llm_cache._stack.command_failure import CommandFailure
+from llm_cache._stack.deployed_stack import DeployedStack
+from llm_cache._stack.function_url import emulator_url, json_headers, signed_headers
 from local_cloud.stack.emulated_stack import ALIAS
-from local_cloud.stack.function_url import emulator_url, json_headers, signed_headers
 
 ANSWER_SECONDS = 125  # longer than the function's timeout
 

@@ -7,8 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from deployment import parameter_overrides
-from deployment.command_failure import CommandFailure
 from deployment.samconfig import FILE, deploy_settings
+from llm_cache._stack.command_failure import CommandFailure
 from local_cloud.checkout.source_tree import CHECKOUT_TREE
 from local_cloud.checkout.template_parameters import Declared, declared_parameters
 

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from deployment.command_failure import CommandFailure
+from llm_cache._stack.command_failure import CommandFailure
 from local_cloud.checkout.template_parameters import Declared
 
 NUMBER = re.compile(r"-?\d+(\.\d+)?")

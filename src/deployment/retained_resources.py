@@ -8,8 +8,8 @@ from typing import Any, Self
 from botocore.exceptions import ClientError
 
 from deployment.account import Account
-from deployment.command_failure import CommandFailure
-from deployment.deployed_stack import DeployedStack
+from llm_cache._stack.command_failure import CommandFailure
+from llm_cache._stack.deployed_stack import DeployedStack
 
 BUCKET, LAYER, PARAMETER = "AWS::S3::Bucket", "AWS::Lambda::LayerVersion", "AWS::SSM::Parameter"
 

@@ -8,8 +8,8 @@ import os
 import subprocess
 from collections.abc import Mapping
 
-from deployment.command_failure import CommandFailure
 from deployment.samconfig import FILE
+from llm_cache._stack.command_failure import CommandFailure
 from local_cloud.checkout.sam_process import SAM_VARIABLES, parameter_overrides, sam_command
 from local_cloud.checkout.tool_environments import CHECKOUT
 

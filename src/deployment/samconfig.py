@@ -4,7 +4,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from deployment.command_failure import CommandFailure
+from llm_cache._stack.command_failure import CommandFailure
 from local_cloud.checkout.tool_environments import CHECKOUT
 
 FILE = CHECKOUT / "samconfig.toml"

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from deployment.command_failure import CommandFailure
-from deployment.deployed_stack import EMPTY, DeployedStack
+from llm_cache._stack.command_failure import CommandFailure
+from llm_cache._stack.deployed_stack import EMPTY, DeployedStack
 
 _NEVER_DEPLOYED = {"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED", "DELETE_FAILED"}
 

@@ -2,12 +2,13 @@
 
 from deployment import sam_commands, terminal
 from deployment.account import Account
-from deployment.command_failure import CommandFailure
-from deployment.deployed_stack import EMPTY, DeployedStack, first_failure
 from deployment.make_variables import MakeVariables
 from deployment.retained_resources import RetainedResources
 from deployment.stack_advice import describe
+from deployment.stack_operations import first_failure, wait_until_settled
 from deployment.stack_secrets import StackSecrets
+from llm_cache._stack.command_failure import CommandFailure
+from llm_cache._stack.deployed_stack import EMPTY, DeployedStack
 from local_cloud.progress import to_stderr
 
 QUESTION = "Remove the buckets and their contents, the layer versions and the parameters?"
@@ -25,7 +26,7 @@ def delete(account: Account, name: str, variables: MakeVariables, *, yes: bool) 
         )
     if not yes and not terminal.confirm(f"Delete the stack {name} in {account.region}?"):
         raise CommandFailure("nothing was deleted")
-    DeployedStack.wait_until_settled(cloudformation, name, to_stderr)
+    wait_until_settled(cloudformation, name, to_stderr)
     sam_commands.delete(variables.config, name, account.region)
     if left := DeployedStack.find(cloudformation, name):
         reason = first_failure(cloudformation, name)

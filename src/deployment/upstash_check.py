@@ -4,7 +4,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from deployment.command_failure import CommandFailure
+from llm_cache._stack.command_failure import CommandFailure
 
 SECONDS = 10
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}

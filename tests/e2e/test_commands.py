@@ -15,10 +15,10 @@ import yaml
 
 from deployment import account, terminal
 from deployment.account import Account
-from deployment.command_failure import CommandFailure
 from deployment.commands import main
-from deployment.deployed_stack import KIT_PARAMETERS
 from deployment.retained_resources import RetainedResources
+from llm_cache._stack.command_failure import CommandFailure
+from llm_cache._stack.deployed_stack import KIT_PARAMETERS
 from local_cloud.aws.emulator import REGION
 from local_cloud.checkout.source_tree import SourceTree
 from local_cloud.cloud import LocalCloud

@@ -31,7 +31,7 @@ from llm_cache import (
     Status,
     UpstashRedisCache,
 )
-from llm_cache._admin.cli import main
+from llm_cache._cli.main import main
 from llm_cache._entries.protection import Signing
 from llm_cache._upstash.credentials import Credentials, fetch
 from llm_cache._upstash.upstash_store import UpstashStore

@@ -15,7 +15,7 @@ ALLOWED = {
     "checkout": "upstash_endpoint",
     "aws": "checkout upstash_endpoint",
     "model": "checkout http_handler upstash_endpoint",
-    "stack": "aws upstash_endpoint",
+    "stack": "aws llm_cache upstash_endpoint",
     "lambda_runtime": "aws checkout http_handler stack upstash_endpoint",
     "cloud": "aws checkout lambda_runtime model progress stack upstash_endpoint",
     "scenario": "cloud stack",

@@ -11,8 +11,8 @@ from typing import Self
 import httpx
 from botocore.credentials import Credentials
 
+from llm_cache._stack.function_url import emulator_url, json_headers, signed_headers
 from local_cloud.aws.emulator import KEY, REGION, EmulatedAws
-from local_cloud.stack.function_url import emulator_url, json_headers, signed_headers
 from local_cloud.stack.invocation import Invocation
 from local_cloud.stack.process_table import processes, running
 from upstash_endpoint.children import wait_until

@@ -27,7 +27,7 @@ from llm_cache import (
     Signing,
     UpstashRedisCache,
 )
-from llm_cache._admin.cli import main
+from llm_cache._cli.main import main
 from llm_cache._upstash import credentials
 from upstash_endpoint.endpoint import UpstashEndpoint
 

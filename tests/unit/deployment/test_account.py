@@ -10,7 +10,7 @@ import pytest
 
 from deployment import account, terminal
 from deployment.account import Account
-from deployment.command_failure import CommandFailure, explain
+from llm_cache._stack.command_failure import CommandFailure, explain
 from local_cloud.checkout.source_tree import SourceTree
 
 NO_CONFIG = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}

@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
-from deployment import deployed_stack
-from deployment.command_failure import CommandFailure
-from deployment.deployed_stack import KIT_PARAMETERS, DeployedStack, first_failure
+from deployment import stack_operations
 from deployment.stack_advice import after_failure, check_updatable, interrupted
+from deployment.stack_operations import first_failure, wait_until_settled
+from llm_cache._stack.command_failure import CommandFailure
+from llm_cache._stack.deployed_stack import KIT_PARAMETERS, DeployedStack
 from local_cloud.checkout.source_tree import CHECKOUT_TREE
 from local_cloud.checkout.template_parameters import declared_parameters
 
@@ -39,11 +40,11 @@ class CloudFormation:
 
 
 def test_wait_lasts_as_long_as_the_operation(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deployed_stack, "POLL_SECONDS", 0)
+    monkeypatch.setattr(stack_operations, "POLL_SECONDS", 0)
     lines = list[str]()
     statuses = ["UPDATE_IN_PROGRESS", "UPDATE_IN_PROGRESS", "UPDATE_COMPLETE_CLEANUP_IN_PROGRESS"]
     client = CloudFormation(*statuses, "UPDATE_COMPLETE")
-    found = DeployedStack.wait_until_settled(client, "shop", lines.append)
+    found = wait_until_settled(client, "shop", lines.append)
     assert found is not None
     assert found.status == "UPDATE_COMPLETE"
     assert [line.split()[5] for line in lines] == [*dict.fromkeys(statuses)]
@@ -51,7 +52,7 @@ def test_wait_lasts_as_long_as_the_operation(monkeypatch: pytest.MonkeyPatch) ->
 
 def test_wait_ignores_a_change_set_that_was_never_executed() -> None:
     client = CloudFormation("REVIEW_IN_PROGRESS")
-    assert DeployedStack.wait_until_settled(client, "shop", pytest.fail)
+    assert wait_until_settled(client, "shop", pytest.fail)
 
 
 @pytest.mark.parametrize(

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from deployment.command_failure import CommandFailure
-from deployment.deployed_stack import DeployedStack
 from deployment.function_calls import flush
+from llm_cache._stack.command_failure import CommandFailure
+from llm_cache._stack.deployed_stack import DeployedStack
 
 STACK = DeployedStack("shop", {}, {"FlushFunctionName": "shop-flush"})
 

@@ -4,8 +4,8 @@ import subprocess
 
 import pytest
 
-from deployment.command_failure import CommandFailure
 from deployment.make_variables import MakeVariables
+from llm_cache._stack.command_failure import CommandFailure
 from local_cloud.checkout.tool_environments import CHECKOUT
 
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from deployment.command_failure import CommandFailure
 from deployment.parameter_overrides import parse
+from llm_cache._stack.command_failure import CommandFailure
 from local_cloud.checkout.sam_process import parameter_overrides
 from local_cloud.checkout.source_tree import CHECKOUT_TREE
 from local_cloud.checkout.template_parameters import declared_parameters

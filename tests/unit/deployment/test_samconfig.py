@@ -4,9 +4,9 @@ import tomllib
 
 import pytest
 
-from deployment.command_failure import CommandFailure
 from deployment.make_variables import MakeVariables
 from deployment.samconfig import FILE, deploy_settings
+from llm_cache._stack.command_failure import CommandFailure
 
 
 @pytest.mark.parametrize(

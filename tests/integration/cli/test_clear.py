@@ -10,7 +10,7 @@ from tests.faults.http_faults import close_without_reply
 from upstash_redis import Redis
 
 from llm_cache import CachePolicy, UpstashRedisCache
-from llm_cache._admin.cli import main
+from llm_cache._cli.main import main
 from llm_cache._protocol import clearing
 from upstash_endpoint.endpoint import UpstashEndpoint
 

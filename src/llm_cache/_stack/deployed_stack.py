@@ -1,13 +1,12 @@
 """Read a deployed stack from CloudFormation."""
 
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
 from botocore.exceptions import ClientError
 
-from deployment.command_failure import CommandFailure
+from llm_cache._stack.command_failure import CommandFailure
 
 # The parameters that identify a stack of this kit, even without resources.
 KIT_PARAMETERS = {
@@ -17,7 +16,6 @@ KIT_PARAMETERS = {
     "FlushSchedule",
 }
 EMPTY = "REVIEW_IN_PROGRESS"  # a change set was never executed, so there are no resources
-POLL_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,19 +48,6 @@ class DeployedStack:
             raise CommandFailure(
                 f"STACK={name} is not a stack of this kit{cls._known(cloudformation)}"
             )
-        return stack
-
-    @classmethod
-    def wait_until_settled(
-        cls, cloudformation: Any, name: str, report: Callable[[str], None]
-    ) -> Self | None:
-        """Return the stack, or None, after CloudFormation has finished its operation."""
-        reported = ""
-        while (stack := cls.find(cloudformation, name)) and stack.in_progress:
-            if stack.status != reported:
-                reported = stack.status
-                report(f"waiting for {name}, which is {reported} (Ctrl-C ends only the wait)")
-            time.sleep(POLL_SECONDS)
         return stack
 
     @classmethod
@@ -117,25 +102,3 @@ class DeployedStack:
             for resource in page["StackResourceSummaries"]
             if resource["ResourceType"] == "AWS::Logs::LogGroup"
         ]
-
-
-def waiting_change_sets(cloudformation: Any, name: str) -> set[str]:
-    """Return the ids of change sets that were not executed, for example declined."""
-    if DeployedStack.find(cloudformation, name) is None:
-        return set()
-    pages = cloudformation.get_paginator("list_change_sets").paginate(StackName=name)
-    found = [it for page in pages for it in page["Summaries"]]
-    return {it["ChangeSetId"] for it in found if it.get("ExecutionStatus") == "AVAILABLE"}
-
-
-def first_failure(cloudformation: Any, name: str) -> str:
-    """Return the first resource that failed in the last operation, with the reason, or ''."""
-    pages = cloudformation.get_paginator("describe_stack_events").paginate(StackName=name)
-    first = ""
-    for event in (event for page in pages for event in page["StackEvents"]):  # latest first
-        reason = event.get("ResourceStatusReason", "")
-        if "FAILED" in event["ResourceStatus"] and reason and "cancelled" not in reason:
-            first = f"{event['LogicalResourceId']}: {reason}"
-        if reason == "User Initiated":
-            break
-    return first

@@ -1,0 +1,122 @@
+"""``llm-cache clear``."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Annotated
+
+import typer
+
+from llm_cache._admin.namespace import CacheNamespace
+from llm_cache._cli import options
+from llm_cache._cli.connection import Connection
+from llm_cache._cli.output import Output
+from llm_cache._cli.reclaim import Step, run_steps
+from llm_cache._cli.scanning import SECONDS
+from llm_cache._entries.keys import random_token
+from llm_cache._errors import InvalidPolicy, InvalidSettings
+from llm_cache._protocol import clearing
+from llm_cache._protocol.clearing import Reclaimed
+from llm_cache._protocol.redis_commands import mget
+
+Reclaim = Annotated[
+    float,
+    typer.Option(
+        "--reclaim", metavar="SECONDS", min=0, help="Then free their memory, for at most SECONDS."
+    ),
+]
+Database = Annotated[
+    bool,
+    typer.Option(
+        "--database", help="Delete every key of the database, also of other programs (FLUSHDB)."
+    ),
+]
+
+
+def clear(
+    *,
+    tag: options.Tag = None,
+    tenant: options.Tenant = None,
+    database: Database = False,
+    reclaim: Reclaim = 0,
+    dry_run: options.DryRun = False,
+    yes: options.Yes = False,
+    namespace: options.Namespace = None,
+    stack: options.Stack = None,
+    json: options.Json = False,
+) -> int:
+    """Make answers a miss: of a tag, of a tenant, or all of the namespace.
+
+    One command, instant at any size; it works on a full database. It asks before it clears a whole
+    namespace or database.
+    """
+    connection, output = Connection.open(stack=stack, namespace=namespace), Output(json)
+    if database:
+        return _flush_database(connection, output, tag or tenant, yes=yes)
+    target = connection.namespace
+    what = _describe(target.name, tag, tenant)
+    fields = {"namespace": target.name, "tag": tag, "tenant": tenant, "cleared": not dry_run}
+    if dry_run:
+        action = f"dry run: a clear of {what} would let reclaim free"
+        preview = _preview(target, tag, tenant)
+        return run_steps(preview, output, action, seconds=reclaim or SECONDS, fields=fields)
+    if tag is None and tenant is None:
+        confirm(f"Clear every answer of {what}?", yes=yes)
+    fields["known"] = known = _is_known(connection, tag, tenant)
+    target.clear(tag, tenant=tenant)
+    if not known:
+        output.warn(f"no answer was ever stored under {what}; check the name")
+    if reclaim:
+        action = f"cleared {what}; reclaimed"
+        return run_steps(_reclaim(target), output, action, seconds=reclaim, fields=fields)
+    output.show(fields, f"cleared {what}")
+    return 0
+
+
+def _describe(namespace: str, tag: str | None, tenant: str | None) -> str:
+    names = [f"{kind} {name} of " for kind, name in (("tag", tag), ("tenant", tenant)) if name]
+    return "".join(names) + namespace
+
+
+def confirm(question: str, *, yes: bool) -> None:
+    """Ask at the terminal; raise ``InvalidSettings`` without a terminal, exit after a no."""
+    if yes:
+        return
+    if not sys.stdin.isatty():
+        raise InvalidSettings("--yes", None, f"required without a terminal to ask: {question}")
+    typer.confirm(question, abort=True, err=True)
+
+
+def _is_known(connection: Connection, tag: str | None, tenant: str | None) -> bool:
+    """Return whether an answer was ever stored under the name. One command."""
+    keys = connection.keys if tag or tenant else connection.config.keyspace
+    hashes = keys.tags((tag,) if tag else (), tenant)
+    (epoch,) = connection.run(iter(mget(keys.tag_epoch(hashes[0]) if hashes else keys.epoch)))
+    return epoch is not None
+
+
+def _preview(target: CacheNamespace, tag: str | None, tenant: str | None) -> Step:
+    def step(cursor: str, seconds: float) -> Reclaimed:
+        return target.preview(tag, tenant=tenant, seconds=seconds, cursor=cursor)
+
+    return step
+
+
+def _reclaim(target: CacheNamespace) -> Step:
+    def step(cursor: str, seconds: float) -> Reclaimed:
+        return target.reclaim(seconds=seconds, cursor=cursor)
+
+    return step
+
+
+def _flush_database(connection: Connection, output: Output, name: str | None, *, yes: bool) -> int:
+    if name:
+        raise InvalidPolicy("--database", name, "no --tag and no --tenant beside it", withheld=True)
+    confirm("Delete every key of the database, also of other programs?", yes=yes)
+    keys = connection.config.keyspace
+    connection.run(
+        clearing.flush_database(keys, token=random_token(), now=time.time(), asynchronous=True)
+    )
+    output.show({"database": True, "cleared": True}, "deleted every key of the database")
+    return 0

@@ -1,0 +1,66 @@
+"""The database, the namespace and the stack that a command works on."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from llm_cache._admin.namespace import COMMAND_TIMEOUT, CacheNamespace
+from llm_cache._config.cache_config import CacheConfig
+from llm_cache._entries.keys import Keyspace
+from llm_cache._protocol.drivers import run
+from llm_cache._protocol.effects import Command, Operation
+from llm_cache._stack.stack_access import StackAccess
+from llm_cache._upstash.credentials import fetch
+from llm_cache._upstash.upstash_store import UpstashStore
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Connection:
+    """One namespace of one database. It connects, and reads SSM, with the first command.
+
+    ``stack`` is None if the environment names the database.
+    """
+
+    config: CacheConfig
+    stack: StackAccess | None = None
+
+    @classmethod
+    def open(cls, *, stack: str | None, namespace: str | None) -> Connection:
+        """Find the database of a stack, else of the environment; ``namespace`` overrides its own.
+
+        Raises ``InvalidSettings`` that names the variable, or ``CommandFailure`` that names the
+        stack.
+        """
+        access = StackAccess.open(stack) if stack else None
+        environ: Mapping[str, str] = access.variables if access else os.environ
+        return cls(CacheConfig.from_env(environ, namespace=namespace), access)
+
+    @cached_property
+    def store(self) -> UpstashStore:
+        """The database."""
+        config = self.config
+        return UpstashStore(lambda: fetch(config, lambda keyring: keyring), max_age=config.max_age)
+
+    @property
+    def namespace(self) -> CacheNamespace:
+        """The namespace, to clear and to reclaim."""
+        return CacheNamespace(self.store, self.config.keyspace.prefix)
+
+    @cached_property
+    def keys(self) -> Keyspace:
+        """The namespace's keys, whose hashes are keyed if the cache is signed or encrypted."""
+        protection = self.store.secrets().protection
+        return self.config.keyspace.with_secret(protection.name_secret if protection else None)
+
+    def run(self, operation: Operation[T]) -> T:
+        """Run an operation; raise ``StoreError``."""
+        return run(operation, self._execute)
+
+    def _execute(self, command: Command[Any]) -> Any:
+        return self.store.execute(command.args, COMMAND_TIMEOUT)

@@ -1,0 +1,91 @@
+"""``llm-cache reclaim``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, TypeAlias
+
+from llm_cache._cli import options
+from llm_cache._cli.connection import Connection
+from llm_cache._cli.failures import ExitCode, failed
+from llm_cache._cli.output import Output
+from llm_cache._cli.scanning import SECONDS, scan
+from llm_cache._protocol.clearing import Reclaimed
+
+Step: TypeAlias = Callable[[str, float], Reclaimed]
+"""Frees or counts entries from a cursor on, for some seconds."""
+
+
+class Progress(NamedTuple):
+    """The sum of the steps so far."""
+
+    sum: Reclaimed
+
+    @property
+    def done(self) -> bool:
+        """Whether every entry was scanned, or an error ended the scan."""
+        return self.sum.complete or self.sum.failure is not None
+
+    def plus(self, part: Reclaimed) -> Progress:
+        """Return the progress after one more step."""
+        scanned, removed = self.sum.scanned + part.scanned, self.sum.removed + part.removed
+        return Progress(Reclaimed(scanned, removed, part.cursor, part.failure))
+
+
+def reclaim(
+    *,
+    namespace: options.Namespace = None,
+    stack: options.Stack = None,
+    seconds: options.Seconds = SECONDS,
+    cursor: options.Cursor = "0",
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
+) -> int:
+    """Free the memory of cleared answers.
+
+    Two commands for every 500 keys of the database. A run that stops prints the cursor with which
+    the next one continues.
+    """
+    target = Connection.open(stack=stack, namespace=namespace).namespace
+
+    def step(cursor: str, seconds: float) -> Reclaimed:
+        return target.reclaim(seconds=seconds, cursor=cursor, dry_run=dry_run)
+
+    action = "dry run: would reclaim" if dry_run else "reclaimed"
+    return run_steps(step, Output(json), action, cursor=cursor, seconds=seconds)
+
+
+def run_steps(
+    step: Step,
+    output: Output,
+    action: str,
+    *,
+    seconds: float,
+    cursor: str = "0",
+    fields: dict[str, Any] | None = None,
+) -> int:
+    """Run the steps of a reclaim, print its result after ``fields``, and return the exit code."""
+    found, interrupted = scan(
+        lambda progress, left: progress.plus(step(progress.sum.cursor, left)),
+        Progress(Reclaimed(0, 0, cursor)),
+        seconds=seconds,
+        describe=lambda progress: _describe(action, progress.sum),
+    )
+    done = found.sum
+    value = {
+        **(fields or {}),
+        "scanned": done.scanned,
+        "removed": done.removed,
+        "cursor": done.cursor,
+        "complete": done.complete,
+        "failure": done.failure and str(done.failure),
+    }
+    rest = "" if done.complete else f"; continue with: llm-cache reclaim --cursor {done.cursor}"
+    output.show(value, _describe(action, done) + rest)
+    if done.failure:
+        return failed(done.failure)
+    return ExitCode.INTERRUPTED if interrupted else ExitCode.DONE
+
+
+def _describe(action: str, done: Reclaimed) -> str:
+    return f"{action} {done.removed:,} of {done.scanned:,} entries"
