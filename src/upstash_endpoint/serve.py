@@ -8,14 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from upstash_endpoint.children import PartFailed, free_port
+from upstash_endpoint.children import free_port
+from upstash_endpoint.defaults import PORT, TOKEN
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
 from upstash_endpoint.termination import signals_exit
 
-PORT = 8079
-"""The default port, also the usual one of Serverless Redis HTTP, another local Upstash."""
-TOKEN = "local-token"  # noqa: S105 - not a secret: the database is on loopback, in memory
 _MAX_PORT = 65535
 _CHECK_SECONDS = 1.0
 
@@ -32,9 +30,9 @@ class LocalDatabase:
     def start(cls, port: int | None = None, *, token: str = TOKEN) -> Iterator[Self]:
         """Start the database, and stop it at the end of the block.
 
-        Without a `port`, takes PORT, or a free port if another program has PORT. Raises PartFailed,
-        which names the argument, for a wrong token, and for a `port` that is wrong or taken; also
-        if Valkey does not start.
+        Without a `port`, takes PORT, or a free port if another program has PORT. Raises ValueError
+        for a wrong token and for a `port` that is wrong or taken, and PartFailed if Valkey does not
+        start.
         """
         _check_token(token)
         chosen = free_port(PORT) if port is None else _check_port(port)
@@ -45,6 +43,11 @@ class LocalDatabase:
             ) as endpoint,
         ):
             yield cls(redis, endpoint)
+
+    @property
+    def moved(self) -> bool:
+        """Whether the database is on another port than PORT."""
+        return not self.endpoint.url.endswith(f":{PORT}")
 
     @property
     def variables(self) -> dict[str, str]:
@@ -58,8 +61,8 @@ class LocalDatabase:
 def serve(port: int | None, *, token: str, ready: Callable[[LocalDatabase], None]) -> None:
     """Run a database until Ctrl-C, SIGTERM or SIGHUP; call `ready` when it answers.
 
-    Raises PartFailed as `LocalDatabase.start` does, and when Valkey ends; SystemExit on SIGTERM and
-    SIGHUP.
+    Raises as `LocalDatabase.start` does; PartFailed too when Valkey ends, and SystemExit on SIGTERM
+    and SIGHUP.
     """
     with (
         contextlib.suppress(KeyboardInterrupt),
@@ -84,12 +87,12 @@ def export_lines(variables: Mapping[str, str]) -> str:
 
 def _check_token(token: str) -> None:
     if not re.fullmatch("[!-~]+", token):
-        raise PartFailed("token: use visible ASCII characters, without spaces (value withheld)")
+        raise ValueError("token: use visible ASCII characters, without spaces (value withheld)")
 
 
 def _check_port(port: int) -> int:
     if not 0 <= port <= _MAX_PORT:
-        raise PartFailed(f"port {port}: use a number from 1 to {_MAX_PORT}, or 0 for a free port")
+        raise ValueError(f"port {port}: use a number from 1 to {_MAX_PORT}, or 0 for a free port")
     if port and free_port(port) != port:
-        raise PartFailed(f"port {port} cannot be opened: use another, or none for a free port")
+        raise ValueError(f"port {port} cannot be opened: use another, or none for a free port")
     return port

@@ -60,7 +60,9 @@ def run(installed: Path, *command: str) -> str:
     return ran.stdout.strip()
 
 
-def test_sdist_contains_only_the_library_the_endpoint_and_the_documents(sdist: Path, checkout: Path) -> None:
+def test_sdist_contains_only_the_library_the_endpoint_and_the_documents(
+    sdist: Path, checkout: Path
+) -> None:
     files = {str(path.relative_to(sdist)) for path in sdist.rglob("*") if path.is_file()}
     documents = {"LICENSE", "pyproject.toml", ".gitignore", "PKG-INFO"}
     documents |= {path.name for path in checkout.glob("*.md")}

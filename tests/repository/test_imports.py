@@ -61,6 +61,7 @@ THIRD_PARTY = {
     "_cli.options": {"typer"},
     "_cli.output": {"rich"},
     "_cli.scanning": {"rich"},
+    "_cli.serve": {"typer", "upstash_endpoint"},
 }
 
 

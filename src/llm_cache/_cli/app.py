@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llm_cache._cli import clear, reclaim
+from llm_cache._cli import clear, reclaim, serve
 from llm_cache._cli.failures import EXIT_CODES, reported
 from llm_cache._version import __version__
 
@@ -48,9 +48,11 @@ def _options(
 
 
 CLEARING = "Clear and delete"
+DEVELOPING = "Develop"
 for _panel, _command in (
     (CLEARING, clear.clear),
     (CLEARING, reclaim.reclaim),
+    (DEVELOPING, serve.serve),
 ):
     app.command(rich_help_panel=_panel)(reported(_command))
 
