@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -12,28 +11,6 @@ import pytest
 import llm_cache
 
 PACKAGES = ("llm_cache", "upstash_endpoint")
-
-
-def hatch(target: str, source: Path, into: Path) -> Path:
-    """Build with the installed backend, without a network."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(into)]
-    subprocess.run(command, cwd=source, check=True, capture_output=True)
-    (built,) = into.iterdir()
-    return built
-
-
-@pytest.fixture(scope="module")
-def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source distribution, unpacked."""
-    archive = hatch("sdist", checkout, tmp_path_factory.mktemp("sdist"))
-    with tarfile.open(archive) as opened:
-        opened.extractall(archive.parent, filter="data")
-    return archive.parent / archive.name.removesuffix(".tar.gz")
-
-
-@pytest.fixture(scope="module")
-def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return hatch("wheel", sdist, tmp_path_factory.mktemp("wheel"))
 
 
 @pytest.fixture(scope="module")
