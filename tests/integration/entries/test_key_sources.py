@@ -191,7 +191,7 @@ def test_command_line_clears_a_tag_of_a_protected_cache_without_cryptography(
         monkeypatch.setenv(name, value)
     monkeypatch.setitem(sys.modules, "cryptography.hazmat.primitives.ciphers.aead", None)
     assert main(["clear", "--tag", "red", "--reclaim", "5"]) == 0
-    assert capsys.readouterr().out == "cleared tag red of shop\nreclaimed 1 of 1 entries\n"
+    assert capsys.readouterr().out == "cleared tag red of shop; reclaimed 1 of 1 entries\n"
     assert outcome(cache) == "unknown"
 
 

@@ -20,5 +20,6 @@ def ask_secret(question: str) -> str:
 
 
 def confirm(question: str) -> bool:
-    """Ask and return whether the answer is yes."""
-    return input(f"{question} [y/N] ").strip().lower() in {"y", "yes"}
+    """Ask on stderr, apart from results, and return whether the answer is yes."""
+    print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in {"y", "yes"}

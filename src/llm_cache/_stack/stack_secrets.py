@@ -10,10 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deployment.upstash_check import check_encrypted, ping
 from llm_cache._config.value_checks import rest_token, rest_url
 from llm_cache._errors import InvalidSettings
 from llm_cache._stack.command_failure import CommandFailure
+from llm_cache._stack.upstash_check import check_encrypted, ping
 
 # Template parameters that name a secret in SSM, with its environment variable and its meaning.
 URL, TOKEN = "UpstashUrlParameter", "UpstashTokenParameter"

@@ -8,9 +8,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from deployment.stack_secrets import Ask, StackSecrets
 from llm_cache._entries.keyring import Keyring
 from llm_cache._stack.command_failure import CommandFailure
+from llm_cache._stack.stack_secrets import Ask, StackSecrets
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 PARAMETERS = {
