@@ -17,8 +17,8 @@
         cloud.check()                                   raise PartFailed if a process has died
         cloud.environment("AskFunction")                run it under AWS's own runtime client
 
-Everything listens on free ports of loopback. All processes and temporary files are removed at the
-end of the block, however it ends; only a SIGKILL of this process leaves files.
+Everything listens on loopback, by default on free ports. All processes and temporary files are
+removed at the end of the block, however it ends; only a SIGKILL of this process leaves files.
 """
 
 import contextlib
@@ -48,6 +48,22 @@ model may not end one."""
 
 
 @dataclass(frozen=True, slots=True)
+class Places:
+    """The ports of the processes, each replaced by a free one if it is taken or 0, and the token.
+
+    Without a token, Upstash has a random one.
+    """
+
+    aws: int = 0
+    upstash: int = 0
+    model: int = 0
+    token: str | None = None
+
+
+ANYWHERE = Places()
+
+
+@dataclass(frozen=True, slots=True)
 class LocalCloud:
     """The running processes and the deployed stack."""
 
@@ -67,6 +83,7 @@ class LocalCloud:
         model: ModelName = "smollm2",
         choices: Mapping[str, str] = DEFAULT_CHOICES,
         tree: SourceTree = CHECKOUT_TREE,
+        places: Places = ANYWHERE,
         progress: Callable[[str], None] = to_stderr,
     ) -> Iterator[Self]:
         """Build and deploy `tree`, and stop everything at the end of the block.
@@ -80,7 +97,7 @@ class LocalCloud:
                 if build := stack_deployment.start_build(folder, tree):
                     stop.callback(build.stop)
                 with step(f"starting Redis, the Upstash endpoint, AWS and {model}", progress):
-                    parts = _start_parts(model, folder, stop)
+                    parts = _start_parts(model, folder, places, stop)
                 if build:
                     with step("building the layer and the functions", progress):
                         build.wait()
@@ -166,14 +183,18 @@ class _Parts(NamedTuple):
     aws: EmulatedAws
 
 
-def _start_parts(name: ModelName, folder: Path, stop: contextlib.ExitStack) -> _Parts:
-    port = free_port()
-    model = ModelProcess.start(name, cloud_port=port, folder=folder / "model")
+def _start_parts(
+    name: ModelName, folder: Path, places: Places, stop: contextlib.ExitStack
+) -> _Parts:
+    port, at = free_port(places.aws), free_port(places.model)
+    model = ModelProcess.start(name, cloud_port=port, folder=folder / "model", port=at)
     stop.callback(model.stop)
     aws = EmulatedAws.start(port=port, bedrock_url=model.url, folder=folder / "aws")
     stop.callback(aws.stop)
     redis = stop.enter_context(RedisServer.start())
-    upstash = stop.enter_context(UpstashEndpoint.spawn(redis, log=folder / "upstash.log"))
+    port, log = free_port(places.upstash), folder / "upstash.log"
+    spawned = UpstashEndpoint.spawn(redis, token=places.token, port=port, log=log)
+    upstash = stop.enter_context(spawned)
     model.wait()
     aws.wait()
     _store_upstash(aws, upstash.url, upstash.token)

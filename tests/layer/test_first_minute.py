@@ -83,7 +83,7 @@ def test_first_answer_from_the_cache_needs_the_extra_serve_alone(
 ) -> None:
     programs = install("serve")
     program, output = ten_lines
-    command = [programs / "llm-cache", "serve"]
+    command = [str(programs / "llm-cache"), "serve"]
     with subprocess.Popen(
         command, env=environ(programs), cwd=tmp_path, stdout=subprocess.PIPE, text=True
     ) as served:
