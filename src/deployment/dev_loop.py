@@ -34,8 +34,9 @@ class DevLoop:
     def changed(self) -> Iterable[SourcePart]:
         """Yield the parts whose modules have changed since the last call, at first all."""
         for part in self.parts:
-            before, self._builds[part.name] = self._builds.get(part.name), part.build_state()
-            if before not in {None, self._builds[part.name]}:
+            build = part.build_state()
+            if build != self._builds.setdefault(part.name, build):
+                self._builds[part.name] = build
                 to_stderr(f"{part.name}: a lock file or a Makefile has changed: restart make serve")
             state = part.state()
             if state != self._states.get(part.name):

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Self
 
-from upstash_endpoint.children import free_port
 from upstash_endpoint.defaults import PORT, TOKEN
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
@@ -34,14 +33,8 @@ class LocalDatabase:
         for a wrong token and for a `port` that is wrong or taken, and PartFailed if Valkey does not
         start.
         """
-        _check_token(token)
-        chosen = free_port(PORT) if port is None else _check_port(port)
-        with (
-            RedisServer.start() as redis,
-            UpstashEndpoint.start(
-                redis, token=token, read_only_token=read_only(token), port=chosen
-            ) as endpoint,
-        ):
+        _check(port, token)
+        with RedisServer.start() as redis, _endpoint(redis, port, token) as endpoint:
             yield cls(redis, endpoint)
 
     @property
@@ -75,24 +68,24 @@ def serve(port: int | None, *, token: str, ready: Callable[[LocalDatabase], None
             database.redis.check()
 
 
-def read_only(token: str) -> str:
-    """Return the read-only token of a local database."""
-    return f"{token}-read-only"
-
-
 def export_lines(variables: Mapping[str, str]) -> str:
     """Return one line for a shell per variable."""
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in variables.items())
 
 
-def _check_token(token: str) -> None:
+def _check(port: int | None, token: str) -> None:
     if not re.fullmatch("[!-~]+", token):
         raise ValueError("token: use visible ASCII characters, without spaces (value withheld)")
-
-
-def _check_port(port: int) -> int:
-    if not 0 <= port <= _MAX_PORT:
+    if port is not None and not 0 <= port <= _MAX_PORT:
         raise ValueError(f"port {port}: use a number from 1 to {_MAX_PORT}, or 0 for a free port")
-    if port and free_port(port) != port:
-        raise ValueError(f"port {port} cannot be opened: use another, or none for a free port")
-    return port
+
+
+def _endpoint(redis: RedisServer, port: int | None, token: str) -> UpstashEndpoint:
+    tokens = {"token": token, "read_only_token": f"{token}-read-only"}
+    try:
+        return UpstashEndpoint.start(redis, port=PORT if port is None else port, **tokens)
+    except OSError as error:
+        if port is None:
+            return UpstashEndpoint.start(redis, port=0, **tokens)
+        reason = f"cannot be opened ({error.strerror}): use another, or none for a free port"
+        raise ValueError(f"port {port} {reason}") from None

@@ -40,12 +40,12 @@ def serve(*, port: Port = None, token: Token = TOKEN, json: options.Json = False
         )
 
     def ready(database: LocalDatabase) -> None:
-        endpoint = database.endpoint
-        tokens = {"token": endpoint.token, "read_only_token": endpoint.read_only_token}
-        Output(json).show({"url": endpoint.url, **tokens}, export_lines(database.variables))
         if port is None and database.moved:
             Output.warn(f"port {PORT} is taken, so this is another database on another port")
         print("The data is in memory. Ctrl-C ends it.", file=sys.stderr, flush=True)
+        endpoint = database.endpoint
+        tokens = {"token": endpoint.token, "read_only_token": endpoint.read_only_token}
+        Output(json).show({"url": endpoint.url, **tokens}, export_lines(database.variables))
 
     try:
         run(port, token=token, ready=ready)
