@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from unittest.mock import patch
 import boto3
 import pytest
 import yaml
+from tests.repository.pages import blocks
 
 from deployment import account
 from deployment.account import Account
@@ -94,12 +96,14 @@ def test_ask_flush_and_logs_work_on_the_served_stack(run: Run) -> None:
 EVENTS = CHECKOUT / "tests/functions/events/invoke"
 
 
-@pytest.mark.parametrize("function", sorted(path.stem for path in EVENTS.iterdir()))
-def test_invoke_prints_the_reply_and_the_log_of_each_example(run: Run, function: str) -> None:
-    status, output, log = run("invoke", FUNCTION=function, EVENT=str(EVENTS / f"{function}.json"))
-    assert status == 0, log
-    assert "errorMessage" not in json.loads(output)
-    assert '"level":"INFO"' in log
+def test_documented_invocations_print_the_reply_and_the_log(run: Run) -> None:
+    (block,) = [it for it in blocks("docs/functions.md") if "make invoke" in it.text]
+    for line in block.text.splitlines():
+        variables = dict(word.split("=", 1) for word in shlex.split(line)[2:])
+        status, output, log = run("invoke", **variables)
+        assert status == 0, log
+        assert "errorMessage" not in json.loads(output)
+        assert '"level":"INFO"' in log
 
 
 def test_invoke_fills_in_the_outputs_of_the_stack(run: Run, cloud: LocalCloud) -> None:

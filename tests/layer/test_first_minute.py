@@ -5,6 +5,7 @@ to those of these tests, so nothing is downloaded.
 """
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -84,6 +85,8 @@ def test_first_answer_from_the_cache_needs_the_extra_serve_alone(
     programs = install("serve")
     program, output = ten_lines
     command = [str(programs / "llm-cache"), "serve"]
+    shown_command, shown_exports = [it for it in blocks("docs/quick-start.md") if it.test]
+    assert shown_command.text == "llm-cache serve\n"
     with subprocess.Popen(
         command, env=environ(programs), cwd=tmp_path, stdout=subprocess.PIPE, text=True
     ) as served:
@@ -98,6 +101,7 @@ def test_first_answer_from_the_cache_needs_the_extra_serve_alone(
             check=False,
         )
         served.send_signal(signal.SIGINT)
+    assert re.sub(r":\d+", ":8079", exports) == shown_exports.text
     assert shown.stdout == output.text, shown.stderr
     assert served.returncode == 0
 
