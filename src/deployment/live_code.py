@@ -73,9 +73,15 @@ def replaced(package: bytes, built: Path, prefix: str) -> bytes | None:
     return None if result == old else _zipped(result)
 
 
-def _rebuilt(location: str, part: SourcePart, target: Mapping[str, str]) -> bytes | None:
+def download(location: str) -> bytes:
+    """Return a package from the address that Lambda names."""
     with _OPENER.open(location, timeout=60) as response:
-        package = response.read()
+        package: bytes = response.read()
+        return package
+
+
+def _rebuilt(location: str, part: SourcePart, target: Mapping[str, str]) -> bytes | None:
+    package = download(location)
     with tempfile.TemporaryDirectory() as folder:
         part.build(Path(folder), target)
         return replaced(package, Path(folder), part.prefix)

@@ -1,15 +1,15 @@
 """`make dev`: saved changes of a copy of the checkout, in the deployed stack."""
 
+import contextlib
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from deployment import stack_functions
+from deployment import live_code, stack_functions
 from deployment.dev_loop import DevLoop
-from deployment.source_part import source_parts
+from deployment.source_part import LAYER, source_parts
 from llm_cache._stack.deployed_stack import DeployedStack
 from local_cloud.aws.stack_deployment import host_target
 from local_cloud.checkout.source_tree import CHECKOUT_TREE, SourceTree
@@ -26,19 +26,16 @@ def tree(tmp_path: Path) -> SourceTree:
     return CHECKOUT_TREE.copy(tmp_path / "tree")
 
 
-def loop(cloud: LocalCloud, tree: SourceTree) -> DevLoop:
-    stack = DeployedStack(cloud.stack.name, {}, cloud.stack.outputs)
-    functions = stack_functions.deployed(cloud.aws.client("cloudformation"), stack)
-    return DevLoop(cloud.aws.client("lambda"), source_parts(tree), functions, host_target())
-
-
 @pytest.fixture
 def update(
     cloud: LocalCloud, tree: SourceTree, capsys: pytest.CaptureFixture[str]
 ) -> Iterator[Update]:
     """Deploy what has changed since the last call; return the printed lines."""
-    watching, client = loop(cloud, tree), cloud.aws.client("lambda")
-    before = {it: _deployed(client, it) for it in watching.functions.values()}
+    client = cloud.aws.client("lambda")
+    stack = DeployedStack(cloud.stack.name, {}, cloud.stack.outputs)
+    functions = stack_functions.deployed(cloud.aws.client("cloudformation"), stack)
+    parts = [part for part in source_parts(tree) if part.name in {LAYER, "flush_cache"}]
+    watching = DevLoop(client, parts, functions, host_target())
 
     def update() -> list[str]:
         capsys.readouterr()
@@ -46,19 +43,23 @@ def update(
             watching.update(part)
         return capsys.readouterr().err.splitlines()
 
-    yield update
-    restored = replace(watching, parts=source_parts(), _states={}, _builds={})
-    for part in restored.changed():
-        restored.update(part)
-    for function, (layers, version) in before.items():
-        client.update_function_configuration(FunctionName=function, Layers=layers)
-        client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=version)
+    with contextlib.ExitStack() as restored:
+        for function in functions.values():
+            restored.enter_context(restoring(client, function))
+        yield update
 
 
-def _deployed(client: Any, function: str) -> tuple[list[str], str]:
-    """Return the layers and the version of a function's alias."""
-    config = client.get_function_configuration(FunctionName=function, Qualifier=ALIAS)
-    return [it["Arn"] for it in config["Layers"]], config["Version"]
+@contextlib.contextmanager
+def restoring(client: Any, function: str) -> Iterator[None]:
+    """Give a function its code, its layers and its version back after the block."""
+    before = client.get_function(FunctionName=function, Qualifier=ALIAS)
+    config = before["Configuration"]
+    code = live_code.download(before["Code"]["Location"])
+    yield
+    layers = [it["Arn"] for it in config["Layers"]]
+    client.update_function_code(FunctionName=function, ZipFile=code)
+    client.update_function_configuration(FunctionName=function, Layers=layers)
+    client.update_alias(FunctionName=function, Name=ALIAS, FunctionVersion=config["Version"])
 
 
 def error(cloud: LocalCloud) -> str:
@@ -103,11 +104,3 @@ def test_module_with_a_syntax_error_is_reported_and_not_deployed(
     assert any("SyntaxError" in line for line in lines)
     assert lines[-1] == "==> the stack keeps the version before"
     assert error(cloud) == ""
-
-
-def test_changed_lock_file_needs_a_whole_build(tree: SourceTree, update: Update) -> None:
-    update()
-    with (tree.root / "functions/ask/requirements.txt").open("a") as lock:
-        lock.write("# changed\n")
-    expected = "a lock file or a Makefile has changed: restart make serve"
-    assert update() == [f"==> ask: {expected}", f"==> summarize: {expected}"]
