@@ -111,7 +111,7 @@ def invoke(variables: MakeVariables) -> None:
     print(reply.log.rstrip(), file=sys.stderr, flush=True)
     print(json.dumps(reply.payload, indent=2))
     if reply.failed:
-        raise CommandFailure(f"FUNCTION={name} failed: {reply.payload['errorMessage']}")
+        raise CommandFailure(f"FUNCTION={name} failed: {reply.payload.get('errorMessage', '')}")
 
 
 def dev(variables: MakeVariables) -> None:
