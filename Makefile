@@ -8,7 +8,7 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help setup plan run serve deploy-local quick test nightly check format bench faults lock build clean
-.PHONY: deploy secrets ask flush logs delete
+.PHONY: deploy secrets ask invoke dev flush logs delete
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +23,7 @@ setup: plan $(ALL) ## Install the dependencies of the other targets (which also 
 run: plan $(RUN) ## Deploy to the local cloud, ask questions, flush the cache, and print a report (MODEL=echo: no model)
 	@$(VENV)/python -m local_cloud run
 
-serve: plan $(RUN) ## Run the local cloud until Ctrl-C, and print a curl command for it
+serve: plan $(RUN) ## Run the local cloud until Ctrl-C, and print variables and commands for it
 	@$(VENV)/python -m local_cloud serve
 
 deploy-local: setup ## Test deployments on the local cloud: create, update, break, delete; print a report
@@ -78,7 +78,7 @@ faults: setup ## Run each operation with each fault, and write the results to te
 
 # CONFIG is an environment of samconfig.toml (local: the cloud of make serve). STACK replaces its stack name.
 # The environment passes the variables unchanged: neither make nor the shell expands them.
-VARIABLES := CONFIG STACK PARAMETERS QUESTION TAG MINUTES FOLLOW YES LEFTOVERS TESTS
+VARIABLES := CONFIG STACK PARAMETERS QUESTION FUNCTION EVENT TAG MINUTES FOLLOW YES LEFTOVERS TESTS
 $(foreach name,$(VARIABLES),$(eval override $(name) := $$(value $(name))))
 export $(VARIABLES)
 DEPLOYMENT := $(VENV)/python -m deployment
@@ -94,6 +94,12 @@ secrets: .venv/.ready ## Replace the URL and the tokens of Upstash in SSM
 	@$(DEPLOYMENT) $@
 
 ask: .venv/.ready ## Send a question to the deployed function (QUESTION="…")
+	@$(DEPLOYMENT) $@
+
+invoke: .venv/.ready ## Invoke a deployed function (FUNCTION=ask, EVENT=JSON or a file); print its reply and its log
+	@$(DEPLOYMENT) $@
+
+dev: .venv/.ready ## Deploy each saved change to the stack of make serve, in seconds (FUNCTION=ask: only this one)
 	@$(DEPLOYMENT) $@
 
 flush: .venv/.ready ## Clear the cache of the deployed stack (TAG=name: only answers with this tag)

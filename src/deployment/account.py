@@ -8,13 +8,12 @@ from typing import Any, Self
 import boto3
 from botocore.config import Config
 
+from deployment.make_variables import LOCAL
 from llm_cache._stack import terminal
 from llm_cache._stack.command_failure import CommandFailure
 from local_cloud.aws.emulator import without_account
 from local_cloud.checkout.source_tree import CHECKOUT_TREE
 
-LOCAL = "local"
-"""The value of CONFIG that selects the cloud of `make serve`."""
 FLUSH_SECONDS = 310  # longer than the function's timeout
 # A retry would invoke a function twice.
 ONCE = Config(read_timeout=FLUSH_SECONDS, retries={"total_max_attempts": 1})

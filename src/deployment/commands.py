@@ -15,16 +15,21 @@ from deployment import (
     sam_commands,
     stack_advice,
     stack_deletion,
+    stack_functions,
 )
 from deployment.account import Account
+from deployment.dev_loop import DevLoop
 from deployment.make_variables import MakeVariables
 from deployment.retained_resources import RetainedResources
+from deployment.source_part import LAYER, source_parts
 from deployment.stack_operations import first_failure, wait_until_settled, waiting_change_sets
 from llm_cache._stack import terminal
-from llm_cache._stack.command_failure import EXPECTED_ERRORS, CommandFailure, explain
+from llm_cache._stack.aws_errors import EXPECTED_ERRORS, explain
+from llm_cache._stack.command_failure import CommandFailure
 from llm_cache._stack.deployed_stack import EMPTY, DeployedStack
 from llm_cache._stack.log_tail import LogTail
 from llm_cache._stack.stack_secrets import StackSecrets
+from local_cloud.aws.stack_deployment import host_target
 from local_cloud.progress import to_stderr
 
 FOLLOW_SECONDS = 2
@@ -95,6 +100,34 @@ def ask(variables: MakeVariables) -> None:
     print(json.dumps(function_calls.ask(account.session, stack, question), indent=2))
 
 
+def invoke(variables: MakeVariables) -> None:
+    """Invoke a function with an event; print its reply, and the end of its log on stderr."""
+    event, name = variables.event, variables.function
+    account, stack = _opened(variables)
+    functions = stack_functions.deployed(account.client("cloudformation"), stack)
+    function = functions[stack_functions.chosen(name, list(functions))]
+    event = function_calls.with_outputs(event, stack.outputs)
+    reply = function_calls.invoke(account.client("lambda"), function, event)
+    print(reply.log.rstrip(), file=sys.stderr, flush=True)
+    print(json.dumps(reply.payload, indent=2))
+    if reply.failed:
+        raise CommandFailure(f"FUNCTION={name} failed: {reply.payload.get('errorMessage', '')}")
+
+
+def dev(variables: MakeVariables) -> None:
+    """Deploy each saved change of the functions or of one, and of the layer, until Ctrl-C."""
+    variables = variables.local()
+    parts = source_parts()
+    if name := variables.function:
+        stack_functions.chosen(name, [part.name for part in parts if part.name != LAYER])
+        parts = [part for part in parts if part.name in {name, LAYER}]
+    account, stack = _opened(variables)
+    functions = stack_functions.deployed(account.client("cloudformation"), stack)
+    names = ", ".join(part.name for part in parts)
+    to_stderr(f"watching {names}; Ctrl-C ends it")
+    DevLoop(account.client("lambda"), parts, functions, host_target()).run()
+
+
 def logs(variables: MakeVariables) -> None:
     """Print the functions' log lines of the last minutes; with FOLLOW=1 also new lines."""
     minutes, follow = variables.minutes, variables.follow
@@ -129,7 +162,8 @@ def delete(variables: MakeVariables) -> None:
 
 
 _COMMANDS = {
-    command.__name__: command for command in (build, deploy, secrets, flush, ask, logs, delete)
+    command.__name__: command
+    for command in (build, deploy, secrets, flush, ask, invoke, dev, logs, delete)
 }
 
 

@@ -1,9 +1,11 @@
-"""Call the deployed functions: the flush function, and `POST /ask`."""
+"""Call the deployed functions: any by its name, the flush function, and `POST /ask`."""
 
+import base64
 import json
 import os
-from collections.abc import Iterator
-from typing import Any
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import httpx
 from botocore.exceptions import NoCredentialsError
@@ -31,6 +33,28 @@ def flush(client: Any, stack: DeployedStack, event: dict[str, Any]) -> Iterator[
         if result["complete"]:
             return
         event = {**event, "cursor": result["cursor"]}
+
+
+class Reply(NamedTuple):
+    """A function's payload or error, and the last 4 KB of its log."""
+
+    payload: Any
+    failed: bool
+    log: str
+
+
+def invoke(client: Any, function: str, event: str) -> Reply:
+    """Invoke a function (physical name) with an event in JSON, and wait for its reply."""
+    reply = client.invoke(
+        FunctionName=function, Qualifier=ALIAS, Payload=event.encode(), LogType="Tail"
+    )
+    log = base64.b64decode(reply.get("LogResult", "")).decode(errors="replace")
+    return Reply(json.loads(reply["Payload"].read() or b"null"), "FunctionError" in reply, log)
+
+
+def with_outputs(event: str, outputs: Mapping[str, str]) -> str:
+    """Return an event with each `${Name}` of an output of the stack replaced by its value."""
+    return re.sub(r"\$\{(\w+)\}", lambda it: outputs.get(it[1], it[0]), event)
 
 
 def ask(session: Any, stack: DeployedStack, question: str) -> Any:

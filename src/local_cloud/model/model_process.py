@@ -29,12 +29,12 @@ class ModelProcess:
     child: Child
 
     @classmethod
-    def start(cls, name: ModelName, *, cloud_port: int, folder: Path) -> Self:
-        """Start the process; `wait` returns when the model is loaded.
+    def start(cls, name: ModelName, *, cloud_port: int, folder: Path, port: int = 0) -> Self:
+        """Start the process, by default on a free port; `wait` returns when the model is loaded.
 
         Bedrock calls are forwarded to the emulated AWS at `cloud_port`, which may start later.
         """
-        port = free_port()
+        port = port or free_port()
         python = interpreter("model") if name == "smollm2" else sys.executable
         env = {**bare_environment(folder), "PYTHONPATH": str(CHECKOUT / "src")}
         argv = [python, "-m", "local_cloud.model.server", name, str(port)]

@@ -1,5 +1,6 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -130,6 +131,13 @@ def test_wait_continues_after_a_connection_error() -> None:
 
     wait_until(probe, seconds=60, what="the gate")
     assert list(results) == []
+
+
+def test_preferred_port_is_returned_unless_it_is_taken() -> None:
+    preferred = free_port()
+    assert free_port(preferred) == preferred
+    with socket.create_server(("127.0.0.1", preferred)):
+        assert free_port(preferred) not in {0, preferred}
 
 
 def test_free_ports_differ() -> None:

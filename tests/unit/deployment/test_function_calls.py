@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from deployment.function_calls import flush
+from deployment.function_calls import flush, with_outputs
 from llm_cache._stack.command_failure import CommandFailure
 from llm_cache._stack.deployed_stack import DeployedStack
 
@@ -36,3 +36,9 @@ def test_failed_flush_raises_the_error_of_the_function() -> None:
     client = Lambda({"errorMessage": "Upstash refused"}, error="Unhandled")
     with pytest.raises(CommandFailure, match="the flush failed: Upstash refused"):
         list(flush(client, STACK, {}))
+
+
+def test_names_of_outputs_in_an_event_are_replaced_and_others_stay() -> None:
+    event = '{"bucket": "${Bucket}", "text": "${Nothing} costs $5"}'
+    filled = with_outputs(event, {"Bucket": "shop-documents"})
+    assert filled == '{"bucket": "shop-documents", "text": "${Nothing} costs $5"}'

@@ -1,6 +1,7 @@
 """Checks of the variables that `make` passes to a command."""
 
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -17,6 +18,10 @@ from local_cloud.checkout.tool_environments import CHECKOUT
         ("STACK", "AWS-cache", "stack", "not with aws or ssm"),
         ("STACK", "a" * 129, "stack", "at most 128"),
         ("CONFIG", "staging", "stack", "CONFIG=staging is not in samconfig.toml"),
+        ("EVENT", "", "event", "such as EVENT=tests/functions/events/invoke/ask.json"),
+        ("EVENT", "nowhere.json", "event", "EVENT is neither JSON nor a file of JSON"),
+        ("EVENT", "README.md", "event", "EVENT is neither JSON nor a file of JSON"),
+        ("EVENT", '{"a": }', "event", "EVENT is neither JSON nor a file of JSON"),
         ("QUESTION", " ", "question", "QUESTION is missing: make ask QUESTION="),
         ("MINUTES", "1h", "minutes", "MINUTES=1h: use a number of minutes"),
         ("MINUTES", "-1", "minutes", "MINUTES=-1: use a number of minutes"),
@@ -38,6 +43,18 @@ def test_empty_variables_have_defaults() -> None:
     assert (variables.config, variables.stack) == ("dev", "llm-cache-dev")
     assert (variables.minutes, variables.follow, variables.yes) == (15, False, False)
     assert (variables.tag, variables.leftovers) == ("", "")
+
+
+def test_event_is_json_or_a_file_of_json(tmp_path: Path) -> None:
+    (tmp_path / "event.json").write_text('{"a": 1}')
+    for value in ('{"a": 1}', str(tmp_path / "event.json")):
+        assert MakeVariables({"EVENT": value}).event == '{"a": 1}'
+
+
+def test_local_stack_is_chosen_without_config_alone() -> None:
+    assert MakeVariables({}).local().stack == "llm-cache"
+    with pytest.raises(CommandFailure, match="CONFIG=prod: make dev changes the stack of make"):
+        MakeVariables({"CONFIG": "prod"}).local()
 
 
 def test_parameters_override_samconfig_and_keep_its_other_values() -> None:
