@@ -22,7 +22,8 @@ from deployment.make_variables import MakeVariables
 from deployment.retained_resources import RetainedResources
 from deployment.stack_operations import first_failure, wait_until_settled, waiting_change_sets
 from deployment.stack_secrets import StackSecrets
-from llm_cache._stack.command_failure import EXPECTED_ERRORS, CommandFailure, explain
+from llm_cache._stack.aws_errors import EXPECTED_ERRORS, explain
+from llm_cache._stack.command_failure import CommandFailure
 from llm_cache._stack.deployed_stack import EMPTY, DeployedStack
 from llm_cache._stack.log_tail import LogTail
 from local_cloud.progress import to_stderr

@@ -51,8 +51,7 @@ THIRD_PARTY = {
     "_langchain.uncacheable": {"langchain_core"},  # for types alone
     "_observe.metrics": {"aws_lambda_powertools"},
     "_observe.tracing": {"aws_lambda_powertools"},
-    "_stack.command_failure": {"botocore"},
-    "_stack.deployed_stack": {"botocore"},
+    "_stack.aws_errors": {"botocore"},
     "_stack.function_url": {"botocore"},
     "_stack.stack_access": {"boto3"},
     "_cli.app": {"typer"},

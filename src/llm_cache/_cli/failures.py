@@ -69,6 +69,6 @@ def _aws_failure(error: Exception) -> str:
     """Return the message of an error of AWS's client; raise every other error, a defect."""
     if type(error).__module__.partition(".")[0] not in {"botocore", "boto3"}:
         raise error
-    from llm_cache._stack.command_failure import explain
+    from llm_cache._stack.aws_errors import explain
 
     return explain(error, os.environ.get("AWS_REGION"))

@@ -10,7 +10,8 @@ import pytest
 
 from deployment import account, terminal
 from deployment.account import Account
-from llm_cache._stack.command_failure import CommandFailure, explain
+from llm_cache._stack.aws_errors import explain
+from llm_cache._stack.command_failure import CommandFailure
 from local_cloud.checkout.source_tree import SourceTree
 
 NO_CONFIG = {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
