@@ -27,11 +27,12 @@ ALLOWED = {
     "_observe": {"_config"},
     "_admin": BELOW - {"_policy"},
     "_stack": set[str](),
-    "_cli": BELOW | {"_admin", "_stack"},
+    "_doctor": BELOW | {"_stack"},
+    "_cli": BELOW | {"_admin", "_doctor", "_stack"},
     "__main__": {"_cli"},
 }
 # The modules that the layer leaves out.
-OPERATORS = {"_stack", "_cli", "__main__"}
+OPERATORS = {"_stack", "_doctor", "_cli", "__main__"}
 THIRD_PARTY = {
     "_upstash.rest_client": {"upstash_redis"},
     "_upstash.upstash_store": {"snapshot_restore_py"},
@@ -54,8 +55,10 @@ THIRD_PARTY = {
     "_stack.aws_errors": {"botocore"},
     "_stack.function_url": {"botocore"},
     "_stack.stack_access": {"boto3"},
+    "_doctor.ssm": {"boto3", "botocore"},
     "_cli.app": {"typer"},
     "_cli.clear": {"typer"},
+    "_cli.doctor": {"rich", "typer"},
     "_cli.failures": {"typer"},
     "_cli.options": {"typer"},
     "_cli.output": {"rich"},
