@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from llm_cache._config.cache_config import TOKEN, URL, CacheConfig
 from llm_cache._doctor.finding import Finding, State
 from llm_cache._doctor.located import Located
-from llm_cache._doctor.ssm import check_boto3, check_parameter, shown_name
+from llm_cache._doctor.ssm import Parameters, check_boto3, shown_name
 
 
 class Secrets(NamedTuple):
@@ -60,8 +60,9 @@ def _read(names: list[str], session: Any) -> tuple[list[Finding], dict[str, str]
     findings, values = [check_boto3()], dict[str, str]()
     if findings[0].state is State.FAILED:
         return findings, {}
+    parameters = Parameters(session)
     for name in names:
-        finding, value = check_parameter(name, session)
+        finding, value = parameters.check(name)
         findings.append(finding)
         if value is not None:
             values[name] = value

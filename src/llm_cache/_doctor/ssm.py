@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,35 +21,44 @@ def check_boto3() -> Finding:
     return failed("boto3", "not installed, but SSM parameters or a stack are used", BOTO3)
 
 
-def open_client(session: Any = None) -> Any:
-    """Return the SSM client of a session, by default of the one that the cache uses."""
-    import boto3
-    from botocore.config import Config
+class Parameters:
+    """Reads parameters; ``session`` is boto3's, by default the one that the cache uses."""
 
-    config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
-    return (session or boto3.Session()).client("ssm", config=config)
+    def __init__(self, session: Any = None) -> None:
+        self._session = session
 
+    def check(self, name: str) -> tuple[Finding, str | None]:
+        """Read one parameter with the call of the cache; return its value, or None.
 
-def check_parameter(name: str, session: Any = None) -> tuple[Finding, str | None]:
-    """Read one parameter with the call of the cache; return its value, or None.
+        At most ``SECONDS``. One request.
+        """
+        shown = f"SSM parameter {shown_name(name)}"
+        if not _is_name(name):
+            text = f"{shown}: the variable holds no name of a parameter"
+            return failed("SSM", text, "set it to a name, such as /llm-cache/token"), None
+        try:
+            found = within(SECONDS, lambda: self._read(name))
+            region = self._client.meta.region_name
+        except Exception as error:  # noqa: BLE001  each has a remedy, or is shown
+            text, remedy = _explain(error, name)
+            return failed("SSM", f"{shown}: {text}", remedy), None
+        if not found:
+            text = f"{shown} does not exist in {region}"
+            return failed("SSM", text, _create(name, region)), None
+        return passed("SSM", f"{shown} in {region} is readable"), str(found[0]["Value"])
 
-    At most ``SECONDS``. One request.
-    """
-    shown = f"SSM parameter {shown_name(name)}"
-    if not _is_name(name):
-        text = f"{shown}: the variable holds no name of a parameter"
-        return failed(
-            "SSM", text, "set it to a name such as /llm-cache/token, not to the value"
-        ), None
-    try:
-        value, region = within(SECONDS, lambda: _read(name, session))
-    except Exception as error:  # noqa: BLE001  each has a remedy, or is shown
-        text, remedy = _explain(error, name)
-        return failed("SSM", f"{shown}: {text}", remedy), None
-    if value is None:
-        text = f"{shown} does not exist in {region}"
-        return failed("SSM", text, _create(name, region)), None
-    return passed("SSM", f"{shown} in {region} is readable"), value
+    def _read(self, name: str) -> list[dict[str, str]]:
+        reply = self._client.get_parameters(Names=[name], WithDecryption=True)
+        parameters: list[dict[str, str]] = reply["Parameters"]
+        return parameters
+
+    @cached_property
+    def _client(self) -> Any:
+        import boto3
+        from botocore.config import Config
+
+        config = Config(connect_timeout=2, read_timeout=3, retries={"total_max_attempts": 1})
+        return (self._session or boto3.Session()).client("ssm", config=config)
 
 
 def shown_name(name: str) -> str:
@@ -60,12 +70,6 @@ def shown_name(name: str) -> str:
 
 def _is_name(name: str) -> bool:
     return "://" not in name and shown_name(name) == name
-
-
-def _read(name: str, session: Any) -> tuple[str | None, str]:
-    client = open_client(session)
-    found = client.get_parameters(Names=[name], WithDecryption=True)["Parameters"]
-    return (found[0]["Value"] if found else None), client.meta.region_name
 
 
 def _create(name: str, region: str) -> str:

@@ -2,11 +2,13 @@
 
 import re
 import shlex
+import socket
 import time
+from collections.abc import Iterator
 
 import pytest
 from langchain_core.outputs import Generation
-from tests.faults.faulty_proxy import FaultyProxy, Misbehaviour, faulty_proxy, misbehaving
+from tests.faults.faulty_proxy import FaultyProxy, Forward, Misbehaviour, faulty_proxy, misbehaving
 from tests.faults.http_faults import HTML, QUOTA, replying
 from tests.integration.cli.examination import Doctor
 from tests.integration.filling import fill
@@ -233,8 +235,17 @@ def test_reply_of_another_server_or_a_quota_is_named(
     assert MARK not in found.printed
 
 
+def reply_late(connection: socket.socket, forward: Forward) -> None:
+    time.sleep(0.3)
+    connection.sendall(forward())
+
+
+def reply_never(connection: socket.socket, forward: Forward) -> None:
+    time.sleep(30)
+
+
 @pytest.fixture
-def slow(upstash: UpstashEndpoint, environment: pytest.MonkeyPatch) -> FaultyProxy:
+def slow(upstash: UpstashEndpoint, environment: pytest.MonkeyPatch) -> Iterator[FaultyProxy]:
     """A proxy in front of the endpoint, in the environment."""
     with faulty_proxy(upstash.url) as proxy:
         environment.setenv(URL, proxy.url)
@@ -245,7 +256,7 @@ def test_silent_host_ends_the_examination_soon(
     doctor: Doctor, environment: pytest.MonkeyPatch
 ) -> None:
     environment.setattr(database, "COMMAND_SECONDS", 0.2)
-    with misbehaving(lambda connection, _: time.sleep(30)) as url:
+    with misbehaving(reply_never) as url:
         environment.setenv(URL, url)
         began = time.monotonic()
         found = doctor()
@@ -260,13 +271,7 @@ def test_slow_host_ends_the_examination_after_the_time_for_all_commands(
     environment.setattr(database, "ALL_SECONDS", 2.0)
     environment.setattr(round_trip, "SLOW", 0.1)
     environment.setenv("LLM_CACHE_TIMEOUT", "0.2")
-    slow.misbehave = lambda connection, forward: (
-        (
-            time.sleep(0.3),
-            connection.sendall(forward()),
-        )
-        and None
-    )
+    slow.misbehave = reply_late
     found = doctor()
     assert "longer than LLM_CACHE_TIMEOUT=0.2" in found.failed["PING"]["text"]
     assert "the database is slow" in found["permissions"]["text"]
