@@ -3,6 +3,7 @@ import os
 import pytest
 from tests.integration.cli.examination import Doctor
 
+from llm_cache._doctor import database, ssm, stack
 from upstash_endpoint.endpoint import UpstashEndpoint
 
 
@@ -16,6 +17,13 @@ def environment(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> py
     monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", upstash.token)
     monkeypatch.setenv("LLM_CACHE_NAMESPACE", "shop")
     monkeypatch.setenv("LLM_CACHE_TIMEOUT", "60")  # a busy machine is not a fault
+    for module, name in (
+        (database, "COMMAND_SECONDS"),
+        (database, "ALL_SECONDS"),
+        (ssm, "SECONDS"),
+        (stack, "SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 60.0)
     return monkeypatch
 
 
