@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from functools import cached_property
 from importlib.util import find_spec
 from typing import Any
 
 from llm_cache._doctor.finding import Finding, failed, passed
 from llm_cache._doctor.time_limit import within
+from llm_cache._upstash.aws_environment import region_of
 
 SECONDS = 6.0  # for the session, its credentials and one parameter
 BOTO3 = 'pip install "lambda-llm-cache[aws]"'
@@ -92,7 +94,7 @@ def _explain(error: Exception, name: str) -> tuple[str, str]:
             return _explain_code(error.response["Error"], name)
     from llm_cache._stack.aws_errors import explain
 
-    return type(error).__name__, explain(error, None)
+    return type(error).__name__, explain(error, region_of(os.environ))
 
 
 def _explain_code(error: dict[str, str], name: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -11,6 +12,7 @@ from llm_cache._doctor.time_limit import within
 from llm_cache._errors import InvalidSettings
 from llm_cache._stack.command_failure import CommandFailure
 from llm_cache._stack.stack_access import StackAccess
+from llm_cache._upstash.aws_environment import region_of
 from llm_cache._version import __version__
 
 STACK, LAYER, FUNCTION = "stack", "layer", "function"
@@ -27,7 +29,7 @@ def open_stack(name: str) -> tuple[Finding, StackAccess | None]:
         access = within(SECONDS, lambda: StackAccess.open(name))
         access.variables  # noqa: B018  raises without the output of the namespace
     except (InvalidSettings, CommandFailure) as error:
-        return failed(STACK, str(error), "see the message"), None
+        return failed(STACK, f"{name} cannot be used", str(error)), None
     except Exception as error:  # noqa: BLE001  of boto3, or a time that is over
         return failed(STACK, f"{name} cannot be read", _explain(error)), None
     return _judge_status(name, access.stack.status), access
@@ -109,4 +111,4 @@ def _explain(error: Exception) -> str:
         return "AWS did not reply in time; check the network and the region"
     from llm_cache._stack.aws_errors import explain
 
-    return explain(error, None)
+    return explain(error, region_of(os.environ))

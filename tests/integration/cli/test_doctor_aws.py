@@ -12,6 +12,7 @@ from botocore.client import BaseClient
 from moto import mock_aws
 from tests.integration.cli.examination import Doctor
 
+from llm_cache._cli.main import main
 from llm_cache._doctor import ssm, stack
 from llm_cache._stack.deployed_stack import KIT_PARAMETERS
 from llm_cache._version import __version__
@@ -233,12 +234,22 @@ def test_stack_names_the_database_the_layer_and_the_functions(
     assert found["function"]["text"] == "shop-ask is Active, version 7"
 
 
+def test_command_reads_the_secrets_in_the_region_where_doctor_finds_the_stack(
+    doctor: Doctor, deployed: DeployedStack, environment: pytest.MonkeyPatch
+) -> None:
+    environment.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    environment.setenv("AWS_REGION", "eu-west-1")
+    assert doctor("--stack", "shop").is_green
+    assert main(["clear", "--stack", "shop", "--tag", "a"]) == 0
+
+
 def test_unknown_stack_is_named_with_the_stacks_of_the_region(
     doctor: Doctor, deployed: DeployedStack
 ) -> None:
     found = doctor("--stack", "shpo")
     assert found.failed.keys() == {"stack"}
-    assert "STACK=shpo does not exist in eu-west-1; the kit has STACK=shop" in found.printed
+    known = "STACK=shpo does not exist in eu-west-1; the kit has STACK=shop there"
+    assert found.failed["stack"]["remedy"] == known
 
 
 def test_old_layer_old_function_and_failed_stack_are_named(
