@@ -176,7 +176,7 @@ def test_importing_the_package_loads_no_third_party_package() -> None:
 def test_clearing_never_loads_langchain() -> None:
     loaded = loaded_by("from llm_cache import CacheNamespace; import llm_cache._cli.app")
     assert "upstash_redis" in loaded
-    assert not {"langchain_core", "pydantic", "langsmith"} & loaded
+    assert not {"langchain_core", "pydantic", "langsmith", "boto3", "botocore"} & loaded
 
 
 def test_unconnected_cache_does_not_load_the_client() -> None:

@@ -9,7 +9,7 @@ from llm_cache._doctor.database import DENIED, Database, ProbeKeys
 from llm_cache._doctor.finding import Finding, failed, passed, unknown
 from llm_cache._doctor.located import Located
 from llm_cache._doctor.roles import FUNCTIONS, ROLES, Role
-from llm_cache._errors import StoreError, StoreRefused
+from llm_cache._errors import QuotaExceeded, StoreError, StoreRefused
 from llm_cache._protocol.effects import CommandArgs
 
 CHECK = "permissions"
@@ -70,6 +70,8 @@ def _allowed(database: Database, args: CommandArgs, *, of_key: bool = False) -> 
     """
     try:
         database.execute(args)
+    except QuotaExceeded:
+        raise
     except StoreRefused as error:
         denied = str(error).startswith(DENIED)
         return not denied or (of_key and "access" not in str(error))

@@ -9,12 +9,16 @@ import pytest
 from llm_cache import StoreRefused
 from llm_cache._cli.doctor import line
 from llm_cache._doctor.clock import check_clock
-from llm_cache._doctor.database import Database
-from llm_cache._doctor.finding import State, failed, passed
+from llm_cache._doctor.database import Database, ProbeKeys
+from llm_cache._doctor.finding import State, failed, passed, unknown
+from llm_cache._doctor.located import Located
 from llm_cache._doctor.memory import check_memory
+from llm_cache._doctor.permissions import check_permissions
 from llm_cache._doctor.protection import check_protection
 from llm_cache._doctor.secrets import find_secrets
 from llm_cache._doctor.variables import KNOWN, OTHERS, check_variables
+from llm_cache._entries.keys import Keyspace
+from llm_cache._errors import QuotaExceeded
 
 SET = {
     "UPSTASH_REDIS_REST_URL": "https://x.upstash.io",
@@ -38,6 +42,12 @@ class Store:
 def replying(reply: Any) -> Database:
     store: Any = Store(reply)
     return Database(store, "x.upstash.io")
+
+
+def test_used_up_quota_grants_no_permission() -> None:
+    probe, token = ProbeKeys(Keyspace("shop"), "0" * 64), Located("TOKEN", "token", "")
+    found = check_permissions(replying(QuotaExceeded("HTTP 429")), probe, token)
+    assert found == unknown("permissions", "not checked: HTTP 429")
 
 
 GIGABYTE = 1_000_000_000
