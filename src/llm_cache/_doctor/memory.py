@@ -25,8 +25,13 @@ return redis.call('UNLINK', KEYS[1])
 
 
 def check_writes(database: Database, probe: ProbeKeys) -> Finding:
-    """Store a key with a TTL of 5 seconds and delete it, in one script: one command."""
+    """Store a key with a TTL of 5 seconds and delete it, in one script. Two commands.
+
+    A user that may not delete stores nothing. (An ``UNLINK`` in the script before the ``SET`` would
+    make a full database accept it.)
+    """
     try:
+        database.execute(("UNLINK", probe.entry))
         database.execute(("EVAL", WRITE, 1, probe.entry, "x" * 1000))
     except StoreRefused as error:
         if FULL.match(str(error)):

@@ -172,6 +172,7 @@ def test_user_that_can_do_no_work_completely_is_told_what_is_missing(
     failed = doctor().failed["permissions"]
     assert "hits, stores and single flight: no unlink, pttl" in failed["text"]
     assert "--acl" in failed["remedy"]
+    assert redis.keys("*") == []
 
 
 def test_full_database_is_named_and_the_printed_command_frees_it(
