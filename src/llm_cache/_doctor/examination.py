@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from itertools import chain
 
 from llm_cache._config.cache_config import CacheConfig
 from llm_cache._doctor.clock import check_clock
@@ -51,11 +52,9 @@ def examine(
 def _examine(
     environ: Mapping[str, str], namespace: str | None, session: object = None
 ) -> Iterator[Finding]:
-    config, found = check_variables(environ, namespace)
-    yield from found
-    found, secrets = find_secrets(config, session)
-    yield from found
-    for finding in _examine_secrets(config, secrets):
+    config, of_variables = check_variables(environ, namespace)
+    of_ssm, secrets = find_secrets(config, session)
+    for finding in chain(of_variables, of_ssm, _examine_secrets(config, secrets)):
         yield finding.without(secrets.hidden)
 
 

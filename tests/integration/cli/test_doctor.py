@@ -118,6 +118,16 @@ def test_user_and_password_in_the_url_are_ignored_and_not_shown(
     assert MARK not in found.printed
 
 
+def test_token_in_another_variable_too_is_not_shown(
+    doctor: Doctor, environment: pytest.MonkeyPatch, upstash: UpstashEndpoint
+) -> None:
+    environment.setenv(NAMESPACE, upstash.token)
+    environment.setenv("LLM_CACHE_TTL", upstash.token)
+    found = doctor()
+    assert found.failed.keys() == {"variables"}
+    assert upstash.token not in found.printed
+
+
 def test_misspelled_variable_is_named_with_the_right_one(
     doctor: Doctor, environment: pytest.MonkeyPatch
 ) -> None:
