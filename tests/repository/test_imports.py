@@ -27,11 +27,12 @@ ALLOWED = {
     "_observe": {"_config"},
     "_admin": BELOW - {"_policy"},
     "_stack": {"_config"},
-    "_cli": BELOW | {"_admin", "_stack"},
     "_inspect": {"_entries"},
+    "_doctor": BELOW | {"_stack"},
+    "_cli": BELOW | {"_admin", "_doctor", "_stack"},
 }
 # The modules that the layer leaves out.
-OPERATORS = {"_cli", "_inspect", "_stack", "__main__"}
+OPERATORS = {"_cli", "_doctor", "_inspect", "_stack", "__main__"}
 THIRD_PARTY = {
     "_upstash.rest_client": {"upstash_redis"},
     "_upstash.upstash_store": {"snapshot_restore_py"},
@@ -52,12 +53,13 @@ THIRD_PARTY = {
     "_observe.metrics": {"aws_lambda_powertools"},
     "_observe.tracing": {"aws_lambda_powertools"},
     "_stack.aws_errors": {"botocore"},
-    "_stack.deployed_stack": {"botocore"},
     "_stack.function_url": {"botocore"},
     "_stack.stack_access": {"boto3"},
     "_stack.upstash_check": {"httpx"},
+    "_doctor.ssm": {"boto3", "botocore"},
     "_cli.app": {"typer"},
     "_cli.clear": {"typer"},
+    "_cli.doctor": {"rich", "typer"},
     "_cli.failures": {"typer"},
     "_cli.options": {"typer"},
     "_cli.output": {"rich"},
@@ -177,7 +179,7 @@ def test_importing_the_package_loads_no_third_party_package() -> None:
 def test_clearing_never_loads_langchain() -> None:
     loaded = loaded_by("from llm_cache import CacheNamespace; import llm_cache._cli.app")
     assert "upstash_redis" in loaded
-    assert not {"langchain_core", "pydantic", "langsmith"} & loaded
+    assert not {"langchain_core", "pydantic", "langsmith", "boto3", "botocore"} & loaded
 
 
 def test_unconnected_cache_does_not_load_the_client() -> None:

@@ -18,6 +18,8 @@ def test_template_has_the_metadata_of_the_project() -> None:
     assert APPLICATION["Name"] == PROJECT["name"]
     assert APPLICATION["SpdxLicenseId"] == PROJECT["license"]
     assert APPLICATION["SemanticVersion"] == __version__
+    layer = load()["Resources"]["LlmCacheLayer"]["Properties"]["Description"]
+    assert layer.startswith(f"{PROJECT['name']} {__version__} ")  # `llm-cache doctor` reads it
     assert APPLICATION["Labels"] == PROJECT["keywords"]
     assert APPLICATION["ReadmeUrl"] == PROJECT["readme"]
     assert [APPLICATION["LicenseUrl"]] == PROJECT["license-files"]

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llm_cache._cli import clear, reclaim, rotate, serve
+from llm_cache._cli import clear, doctor, reclaim, rotate, serve
 from llm_cache._cli.failures import EXIT_CODES, reported
 from llm_cache._version import __version__
 
@@ -47,8 +47,10 @@ def _options(
     """Accept the options before a command."""
 
 
-CLEARING, STACK, LOCAL = "Clear and delete", "A deployed stack", "This machine"
+CHECKING, CLEARING = "Check", "Clear and delete"
+STACK, LOCAL = "A deployed stack", "This machine"
 for _panel, _command in (
+    (CHECKING, doctor.doctor),
     (CLEARING, clear.clear),
     (CLEARING, reclaim.reclaim),
     (STACK, rotate.rotate),

@@ -38,6 +38,8 @@ class Connection:
         stack.
         """
         access = StackAccess.open(stack) if stack else None
+        if access:  # the cache reads SSM by boto3, which ignores AWS_REGION
+            os.environ["AWS_DEFAULT_REGION"] = access.session.region_name
         environ: Mapping[str, str] = access.variables if access else os.environ
         return cls(CacheConfig.from_env(environ, namespace=namespace), access)
 

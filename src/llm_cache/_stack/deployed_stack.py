@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from botocore.exceptions import ClientError
-
 from llm_cache._stack.command_failure import CommandFailure
 
 # The parameters that identify a stack of this kit, even without resources.
@@ -32,7 +30,7 @@ class DeployedStack:
         """Return the stack with this name, or with this id even if deleted; else None."""
         try:
             (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
-        except ClientError as error:
+        except cloudformation.exceptions.ClientError as error:
             if "does not exist" in str(error):
                 return None
             raise
@@ -67,7 +65,7 @@ class DeployedStack:
         try:
             pages = cloudformation.get_paginator("describe_stacks").paginate()
             stacks = [cls._of(it) for page in pages for it in page["Stacks"]]
-        except ClientError:  # without permission to list stacks
+        except cloudformation.exceptions.ClientError:  # without permission to list stacks
             return where
         names = sorted(it.name for it in stacks if it.is_kit and it.status != EMPTY)
         if not names:

@@ -25,7 +25,7 @@ from llm_cache._upstash.credentials import Credentials, RefreshableCredentials, 
 from llm_cache._upstash.http_messages import ConnectionDropped
 from llm_cache._upstash.rest_client import RestClient, credentials_of
 
-_WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # the texts of Upstash, today's and an earlier one
+WRONG_TOKEN = ("WRONGPASS", "Unauthorized")  # the texts of Upstash, today's and an earlier one
 
 Guard: TypeAlias = Callable[[float], AbstractContextManager[None]]
 """Returns the block inside which a request of at most the given seconds runs."""
@@ -70,7 +70,7 @@ class UpstashStore:
                 with guard(seconds):
                     return client.execute(command, deadline)
             except StoreRefused as error:
-                if not str(error).startswith(_WRONG_TOKEN):
+                if not str(error).startswith(WRONG_TOKEN):
                     raise
                 pause(Pause(seconds_left(deadline), self._credentials.refresh()))
                 if (renewed := self._client_of(self._credentials.get())) is client:
@@ -90,7 +90,7 @@ class UpstashStore:
                     async with asyncio.timeout(seconds):
                         return await client.aexecute(command, deadline)
             except StoreRefused as error:
-                if not str(error).startswith(_WRONG_TOKEN):
+                if not str(error).startswith(WRONG_TOKEN):
                     raise
                 await apause(Pause(seconds_left(deadline), self._credentials.refresh()))
                 if (renewed := self._client_of(await self._credentials.aget())) is client:

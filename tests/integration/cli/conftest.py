@@ -1,5 +1,6 @@
 """Run the command line, and describe a stack of the kit to it."""
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
@@ -7,8 +8,10 @@ import boto3
 import pytest
 from moto import mock_aws
 from tests.integration.cli.cloudformation import serve_stack
+from tests.integration.cli.examination import Doctor
 
 from llm_cache._cli.main import main
+from llm_cache._doctor import database, ssm, stack
 from llm_cache._stack.deployed_stack import KIT_PARAMETERS
 from upstash_endpoint.endpoint import UpstashEndpoint
 
@@ -44,9 +47,34 @@ def aws(monkeypatch: pytest.MonkeyPatch) -> Iterator[boto3.Session]:
 
 
 @pytest.fixture
-def ssm(aws: boto3.Session, upstash: UpstashEndpoint) -> Any:
+def stack_ssm(aws: boto3.Session, upstash: UpstashEndpoint) -> Any:
     """SSM with the URL and the token of ``upstash``, which the stack names."""
     ssm = aws.client("ssm")
     for name, value in {"/shop/url": upstash.url, "/shop/token": upstash.token}.items():
         ssm.put_parameter(Name=name, Value=value, Type="SecureString")
     return ssm
+
+
+@pytest.fixture
+def environment(upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The variables of a cache that works, and no others of the library."""
+    for name in os.environ:
+        if name.startswith(("LLM_CACHE_", "UPSTASH_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("UPSTASH_REDIS_REST_URL", upstash.url)
+    monkeypatch.setenv("UPSTASH_REDIS_REST_TOKEN", upstash.token)
+    monkeypatch.setenv("LLM_CACHE_NAMESPACE", "shop")
+    monkeypatch.setenv("LLM_CACHE_TIMEOUT", "60")  # a busy machine is not a fault
+    for module, name in (
+        (database, "COMMAND_SECONDS"),
+        (database, "ALL_SECONDS"),
+        (ssm, "SECONDS"),
+        (stack, "SECONDS"),
+    ):
+        monkeypatch.setattr(module, name, 60.0)
+    return monkeypatch
+
+
+@pytest.fixture
+def doctor(environment: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Doctor:
+    return Doctor(capsys)

@@ -26,29 +26,29 @@ def test_stack_that_does_not_exist_is_named(run: Run) -> None:
 
 
 def test_rotate_stores_the_token_of_the_environment_and_prints_no_value(
-    ssm: Any, run: Run, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
+    stack_ssm: Any, run: Run, redis_server: RedisServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with UpstashEndpoint.start(redis_server, token="new-token") as endpoint:
         monkeypatch.setenv(URL, endpoint.url)
         monkeypatch.setenv(TOKEN, "new-token")
         code, out, err = run("rotate", "--stack", "shop")
-    assert (code, err, stored(ssm)) == (0, "", "new-token")
+    assert (code, err, stored(stack_ssm)) == (0, "", "new-token")
     assert "stored /shop/token in SSM" in out
     assert "new-token" not in out
 
 
 def test_rotate_stores_nothing_if_upstash_refuses_the_token(
-    ssm: Any, run: Run, upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
+    stack_ssm: Any, run: Run, upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(TOKEN, "wrong")
     code, out, err = run("rotate", "--stack", "shop")
-    assert (code, out, stored(ssm)) == (3, "", upstash.token)
+    assert (code, out, stored(stack_ssm)) == (3, "", upstash.token)
     assert "refuses this token" in err
     assert "wrong" not in err
 
 
 def test_rotate_asks_a_terminal_and_not_the_environment(
-    ssm: Any, run: Run, upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
+    stack_ssm: Any, run: Run, upstash: UpstashEndpoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(TOKEN, "wrong")
     monkeypatch.setattr("llm_cache._stack.terminal.interactive", lambda: True)
@@ -61,10 +61,10 @@ def test_rotate_asks_a_terminal_and_not_the_environment(
     monkeypatch.setattr("llm_cache._stack.terminal.ask_secret", answer)
     assert run("rotate", "--stack", "shop")[0] == 0
     assert len(asked) == 2
-    assert stored(ssm) == upstash.token
+    assert stored(stack_ssm) == upstash.token
 
 
-@pytest.mark.usefixtures("ssm")
+@pytest.mark.usefixtures("stack_ssm")
 @pytest.mark.parametrize("named_by", ["option", "variable"])
 def test_stack_names_the_database_and_the_namespace_of_a_command(
     run: Run, redis: Redis, monkeypatch: pytest.MonkeyPatch, named_by: str
