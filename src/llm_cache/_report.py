@@ -56,15 +56,34 @@ class Outcome:
     tokens: Tokens = NO_TOKENS
     seconds: float = 0.0
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields as plain values, for JSON."""
+        return {
+            "status": self.status.value,
+            "key": self.key,
+            "why": self.why.value if self.why else None,
+            "detail": self.detail,
+            "age": self.age,
+            "ttl": self.ttl,
+            "tokens": self.tokens._asdict(),
+            "seconds": self.seconds,
+        }
+
 
 @dataclass(slots=True)
 class Report:
-    """The outcomes in one ``with cache.policy(...)`` block, in order."""
+    """The outcomes in one ``with cache.policy(...)`` block, in order.
+
+    ``str(report)`` is one line for a log. A pickled or copied report keeps the outcomes, and the
+    circuit and the elapsed time of that moment; it leaves out the stale answer.
+    """
 
     outcomes: list[Outcome] = field(default_factory=list)
     stale_answer: tuple[Outcome, Any] | None = field(default=None, repr=False)
     """The last expired answer that may be served if the model fails."""
-    breaker: Callable[[], Circuit] = field(default=lambda: Circuit.CLOSED, repr=False)
+    breaker: Callable[[], Circuit] = field(
+        default=lambda: Circuit.CLOSED, repr=False, compare=False
+    )
     """Returns the state of the cache's circuit breaker."""
     clock: Callable[[], float] = field(default=time.perf_counter, repr=False, compare=False)
     began: float = field(init=False, repr=False, compare=False)
@@ -72,6 +91,52 @@ class Report:
 
     def __post_init__(self) -> None:
         self.began = self.clock()
+
+    def __getstate__(self) -> tuple[list[Outcome], Circuit, float]:
+        return self.outcomes, self.circuit, self.elapsed
+
+    def __setstate__(self, state: tuple[list[Outcome], Circuit, float]) -> None:
+        outcomes, circuit, elapsed = state
+        self.__init__(outcomes, breaker=lambda: circuit, clock=lambda: elapsed)  # type: ignore[misc]
+        self.began = 0.0
+
+    def __str__(self) -> str:
+        """Return one line: ``2 lookups: 1 hit, 1 miss (cleared), 15 tokens saved``.
+
+        Stores are expected after misses, so it counts them only if there was no lookup.
+        """
+        lookups = self.hits + self.misses
+        parts = [
+            _part(self.having(Status.HIT), "hit"),
+            _part(self.having(Status.MISS), "miss", "misses"),
+            _part(self.having(Status.STALE), "stale answer"),
+            "" if lookups else _part(self.having(Status.STORED), "answer stored", "answers stored"),
+            _part(self.having(Status.SKIPPED), "answer not stored", "answers not stored"),
+            _part(self.having(Status.ERROR), "error"),
+            f"{_count(self.tokens_saved, 'token')} saved" if self.tokens_saved else "",
+        ]
+        # A failed operation may have been a lookup.
+        none = "" if self.errors else "no lookups"
+        counted = _count(lookups, "lookup") if lookups else none
+        return ": ".join(filter(None, [counted, ", ".join(filter(None, parts))]))
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the counts and the outcomes as plain values, for JSON; no prompt and no answer."""
+        return {
+            "hits": self.hits,
+            "misses": self.misses,
+            "miss_reasons": {why.value: count for why, count in self.miss_reasons.items()},
+            "stale": len(self.having(Status.STALE)),
+            "stored": self.stored,
+            "skipped": self.skipped,
+            "errors": self.errors,
+            "saved": self.saved._asdict(),
+            "tokens_saved": self.tokens_saved,
+            "circuit": self.circuit.value,
+            "milliseconds": self.milliseconds,
+            "elapsed": self.elapsed,
+            "outcomes": [outcome.as_dict() for outcome in self.outcomes],
+        }
 
     def add(self, outcome: Outcome) -> None:
         """Add the outcome of one lookup or update."""
@@ -147,3 +212,23 @@ class Report:
     def elapsed(self) -> float:
         """Return the seconds since the block began, for the model and the cache together."""
         return self.clock() - self.began
+
+
+def _part(outcomes: list[Outcome], one: str, several: str = "") -> str:
+    """Return the number of outcomes with their reasons; nothing if there are none."""
+    if not outcomes:
+        return ""
+    counts = Counter(outcome.why.value for outcome in outcomes if outcome.why)
+    return _count(len(outcomes), one, several) + _reasons(counts, len(outcomes))
+
+
+def _reasons(counts: Counter[str], total: int) -> str:
+    if not counts:
+        return ""
+    if list(counts.values()) == [total]:
+        return f" ({next(iter(counts))})"
+    return f" ({', '.join(f'{count} {why}' for why, count in counts.most_common())})"
+
+
+def _count(number: int, one: str, several: str = "") -> str:
+    return f"{number} {one if number == 1 else several or one + 's'}"

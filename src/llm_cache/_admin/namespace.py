@@ -54,6 +54,10 @@ class CacheNamespace:
         store = UpstashStore(lambda: fetch(config, lambda keyring: keyring), max_age=config.max_age)
         return cls(store, config.keyspace.prefix)
 
+    def __repr__(self) -> str:
+        """Show the name: no address and no secret."""
+        return f"CacheNamespace({self.name!r})"
+
     @property
     def name(self) -> str:
         """The namespace's name, with which its keys begin."""
@@ -68,6 +72,14 @@ class CacheNamespace:
         keys, token = self._keys_for(tag, tenant), random_token()
         work = clearing.clear(keys, token=token, now=time.time(), tag=tag, tenant=tenant)
         run(work, self._execute)
+
+    def delete(self, key: str) -> bool:
+        """Delete one answer by its key, as ``Outcome.key`` has it; return whether there was one.
+
+        One command. The 64 hexadecimal digits at the end of the key suffice. Raises
+        ``InvalidPolicy`` for the key of another namespace.
+        """
+        return run(clearing.delete_by_key(self._keys, key), self._execute)
 
     def reclaim(self, *, seconds: float, cursor: str = "0", dry_run: bool = False) -> Reclaimed:
         """Free the memory of cleared answers for about ``seconds``.

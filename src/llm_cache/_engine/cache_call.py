@@ -56,7 +56,7 @@ class CacheCall(Generic[A]):
         form, *parts = self.key_parts(policy)
         partition = policy.tenant or "", policy.salt or ""
         hashed = digest(f"version {KEY_VERSION}", form, *partition, *parts)
-        keys = self.keys if policy.namespace is None else Keyspace(policy.namespace)
+        keys = policy.keyspace(self.keys)
         self.identity = (self.identity[0], keys.entry(hashed), tuple(sorted(policy.tags or ())))
         return Request(self.identity, keys, hashed, policy, self.codec, self.clock)
 

@@ -27,6 +27,7 @@ from llm_cache._engine.writer import Writer
 from llm_cache._entries.keys import random_token
 from llm_cache._policy.cache_policy import CachePolicy
 from llm_cache._policy.policy_arguments import PolicyArguments, as_policy
+from llm_cache._policy.ttl import in_seconds
 from llm_cache._protocol import clearing
 from llm_cache._protocol.drivers import always, arun, may_block, run
 from llm_cache._protocol.effects import Operation
@@ -108,6 +109,13 @@ class Cache(Generic[A]):
         self._number = next(_numbers)
         _caches.add(self)
 
+    def __repr__(self) -> str:
+        """Show the namespace, the default TTL and the circuit. No secret, and no command."""
+        ttl = self._writer.ttl.default
+        shown = "a function" if callable(ttl) else f"{in_seconds(ttl):.12g} s"
+        name = f"namespace={self._keys.namespace!r}"
+        return f"{type(self).__name__}({name}, ttl={shown}, circuit={self.circuit})"
+
     @property
     def circuit(self) -> Circuit:
         """The state of the circuit breaker; ``closed``: commands are sent."""
@@ -173,16 +181,22 @@ class Cache(Generic[A]):
         await self._prefetch(call)
         await arun(self._writer.update(call, answer), self._runner.aexecute)
 
-    def _delete(self, call: CacheCall[A]) -> bool:
-        return run(self._deletion(call), self._runner.execute_clear)
+    def _delete(self, target: CacheCall[A] | str) -> bool:
+        return run(self._deletion(target), self._runner.execute_clear)
 
-    async def _adelete(self, call: CacheCall[A]) -> bool:
+    async def _adelete(self, target: CacheCall[A] | str) -> bool:
         await self._runner.read_secrets()
-        return await arun(self._deletion(call), self._runner.aexecute_clear)
+        return await arun(self._deletion(target), self._runner.aexecute_clear)
 
-    def _deletion(self, call: CacheCall[A]) -> Operation[bool]:
-        request = call.protect(call.identify())
-        return (yield from self._tiers.removing(clearing.delete(request.keys, request.hashed)))
+    def _deletion(self, target: CacheCall[A] | str) -> Operation[bool]:
+        """Delete the answer of a call, or the answer with a key."""
+        if isinstance(target, CacheCall):
+            request = target.protect(target.identify())
+            deletion = clearing.delete(request.keys, request.hashed)
+        else:  # a report's key: under a protection, it is keyed already
+            keys = scope.current().policy.keyspace(self._keys)
+            deletion = clearing.delete_by_key(keys, target)
+        return (yield from self._tiers.removing(deletion))
 
     def _clearing(self, asynchronous: bool, tag: str | None, tenant: str | None) -> Operation[None]:
         self._used = True

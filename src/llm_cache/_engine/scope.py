@@ -8,10 +8,11 @@ ContextVar set around the call is visible to ``invoke``, ``ainvoke``, executors 
 from __future__ import annotations
 
 import functools
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from llm_cache._circuit import Circuit
 from llm_cache._errors import InvalidPolicy
@@ -80,6 +81,7 @@ def entered(
         outer.report.outcomes.extend(scope.report.outcomes)
         try:
             _clean_up(scope.at_exit)
+            _describe_on_span(scope.report)
         finally:  # afterwards: the cleanup is bounded by this scope's time
             _scope.reset(token)
     if not scope.report.outcomes and scope.policy.effective_mode is not Mode.BYPASS:
@@ -91,6 +93,19 @@ def _clean_up(steps: list[Callable[[], None]]) -> None:
     while steps:
         with suppress(Exception):  # a lease that is not released expires
             steps.pop()()
+
+
+def _describe_on_span(report: Report) -> None:
+    """Set the attributes of a report on the current span of OpenTelemetry, if that records."""
+    # Only an application that has imported the API can have a span, so the cache never imports it.
+    trace: Any = sys.modules.get("opentelemetry.trace")
+    if trace and report.outcomes:
+        with suppress(Exception):  # a trace is optional
+            span = trace.get_current_span()
+            if span.is_recording():
+                from llm_cache._engine.span_attributes import attributes  # noqa: PLC0415
+
+                span.set_attributes(attributes(report))
 
 
 def _seconds_of(milliseconds: Callable[[], int]) -> float:

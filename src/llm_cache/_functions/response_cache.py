@@ -107,6 +107,22 @@ class ResponseCache(Cache[Response]):
         """Store a response, unless the policy or ``Uncached`` forbids it. One command."""
         await self._aupdate(self._call_of(request), response)
 
+    def delete(self, request: object = ..., *, key: str | None = None) -> bool:
+        """Delete the response to a request, or with a key; return whether there was one.
+
+        It costs and raises what ``UpstashRedisCache.delete`` does.
+        """
+        return self._delete(self._to_delete(request, key))
+
+    async def adelete(self, request: object = ..., *, key: str | None = None) -> bool:
+        """Delete one response, as ``delete`` does."""
+        return await self._adelete(self._to_delete(request, key))
+
+    def _to_delete(self, request: object, key: str | None) -> CacheCall[Response] | str:
+        if (request is ...) is (key is None):
+            raise TypeError("delete() takes a request or a key")
+        return self._call_of(request) if key is None else key
+
     @overload
     def cached(self, answer: AsyncFunction) -> Callable[[Any], Awaitable[Response]]: ...
     @overload

@@ -112,16 +112,32 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
         """Store an answer, unless the policy or the answer itself forbids it. One command."""
         await self._aupdate(self._call_of(prompt, llm_string), return_val)
 
-    def delete(self, prompt: str, llm_string: str) -> bool:
+    def delete(
+        self, prompt: str | None = None, llm_string: str | None = None, *, key: str | None = None
+    ) -> bool:
         """Delete one answer; return whether there was one. One command; raises ``StoreError``.
 
-        The policy around the call counts: its tenant, salt and namespace select the answer.
+        - ``delete(prompt, llm_string)``: the arguments of ``lookup``. The policy around the call
+          counts: its tenant, salt and namespace select the answer.
+        - ``delete(key=outcome.key)``: the key in a report or in hit metadata; its 64 hexadecimal
+          digits suffice. Raises ``InvalidPolicy`` for the key of another namespace.
         """
-        return self._delete(self._call_of(prompt, llm_string))
+        return self._delete(self._to_delete(prompt, llm_string, key))
 
-    async def adelete(self, prompt: str, llm_string: str) -> bool:
+    async def adelete(
+        self, prompt: str | None = None, llm_string: str | None = None, *, key: str | None = None
+    ) -> bool:
         """Delete one answer, as ``delete`` does."""
-        return await self._adelete(self._call_of(prompt, llm_string))
+        return await self._adelete(self._to_delete(prompt, llm_string, key))
+
+    def _to_delete(
+        self, prompt: str | None, llm_string: str | None, key: str | None
+    ) -> CacheCall[list[Generation]] | str:
+        if key is None and prompt is not None and llm_string is not None:
+            return self._call_of(prompt, llm_string)
+        if key is not None and prompt is None and llm_string is None:
+            return key
+        raise TypeError("delete() takes a prompt and an llm_string, or a key alone")
 
     def _unused(self) -> None:
         if not self._used:

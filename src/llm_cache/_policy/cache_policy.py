@@ -132,6 +132,10 @@ class CachePolicy:
             tags=(*(self.tags or ()), *(other.tags or ())) or None,
         )
 
+    def keyspace(self, default: Keyspace) -> Keyspace:
+        """Return the keys of the policy's namespace; ``default`` if it has none."""
+        return default if self.namespace is None else Keyspace(self.namespace)
+
     @property
     def effective_mode(self) -> Mode:
         """The mode; ``USE`` where none is set."""

@@ -50,6 +50,19 @@ def delete(keys: Keyspace, hashed: str) -> Operation[bool]:
     return bool((yield from unlink(keys.entry(hashed))))
 
 
+def delete_by_key(keys: Keyspace, key: str) -> Operation[bool]:
+    """Delete the answer with this key; return whether there was one. One ``UNLINK``.
+
+    Raises ``InvalidPolicy`` at once for the key of another namespace, and for other text.
+    """
+    text = key if isinstance(key, str) else ""
+    entry = text if ":" in text else keys.entry(text)
+    if not keys.owns_entry(entry):
+        accepted = f"the 64 hexadecimal digits of a key, alone or after {keys.entry('')!r}"
+        raise InvalidPolicy("key", key, accepted, withheld=True)
+    return delete(keys, entry.rpartition(":")[2])
+
+
 def flush_database(
     keys: Keyspace, *, token: str, now: float, asynchronous: bool
 ) -> Operation[None]:
