@@ -30,7 +30,7 @@ RULES = (
     Rule("C sources", ("**/*.c",), "they are compiled"),
     Rule(
         "the command line",
-        ("llm_cache/__main__.py", "llm_cache/_cli", "llm_cache/_stack"),
+        ("llm_cache/__main__.py", "llm_cache/_cli", "llm_cache/_inspect", "llm_cache/_stack"),
         "operators run it, no function does",
     ),
     Rule("mypy plugins", ("pydantic/mypy.py", "pydantic/v1/mypy.py"), "only mypy imports them"),

@@ -27,11 +27,12 @@ ALLOWED = {
     "_observe": {"_config"},
     "_admin": BELOW - {"_policy"},
     "_stack": set[str](),
-    "_cli": BELOW | {"_admin", "_stack"},
+    "_inspect": {"_entries", "_functions", "_langchain", "_policy", "_protocol"},
+    "_cli": BELOW | {"_admin", "_inspect", "_stack"},
     "__main__": {"_cli"},
 }
 # The modules that the layer leaves out.
-OPERATORS = {"_stack", "_cli", "__main__"}
+OPERATORS = {"_inspect", "_stack", "_cli", "__main__"}
 THIRD_PARTY = {
     "_upstash.rest_client": {"upstash_redis"},
     "_upstash.upstash_store": {"snapshot_restore_py"},
@@ -58,9 +59,16 @@ THIRD_PARTY = {
     "_cli.app": {"typer"},
     "_cli.clear": {"typer"},
     "_cli.failures": {"typer"},
+    "_cli.key_lines": {"typer"},
+    "_cli.ls": {"typer"},
     "_cli.options": {"typer"},
     "_cli.output": {"rich"},
+    "_cli.rm": {"typer"},
     "_cli.scanning": {"rich"},
+    "_cli.show": {"typer"},
+    "_cli.stats": {"typer"},
+    "_cli.why": {"typer"},
+    "_inspect.stored_answer": {"langchain_core"},  # for types alone
 }
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llm_cache._cli import clear, reclaim
+from llm_cache._cli import clear, ls, reclaim, rm, show, stats, why
 from llm_cache._cli.failures import EXIT_CODES, reported
 from llm_cache._version import __version__
 
@@ -48,9 +48,15 @@ def _options(
 
 
 CLEARING = "Clear and delete"
+INSPECTING = "Inspect"
 for _panel, _command in (
+    (INSPECTING, stats.stats),
+    (INSPECTING, ls.ls),
+    (INSPECTING, show.show),
+    (INSPECTING, why.why),
     (CLEARING, clear.clear),
     (CLEARING, reclaim.reclaim),
+    (CLEARING, rm.rm),
 ):
     app.command(rich_help_panel=_panel)(reported(_command))
 

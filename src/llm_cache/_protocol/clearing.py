@@ -29,15 +29,20 @@ def clear(
 
 def _epoch(keys: Keyspace, tag: str | None, tenant: str | None) -> str:
     """Return the key of the epoch that the clear replaces."""
+    hashed = name_hash(keys, tag, tenant)
+    return keys.tag_epoch(hashed) if hashed else keys.epoch
+
+
+def name_hash(keys: Keyspace, tag: str | None, tenant: str | None) -> str | None:
+    """Return the hash of a tag or a tenant, None without either; raise ``InvalidPolicy``."""
     if tag is not None and tenant is not None:
         raise InvalidPolicy("tenant", tenant, "a tag or a tenant, not both", withheld=True)
     for kind, name in (("tag", tag), ("tenant", tenant)):
         if name is not None and not (isinstance(name, str) and 0 < len(name) <= MAX_TEXT):
             accepted = f"text of 1 to {MAX_TEXT} characters"
             raise InvalidPolicy(kind, name, accepted, withheld=True)
-    if tag is None and tenant is None:
-        return keys.epoch
-    return keys.tag_epoch(keys.tags(() if tag is None else (tag,), tenant)[0])
+    hashes = keys.tags(() if tag is None else (tag,), tenant)
+    return hashes[0] if hashes else None
 
 
 # A full database refuses SET, unless the script has deleted a key first. If it still refuses, the
