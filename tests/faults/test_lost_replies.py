@@ -79,10 +79,10 @@ async def test_delete_sent_twice_raises_that_its_result_is_unknown(
 ) -> None:
     await cache.aupdate("p", "model", ANSWER)
     lose_the_reply_to(proxy, b"UNLINK")
-    in_a_thread = partial(asyncio.to_thread, cache.delete)  # type: ignore[call-arg]
-    delete = cache.adelete if asynchronous else in_a_thread
+    blocking = partial(asyncio.to_thread, partial(cache.delete, "p", "model"))
+    delete = partial(cache.adelete, "p", "model") if asynchronous else blocking
     with pytest.raises(StoreUnavailable, match="whether it existed is unknown"):
-        await delete("p", "model")
+        await delete()
     assert await cache.alookup("p", "model") is None
     assert await cache.adelete("p", "model") is False
 

@@ -13,6 +13,8 @@ from llm_cache._errors import InvalidSettings
 
 # Hashed into every key: raise it when the parts of a key or the form of an entry change.
 KEY_VERSION = 4
+# The form of the parts, hashed before them.
+CANONICAL, AS_WRITTEN, OWN_KEY = "canonical", "as written", "by its own key"
 DEFAULT_PREFIX = "llm_cache"
 MAX_NAMESPACE = 200  # characters; Upstash's limit is 32 KB for a whole key
 MAX_TEXT = 1000  # characters of a tag, a tenant, a salt or a key

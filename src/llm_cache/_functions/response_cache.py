@@ -123,6 +123,21 @@ class ResponseCache(Cache[Response]):
             raise TypeError("delete() takes a request or a key")
         return self._call_of(request) if key is None else key
 
+    def explain(self, request: object, *, values: bool = False) -> dict[str, Any]:
+        """Return every part of the key of a request, as ``UpstashRedisCache.explain`` does."""
+        from llm_cache._engine.explanation import Shown, explain  # noqa: PLC0415  no lookup needs it
+
+        call = self._call_of(request)
+        form, *texts = call.key_parts(call.policy)
+
+        def describe(show: Shown) -> dict[str, Any]:
+            if call.policy.key is not None:
+                return {"form": form, "own_key": show(texts[0])}
+            version, text = texts
+            return {"form": form, "version": show(version), "request": show(json.loads(text))}
+
+        return explain(call, describe, values=values)
+
     @overload
     def cached(self, answer: AsyncFunction) -> Callable[[Any], Awaitable[Response]]: ...
     @overload

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Unpack
 
 from langchain_core.caches import BaseCache
@@ -16,6 +17,7 @@ from llm_cache._engine.cache_call import CacheCall
 from llm_cache._engine.core import Cache
 from llm_cache._engine.from_config import store_and_options
 from llm_cache._engine.options import CacheOptions
+from llm_cache._entries.keys import AS_WRITTEN, CANONICAL, OWN_KEY
 from llm_cache._errors import InvalidSettings
 from llm_cache._langchain.codec import GenerationCodec
 from llm_cache._langchain.conversation_key import conversation_hash
@@ -139,6 +141,21 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
             return key
         raise TypeError("delete() takes a prompt and an llm_string, or a key alone")
 
+    def explain(self, prompt: str, llm_string: str, *, values: bool = False) -> dict[str, Any]:
+        """Return every part of a call's key under the policy around it, as values of JSON.
+
+        Equal ``parts`` mean equal keys; ``llm-cache explain`` compares two explanations. Texts and
+        the numbers in messages are replaced by short hashes, unless ``values``. ``uncacheable`` is
+        the reason why a call has no key. No command; a first use may read the secrets, as a lookup
+        does, and raise ``StoreError``.
+        """
+        from llm_cache._engine.explanation import explain  # noqa: PLC0415  no lookup needs them
+        from llm_cache._langchain.explanation import describe  # noqa: PLC0415
+
+        call = self._call_of(prompt, llm_string)
+        described = partial(describe, call, prompt, llm_string, self._ignored_headers)
+        return explain(call, described, values=values)
+
     def _unused(self) -> None:
         if not self._used:
             self._used = True  # one warning is enough
@@ -150,12 +167,12 @@ class UpstashRedisCache(Cache[list[Generation]], BaseCache):
     def _call_of(self, prompt: str, llm_string: str) -> CacheCall[list[Generation]]:
         def key_parts(policy: CachePolicy) -> tuple[str, ...]:
             if policy.key is not None:
-                return "by its own key", policy.key
+                return OWN_KEY, policy.key
             if not self._canonical_keys:
-                return "as written", prompt, llm_string
+                return AS_WRITTEN, prompt, llm_string
             salted = policy.salt is not None
             enters = settings_key(llm_string, self._ignored_headers, salted=salted)
-            return "canonical", conversation_hash(prompt), enters
+            return CANONICAL, conversation_hash(prompt), enters
 
         return self._call(key_parts)
 

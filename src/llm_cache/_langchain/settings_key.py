@@ -50,7 +50,7 @@ _CREDENTIAL = re.compile(
     r"|token|password|credentials)"
 )
 
-_PARAMETER = re.compile(r"\('([^'\\]*)', (.*)\)", re.DOTALL)
+PARAMETER = re.compile(r"\('([^'\\]*)', (.*)\)", re.DOTALL)
 _OBJECT = re.compile(
     rf"{STRING}|<function ([\w.]+) at 0x[0-9a-fA-F]+>|<class '([^'\n]+)'>"
     # in a generic alias: list[app.Form], app.Form | None
@@ -68,9 +68,14 @@ def settings_key(
 
     Raise ``Uncacheable`` if a call with other settings may have the same text, unless ``salted``.
     """
+    return "\n".join(settings_texts(llm_string, ignored_headers, salted=salted))
+
+
+def settings_texts(llm_string: str, ignored_headers: frozenset[str], *, salted: bool) -> list[str]:
+    """Return the lines of ``settings_key``: the settings, and the schema of each class in them."""
     text, classes = _text_and_classes(llm_string, ignored_headers, salted)
     schemas = (schema_key(name, certain=certain, by_name=salted) for name, certain in classes)
-    return "\n".join([text, *schemas])
+    return [text, *schemas]
 
 
 @lru_cache(maxsize=16)
@@ -113,7 +118,7 @@ class _SettingsReader:
     def _parameters(self, text: str) -> str:
         kept = []
         for item in list_items(text):
-            parameter = _PARAMETER.fullmatch(item)
+            parameter = PARAMETER.fullmatch(item)
             if parameter is None:
                 raise ValueError("not a parameter")
             kept.append(self._parameter(*parameter.groups()))

@@ -6,12 +6,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 from langchain_core.load import dumps
-from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.messages import BaseMessage, ToolMessage
 from tests.unit.langchain.llm_strings import canonical
+from tests.unit.langchain.strategies import IDS, MESSAGES, TEXT
 
 from llm_cache._langchain.conversation_key import conversation_text
 
-TEXT = st.text(st.characters(exclude_categories=[]), max_size=80)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: (
@@ -31,38 +31,6 @@ def test_any_text_is_accepted_and_its_result_is_final(prompt: str, llm_string: s
 @given(TEXT.filter(lambda text: not text.lstrip().startswith("[")))
 def test_plain_text_is_unchanged(prompt: str) -> None:
     assert conversation_text(prompt) == prompt
-
-
-NAMES = st.sampled_from(["f", "g", "0"])
-IDS = ["0", "1", "2", "call_a"]
-SMALL = st.sampled_from(["", "a", "b", "0", "1", '"', "é", "e\u0301"])
-ARGS: st.SearchStrategy[dict[str, Any]] = st.dictionaries(
-    SMALL, st.sampled_from([1, 1.0, True, "1", None, [], {}]), max_size=2
-)
-CALLS = st.builds(
-    lambda name, args, id_: {"name": name, "args": args, "id": id_, "type": "tool_call"},
-    NAMES,
-    ARGS,
-    st.sampled_from(IDS),
-)
-MARKER = {"cache_control": {"type": "ephemeral"}}
-GENERATED_ID = {"id": "lc_00000000-0000-0000-0000-000000000000"}
-BLOCK = st.builds(
-    lambda text, ignored, kept: {"type": "text", "text": text} | ignored | kept,
-    SMALL,
-    st.sampled_from([{}, MARKER, {"extras": MARKER}, GENERATED_ID]),
-    st.sampled_from([{}, {"citations": [1]}]),
-)
-POINT = {"cachePoint": {"type": "default"}}
-CONTENT = SMALL | st.lists(BLOCK | st.just(POINT), min_size=1, max_size=3)
-MESSAGES = st.lists(
-    st.builds(HumanMessage, CONTENT, name=st.none() | SMALL)
-    | st.builds(SystemMessage, CONTENT | st.lists(SMALL, max_size=2))
-    | st.builds(AIMessage, CONTENT, tool_calls=st.lists(CALLS, max_size=2))
-    | st.builds(ToolMessage, CONTENT, tool_call_id=st.sampled_from(IDS), artifact=st.none() | ARGS),
-    min_size=1,
-    max_size=3,
-)
 
 
 def key(messages: list[BaseMessage]) -> str:
