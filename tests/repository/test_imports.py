@@ -58,6 +58,7 @@ THIRD_PARTY = {
     "_stack.stack_access": {"boto3"},
     "_cli.app": {"typer"},
     "_cli.clear": {"typer"},
+    "_cli.explain": {"typer"},
     "_cli.failures": {"typer"},
     "_cli.key_lines": {"typer"},
     "_cli.ls": {"typer"},

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llm_cache._cli import clear, ls, reclaim, rm, show, stats, why
+from llm_cache._cli import clear, explain, ls, reclaim, rm, show, stats, why
 from llm_cache._cli.failures import EXIT_CODES, reported
 from llm_cache._version import __version__
 
@@ -54,6 +54,7 @@ for _panel, _command in (
     (INSPECTING, ls.ls),
     (INSPECTING, show.show),
     (INSPECTING, why.why),
+    (INSPECTING, explain.explain),
     (CLEARING, clear.clear),
     (CLEARING, reclaim.reclaim),
     (CLEARING, rm.rm),

@@ -74,14 +74,20 @@ class Totals:
 
     def add(self, entries: Sequence[Listed]) -> None:
         """Count entries."""
+        counts: Counter[tuple[str, State]] = Counter()
+        sizes: Counter[tuple[str, State]] = Counter()
         for entry in entries:
-            share = Share(1, entry.found.bytes)
-            _add(self.states, entry.state, share)
-            _add(self.namespaces.setdefault(entry.namespace, {}), entry.state, share)
-            if entry.age is not None:
-                self.ages.add(entry.age)
+            place = entry.namespace, entry.state
+            counts[place] += 1
+            sizes[place] += entry.found.bytes
+            if (age := entry.age) is not None:
+                self.ages.add(age)
             if entry.state is State.LIVE and (remaining := entry.remaining) is not None:
                 self.left[next(bound for bound in TTL_BOUNDS if remaining < bound)] += 1
+        for (namespace, state), count in counts.items():
+            share = Share(count, sizes[namespace, state])
+            _add(self.states, state, share)
+            _add(self.namespaces.setdefault(namespace, {}), state, share)
         self._keep_largest(entries)
 
     def merge(self, other: Totals) -> None:

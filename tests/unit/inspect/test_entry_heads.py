@@ -26,7 +26,7 @@ def test_head_of_a_protected_entry_names_its_key_and_its_protection(kind: Kind) 
     text = OPENING + "e1" + protected.encode(metadata(NOW, 60, "json"), ['"hi"'])
     head = parse_head(text)
     assert head is not None
-    assert head.key_id in text
+    assert f'"by":"{head.key_id}"' in text
     assert head.protection == ("signed" if kind is Signing else "encrypted")
     assert head.compressed is (False if kind is Signing else None)
 

@@ -61,7 +61,7 @@ def test_lease_without_a_leader_is_told_apart() -> None:
 def test_each_clear_is_named_by_its_place_among_the_tags() -> None:
     cleared = cleared_epoch(990, "x")
     first, second = sorted(("red", "blue"), key=tag_hash)
-    tagged = entry(**{first: "x1", second: "x2"})
+    tagged = entry("e1", age=5, **{first: "x1", second: "x2"})
     _, found = read([cleared, tagged, None], 9, [cleared, "x2"])
     assert found.state is State.CLEARED
     assert [(clear.place, clear.tags, clear.at) for clear in found.clears] == [
