@@ -12,12 +12,11 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from llm_cache._engine.cache_call import CacheCall
-from llm_cache._entries.keys import KEY_VERSION, digest, keyed_hash
+from llm_cache._entries.keys import EXPLANATION, KEY_VERSION, digest, keyed_hash
 from llm_cache._errors import Uncacheable
 from llm_cache._policy.cache_policy import CachePolicy
 from llm_cache._policy.ttl import in_seconds
 
-KIND = "key of llm_cache"
 HASH_LENGTH = 12  # hexadecimal digits
 _NAME = re.compile(r"[A-Za-z_][\w.-]{0,63}", re.ASCII)
 
@@ -78,7 +77,7 @@ def explain(call: CacheCall[Any], describe: Describe, *, values: bool) -> dict[s
         "salt": shown(policy.salt),
     }
     return {
-        "kind": KIND,
+        "kind": EXPLANATION,
         "key": key,
         "uncacheable": refused,
         "values": values,

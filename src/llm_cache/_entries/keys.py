@@ -15,6 +15,7 @@ from llm_cache._errors import InvalidSettings
 KEY_VERSION = 4
 # The form of the parts, hashed before them.
 CANONICAL, AS_WRITTEN, OWN_KEY = "canonical", "as written", "by its own key"
+EXPLANATION = "explanation of a key of llm_cache"  # the kind of a JSON file
 DEFAULT_PREFIX = "llm_cache"
 MAX_NAMESPACE = 200  # characters; Upstash's limit is 32 KB for a whole key
 MAX_TEXT = 1000  # characters of a tag, a tenant, a salt or a key

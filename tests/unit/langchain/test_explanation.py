@@ -52,7 +52,7 @@ ALIKE: list[Any] = [
     *({"(x": 1}, {"((x": 1}, {"(class)": "m.Chat"}, {"#x": 1}, {"é": 1}, "é", "e\u0301", "\ud800"),
 ]
 WRITTEN = [
-    *("", "model", "{}", "{", "[]", "[", "[('a', 1), ('a', 2)]", "[('a', 1)]", "[('a', 1),]"),
+    *("", "model", "{}", "{", "[]", "[", "[('a', 1), ('a', 2)]", "[('a', 2)]", "[('a', 1),]"),
     *("[('b', 2), ('a', 1)]", "[('a', 1), ('b', 2)]", "[('a', [ 1])]", "[('a', \"1\")]"),
     *("[('a', H([('b', 1)]))]", "[('a', [('b', 1)])]", "[('a', 1e999)]", "[('a', 0x1)]"),
     *("[('a', <object at 0x1>)]", "[('a', '<object at 0x1>')]", "[('a', 'x\ny')]", "{}---[]"),
@@ -76,18 +76,19 @@ SETTINGS = [
     *WRITTEN,
     *(repr([("a", value)]) for value in ALIKE),
     *(f"{json.dumps(each)}---[]" for each in OBJECTS),
-    f"{json.dumps(object_of(kwargs={'a': 1, 'b': 2}), indent=1)}---[]",
+    *(f"{json.dumps(OBJECTS[0], indent=indent)}---[]" for indent in (1, 2)),
     f"{of_model()}\nanother line",
 ]
 PROMPTS = [
     *("", "a", "a ", "[]", "[1]", "[{}]", "[[]]", "{}", '[{"lc": 1}]', "é", "e\u0301"),
     *(json.dumps([each]) for each in OBJECTS),
-    *(json.dumps(each) for each in OBJECTS[:3]),
+    *('[{"a": 1}]', '[{"a":1}]', json.dumps([OBJECTS[0]], indent=1)),
     json.dumps([object_of(kwargs={"content": "a", "type": "ai"})] * 2),
 ]
 POLICIES = [
     CachePolicy(),
-    *(CachePolicy(**{name: "a"}) for name in ("tenant", "salt", "namespace", "key")),
+    *(CachePolicy(tenant="a"), CachePolicy(salt="a"), CachePolicy(namespace="a")),
+    CachePolicy(key="a"),
     CachePolicy(namespace="shop"),
     CachePolicy(tenant="a", salt="a"),
     CachePolicy(tenant="b"),
@@ -107,7 +108,7 @@ Call = tuple[str, str, CachePolicy, UpstashRedisCache]
 
 def check_bijection(calls: Iterable[Call], *, values: bool) -> None:
     """Check that calls have equal keys if, and only if, they have equal parts."""
-    shown = [explained(*call, cache=cache, values=values) for *call, cache in calls]
+    shown = [explained(*call[:3], cache=call[3], values=values) for call in calls]
     pairs = {(each["key"], json.dumps(each["parts"])) for each in shown if each["key"]}
     keys, texts = Counter(key for key, _ in pairs), Counter(text for _, text in pairs)
     assert [key for key, count in keys.items() if count > 1] == []
@@ -156,7 +157,12 @@ def test_keys_of_generated_calls_are_equal_if_and_only_if_their_parts_are(
         check_bijection(((prompt, "m", policy, cache) for prompt in prompts), values=values)
 
 
-@given(*map(st.sampled_from, (PROMPTS, SETTINGS, POLICIES, CACHES)))
+@given(
+    st.sampled_from(PROMPTS),
+    st.sampled_from(SETTINGS),
+    st.sampled_from(POLICIES),
+    st.sampled_from(CACHES),
+)
 def test_key_is_the_key_of_a_lookup(
     prompt: str, llm_string: str, policy: CachePolicy, cache: UpstashRedisCache
 ) -> None:
