@@ -118,6 +118,8 @@ def _states(states: Mapping[State, Share]) -> dict[str, dict[str, int]]:
 
 def _sections(totals: Totals, database: Database, every: bool) -> Iterator[str]:
     yield _database(totals.sum, database)
+    if not totals.sum.entries and not every:
+        yield "no entry: check the namespace; llm-cache stats --all shows the others"
     if totals.sum.entries:
         if every:
             yield _namespaces(totals)
