@@ -16,6 +16,7 @@ from llm_cache._cli.formats import duration, size, table
 from llm_cache._cli.output import Output
 from llm_cache._cli.scanning import SECONDS
 from llm_cache._cli.watch import watch as run_watch
+from llm_cache._entries.keys import DEFAULT_PREFIX
 from llm_cache._errors import InvalidSettings
 from llm_cache._inspect.database import Database, read_database
 from llm_cache._inspect.entry_pages import State
@@ -60,7 +61,8 @@ def stats(
     Bytes are those of the values; Redis adds about 100 for each key. Three commands for every 500
     keys of the database. A run that stops prints the cursor with which the next one continues.
     """
-    connection, output = Connection.open(stack=stack, namespace=namespace), Output(json)
+    named = namespace or (DEFAULT_PREFIX if every else None)  # --all needs no name
+    connection, output = Connection.open(stack=stack, namespace=named), Output(json)
     selection = select(connection, tag=tag, tenant=tenant, every=every)
     if watch:
         if cursor != "0":
@@ -69,10 +71,10 @@ def stats(
     database = connection.run(read_database())
     counted, interrupted = count(connection, selection, cursor, seconds)
     complete = counted.read.complete and not interrupted
-    named = {"namespace": selection.namespace, "tag": tag, "tenant": tenant}
-    what = ", ".join(f"{kind} {name}" for kind, name in named.items() if name) or "every namespace"
+    names = {"namespace": selection.namespace, "tag": tag, "tenant": tenant}
+    what = ", ".join(f"{kind} {name}" for kind, name in names.items() if name) or "every namespace"
     output.show(
-        {**named, **_as_json(counted, database), "complete": complete},
+        {**names, **_as_json(counted, database), "complete": complete},
         f"{what}: {describe(counted)}\n\n"
         + "\n\n".join(_sections(counted.totals, database, every)),
     )

@@ -14,6 +14,7 @@ from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache
 from llm_cache._cli import scanning
+from llm_cache._entries.keys import MAX_TAGS
 from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
@@ -111,6 +112,23 @@ def test_stats_of_all_have_a_row_for_each_namespace(
     assert found["namespaces"][0]["states"]["cleared"]["entries"] == 1
     _, out, _ = run("stats", "--all")
     assert "other:eu" in out
+
+
+@pytest.mark.usefixtures("many")
+def test_stats_of_all_need_no_namespace(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("LLM_CACHE_NAMESPACE")
+    assert stats(run, "--all")["entries"] == MANY
+    code, _, err = run("stats")
+    assert (code, "LLM_CACHE_NAMESPACE" in err) == (2, True)
+
+
+def test_head_of_an_entry_with_the_most_tags_is_read(cache: UpstashRedisCache, run: Run) -> None:
+    tags = [f"tag {number}" for number in range(MAX_TAGS)]
+    for tag in tags:
+        cache.clear(tag=tag)  # its epoch is longer than that of a store
+    store(cache, "p", tags=tags, tenant="42")
+    (entry,) = listed(run("ls", "--json")[1])
+    assert (entry["state"], entry["tags"]) == ("live", MAX_TAGS + 1)
 
 
 def test_expired_entry_that_is_kept_counts_as_expired(
