@@ -54,10 +54,14 @@ def count(
         counted.totals.merge(part)
         return Counted(counted.totals, read)
 
-    return scan(step, Counted(Totals(), Read(cursor)), seconds=seconds, describe=describe)
+    return scan(step, Counted(Totals(), Read(cursor)), seconds=seconds, describe=_describe)
 
 
-def describe(counted: Counted) -> str:
-    """Return the progress as text."""
-    share = counted.totals.sum
+def _describe(counted: Counted) -> str:
+    return describe(counted.totals)
+
+
+def describe(totals: Totals) -> str:
+    """Return the number of entries and their bytes as text."""
+    share = totals.sum
     return f"{share.entries:,} entries, {size(share.bytes)}"

@@ -59,7 +59,7 @@ def ls(
     start = Progress(0, cursor)
     found, interrupted = scan(step, start, seconds=seconds, describe=_describe)
     if interrupted or found.cursor != "0":
-        output.warn(f"more entries: continue with --cursor {found.cursor}")
+        output.warn(f"more entries: continue with the same options and --cursor {found.cursor}")
     return ExitCode.INTERRUPTED if interrupted else ExitCode.DONE
 
 

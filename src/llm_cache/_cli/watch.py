@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from llm_cache._admin.namespace import time_limit
@@ -70,20 +70,20 @@ def watch(connection: Connection, output: Output, selection: Selection, *, inter
 
 def _round(connection: Connection, selection: Selection, before: Round | None) -> Round:
     began, totals, recent, pages = time.time(), Totals(), 0, 0
+    since = before.began if before else began
+    in_time = time_limit(SAMPLE)
 
     def visit(entries: Sequence[Listed]) -> None:
         nonlocal recent, pages
         pages += 1
         totals.add(entries)
-        since = before.began if before else began
-        recent += sum(
-            1 for each in entries if (each.found.head and each.found.head.created > since)
-        )
+        recent += sum(each.age is not None and each.now - each.age > since for each in entries)
 
-    proceed: Callable[[], bool] = time_limit(SAMPLE)
-    if before:
-        most = before.pages if before.sample else None
-        proceed = lambda: most is None or pages < most  # noqa: E731
+    def proceed() -> bool:
+        if before is None:
+            return in_time()
+        return not before.sample or pages < before.pages
+
     read = connection.run(read_pages(selection, "0", clock=time.time, visit=visit, proceed=proceed))
     if read.failure:
         raise read.failure

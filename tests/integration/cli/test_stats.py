@@ -167,7 +167,7 @@ def test_interrupted_stats_print_what_they_counted_and_exit_with_130(
     code, out, err = run("stats", "--json")
     found = json.loads(out)
     assert (code, found["complete"], 0 < found["entries"] < MANY) == (130, False, True)
-    assert f"continue with: llm-cache stats --cursor {found['cursor']}" in err
+    assert f"partial: continue with the same options and --cursor {found['cursor']}" in err
 
 
 @pytest.mark.usefixtures("many")
