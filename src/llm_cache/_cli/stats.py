@@ -55,6 +55,8 @@ def stats(
         return run_watch(connection, output, selection, interval=interval)
     database = connection.run(read_database())
     counted, interrupted = count(connection, selection, cursor, seconds)
+    if counted.read.failure and not counted.totals.sum.entries:
+        return failed(counted.read.failure)
     complete = counted.read.complete and not interrupted
     names = {"namespace": selection.namespace, "tag": tag, "tenant": tenant}
     what = ", ".join(f"{kind} {name}" for kind, name in names.items() if name) or "every namespace"
