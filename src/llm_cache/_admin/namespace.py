@@ -88,7 +88,7 @@ class CacheNamespace:
         pass the one that it returned. A dry run only counts. Live entries stay. The last page may
         take ``OVERTIME`` seconds more.
         """
-        proceed = _time_limit(seconds)
+        proceed = time_limit(seconds)
         work = clearing.reclaim(self._keys, cursor=cursor, proceed=proceed, dry_run=dry_run)
         return run(work, self._execute)
 
@@ -104,7 +104,7 @@ class CacheNamespace:
 
         The entries of earlier clears count too. It costs, resumes and fails as ``reclaim`` does.
         """
-        keys, proceed = self._keys_for(tag, tenant), _time_limit(seconds)
+        keys, proceed = self._keys_for(tag, tenant), time_limit(seconds)
         work = clearing.preview(keys, tag=tag, tenant=tenant, cursor=cursor, proceed=proceed)
         return run(work, self._execute)
 
@@ -117,7 +117,7 @@ class CacheNamespace:
         return self._store.execute(command.args, COMMAND_TIMEOUT)
 
 
-def _time_limit(seconds: float) -> Callable[[], bool]:
+def time_limit(seconds: float) -> Callable[[], bool]:
     """Return a function that returns whether ``seconds`` from now are not over yet."""
     deadline = time.monotonic() + seconds
     return lambda: time.monotonic() < deadline

@@ -7,7 +7,19 @@ from typing import Annotated
 
 import typer
 
-from llm_cache._cli import clear, doctor, reclaim, rotate, serve
+from llm_cache._cli import (
+    clear,
+    doctor,
+    explain,
+    ls,
+    reclaim,
+    rm,
+    rotate,
+    serve,
+    show,
+    stats,
+    why,
+)
 from llm_cache._cli.failures import EXIT_CODES, reported
 from llm_cache._version import __version__
 
@@ -47,11 +59,17 @@ def _options(
     """Accept the options before a command."""
 
 
-CHECKING, CLEARING = "Check", "Clear and delete"
+CHECKING, INSPECTING, CLEARING = "Check", "Inspect", "Clear and delete"
 STACK, LOCAL = "A deployed stack", "This machine"
 for _panel, _command in (
     (CHECKING, doctor.doctor),
+    (INSPECTING, stats.stats),
+    (INSPECTING, ls.ls),
+    (INSPECTING, show.show),
+    (INSPECTING, why.why),
+    (INSPECTING, explain.explain),
     (CLEARING, clear.clear),
+    (CLEARING, rm.rm),
     (CLEARING, reclaim.reclaim),
     (STACK, rotate.rotate),
     (LOCAL, serve.serve),

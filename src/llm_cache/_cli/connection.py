@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from llm_cache._admin.namespace import COMMAND_TIMEOUT, CacheNamespace
 from llm_cache._config.cache_config import CacheConfig
@@ -16,6 +16,9 @@ from llm_cache._protocol.effects import Command, Operation
 from llm_cache._stack.stack_access import StackAccess
 from llm_cache._upstash.credentials import fetch
 from llm_cache._upstash.upstash_store import UpstashStore
+
+if TYPE_CHECKING:
+    from llm_cache._entries.protection import Protection
 
 T = TypeVar("T")
 
@@ -59,6 +62,16 @@ class Connection:
         """The namespace's keys, whose hashes are keyed if the cache is signed or encrypted."""
         protection = self.store.secrets().protection
         return self.config.keyspace.with_secret(protection.name_secret if protection else None)
+
+    @cached_property
+    def protection(self) -> Protection | None:
+        """What signs or encrypts the entries; ``InvalidSettings`` if its package is missing."""
+        keyring = self.store.secrets().protection
+        if keyring is None:
+            return None
+        from llm_cache._entries.protection import protection_factory
+
+        return protection_factory(encrypts=self.config.encrypts)(keyring)
 
     def run(self, operation: Operation[T]) -> T:
         """Run an operation; raise ``StoreError``."""

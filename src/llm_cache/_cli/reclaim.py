@@ -71,16 +71,16 @@ def run_steps(
         seconds=seconds,
         describe=lambda progress: _describe(action, progress.sum),
     )
-    done = found.sum
+    done, complete = found.sum, found.sum.complete and not interrupted
     value = {
         **(fields or {}),
         "scanned": done.scanned,
         "removed": done.removed,
         "cursor": done.cursor,
-        "complete": done.complete,
+        "complete": complete,
         "failure": done.failure and str(done.failure),
     }
-    rest = "" if done.complete else f"; continue with: llm-cache reclaim --cursor {done.cursor}"
+    rest = "" if complete else f"; continue with: llm-cache reclaim --cursor {done.cursor}"
     output.show(value, _describe(action, done) + rest)
     if done.failure:
         return failed(done.failure)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeVar
 
 from llm_cache._entries.keys import MAX_EPOCHS, MAX_TEXT, Keyspace, cleared_epoch
 from llm_cache._entries.opening import OPENING
 from llm_cache._errors import InvalidPolicy, StoreError, StoreRefused
 from llm_cache._protocol.effects import Operation, Pause
 from llm_cache._protocol.redis_commands import flushdb, scan, script, unlink
+
+T = TypeVar("T")
 
 
 def clear(
@@ -25,15 +29,20 @@ def clear(
 
 def _epoch(keys: Keyspace, tag: str | None, tenant: str | None) -> str:
     """Return the key of the epoch that the clear replaces."""
+    hashed = name_hash(keys, tag, tenant)
+    return keys.tag_epoch(hashed) if hashed else keys.epoch
+
+
+def name_hash(keys: Keyspace, tag: str | None, tenant: str | None) -> str | None:
+    """Return the hash of a tag or a tenant, None without either; raise ``InvalidPolicy``."""
     if tag is not None and tenant is not None:
         raise InvalidPolicy("tenant", tenant, "a tag or a tenant, not both", withheld=True)
     for kind, name in (("tag", tag), ("tenant", tenant)):
         if name is not None and not (isinstance(name, str) and 0 < len(name) <= MAX_TEXT):
             accepted = f"text of 1 to {MAX_TEXT} characters"
             raise InvalidPolicy(kind, name, accepted, withheld=True)
-    if tag is None and tenant is None:
-        return keys.epoch
-    return keys.tag_epoch(keys.tags(() if tag is None else (tag,), tenant)[0])
+    hashes = keys.tags(() if tag is None else (tag,), tenant)
+    return hashes[0] if hashes else None
 
 
 # A full database refuses SET, unless the script has deleted a key first. If it still refuses, the
@@ -55,12 +64,17 @@ def delete_by_key(keys: Keyspace, key: str) -> Operation[bool]:
 
     Raises ``InvalidPolicy`` at once for the key of another namespace, and for other text.
     """
+    return delete(keys, hash_in(keys, key))
+
+
+def hash_in(keys: Keyspace, key: object) -> str:
+    """Return the hash in the key of an entry, or the hash itself; raise ``InvalidPolicy``."""
     text = key if isinstance(key, str) else ""
     entry = text if ":" in text else keys.entry(text)
     if not keys.owns_entry(entry):
         accepted = f"the 64 hexadecimal digits of a key, alone or after {keys.entry('')!r}"
         raise InvalidPolicy("key", key, accepted, withheld=True)
-    return delete(keys, entry.rpartition(":")[2])
+    return entry.rpartition(":")[2]
 
 
 def flush_database(
@@ -175,19 +189,31 @@ def _each_page(
     keys: Keyspace, cursor: str, proceed: Callable[[], bool], free: str, cleared: str
 ) -> Operation[Reclaimed]:
     """Run ``free`` on each entry that is cleared, or would be if ``cleared`` were replaced."""
-    scanned = removed = tries = 0
+    scanned = removed = 0
     while True:
+        read = partial(_one_page, keys, cursor, free, cleared)
         try:
-            following, page, freed = yield from _one_page(keys, cursor, free, cleared)
+            cursor, page, freed = yield from retried(read, proceed)
         except StoreError as error:
-            tries += 1
-            if isinstance(error, StoreRefused) or tries == TRIES or not proceed():
-                return Reclaimed(scanned, removed, cursor, error)
-            yield Pause(RETRY_PAUSE)
-            continue
-        cursor, scanned, removed, tries = following, scanned + page, removed + freed, 0
+            return Reclaimed(scanned, removed, cursor, error)
+        scanned, removed = scanned + page, removed + freed
         if cursor == "0" or not proceed():
             return Reclaimed(scanned, removed, cursor)
+
+
+def retried(page: Callable[[], Operation[T]], proceed: Callable[[], bool]) -> Operation[T]:
+    """Return the result of ``page``, which is tried ``TRIES`` times; raise its ``StoreError``.
+
+    It is tried once if Upstash refuses it, or if ``proceed`` returns False.
+    """
+    for _ in range(TRIES - 1):
+        try:
+            return (yield from page())
+        except StoreError as error:
+            if isinstance(error, StoreRefused) or not proceed():
+                raise
+            yield Pause(RETRY_PAUSE)
+    return (yield from page())
 
 
 def _one_page(
