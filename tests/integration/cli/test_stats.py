@@ -15,6 +15,7 @@ from upstash_redis import Redis
 from llm_cache import UpstashRedisCache
 from llm_cache._cli import scanning
 from llm_cache._entries.keys import MAX_TAGS
+from llm_cache._inspect.entry_heads import HEAD_BYTES
 from llm_cache._upstash.upstash_store import UpstashStore
 from upstash_endpoint.endpoint import UpstashEndpoint
 
@@ -59,7 +60,7 @@ def listed(out: str) -> list[dict[str, Any]]:
 def test_stats_count_live_expired_cleared_and_foreign_entries(
     cache: UpstashRedisCache, redis: Redis, run: Run
 ) -> None:
-    live = store(cache, "live", text=str(list(range(300))))
+    live = store(cache, "live", text=str(list(range(3000))))
     store(cache, "cleared", tags=["red"])
     cache.clear(tag="red")
     redis.set(f"shell:entry:{'a' * 64}", "rubbish")
@@ -69,6 +70,7 @@ def test_stats_count_live_expired_cleared_and_foreign_entries(
     assert counts == {"live": 1, "expired": 0, "cleared": 1, "unreadable": 2}
     assert found["bytes"] == sum(share["bytes"] for share in found["states"].values())
     assert found["largest"][0]["key"] == live
+    assert found["largest"][0]["bytes"] == redis.strlen(live) > HEAD_BYTES
     assert [each["entries"] for each in found["ttl_left"]] == [0, 1, 0, 0, 0, 0]
     assert 0 <= found["age"]["youngest"] <= found["age"]["oldest"] < 60
     assert found["database"]["keys"] == redis.dbsize()
