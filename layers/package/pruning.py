@@ -29,6 +29,7 @@ RULES = (
     Rule("type stubs", ("*-stubs", "**/*.pyi"), "only type checkers read them"),
     Rule("C sources", ("**/*.c",), "they are compiled"),
     Rule("the command line", ("llm_cache/_admin/cli.py",), "operators run it, no function does"),
+    Rule("the pytest plugin", ("llm_cache/testing",), "only pytest loads it"),
     Rule("mypy plugins", ("pydantic/mypy.py", "pydantic/v1/mypy.py"), "only mypy imports them"),
     Rule(
         "LangSmith except tracing",

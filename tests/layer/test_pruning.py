@@ -24,6 +24,7 @@ def test_unused_files_are_removed(tmp_path: Path) -> None:
         "websockets/speedups.c",
         "pydantic/mypy.py",
         "llm_cache/_admin/cli.py",
+        "llm_cache/testing/plugin.py",
         "langsmith/sandbox/_client.py",
         "zstandard/_cffi.cpython-313-aarch64-linux-gnu.so",
         "botocore/data/ec2/service-2.json",

@@ -26,6 +26,7 @@ ALLOWED = {
     "_functions": BELOW | {"_engine"},
     "_observe": {"_config"},
     "_admin": BELOW - {"_policy"},
+    "testing": BELOW - {"_policy"} | {"_admin", "_engine"},
 }
 THIRD_PARTY = {
     "_upstash.rest_client": {"upstash_redis"},
@@ -46,6 +47,9 @@ THIRD_PARTY = {
     "_langchain.uncacheable": {"langchain_core"},  # for types alone
     "_observe.metrics": {"aws_lambda_powertools"},
     "_observe.tracing": {"aws_lambda_powertools"},
+    "testing._fake_model": {"langchain_core", "pydantic"},
+    "testing._installation": {"pytest"},
+    "testing.plugin": {"pytest"},
 }
 
 
@@ -98,8 +102,8 @@ def test_imports_have_no_cycle() -> None:
     TopologicalSorter({name: inside(name) for name in MODULES if name != "__init__"}).prepare()
 
 
-def test_init_files_of_packages_are_empty() -> None:
-    assert not [path for path in PACKAGE.glob("*/__init__.py") if path.stat().st_size]
+def test_init_files_of_private_packages_are_empty() -> None:
+    assert not [path for path in PACKAGE.glob("_*/__init__.py") if path.stat().st_size]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -153,6 +157,12 @@ def test_clearing_never_loads_langchain() -> None:
     loaded = loaded_by("from llm_cache import CacheNamespace; import llm_cache._admin.cli")
     assert "upstash_redis" in loaded
     assert not {"langchain_core", "pydantic", "langsmith"} & loaded
+
+
+def test_pytest_plugin_loads_neither_langchain_nor_the_client() -> None:
+    loaded = loaded_by("import llm_cache.testing.plugin")
+    assert "pytest" in loaded
+    assert not {"langchain_core", "upstash_redis", "pydantic", "httpx"} & loaded
 
 
 def test_unconnected_cache_does_not_load_the_client() -> None:
