@@ -48,7 +48,7 @@ def _scan(database: Database, args: list[bytes]) -> Reply:
 
 
 def _glob(pattern: bytes) -> re.Pattern[bytes]:
-    """Return the regular expression of a pattern of ``*`` and ``?``, in which ``\\`` escapes."""
+    """Return the regular expression of a pattern of ``*`` and ``?`` with escaped characters."""
     parts = []
     for escaped, single in re.findall(rb"\\(.)|(.)", pattern, re.DOTALL):
         if single == b"[":

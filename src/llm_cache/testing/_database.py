@@ -82,10 +82,10 @@ class Database:
     def unlink(self, *keys: bytes) -> int:
         """Delete ``keys``; return how many existed."""
         self._has_written = True
-        count = self.exists(*keys)
-        for key in keys:
-            self._values.pop(key, None)
-        return count
+        live = {key for key in keys if self.get(key) is not None}
+        for key in live:
+            del self._values[key]
+        return len(live)
 
     def flush(self) -> None:
         """Delete every key."""

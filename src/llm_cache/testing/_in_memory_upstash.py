@@ -42,13 +42,14 @@ class InMemoryUpstash:
     def full(self, value: bool) -> None:
         self._database.full = value
 
+    @property
     def keys(self) -> list[str]:
-        """Return the keys that have not expired, in order. No command."""
+        """The keys that have not expired, in order."""
         with self._lock:
             return [key.decode() for key in self._database.live_keys()]
 
     def flush(self) -> None:
-        """Delete every key. No command."""
+        """Delete every key, without a command."""
         with self._lock:
             self._database.flush()
 

@@ -21,7 +21,7 @@ from llm_cache._config.cache_config import (
     URL,
     CacheConfig,
 )
-from llm_cache._engine import core, from_config
+from llm_cache._engine import core, from_config, lookup_state
 from llm_cache._engine.core import Cache
 from llm_cache._engine.memory_tier import MemoryTier
 from llm_cache._upstash import credentials, upstash_store
@@ -41,8 +41,8 @@ KEY = base64.b64encode(bytes(range(32))).decode()
 def installed() -> Iterator[InMemoryUpstash]:
     """Send each command of the library to an empty database in memory, whatever URL it names.
 
-    Caches that exist already use it too. They forget their connections, their memory tier and the
-    state of their circuit before and after, so no answer and no failure reaches another test.
+    Caches that exist already use it too. Before and after, they forget their connections, memory
+    tier, circuit and lookups, so no answer and no failure reaches another test.
     """
     upstash = InMemoryUpstash()
     with pytest.MonkeyPatch.context() as patches:
@@ -57,6 +57,7 @@ def installed() -> Iterator[InMemoryUpstash]:
 def _start_fresh() -> None:
     upstash_store.disconnect_all()
     core.start_all_fresh()
+    lookup_state.forget_all()
 
 
 def _set_environment(patches: pytest.MonkeyPatch) -> None:
