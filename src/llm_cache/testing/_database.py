@@ -39,8 +39,8 @@ class Database:
         self.begin_command()
 
     def begin_command(self) -> None:
-        """Begin a command or a script; a script that has written may also write when full."""
-        self._has_written = False
+        """Begin a command or a script; a script that has deleted may also write when full."""
+        self._has_deleted = False
 
     def live_keys(self) -> list[bytes]:
         """Return the keys that have not expired, in order."""
@@ -81,7 +81,7 @@ class Database:
 
     def unlink(self, *keys: bytes) -> int:
         """Delete ``keys``; return how many existed."""
-        self._has_written = True
+        self._has_deleted = True
         live = {key for key in keys if self.get(key) is not None}
         for key in live:
             del self._values[key]
@@ -89,7 +89,7 @@ class Database:
 
     def flush(self) -> None:
         """Delete every key."""
-        self._has_written = True
+        self._has_deleted = True
         self._values.clear()
 
     def scan(self, cursor: int, count: int) -> tuple[int, list[bytes]]:
@@ -112,7 +112,6 @@ class Database:
         return None if expired else found
 
     def _put(self, key: bytes, value: _Value) -> None:
-        if self.full and not self._has_written:
+        if self.full and not self._has_deleted:
             raise RedisError(FULL)
-        self._has_written = True
         self._values[key] = value
