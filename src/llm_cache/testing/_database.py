@@ -30,11 +30,11 @@ class _Value(NamedTuple):
 
 
 class Database:
-    """The keys of one database. ``clock`` returns seconds; a ``full`` one takes no more data."""
+    """The keys of one database. ``clock`` returns seconds, ``is_full`` whether it refuses data."""
 
-    def __init__(self, clock: Callable[[], float]) -> None:
-        self.full = False
+    def __init__(self, clock: Callable[[], float], is_full: Callable[[], bool]) -> None:
         self._clock = clock
+        self._is_full = is_full
         self._values: dict[bytes, _Value] = {}
         self.begin_command()
 
@@ -112,6 +112,6 @@ class Database:
         return None if expired else found
 
     def _put(self, key: bytes, value: _Value) -> None:
-        if self.full and not self._has_deleted:
+        if self._is_full() and not self._has_deleted:
             raise RedisError(FULL)
         self._values[key] = value

@@ -22,25 +22,20 @@ BAD_REQUEST = 400
 class InMemoryUpstash:
     """An Upstash database in memory: no binary, no network, no waiting. Threads may share it.
 
-    ``commands`` lists the names of the commands that were sent, failed ones too.
+    ``commands`` lists the names of the commands that were sent, failed ones too. Set ``full`` to
+    True, and the database refuses to store, but serves hits and clears.
     """
 
     def __init__(self) -> None:
         self.commands: list[str] = []
-        self.advanced = 0.0
-        self._database = Database(lambda: time.time() + self.advanced)
+        self.full = False
+        self.advanced = 0.0  # seconds
+        self._database = Database(
+            clock=lambda: time.time() + self.advanced, is_full=lambda: self.full
+        )
         self._error: StoreError | None = None
         self._failures: int | None = None  # that are left; None: no end
         self._lock = threading.Lock()
-
-    @property
-    def full(self) -> bool:
-        """Whether the memory is used up: Upstash then serves hits, and refuses to store."""
-        return self._database.full
-
-    @full.setter
-    def full(self, value: bool) -> None:
-        self._database.full = value
 
     @property
     def keys(self) -> list[str]:

@@ -81,8 +81,8 @@ def stores(draw: st.DrawFn, known: list[str]) -> CommandArgs:
     marks = st.sampled_from(["?", "-", "=f1", "=c1"])
     parts = [draw(marks), "", draw(marks), tag_separator(TAG)][: 2 * len(names)]
     token, ttl, fingerprint = "f" + draw(tokens), draw(lives) // 1000, draw(st.sampled_from(known))
-    args = (token, ttl, OPENING, draw(bodies), draw(tokens), fingerprint, *parts)
-    return script(STORE, (ENTRY, LEASE, *names), *args)
+    args = (OPENING, draw(bodies), draw(tokens), fingerprint, *parts)
+    return script(STORE, (ENTRY, LEASE, *names), token, ttl, *args)
 
 
 @st.composite

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from llm_cache import Outcome, Reason, Report, Status
+from llm_cache import Outcome, Reason, Report, Status, testing
 from llm_cache.testing import assert_hit, assert_miss
 
 HIT = Outcome(status=Status.HIT, key="k")
@@ -64,3 +64,8 @@ def test_failure_lists_every_outcome_with_reason_and_detail() -> None:
 def test_failure_of_an_unused_cache_names_the_remedy() -> None:
     with pytest.raises(AssertionError, match="set_llm_cache"):
         assert_hit(Report())
+
+
+def test_package_offers_no_other_name() -> None:
+    assert all(hasattr(testing, name) for name in testing.__all__)
+    assert not hasattr(testing, "Nonsense")
