@@ -36,6 +36,7 @@ RULES = (
         ),
         "operators run it, no function does",
     ),
+    Rule("the pytest plugin", ("llm_cache/testing",), "only pytest loads it"),
     Rule("mypy plugins", ("pydantic/mypy.py", "pydantic/v1/mypy.py"), "only mypy imports them"),
     Rule(
         "LangSmith except tracing",

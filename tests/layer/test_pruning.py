@@ -25,6 +25,7 @@ def test_unused_files_are_removed(tmp_path: Path) -> None:
         "pydantic/mypy.py",
         "llm_cache/_cli/clear.py",
         "llm_cache/_inspect/key_difference.py",
+        "llm_cache/testing/plugin.py",
         "langsmith/sandbox/_client.py",
         "zstandard/_cffi.cpython-313-aarch64-linux-gnu.so",
         "botocore/data/ec2/service-2.json",

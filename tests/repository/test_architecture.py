@@ -17,7 +17,7 @@ from llm_cache import CachePolicy, UpstashRedisCache
 from upstash_endpoint.children import wait_until
 
 PAGE = "docs/architecture.md"
-ROW = re.compile(r"^\| `(_\w+)` \| [^|]+ \| ([^|]*)\|$", re.MULTILINE)
+ROW = re.compile(r"^\| `(\w+)` \| [^|]+ \| ([^|]*)\|$", re.MULTILINE)
 TRANSITION = re.compile(r"^ +(\S+) --> (\w+): ", re.MULTILINE)
 CALL, ANSWER, BLANK = ("prompt", "model"), [Generation(text="yes")], [Generation(text="")]
 LEASES, ENTRIES = "states:lease:*", "states:entry:*"

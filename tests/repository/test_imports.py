@@ -30,9 +30,10 @@ ALLOWED = {
     "_inspect": {"_entries", "_functions", "_langchain", "_policy", "_protocol"},
     "_doctor": BELOW | {"_stack"},
     "_cli": BELOW | {"_admin", "_doctor", "_inspect", "_stack"},
+    "testing": BELOW - {"_policy"} | {"_admin", "_doctor", "_engine", "_inspect"},
 }
 # The modules that the layer leaves out.
-OPERATORS = {"_cli", "_doctor", "_inspect", "_stack", "__main__"}
+OPERATORS = {"_cli", "_doctor", "_inspect", "_stack", "testing", "__main__"}
 # Each module of the command line may import these.
 COMMAND_LINE = {"httpx", "rich", "typer", "upstash_endpoint"}
 THIRD_PARTY = {
@@ -60,6 +61,9 @@ THIRD_PARTY = {
     "_stack.upstash_check": {"httpx"},
     "_doctor.ssm": {"boto3", "botocore"},
     "_inspect.stored_answer": {"langchain_core"},  # for types alone
+    "testing._fake_model": {"langchain_core", "pydantic"},
+    "testing._installation": {"pytest"},
+    "testing.plugin": {"pytest"},
 }
 
 
@@ -119,8 +123,8 @@ def test_imports_have_no_cycle() -> None:
     TopologicalSorter({name: inside(name) for name in MODULES if name != "__init__"}).prepare()
 
 
-def test_init_files_of_packages_are_empty() -> None:
-    assert not [path for path in PACKAGE.glob("*/__init__.py") if path.stat().st_size]
+def test_init_files_of_private_packages_are_empty() -> None:
+    assert not [path for path in PACKAGE.glob("_*/__init__.py") if path.stat().st_size]
 
 
 @pytest.mark.parametrize("module", MODULES)
@@ -175,6 +179,12 @@ def test_clearing_never_loads_langchain() -> None:
     loaded = loaded_by("from llm_cache import CacheNamespace; import llm_cache._cli.app")
     assert "upstash_redis" in loaded
     assert not {"langchain_core", "pydantic", "langsmith", "boto3", "botocore"} & loaded
+
+
+def test_pytest_plugin_loads_neither_langchain_nor_the_client() -> None:
+    loaded = loaded_by("import llm_cache.testing.plugin")
+    assert "pytest" in loaded
+    assert not {"langchain_core", "upstash_redis", "pydantic", "httpx"} & loaded
 
 
 def test_unconnected_cache_does_not_load_the_client() -> None:

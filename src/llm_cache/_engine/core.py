@@ -254,9 +254,10 @@ def _refuse(unknown: Mapping[str, Any]) -> None:
 _caches: weakref.WeakSet[Cache[Any]] = weakref.WeakSet()
 
 
-def _start_fresh() -> None:
+def start_all_fresh() -> None:
+    """Start every cache of the process fresh."""
     for cache in list(_caches):
         cache.start_fresh()
 
 
-os.register_at_fork(after_in_child=_start_fresh)
+os.register_at_fork(after_in_child=start_all_fresh)

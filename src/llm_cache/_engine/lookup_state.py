@@ -33,7 +33,8 @@ Shard: TypeAlias = Mapping[Identity, LookupState]
 # A shard is replaced, never changed: the threads of a batch, each in a copy of the context, do not
 # see each other's states. Shards keep the copies small: states of failed model calls stay.
 _SHARDS, _SHARD_SIZE = 64, 64
-_states: ContextVar[tuple[Shard, ...]] = ContextVar("llm_cache_states", default=({},) * _SHARDS)
+_NO_STATES: tuple[Shard, ...] = ({},) * _SHARDS
+_states: ContextVar[tuple[Shard, ...]] = ContextVar("llm_cache_states", default=_NO_STATES)
 _leaders: ContextVar[tuple[Leader, ...]] = ContextVar("llm_cache_leaders", default=())
 
 
@@ -53,6 +54,12 @@ def recall(identity: Identity) -> LookupState:
     state = shard.pop(identity, LookupState())
     _replace(identity, shard)
     return state
+
+
+def forget_all() -> None:
+    """Forget every state in this context: the next test must not see them."""
+    _states.set(_NO_STATES)
+    _leaders.set(())
 
 
 def earlier_leader(identity: Identity) -> Leader | None:

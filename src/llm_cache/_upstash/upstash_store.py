@@ -152,14 +152,15 @@ def _raise_store_error(error: Exception) -> NoReturn:
 _stores: weakref.WeakSet[UpstashStore] = weakref.WeakSet()
 
 
-def _disconnect_all() -> None:
+def disconnect_all() -> None:
+    """Disconnect every store of the process."""
     for store in list(_stores):
         store.disconnect()
 
 
-os.register_at_fork(after_in_child=_disconnect_all)
+os.register_at_fork(after_in_child=disconnect_all)
 if os.environ.get("AWS_LAMBDA_INITIALIZATION_TYPE") == "snap-start":
     # Part of the runtime; https://docs.aws.amazon.com/lambda/latest/dg/snapstart-runtime-hooks-python.html
     from snapshot_restore_py import register_after_restore
 
-    register_after_restore(_disconnect_all)
+    register_after_restore(disconnect_all)
