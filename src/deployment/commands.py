@@ -1,17 +1,16 @@
 """The commands that `make` runs on a stack in AWS or in the local cloud."""
 
 import contextlib
-import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
 
 from deployment import (
     build_target,
-    function_calls,
     sam_commands,
     stack_advice,
     stack_deletion,
@@ -22,12 +21,14 @@ from deployment.make_variables import MakeVariables
 from deployment.retained_resources import RetainedResources
 from deployment.stack_operations import first_failure, wait_until_settled, waiting_change_sets
 from deployment.stack_secrets import StackSecrets
-from llm_cache._stack.command_failure import EXPECTED_ERRORS, CommandFailure, explain
+from llm_cache._cli import main as command_line
+from llm_cache._stack.command_failure import CommandFailure, explain
 from llm_cache._stack.deployed_stack import EMPTY, DeployedStack
-from llm_cache._stack.log_tail import LogTail
 from local_cloud.progress import to_stderr
 
-FOLLOW_SECONDS = 2
+FLUSH_SECONDS = "300"  # to free memory after a clear
+# Other exceptions are defects, and show their traceback.
+EXPECTED_ERRORS = (BotoCoreError, ClientError, EOFError)
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -35,7 +36,7 @@ def main(arguments: Sequence[str]) -> int:
     (command,) = arguments
     variables = MakeVariables(os.environ)
     try:
-        _COMMANDS[command](variables)
+        return _COMMANDS[command](variables) or 0
     except (CommandFailure, *EXPECTED_ERRORS) as failure:
         print(f"{command}: {explain(failure, os.environ.get('AWS_REGION'))}", file=sys.stderr)
         return 1
@@ -43,7 +44,6 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignore a second Ctrl-C
         print(f"\n{command}: {_after_interrupt(command, variables)}", file=sys.stderr)
         return 130
-    return 0
 
 
 def build(variables: MakeVariables) -> None:
@@ -80,33 +80,21 @@ def secrets(variables: MakeVariables) -> None:
     _print_stored(_secrets(account, values).replace())
 
 
-def flush(variables: MakeVariables) -> None:
+def flush(variables: MakeVariables) -> int:
     """Clear the cache, or a tag, and reclaim its memory."""
-    account, stack = _opened(variables)
-    event = {"tag": variables.tag} if variables.tag else {}
-    for result in function_calls.flush(account.client("lambda"), stack, event):
-        print(json.dumps(result))
+    tag = ["--tag", variables.tag] if variables.tag else []
+    return _llm_cache(variables, "clear", "--yes", "--reclaim", FLUSH_SECONDS, *tag)
 
 
-def ask(variables: MakeVariables) -> None:
-    """Send a question to the deployed function and print its reply."""
-    question = variables.question
-    account, stack = _opened(variables)
-    print(json.dumps(function_calls.ask(account.session, stack, question), indent=2))
+def ask(variables: MakeVariables) -> int:
+    """Send a question to the deployed function; print its answer and what the cache did."""
+    return _llm_cache(variables, "ask", "--", variables.question)
 
 
-def logs(variables: MakeVariables) -> None:
+def logs(variables: MakeVariables) -> int:
     """Print the functions' log lines of the last minutes; with FOLLOW=1 also new lines."""
-    minutes, follow = variables.minutes, variables.follow
-    account, stack = _opened(variables)
-    groups = stack.log_groups(account.client("cloudformation"))
-    tail = LogTail(account.client("logs"), groups, time.time() - 60 * minutes)
-    while True:
-        for line in tail.new_lines():
-            print(line, flush=True)
-        if not follow:
-            return
-        time.sleep(FOLLOW_SECONDS)
+    follow = "--follow" if variables.follow else "--no-follow"
+    return _llm_cache(variables, "tail", "--raw", "--minutes", str(variables.minutes), follow)
 
 
 def delete(variables: MakeVariables) -> None:
@@ -128,15 +116,16 @@ def delete(variables: MakeVariables) -> None:
         print(f"To remove these resources: {variables.make('delete')} LEFTOVERS=delete")
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[[MakeVariables], int | None]] = {
     command.__name__: command for command in (build, deploy, secrets, flush, ask, logs, delete)
 }
 
 
-def _opened(variables: MakeVariables) -> tuple[Account, DeployedStack]:
+def _llm_cache(variables: MakeVariables, command: str, *arguments: str) -> int:
+    """Run a command of `llm-cache` on the stack; return its exit code."""
     name = variables.stack
-    account = Account.open(variables.config)
-    return account, DeployedStack.read(account.client("cloudformation"), name)
+    Account.open(variables.config)
+    return command_line.main([command, "--stack", name, *arguments])
 
 
 def _updatable(cloudformation: Any, variables: MakeVariables) -> DeployedStack | None:

@@ -1,10 +1,5 @@
 """Errors that end a command with a message instead of a traceback."""
 
-import botocore.exceptions as aws
-from botocore.exceptions import BotoCoreError, ClientError
-
-# Other exceptions are defects, and show their traceback.
-EXPECTED_ERRORS = (BotoCoreError, ClientError, EOFError)
 _SIGN_IN = "sign in (`aws sso login`, `aws configure`), or set AWS_PROFILE to a profile"
 _EXPIRED = (
     "ExpiredToken",
@@ -20,6 +15,8 @@ class CommandFailure(Exception):
 
 def explain(error: Exception, region: str | None) -> str:
     """Return the message of an expected error, with the command or variable that fixes it."""
+    import botocore.exceptions as aws  # noqa: PLC0415  of the extra aws
+
     match error:
         case aws.NoCredentialsError() | aws.PartialCredentialsError():
             return f"AWS credentials are missing: {_SIGN_IN}"
@@ -27,7 +24,7 @@ def explain(error: Exception, region: str | None) -> str:
             return f"{error}; set AWS_PROFILE to one of `aws configure list-profiles`"
         case aws.EndpointConnectionError() | aws.ConnectTimeoutError():
             return f"{error} Check that the region {region} (AWS_REGION) exists."
-        case ClientError() if error.response["Error"]["Code"] in _EXPIRED:
+        case aws.ClientError() if error.response["Error"]["Code"] in _EXPIRED:
             return f"{error} {_SIGN_IN.capitalize()}."
         case EOFError():
             return "no input, so nothing was done"

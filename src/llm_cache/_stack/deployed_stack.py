@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-from botocore.exceptions import ClientError
-
 from llm_cache._stack.command_failure import CommandFailure
 
 # The parameters that identify a stack of this kit, even without resources.
@@ -32,7 +30,7 @@ class DeployedStack:
         """Return the stack with this name, or with this id even if deleted; else None."""
         try:
             (stack,) = cloudformation.describe_stacks(StackName=name)["Stacks"]
-        except ClientError as error:
+        except cloudformation.exceptions.ClientError as error:
             if "does not exist" in str(error):
                 return None
             raise
@@ -43,10 +41,10 @@ class DeployedStack:
         """Return the kit's stack of this name; raise CommandFailure with the names of others."""
         stack = cls.find(cloudformation, name)
         if stack is None or stack.status == EMPTY:
-            raise CommandFailure(f"STACK={name} does not exist{cls._known(cloudformation)}")
+            raise CommandFailure(f"the stack {name} does not exist{cls._known(cloudformation)}")
         if not stack.is_kit:
             raise CommandFailure(
-                f"STACK={name} is not a stack of this kit{cls._known(cloudformation)}"
+                f"the stack {name} is not a stack of this kit{cls._known(cloudformation)}"
             )
         return stack
 
@@ -67,12 +65,12 @@ class DeployedStack:
         try:
             pages = cloudformation.get_paginator("describe_stacks").paginate()
             stacks = [cls._of(it) for page in pages for it in page["Stacks"]]
-        except ClientError:  # without permission to list stacks
+        except cloudformation.exceptions.ClientError:  # without permission to list stacks
             return where
         names = sorted(it.name for it in stacks if it.is_kit and it.status != EMPTY)
         if not names:
             return f"{where}; the kit has no stack there: run make deploy"
-        return f"{where}; the kit has STACK={' and STACK='.join(names)} there"
+        return f"{where}; the kit's stacks there: {', '.join(names)}"
 
     @property
     def is_kit(self) -> bool:
@@ -88,7 +86,7 @@ class DeployedStack:
         """Return an output; raise CommandFailure if the stack has none."""
         if name not in self.outputs:
             raise CommandFailure(
-                f"STACK={self.name} is {self.status} and has no output {name}: run `make deploy`"
+                f"the stack {self.name} is {self.status} and has no output {name}: run `make deploy`"
                 " with the same variables"
             )
         return self.outputs[name]

@@ -1,0 +1,103 @@
+"""A file of questions: one JSON value a line, read line by line."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from llm_cache._errors import InvalidSettings
+
+LONGEST = 6 * 2**20  # bytes of a line: Lambda accepts no longer request
+SHOWN = 10  # invalid lines in an error
+ACCEPTED = 'a JSON string, or an object with "question" as `POST /ask` takes it'
+
+
+class Question(NamedTuple):
+    """The number of a line, and the body of its request."""
+
+    line: int
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionFile:
+    """The questions of an open file, at any size of the file."""
+
+    name: str
+    file: IO[bytes]
+
+    def check(self, first: int) -> int:
+        """Return the number of questions from line ``first`` on.
+
+        Raises ``InvalidSettings`` with the numbers of invalid lines, and nothing of their text.
+        """
+        count, invalid, shown = 0, 0, list[str]()
+        for line, text in self._lines(first):
+            try:
+                _body(text)
+                count += 1
+            except ValueError as error:
+                invalid += 1
+                shown += [f"line {line}: {error}"] if invalid <= SHOWN else []
+        if invalid:
+            more = f"; and {invalid - SHOWN:,} more lines" if invalid > SHOWN else ""
+            accepted = f"each line is {ACCEPTED}. {'; '.join(shown)}{more}. Nothing was sent"
+            raise InvalidSettings("FILE", self.name, accepted)
+        return count
+
+    def questions(self, first: int) -> Iterator[Question]:
+        """Yield the questions from line ``first`` on."""
+        for line, text in self._lines(first):
+            yield Question(line, _body(text))
+
+    def _lines(self, first: int) -> Iterator[tuple[int, bytes]]:
+        """Yield the numbers and texts of lines that are not blank."""
+        self.file.seek(0)
+        number = 0
+        while text := self.file.readline(LONGEST + 1):
+            number += 1
+            if len(text) > LONGEST:
+                self._skip_rest()
+            if number >= first and text.strip():
+                yield number, text
+
+    def _skip_rest(self) -> None:
+        while (text := self.file.readline(LONGEST)) and not text.endswith(b"\n"):
+            pass
+
+
+@contextmanager
+def open_questions(path: Path) -> Iterator[QuestionFile]:
+    """Open a file; ``-`` is stdin, which is first copied to a temporary file."""
+    if str(path) != "-":
+        with path.open("rb") as file:
+            yield QuestionFile(str(path), file)
+    else:
+        with tempfile.TemporaryFile() as file:
+            shutil.copyfileobj(sys.stdin.buffer, file)
+            yield QuestionFile("-", file)
+
+
+def _body(text: bytes) -> bytes:
+    """Return the body of the request; raise ``ValueError``, which does not quote the text."""
+    if len(text) > LONGEST:
+        raise ValueError(f"longer than {LONGEST:,} bytes")
+    try:
+        parsed = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not JSON: {error.msg} at character {error.colno}") from None
+    except (UnicodeDecodeError, RecursionError):
+        raise ValueError("not JSON in UTF-8") from None
+    match parsed:
+        case str() if parsed.strip():
+            return json.dumps({"question": parsed}).encode()
+        case {"question": str(question)} if question.strip():
+            return json.dumps(parsed).encode()
+    raise ValueError("no question")
