@@ -9,7 +9,6 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO, NamedTuple
 
 from llm_cache._errors import InvalidSettings
@@ -74,15 +73,23 @@ class QuestionFile:
 
 
 @contextmanager
-def open_questions(path: Path) -> Iterator[QuestionFile]:
-    """Open a file; ``-`` is stdin, which is first copied to a temporary file."""
-    if str(path) != "-":
-        with path.open("rb") as file:
-            yield QuestionFile(str(path), file)
-    else:
-        with tempfile.TemporaryFile() as file:
-            shutil.copyfileobj(sys.stdin.buffer, file)
-            yield QuestionFile("-", file)
+def open_questions(name: str) -> Iterator[QuestionFile]:
+    """Open a file; raise ``InvalidSettings``. ``-`` is stdin, which is copied to a file first."""
+    with _copy_of_stdin() if name == "-" else _opened(name) as file:
+        yield QuestionFile(name, file)
+
+
+def _opened(name: str) -> IO[bytes]:
+    try:
+        return open(name, "rb")  # noqa: PTH123  the caller closes it
+    except OSError as error:
+        raise InvalidSettings("FILE", name, f"a file of questions ({error.strerror})") from None
+
+
+def _copy_of_stdin() -> IO[bytes]:
+    file = tempfile.TemporaryFile()  # noqa: SIM115
+    shutil.copyfileobj(sys.stdin.buffer, file)
+    return file
 
 
 def _body(text: bytes) -> bytes:

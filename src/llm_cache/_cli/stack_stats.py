@@ -10,7 +10,7 @@ from llm_cache._cli.output import Output
 from llm_cache._stack.stack_access import StackAccess
 from llm_cache._stack.stack_metrics import FLUSHES, LOOKUPS, StackMetrics, hit_rate
 
-BARS = "▁▂▃▄▅▆▇█"
+BARS, NOTHING = "▁▂▃▄▅▆▇█", "·"
 
 
 def show_stack_stats(access: StackAccess, output: Output, *, hours: int) -> None:
@@ -85,9 +85,9 @@ def _function_lines(metrics: StackMetrics, service: str) -> Iterator[str]:
 def _flush_lines(metrics: StackMetrics) -> Iterator[str]:
     cleared = metrics.hourly(FLUSHES, "FlushSucceeded")
     reclaimed = metrics.total(FLUSHES, "EntriesReclaimed")
-    yield f"flush_cache: cleared all {sum(cleared):,.0f} times, reclaimed {reclaimed:,.0f} entries"
+    yield f"flush_cache: full clears {sum(cleared):,.0f}, entries reclaimed {reclaimed:,.0f}"
     if any(cleared):
-        yield _row("cleared all", "", sparkline(cleared))
+        yield _row("full clears", "", sparkline(cleared))
 
 
 def _price_lines(access: StackAccess, metrics: StackMetrics) -> Iterator[str]:
@@ -103,13 +103,13 @@ def _errors(count: int) -> str:
 
 
 def _row(name: str, value: str, bars: str) -> str:
-    return f"  {name:<20} {value:>12}  {bars}".rstrip()
+    return f"  {name:<20} {value:>12}  {bars}"
 
 
 def sparkline(values: Sequence[float | None], *, most: float | None = None) -> str:
-    """Return one bar a value, from 0 to ``most`` or the largest; a space for None and 0."""
+    """Return one bar a value, from 0 to ``most`` or the largest; a dot for None, and for no count."""
     top = most or max((value or 0 for value in values), default=0)
     return "".join(
-        " " if value is None or (not value and not most) else BARS[int(value / top * 7)]
+        NOTHING if value is None or (not value and not most) else BARS[int(value / top * 7)]
         for value in values
     )

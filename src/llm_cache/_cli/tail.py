@@ -87,10 +87,13 @@ def describe(event: CacheEvent) -> Text:
     """Return one line; its parts are in columns."""
     what, style = _warning(event) if isinstance(event, Warned) else _outcome(event)
     columns = [_utc(event.time), f"{event.service:<11}", f"{what:<32}"]
-    if isinstance(event, CacheCounts):
-        took, saved = event.milliseconds, event.count("TokensSaved")
-        columns.append(f"{'' if took is None else f'{took:,.0f} ms':>10}")
-        columns.append(f"{f'{saved:,} tokens saved' if saved else '':<20}")
+    took, saved = (
+        (event.milliseconds, event.count("TokensSaved"))
+        if isinstance(event, CacheCounts)
+        else (None, 0)
+    )
+    columns.append(f"{'' if took is None else f'{took:,.0f} ms':>10}")
+    columns.append(f"{f'{saved:,} tokens saved' if saved else '':<20}")
     return Text("  ".join([*columns, event.correlation_id or ""]).rstrip(), style)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import shlex
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Annotated
 
 import httpx
@@ -22,12 +21,9 @@ from llm_cache._stack.command_failure import CommandFailure
 from llm_cache._stack.stack_access import StackAccess
 
 File = Annotated[
-    Path,
+    str,
     typer.Argument(
         metavar="FILE",
-        exists=True,
-        dir_okay=False,
-        allow_dash=True,
         help='Questions, one a line: "Who?" or {"question": "Who?", "cache": {"ttl": 60}}; '
         "- reads stdin.",
     ),
@@ -63,7 +59,7 @@ def warm(
         stop = _run(call, questions.questions(from_line), warmed, output, concurrency)
     code = ExitCode.NO if warmed.failed else ExitCode.DONE
     if stop is not None:
-        command = f"llm-cache warm {shlex.quote(str(file))} --stack {stack}"
+        command = f"llm-cache warm {shlex.quote(file)} --stack {stack}"
         warmed.then = f"{command} --from-line {warmed.next_line}"
         code = ExitCode.FAILED if isinstance(stop, CommandFailure) else ExitCode.INTERRUPTED
     output.show({"summary": warmed.as_dict()}, str(warmed))

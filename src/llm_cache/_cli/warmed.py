@@ -10,6 +10,7 @@ from typing import Any
 from llm_cache._cli.ask import HITS
 
 SHOWN = 20  # failures in the summary
+PLURALS = {"hit": "hits", "miss": "misses", "error": "cache errors"}
 
 
 @dataclass
@@ -61,14 +62,15 @@ class Warmed:
 
     @property
     def _counts(self) -> str:
-        parts = [f"{n:,} {status}" for status, n in sorted(self.statuses.items())]
+        parts = [
+            f"{n:,} {PLURALS.get(status, status)}" for status, n in sorted(self.statuses.items())
+        ]
         parts += [f"{self.stored:,} stored"] if self.stored else []
         if self.not_stored:
             reasons = ", ".join(f"{n:,} {why}" for why, n in self.not_stored.most_common())
             parts.append(f"{self.not_stored.total():,} not stored ({reasons})")
-        return (
-            ", ".join([*parts, f"{self.failed:,} failed"] if self.failed else parts) or "no reply"
-        )
+        parts += [f"{self.failed:,} failed"] if self.failed else []
+        return ", ".join(parts) or "no reply"
 
     def __str__(self) -> str:
         lines = [self.progress, *(f"  {failure}" for failure in self.failures)]

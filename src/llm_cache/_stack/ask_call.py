@@ -47,7 +47,7 @@ class AskCall:
     @classmethod
     def of(cls, access: StackAccess) -> Self:
         """Find the stack's Function URL; raise botocore's error without credentials."""
-        from botocore.exceptions import NoCredentialsError  # noqa: PLC0415  of the extra aws
+        from botocore.exceptions import NoCredentialsError
 
         credentials = access.session.get_credentials()
         if credentials is None:
@@ -95,7 +95,7 @@ class AskCall:
         )
 
     def _headers(self, body: bytes) -> dict[str, str]:
-        from botocore.exceptions import BotoCoreError  # noqa: PLC0415  of the extra aws
+        from botocore.exceptions import BotoCoreError
 
         headers = json_headers(self.url)
         try:  # the credentials may expire during a long run

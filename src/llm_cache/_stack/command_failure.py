@@ -15,7 +15,7 @@ class CommandFailure(Exception):
 
 def explain(error: Exception, region: str | None) -> str:
     """Return the message of an expected error, with the command or variable that fixes it."""
-    import botocore.exceptions as aws  # noqa: PLC0415  of the extra aws
+    import botocore.exceptions as aws
 
     match error:
         case aws.NoCredentialsError() | aws.PartialCredentialsError():

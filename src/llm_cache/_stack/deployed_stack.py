@@ -86,8 +86,8 @@ class DeployedStack:
         """Return an output; raise CommandFailure if the stack has none."""
         if name not in self.outputs:
             raise CommandFailure(
-                f"the stack {self.name} is {self.status} and has no output {name}: run `make deploy`"
-                " with the same variables"
+                f"the stack {self.name} is {self.status} and has no output {name}:"
+                " run `make deploy` with the same variables"
             )
         return self.outputs[name]
 

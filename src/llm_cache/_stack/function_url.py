@@ -20,8 +20,8 @@ def signed_headers(
     region: str,
 ) -> dict[str, str]:
     """Return the headers of a request, with its SigV4 signature."""
-    from botocore.auth import SigV4Auth  # noqa: PLC0415  of the extra aws
-    from botocore.awsrequest import AWSRequest  # noqa: PLC0415
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
 
     request = AWSRequest(method, url, headers=dict(headers), data=data)
     SigV4Auth(credentials, "lambda", region).add_auth(request)

@@ -73,7 +73,7 @@ def find_region() -> str | None:
 
 def _boto3() -> Any:
     try:
-        import boto3  # noqa: PLC0415  of the extra aws
+        import boto3
     except ImportError:
         needed = "a stack needs boto3: pip install 'lambda-llm-cache[cli,aws]'"
         raise InvalidSettings("boto3", None, needed) from None
