@@ -20,7 +20,7 @@ ALLOWED = {
     "cloud": "aws checkout lambda_runtime model progress stack upstash_endpoint",
     "scenario": "cloud stack",
     "__main__": "aws checkout cloud model scenario stack upstash_endpoint",
-    "deployment": "aws checkout progress stack llm_cache",
+    "deployment": "aws checkout progress llm_cache",
 }
 
 

@@ -26,7 +26,7 @@ ALLOWED = {
     "_functions": BELOW | {"_engine"},
     "_observe": {"_config"},
     "_admin": BELOW - {"_policy"},
-    "_stack": set[str](),
+    "_stack": {"_observe"},
     "_cli": BELOW | {"_admin", "_stack"},
     "__main__": {"_cli"},
 }
@@ -51,16 +51,19 @@ THIRD_PARTY = {
     "_langchain.uncacheable": {"langchain_core"},  # for types alone
     "_observe.metrics": {"aws_lambda_powertools"},
     "_observe.tracing": {"aws_lambda_powertools"},
+    "_stack.ask_call": {"botocore", "httpx"},
     "_stack.command_failure": {"botocore"},
-    "_stack.deployed_stack": {"botocore"},
     "_stack.function_url": {"botocore"},
     "_stack.stack_access": {"boto3"},
     "_cli.app": {"typer"},
+    "_cli.ask_question": {"typer"},
     "_cli.clear": {"typer"},
     "_cli.failures": {"typer"},
     "_cli.options": {"typer"},
     "_cli.output": {"rich"},
     "_cli.scanning": {"rich"},
+    "_cli.tail": {"rich", "typer"},
+    "_cli.warm": {"httpx", "typer"},
 }
 
 

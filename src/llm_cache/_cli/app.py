@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from llm_cache._cli import ask, clear, reclaim, tail, warm
+from llm_cache._cli import ask_question, clear, reclaim, tail, warm
 from llm_cache._cli.failures import EXIT_CODES, reported
 from llm_cache._version import __version__
 
@@ -50,7 +50,7 @@ def _options(
 STACK = "Use and watch a deployed stack"
 CLEARING = "Clear and delete"
 for _panel, _command in (
-    (STACK, ask.ask),
+    (STACK, ask_question.ask),
     (STACK, warm.warm),
     (STACK, tail.tail),
     (CLEARING, clear.clear),

@@ -107,7 +107,7 @@ def _row(name: str, value: str, bars: str) -> str:
 
 
 def sparkline(values: Sequence[float | None], *, most: float | None = None) -> str:
-    """Return one bar a value, from 0 to ``most`` or the largest; a dot for None, and for no count."""
+    """Return one bar a value, from 0 to ``most`` or the largest; a dot for None or no count."""
     top = most or max((value or 0 for value in values), default=0)
     return "".join(
         NOTHING if value is None or (not value and not most) else BARS[int(value / top * 7)]

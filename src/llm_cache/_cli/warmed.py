@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from llm_cache._cli.ask import HITS
+from llm_cache._cli.ask_question import HITS
 
 SHOWN = 20  # failures in the summary
 PLURALS = {"hit": "hits", "miss": "misses", "error": "cache errors"}

@@ -23,7 +23,7 @@ def http_server(
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["Content-Length"]))
-            status, headers, data = handle(Request(self.headers, body))
+            status, headers, data = handle(Request(dict(self.headers), body))
             self.send_response(status)
             for name, value in {**headers, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)

@@ -1,6 +1,7 @@
 """``llm-cache stats --stack``: what the functions counted in the last hours."""
 
 import json
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -10,7 +11,6 @@ import pytest
 from tests.unit.cli.ask_server import AskServer
 from tests.unit.cli.stacks import REGION, deployed
 
-from llm_cache._cli import stack_stats
 from llm_cache._cli.output import Output
 from llm_cache._cli.stack_stats import show_stack_stats, sparkline
 from llm_cache._stack.stack_access import StackAccess
@@ -43,7 +43,7 @@ def show(
     served: AskServer, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> Show:
     """Print the numbers of the stack."""
-    monkeypatch.setattr(stack_stats.time, "time", lambda: NOW)
+    monkeypatch.setattr(time, "time", lambda: NOW)
 
     def show(*, as_json: bool = False, hours: int = 4) -> str:
         show_stack_stats(StackAccess.open("shop"), Output(as_json), hours=hours)
@@ -61,15 +61,15 @@ def test_hits_misses_reasons_and_savings_are_by_function_and_hour(put: Put, show
         "shop, the last 4 hours, one bar an hour; now is on the right (source: CloudWatch)",
         "",
         "ask: hit rate 68.9% (31 hits, 14 misses, 2 cache errors)",
-        "  hit rate                           ▆  ▂",
-        "  miss: unknown                 11  █  ▁",
-        "  miss: expired                  3     █",
-        "  saved tokens                 900  █",
+        "  hit rate                           ▆··▂",
+        "  miss: unknown                  11  █··▁",
+        "  miss: expired                   3  ···█",
+        "  saved tokens                  900  █···",
         "",
         "summarize: no lookup",
         "",
-        "flush_cache: cleared all 1 times, reclaimed 1,200 entries",
-        "  cleared all                         █",
+        "flush_cache: full clears 1, entries reclaimed 1,200",
+        "  full clears                        ··█·",
         "",
         'For dollars: make deploy PARAMETERS="InputPrice=… OutputPrice=…"',
     ]
@@ -87,11 +87,10 @@ def test_json_has_the_numbers(put: Put, show: Show) -> None:
 
 
 def test_dollars_are_shown_where_prices_are_set(put: Put, show: Show) -> None:
-    put("ask", CacheHits=1, TokensSaved=900, DollarsSaved=1234.5)
     with deployed("http://x/", {"InputPrice": "3", "OutputPrice": "15"}):
         put("ask", CacheHits=1, TokensSaved=900, DollarsSaved=1234.5)
         out = show()
-    assert "saved dollars          $1,234.50" in out
+    assert "saved dollars           $1,234.50" in out
     assert "For dollars" not in out
 
 
@@ -112,10 +111,10 @@ def test_one_request_holds_all_metrics() -> None:
 @pytest.mark.parametrize(
     ("values", "most", "bars"),
     [
-        ([0, 1, 7], None, " ▂█"),
-        ([0.0, None, 0.5, 1.0], 1, "▁ ▄█"),
+        ([0, 1, 7], None, "·▂█"),
+        ([0.0, None, 0.5, 1.0], 1, "▁·▄█"),
         ([], None, ""),
-        ([0, 0], None, "  "),
+        ([0, 0], None, "··"),
     ],
 )
 def test_sparkline_has_a_bar_a_value(

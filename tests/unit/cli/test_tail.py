@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import boto3
 import pytest
@@ -14,11 +14,16 @@ from tests.unit.cli.stacks import GROUPS, REGION
 from llm_cache._cli import tail
 
 Put: TypeAlias = Callable[..., None]
-HIT = {"CacheHits": 1, "CacheMisses": 0, "HitMilliseconds": 12.4, "TokensSaved": 1400}
-MISS = {"CacheMisses": 1, "CacheMissesExpired": 1, "MissMilliseconds": 1840}
+HIT: dict[str, float] = {
+    "CacheHits": 1,
+    "CacheMisses": 0,
+    "HitMilliseconds": 12.4,
+    "TokensSaved": 1400,
+}
+MISS: dict[str, float] = {"CacheMisses": 1, "CacheMissesExpired": 1, "MissMilliseconds": 1840}
 
 
-def metrics(service: str, request: str | None = None, **values: float) -> str:
+def metrics(service: str, values: dict[str, float], request: str | None = None) -> str:
     names = [{"Name": name} for name in values]
     aws = {"CloudWatchMetrics": [{"Metrics": names}]}
     lists = {name: [value] for name, value in values.items()}
@@ -46,9 +51,9 @@ def columns(out: str) -> list[list[str]]:
 
 
 def test_each_invocation_is_one_line(put: Put, run: Run) -> None:
-    put(metrics("ask", "r1", **HIT), ago=50)
+    put(metrics("ask", HIT, "r1"), ago=50)
     put("START RequestId: 1", ago=49)
-    put(metrics("summarize", **MISS), function="summarize", ago=40)
+    put(metrics("summarize", MISS), function="summarize", ago=40)
     put(json.dumps({"level": "WARNING", "message": "no answer", "code": "busy"}), ago=30)
     code, out, err = run("tail", "--stack", "shop", "--no-follow")
     assert (code, err) == (0, "")
@@ -75,13 +80,13 @@ def test_each_invocation_is_one_line(put: Put, run: Run) -> None:
     ],
 )
 def test_outcome_is_in_words(put: Put, run: Run, values: dict[str, float], text: str) -> None:
-    put(metrics("ask", **values))
+    put(metrics("ask", values))
     _, out, _ = run("tail", "-s", "shop", "-F")
     assert columns(out)[0][2] == text
 
 
 def test_json_has_the_fields(put: Put, run: Run) -> None:
-    put(metrics("ask", "r1", **MISS))
+    put(metrics("ask", MISS, "r1"))
     put(json.dumps({"level": "ERROR", "message": "failed", "service": "ask"}), ago=1)
     miss, error = map(json.loads, run("tail", "-s", "shop", "-F", "--json")[1].splitlines())
     assert (miss["function"], miss["misses"], miss["miss_reasons"]) == ("ask", 1, {"expired": 1})
@@ -97,7 +102,7 @@ def test_raw_prints_every_line_unchanged(put: Put, run: Run) -> None:
 
 
 def test_lines_before_the_minutes_are_left_out_and_none_is_a_hint(put: Put, run: Run) -> None:
-    put(metrics("ask", **HIT), ago=130)
+    put(metrics("ask", HIT), ago=130)
     assert run("tail", "-s", "shop", "-F", "--minutes", "3")[1]
     code, out, err = run("tail", "-s", "shop", "-F", "--minutes", "2")
     assert (code, out) == (0, "")
@@ -107,15 +112,16 @@ def test_lines_before_the_minutes_are_left_out_and_none_is_a_hint(put: Put, run:
 def test_new_lines_are_followed_until_ctrl_c(
     put: Put, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    put(metrics("ask", "first", **HIT))
-    pauses = iter([lambda: put(metrics("ask", "second", **HIT), ago=0)])
+    put(metrics("ask", HIT, "first"))
+    pauses = list[float]()
 
-    def sleep(seconds: float) -> Any:
-        for pause in pauses:
-            return pause()
-        raise KeyboardInterrupt
+    def sleep(seconds: float) -> None:
+        if pauses:
+            raise KeyboardInterrupt
+        pauses.append(seconds)
+        put(metrics("ask", HIT, "second"), ago=0)
 
-    monkeypatch.setattr(tail.time, "sleep", sleep)
+    monkeypatch.setattr(time, "sleep", sleep)
     code, out, err = run("tail", "--stack", "shop")
     assert (code, err) == (130, "llm-cache: interrupted\n")
     assert [row[-1] for row in columns(out)] == ["first", "second"]

@@ -9,6 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from tests.unit.cli.ask_server import HIT, MISS, AskServer, Reply, answered
 from tests.unit.cli.conftest import Run
@@ -112,7 +113,7 @@ def test_busy_function_is_asked_again_and_then_counted_as_failed(
     ("retry_after", "pause"), [("2", 2), ("3600", 30), ("", 4), ("Wed, 21 Oct 2015 07:28 GMT", 4)]
 )
 def test_pause_is_that_of_retry_after_and_bounded(retry_after: str, pause: float) -> None:
-    response = ask_call.httpx.Response(503, headers={"Retry-After": retry_after})
+    response = httpx.Response(503, headers={"Retry-After": retry_after})
     assert ask_call._pause(response, 3) == pause
 
 
