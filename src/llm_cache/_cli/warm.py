@@ -48,22 +48,33 @@ def warm(
     """Ask a deployed stack many questions, so that later callers hit: after a deploy, for example.
 
     Each answer that is not in the cache costs a model call. All lines are checked before the first
-    question is sent. A line is a JSON string, or an object as `POST /ask` takes it.
+    question is sent. A line is a JSON string, or an object as `POST /ask` takes it. By default
+    only the caller that stored an answer hits it: see the stack's parameter ShareAnswers.
 
     A throttled question (429, 503) is sent again, five times at most. Ctrl-C prints what was done
     and the command that continues. The exit code is 1 if a question got no answer.
     """
-    call, output = AskCall.of(StackAccess.open(stack)), Output(json)
+    access, output = StackAccess.open(stack), Output(json)
+    call = AskCall.of(access)
     with open_questions(file) as questions:
         warmed = Warmed(questions.check(from_line), from_line)
+        if access.stack.parameters.get("ShareAnswers") == "nobody":
+            output.warn("the stack has ShareAnswers=nobody: no other caller will hit the answers")
         stop = _run(call, questions.questions(from_line), warmed, output, concurrency)
-    code = ExitCode.NO if warmed.failed else ExitCode.DONE
     if stop is not None:
         command = f"llm-cache warm {shlex.quote(file)} --stack {stack}"
         warmed.then = f"{command} --from-line {warmed.next_line}"
-        code = ExitCode.FAILED if isinstance(stop, CommandFailure) else ExitCode.INTERRUPTED
     output.show({"summary": warmed.as_dict()}, str(warmed))
-    return failed(stop) if isinstance(stop, CommandFailure) else code
+    return _exit_code(stop, warmed)
+
+
+def _exit_code(stop: CommandFailure | KeyboardInterrupt | None, warmed: Warmed) -> int:
+    match stop:
+        case None:
+            return ExitCode.NO if warmed.failed else ExitCode.DONE
+        case KeyboardInterrupt():
+            return ExitCode.INTERRUPTED
+    return failed(stop)
 
 
 def _run(

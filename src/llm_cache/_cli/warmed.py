@@ -10,7 +10,7 @@ from typing import Any
 from llm_cache._cli.ask_question import HITS
 
 SHOWN = 20  # failures in the summary
-PLURALS = {"hit": "hits", "miss": "misses", "error": "cache errors"}
+PLURALS = {"hit": "hits", "miss": "misses", "error": "errors of the cache"}
 
 
 @dataclass
@@ -63,7 +63,8 @@ class Warmed:
     @property
     def _counts(self) -> str:
         parts = [
-            f"{n:,} {PLURALS.get(status, status)}" for status, n in sorted(self.statuses.items())
+            f"{n:,} {status if n == 1 else PLURALS.get(status, status)}"
+            for status, n in sorted(self.statuses.items())
         ]
         parts += [f"{self.stored:,} stored"] if self.stored else []
         if self.not_stored:

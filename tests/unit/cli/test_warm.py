@@ -13,6 +13,7 @@ import httpx
 import pytest
 from tests.unit.cli.ask_server import HIT, MISS, AskServer, Reply, answered
 from tests.unit.cli.conftest import Run
+from tests.unit.cli.stacks import deployed
 
 from llm_cache._stack import ask_call
 
@@ -35,7 +36,7 @@ def test_each_line_is_sent_once_and_counted(served: AskServer, run: Run, file: P
     truncated = answered({**MISS, "stored": False, "why": "truncated"})
     served.reply = by_question(two=answered(MISS), three=truncated)
     code, out, _ = run("warm", str(file), "--stack", "shop")
-    counts = "1 hits, 2 misses, 1 stored, 1 not stored (1 truncated)"
+    counts = "1 hit, 2 misses, 1 stored, 1 not stored (1 truncated)"
     assert (code, out) == (0, f"3 of 3 questions: {counts}\n")
     assert sorted(served.questions) == ["one", "three", "two"]
     assert {"question": "two", "cache": {"ttl": 60}} in served.bodies
@@ -117,6 +118,15 @@ def test_pause_is_that_of_retry_after_and_bounded(retry_after: str, pause: float
     assert ask_call._pause(response, 3) == pause
 
 
+def test_answers_that_no_other_caller_gets_are_a_warning(
+    served: AskServer, run: Run, file: Path
+) -> None:
+    assert run("warm", str(file), "--stack", "shop")[2] == ""
+    with deployed(served.url, {"ShareAnswers": "nobody"}):
+        code, _, err = run("warm", str(file), "--stack", "shop")
+    assert (code, "ShareAnswers=nobody" in err) == (0, True)
+
+
 def test_refused_caller_stops_the_run_and_can_continue(
     served: AskServer, run: Run, file: Path
 ) -> None:
@@ -144,5 +154,5 @@ def test_ctrl_c_prints_the_counts_and_the_line_to_continue_with(
     finally:
         hang.set()
     assert code == 130
-    assert out.startswith("1 of 3 questions: 1 hits\ncontinue with: ")
+    assert out.startswith("1 of 3 questions: 1 hit\ncontinue with: ")
     assert out.endswith("--from-line 2\n")
