@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from llm_cache._errors import InvalidSettings
 
@@ -40,7 +40,7 @@ class QuestionFile:
         count, invalid, shown = 0, 0, list[str]()
         for line, text in self._lines(first):
             try:
-                _body(text)
+                _fields(text)
                 count += 1
             except ValueError as error:
                 invalid += 1
@@ -54,7 +54,7 @@ class QuestionFile:
     def questions(self, first: int) -> Iterator[Question]:
         """Yield the questions from line ``first`` on."""
         for line, text in self._lines(first):
-            yield Question(line, _body(text))
+            yield Question(line, json.dumps(_fields(text)).encode())
 
     def _lines(self, first: int) -> Iterator[tuple[int, bytes]]:
         """Yield the numbers and texts of lines that are not blank."""
@@ -92,8 +92,8 @@ def _copy_of_stdin() -> IO[bytes]:
     return file
 
 
-def _body(text: bytes) -> bytes:
-    """Return the body of the request; raise ``ValueError``, which does not quote the text."""
+def _fields(text: bytes) -> dict[str, Any]:
+    """Return the fields of the request; raise ``ValueError``, which does not quote the text."""
     if len(text) > LONGEST:
         raise ValueError(f"longer than {LONGEST:,} bytes")
     try:
@@ -104,7 +104,7 @@ def _body(text: bytes) -> bytes:
         raise ValueError("not JSON in UTF-8") from None
     match parsed:
         case str() if parsed.strip():
-            return json.dumps({"question": parsed}).encode()
+            return {"question": parsed}
         case {"question": str(question)} if question.strip():
-            return json.dumps(parsed).encode()
+            return dict(parsed)
     raise ValueError("no question")

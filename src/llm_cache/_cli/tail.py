@@ -46,8 +46,10 @@ def tail(
     found = 0
     for line in _lines(LogTail(access.client("logs"), groups, time.time() - 60 * minutes), follow):
         event = None if raw else cache_event(line)
-        if raw:
-            output.show(line._asdict(), f"{line.function}  {line.text}")
+        if raw and not json:
+            print(f"{line.function}  {line.text}", flush=True)  # unchanged: rich expands tabs
+        elif raw:
+            output.show(line._asdict(), "")
         elif event:
             output.show(as_dict(event), describe(event))
         found += bool(raw or event)

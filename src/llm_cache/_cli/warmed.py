@@ -62,10 +62,8 @@ class Warmed:
 
     @property
     def _counts(self) -> str:
-        parts = [
-            f"{n:,} {status if n == 1 else PLURALS.get(status, status)}"
-            for status, n in sorted(self.statuses.items())
-        ]
+        counted = sorted(self.statuses.items())
+        parts = [f"{n:,} {s if n == 1 else PLURALS.get(s, s)}" for s, n in counted]
         parts += [f"{self.stored:,} stored"] if self.stored else []
         if self.not_stored:
             reasons = ", ".join(f"{n:,} {why}" for why, n in self.not_stored.most_common())

@@ -28,6 +28,12 @@ def test_answer_is_printed_with_what_the_cache_did(
     assert run("ask", "Who?", "--stack", "shop") == (0, f"Paris.\n\n{line}\n", "")
 
 
+def test_answer_is_printed_unchanged(served: AskServer, run: Run) -> None:
+    answer = "Use [bold]x[/bold] :key:"
+    served.reply = lambda _: Reply(200, {"answer": answer, "cache": HIT})
+    assert run("ask", "How?", "--stack", "shop")[1].startswith(f"{answer}\n")
+
+
 def test_request_is_signed_and_has_the_policy(served: AskServer, run: Run) -> None:
     code, out, _ = run("ask", "Who?", "-s", "shop", "--ttl", "60", "--mode", "refresh", "--json")
     assert (code, json.loads(out)["cache"]) == (0, HIT)

@@ -95,10 +95,13 @@ def test_json_has_the_fields(put: Put, run: Run) -> None:
 
 
 def test_raw_prints_every_line_unchanged(put: Put, run: Run) -> None:
-    put("START RequestId: 1", ago=3)
+    put("REPORT RequestId: 1\tDuration: [bold]2[/] ms :key:", ago=3)
     put('{"level": "INFO"}', function="summarize", ago=2)
-    printed = 'shop-ask  START RequestId: 1\nshop-summarize  {"level": "INFO"}\n'
+    first = "shop-ask  REPORT RequestId: 1\tDuration: [bold]2[/] ms :key:\n"
+    printed = first + 'shop-summarize  {"level": "INFO"}\n'
     assert run("tail", "-s", "shop", "-F", "--raw") == (0, printed, "")
+    lines = run("tail", "-s", "shop", "-F", "--raw", "--json")[1].splitlines()
+    assert [json.loads(line)["function"] for line in lines] == ["shop-ask", "shop-summarize"]
 
 
 def test_lines_before_the_minutes_are_left_out_and_none_is_a_hint(put: Put, run: Run) -> None:
