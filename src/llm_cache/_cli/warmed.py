@@ -18,8 +18,8 @@ class Warmed:
     """What the questions of a run got so far. It stays small at any number of questions."""
 
     total: int
-    next_line: int
-    """The first line without a reply, so that a run can continue there."""
+    first: int
+    """The line at which the run begins."""
     then: str | None = None
     """The command that continues a stopped run."""
     statuses: Counter[str] = field(default_factory=Counter)
@@ -35,12 +35,10 @@ class Warmed:
         """Note that a question is being sent."""
         self._waiting.append(line)
         self._last = line
-        self.next_line = self._waiting[0]
 
     def end(self, line: int, cache: Mapping[str, Any], failure: str | None) -> None:
         """Count a reply."""
         self._waiting.remove(line)
-        self.next_line = self._waiting[0] if self._waiting else self._last + 1
         if failure:
             self.failed += 1
             self.failures += [f"line {line}: {failure}"] if self.failed <= SHOWN else []
@@ -50,6 +48,11 @@ class Warmed:
             self.stored += cache.get("status") not in HITS
         else:
             self.not_stored[str(cache.get("why"))] += 1
+
+    @property
+    def next_line(self) -> int:
+        """The first line without a reply, so that a run can continue there."""
+        return self._waiting[0] if self._waiting else max(self._last + 1, self.first)
 
     @property
     def progress(self) -> str:

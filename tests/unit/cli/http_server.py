@@ -1,7 +1,7 @@
 """A server whose replies are those of a function."""
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 from typing import Any, NamedTuple
@@ -28,7 +28,8 @@ def http_server(
             for name, value in {**headers, "Content-Length": str(len(data))}.items():
                 self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(data)
+            with suppress(ConnectionError):  # the client was interrupted
+                self.wfile.write(data)
 
         def log_message(self, *_: Any) -> None:
             pass

@@ -137,22 +137,33 @@ def test_refused_caller_stops_the_run_and_can_continue(
     assert "403 Forbidden" in err
 
 
-def test_ctrl_c_prints_the_counts_and_the_line_to_continue_with(
-    served: AskServer, run: Run, file: Path
+@pytest.mark.parametrize(
+    ("concurrency", "answered_before", "last_sent", "line"),
+    [("1", "one", "two", 2), ("2", "two", "three", 1)],
+)
+def test_ctrl_c_prints_the_counts_and_the_first_line_without_a_reply(
+    served: AskServer,
+    run: Run,
+    file: Path,
+    concurrency: str,
+    answered_before: str,
+    last_sent: str,
+    line: int,
 ) -> None:
     hang = threading.Event()
 
     def interrupted(body: dict[str, Any]) -> Reply:
-        if body["question"] == "two":
+        if body["question"] == last_sent:
             os.kill(os.getpid(), signal.SIGINT)
+        if body["question"] != answered_before:
             hang.wait(60)
         return answered(HIT)
 
     served.reply = interrupted
     try:
-        code, out, _ = run("warm", str(file), "--stack", "shop", "--concurrency", "1")
+        code, out, _ = run("warm", str(file), "--stack", "shop", "--concurrency", concurrency)
     finally:
         hang.set()
     assert code == 130
     assert out.startswith("1 of 3 questions: 1 hit\ncontinue with: ")
-    assert out.endswith("--from-line 2\n")
+    assert out.endswith(f"--from-line {line}\n")
