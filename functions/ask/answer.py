@@ -7,6 +7,7 @@ from functools import cache, partial
 from typing import Any, NamedTuple
 
 import anyio
+from aws_lambda_powertools import Logger
 
 import cache_status
 from bedrock import env
@@ -27,6 +28,7 @@ CODE = 2  # part of every key: raise it when the same question gets another prom
 RESERVE = 1.0  # seconds kept to reply that the model was too slow
 NOT_CACHED = "not_cached"
 metrics = CacheMetrics.from_env()
+logger = Logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ async def answer_in_time(request: AskRequest) -> AskResult:
             _count(problem)
             raise
         finally:
-            metrics.write(report)
+            _write_metrics(report)
 
 
 async def _in_time(request: AskRequest) -> dict[str, Any]:
@@ -112,6 +114,13 @@ async def _in_time(request: AskRequest) -> dict[str, Any]:
             return await anyio.to_thread.run_sync(work, abandon_on_cancel=True)
     except TimeoutError:
         raise Problem(504, "model_timeout", "the model did not answer in time") from None
+
+
+def _write_metrics(report: Report) -> None:
+    """Write the line of metrics, with the id that the log lines of the request have."""
+    if request := logger.get_correlation_id():
+        metrics.metrics.add_metadata("correlation_id", request)
+    metrics.write(report)
 
 
 def _count(problem: Problem) -> None:

@@ -7,9 +7,12 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
 from llm_cache import CacheMetrics, CacheNamespace, InvalidPolicy, Reclaimed
 
 metrics = CacheMetrics.from_env().metrics
+logger = Logger()
 ACCEPTED = {
     "namespace": f"1 to {CacheNamespace.NAME_LIMIT} printable characters",
     "tag": "text",
@@ -98,6 +101,8 @@ class Flush:
         metrics.add_metric("FlushSucceeded", "Count", int(self.clears_all))
         metrics.add_metric("EntriesReclaimed", "Count", reclaimed.removed)
         metrics.add_metric("ReclaimFailed", "Count", int(reclaimed.failure is not None))
+        if event := logger.get_correlation_id():
+            metrics.add_metadata("correlation_id", event)
         metrics.flush_metrics()
 
 

@@ -9,6 +9,8 @@ from contextvars import copy_context
 from functools import cache, partial
 from typing import Any
 
+from aws_lambda_powertools import Logger
+
 import summary_file
 from bedrock.model_settings import max_tokens, model_id
 from bedrock.usage import is_usage
@@ -26,6 +28,7 @@ AT_ONCE = 4  # concurrent model calls per document
 
 Summarizer = Callable[[dict[str, Any]], dict[str, Any]]
 metrics = CacheMetrics.from_env()
+logger = Logger()
 
 
 def made_by() -> list[Any]:
@@ -54,6 +57,8 @@ def report_of(context: Any) -> Iterator[None]:
         try:
             yield
         finally:
+            if message := logger.get_correlation_id():  # the last one of a batch
+                metrics.metrics.add_metadata("correlation_id", message)
             metrics.write(report)
 
 

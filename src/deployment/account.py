@@ -1,23 +1,15 @@
 """Open the AWS account and the region of a command, or the local cloud."""
 
 import os
-import re
 from dataclasses import dataclass
 from typing import Any, Self
-
-import boto3
-from botocore.config import Config
 
 from deployment.make_variables import LOCAL
 from llm_cache._stack import terminal
 from llm_cache._stack.command_failure import CommandFailure
+from llm_cache._stack.stack_access import find_region, open_session
 from local_cloud.aws.emulator import without_account
 from local_cloud.checkout.source_tree import CHECKOUT_TREE
-
-FLUSH_SECONDS = 310  # longer than the function's timeout
-# A retry would invoke a function twice.
-ONCE = Config(read_timeout=FLUSH_SECONDS, retries={"total_max_attempts": 1})
-REGION = re.compile(r"[a-z]{2,}(-[a-z]+)+-\d+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +17,7 @@ class Account:
     """Clients of AWS in one region."""
 
     region: str
-    session: boto3.Session
+    session: Any
 
     @classmethod
     def open(cls, config: str) -> Self:
@@ -35,26 +27,18 @@ class Account:
         """
         if config == LOCAL:
             _enter_local_cloud()
-        region = _region()
-        # boto3 and sam read AWS_DEFAULT_REGION, AWS's newer tools AWS_REGION.
-        os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = region
-        return cls(region, boto3.Session())
+        session = open_session(find_region() or _asked_region())
+        return cls(session.region_name, session)
 
     def client(self, service: str) -> Any:
-        """Return a client that sends each request once."""
-        return self.session.client(service, config=ONCE)
+        """Return a client of an AWS service."""
+        return self.session.client(service)
 
 
-def _region() -> str:
-    named = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
-    region = named or boto3.Session().region_name  # of the profile
-    if not region and terminal.interactive():
-        region = terminal.ask("AWS region, such as eu-west-1 (or set AWS_REGION)")
-    if not region:
-        raise CommandFailure("AWS_REGION is missing: set it to a region, such as eu-west-1")
-    if not REGION.fullmatch(region):
-        raise CommandFailure(f"AWS_REGION={region} is not a region: use a name such as eu-west-1")
-    return region
+def _asked_region() -> str | None:
+    if not terminal.interactive():
+        return None
+    return terminal.ask("AWS region, such as eu-west-1 (or set AWS_REGION)")
 
 
 def _enter_local_cloud() -> None:

@@ -5,8 +5,7 @@ import json
 import os
 import signal
 import sys
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from deployment import (
@@ -23,16 +22,16 @@ from deployment.make_variables import MakeVariables
 from deployment.retained_resources import RetainedResources
 from deployment.source_part import LAYER, source_parts
 from deployment.stack_operations import first_failure, wait_until_settled, waiting_change_sets
+from llm_cache._cli import main as command_line
 from llm_cache._stack import terminal
 from llm_cache._stack.aws_errors import EXPECTED_ERRORS, explain
 from llm_cache._stack.command_failure import CommandFailure
 from llm_cache._stack.deployed_stack import EMPTY, DeployedStack
-from llm_cache._stack.log_tail import LogTail
 from llm_cache._stack.stack_secrets import StackSecrets
 from local_cloud.aws.stack_deployment import host_target
 from local_cloud.progress import to_stderr
 
-FOLLOW_SECONDS = 2
+FLUSH_SECONDS = "300"  # to free memory after a clear
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -40,7 +39,7 @@ def main(arguments: Sequence[str]) -> int:
     (command,) = arguments
     variables = MakeVariables(os.environ)
     try:
-        _COMMANDS[command](variables)
+        return _COMMANDS[command](variables) or 0
     except (CommandFailure, *EXPECTED_ERRORS) as failure:
         print(f"{command}: {explain(failure, os.environ.get('AWS_REGION'))}", file=sys.stderr)
         return 1
@@ -48,7 +47,6 @@ def main(arguments: Sequence[str]) -> int:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # ignore a second Ctrl-C
         print(f"\n{command}: {_after_interrupt(command, variables)}", file=sys.stderr)
         return 130
-    return 0
 
 
 def build(variables: MakeVariables) -> None:
@@ -85,19 +83,15 @@ def secrets(variables: MakeVariables) -> None:
     _print_stored(_secrets(account, values).replace())
 
 
-def flush(variables: MakeVariables) -> None:
+def flush(variables: MakeVariables) -> int:
     """Clear the cache, or a tag, and reclaim its memory."""
-    account, stack = _opened(variables)
-    event = {"tag": variables.tag} if variables.tag else {}
-    for result in function_calls.flush(account.client("lambda"), stack, event):
-        print(json.dumps(result))
+    tag = ["--tag", variables.tag] if variables.tag else []
+    return _llm_cache(variables, "clear", "--yes", "--reclaim", FLUSH_SECONDS, *tag)
 
 
-def ask(variables: MakeVariables) -> None:
-    """Send a question to the deployed function and print its reply."""
-    question = variables.question
-    account, stack = _opened(variables)
-    print(json.dumps(function_calls.ask(account.session, stack, question), indent=2))
+def ask(variables: MakeVariables) -> int:
+    """Send a question to the deployed function; print its answer and what the cache did."""
+    return _llm_cache(variables, "ask", "--", variables.question)
 
 
 def invoke(variables: MakeVariables) -> None:
@@ -107,7 +101,7 @@ def invoke(variables: MakeVariables) -> None:
     functions = stack_functions.deployed(account.client("cloudformation"), stack)
     function = functions[stack_functions.chosen(name, list(functions))]
     event = function_calls.with_outputs(event, stack.outputs)
-    reply = function_calls.invoke(account.client("lambda"), function, event)
+    reply = function_calls.invoke(account.session, function, event)
     print(reply.log.rstrip(), file=sys.stderr, flush=True)
     print(json.dumps(reply.payload, indent=2))
     if reply.failed:
@@ -128,18 +122,10 @@ def dev(variables: MakeVariables) -> None:
     DevLoop(account.client("lambda"), parts, functions, host_target()).run()
 
 
-def logs(variables: MakeVariables) -> None:
+def logs(variables: MakeVariables) -> int:
     """Print the functions' log lines of the last minutes; with FOLLOW=1 also new lines."""
-    minutes, follow = variables.minutes, variables.follow
-    account, stack = _opened(variables)
-    groups = stack.log_groups(account.client("cloudformation"))
-    tail = LogTail(account.client("logs"), groups, time.time() - 60 * minutes)
-    while True:
-        for line in tail.new_lines():
-            print(line, flush=True)
-        if not follow:
-            return
-        time.sleep(FOLLOW_SECONDS)
+    follow = "--follow" if variables.follow else "--no-follow"
+    return _llm_cache(variables, "tail", "--raw", "--minutes", str(variables.minutes), follow)
 
 
 def delete(variables: MakeVariables) -> None:
@@ -161,7 +147,7 @@ def delete(variables: MakeVariables) -> None:
         print(f"To remove these resources: {variables.make('delete')} LEFTOVERS=delete")
 
 
-_COMMANDS = {
+_COMMANDS: dict[str, Callable[[MakeVariables], int | None]] = {
     command.__name__: command
     for command in (build, deploy, secrets, flush, ask, invoke, dev, logs, delete)
 }
@@ -171,6 +157,13 @@ def _opened(variables: MakeVariables) -> tuple[Account, DeployedStack]:
     name = variables.stack
     account = Account.open(variables.config)
     return account, DeployedStack.read(account.client("cloudformation"), name)
+
+
+def _llm_cache(variables: MakeVariables, command: str, *arguments: str) -> int:
+    """Run a command of `llm-cache` on the stack; return its exit code."""
+    name = variables.stack
+    Account.open(variables.config)
+    return command_line.main([command, "--stack", name, *arguments])
 
 
 def _updatable(cloudformation: Any, variables: MakeVariables) -> DeployedStack | None:

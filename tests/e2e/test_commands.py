@@ -85,9 +85,10 @@ def create(cloud: LocalCloud) -> Iterator[Callable[..., str]]:
 
 
 def test_ask_flush_and_logs_work_on_the_served_stack(run: Run) -> None:
-    replies = [json.loads(run("ask", QUESTION="What is $5?")[1]) for _ in range(2)]
-    assert [reply["cache"]["status"] for reply in replies] == ["miss", "hit"]
-    assert json.loads(run("flush", TAG="none")[1])["tag"] == "none"
+    replies = [run("ask", QUESTION="What is $5?")[1].splitlines()[-1] for _ in range(2)]
+    assert [reply.split(",")[0] for reply in replies] == ["miss (unknown)", "hit"]
+    cleared = run("flush", TAG="none")[1]
+    assert cleared.startswith("cleared tag none of llm-cache; reclaimed 0 of ")
     lines = run("logs", MINUTES="5")[1].splitlines()
     assert any(line.startswith("llm-cache-ask  ") and '"answered"' in line for line in lines)
     assert not any("What is $5?" in line for line in lines)
@@ -134,8 +135,9 @@ def test_unknown_function_is_refused_with_the_known_ones(run: Run, name: str) ->
 @pytest.mark.parametrize("command", ["ask", "flush", "logs", "delete"])
 def test_unknown_stack_is_refused_with_the_known_ones(run: Run, command: str) -> None:
     status, _, errors = run(command, STACK="nowhere", QUESTION="Who?", YES="1")
-    known = "STACK=nowhere does not exist in us-east-1; the kit has STACK=llm-cache there"
-    assert (status, errors) == (1, f"{command}: {known}\n")
+    known = "the stack nowhere does not exist in us-east-1; the kit's stacks there: llm-cache"
+    assert status != 0
+    assert errors.endswith(f": {known}\n")
 
 
 @pytest.mark.parametrize("command", ["deploy", "ask", "flush", "logs", "delete"])
@@ -144,8 +146,8 @@ def test_stack_of_another_project_is_refused(
 ) -> None:
     assert create("theirs", {"Bucket": BUCKET}, kit=False) == "CREATE_COMPLETE"
     status, _, errors = run(command, STACK="theirs", QUESTION="Who?", YES="1")
-    assert status == 1
-    assert "STACK=theirs is not a stack of this kit" in errors
+    assert status != 0
+    assert "theirs is not a stack of this kit" in errors
     (found,) = cloud.aws.client("cloudformation").describe_stacks(StackName="theirs")["Stacks"]
     assert found["StackStatus"] == "CREATE_COMPLETE"
 

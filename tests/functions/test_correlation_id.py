@@ -79,6 +79,25 @@ def test_lines_of_a_scheduled_flush_have_the_id_of_its_event() -> None:
     assert ids(lines) == {scheduled["id"]}
 
 
+def metric_ids(out: str) -> list[str | None]:
+    """Return the id in each line of metrics."""
+    lines = [json.loads(line) for line in out.splitlines() if line.startswith('{"_aws"')]
+    return [line.get("correlation_id") for line in lines]
+
+
+def test_metrics_have_the_id_of_the_log_lines(
+    model: Bedrock, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sent, scheduled = front("function_url_iam"), event("schedules/scheduler_without_input")
+    invoke(sent)
+    invoke(front("direct"))
+    flush_cache.handler(scheduled, Context())
+    with bucket(model, monkeypatch):
+        deliver(message(body("documents/none.txt"), 1))
+    known = [sent["requestContext"]["requestId"], None, scheduled["id"], "message-1"]
+    assert metric_ids(capsys.readouterr().out) == known
+
+
 def test_lines_of_a_message_have_its_id(model: Bedrock, monkeypatch: pytest.MonkeyPatch) -> None:
     with bucket(model, monkeypatch) as documents, log(summarize.logger) as lines:
         documents.put("documents/one.txt", "A report.")

@@ -26,7 +26,7 @@ ALLOWED = {
     "_functions": BELOW | {"_engine"},
     "_observe": {"_config"},
     "_admin": BELOW - {"_policy"},
-    "_stack": {"_config"},
+    "_stack": {"_config", "_observe"},
     "_inspect": {"_entries", "_functions", "_langchain", "_policy", "_protocol"},
     "_doctor": BELOW | {"_stack"},
     "_cli": BELOW | {"_admin", "_doctor", "_inspect", "_stack"},
@@ -55,6 +55,7 @@ THIRD_PARTY = {
     "_langchain.uncacheable": {"langchain_core"},  # for types alone
     "_observe.metrics": {"aws_lambda_powertools"},
     "_observe.tracing": {"aws_lambda_powertools"},
+    "_stack.ask_call": {"botocore", "httpx"},
     "_stack.aws_errors": {"botocore"},
     "_stack.function_url": {"botocore"},
     "_stack.stack_access": {"boto3"},

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from llm_cache._cli import (
+    ask_question,
     clear,
     doctor,
     explain,
@@ -18,6 +19,8 @@ from llm_cache._cli import (
     serve,
     show,
     stats,
+    tail,
+    warm,
     why,
 )
 from llm_cache._cli.failures import EXIT_CODES, reported
@@ -60,7 +63,7 @@ def _options(
 
 
 CHECKING, INSPECTING, CLEARING = "Check", "Inspect", "Clear and delete"
-STACK, LOCAL = "A deployed stack", "This machine"
+STACK, LOCAL = "Use and watch a deployed stack", "This machine"
 for _panel, _command in (
     (CHECKING, doctor.doctor),
     (INSPECTING, stats.stats),
@@ -68,10 +71,13 @@ for _panel, _command in (
     (INSPECTING, show.show),
     (INSPECTING, why.why),
     (INSPECTING, explain.explain),
+    (STACK, ask_question.ask),
+    (STACK, warm.warm),
+    (STACK, tail.tail),
+    (STACK, rotate.rotate),
     (CLEARING, clear.clear),
     (CLEARING, rm.rm),
     (CLEARING, reclaim.reclaim),
-    (STACK, rotate.rotate),
     (LOCAL, serve.serve),
 ):
     app.command(rich_help_panel=_panel)(reported(_command))

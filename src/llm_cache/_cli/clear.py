@@ -12,7 +12,7 @@ from llm_cache._cli import options
 from llm_cache._cli.connection import Connection
 from llm_cache._cli.failures import ExitCode, failed
 from llm_cache._cli.output import Output
-from llm_cache._cli.reclaim import Step, run_steps
+from llm_cache._cli.reclaim import Step, continuation, run_steps
 from llm_cache._cli.scanning import SECONDS
 from llm_cache._entries.keys import random_token
 from llm_cache._errors import InvalidPolicy, InvalidSettings
@@ -60,8 +60,9 @@ def clear(
     fields = {"namespace": target.name, "tag": tag, "tenant": tenant, "cleared": not dry_run}
     if dry_run:
         action = f"dry run: a clear of {what} would let reclaim free"
-        preview = _preview(target, tag, tenant)
-        return run_steps(preview, output, action, seconds=reclaim or SECONDS, fields=fields)
+        preview, again = _preview(target, tag, tenant), "more time: --reclaim SECONDS; stopped at"
+        seconds = reclaim or SECONDS
+        return run_steps(preview, output, action, again, seconds=seconds, fields=fields)
     whole = tag is None and tenant is None
     if whole and not confirm(f"Clear every answer of {what}?", yes=yes):
         return failed("nothing was cleared", ExitCode.NO)
@@ -70,8 +71,8 @@ def clear(
     if not known:
         output.warn(f"no answer was ever stored under {what}; check the name")
     if reclaim:
-        action = f"cleared {what}; reclaimed"
-        return run_steps(_reclaim(target), output, action, seconds=reclaim, fields=fields)
+        action, again = f"cleared {what}; reclaimed", continuation(connection)
+        return run_steps(_reclaim(target), output, action, again, seconds=reclaim, fields=fields)
     output.show(fields, f"cleared {what}")
     return 0
 

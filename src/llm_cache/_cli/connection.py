@@ -32,6 +32,8 @@ class Connection:
 
     config: CacheConfig
     stack: StackAccess | None = None
+    arguments: tuple[str, ...] = ()
+    """The options of the command line that found it, for a command that continues."""
 
     @classmethod
     def open(cls, *, stack: str | None, namespace: str | None) -> Connection:
@@ -44,7 +46,10 @@ class Connection:
         if access:  # the cache reads SSM by boto3, which ignores AWS_REGION
             os.environ["AWS_DEFAULT_REGION"] = access.session.region_name
         environ: Mapping[str, str] = access.variables if access else os.environ
-        return cls(CacheConfig.from_env(environ, namespace=namespace), access)
+        found = CacheConfig.from_env(environ, namespace=namespace)
+        named = {"--stack": stack, "--namespace": namespace}
+        given = [part for name, value in named.items() if value for part in (name, value)]
+        return cls(found, access, tuple(given))
 
     @cached_property
     def store(self) -> UpstashStore:

@@ -29,6 +29,16 @@ Stack: TypeAlias = Annotated[
         help="Use the database and the namespace of this stack in AWS.",
     ),
 ]
+RequiredStack: TypeAlias = Annotated[
+    str,
+    typer.Option(
+        "--stack",
+        "-s",
+        metavar="NAME",
+        envvar="LLM_CACHE_STACK",
+        help="The stack in AWS, as in `make deploy`.",
+    ),
+]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Tag: TypeAlias = Annotated[
     str | None, typer.Option("--tag", metavar="NAME", help="Only answers with this tag.")

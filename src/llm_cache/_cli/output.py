@@ -22,7 +22,8 @@ class Output:
         if self.as_json:
             print(json.dumps(value), flush=True)
         else:
-            Console(highlight=False, soft_wrap=True, markup=False).print(text)
+            # Without emoji: it would replace text such as ":key:".
+            Console(highlight=False, soft_wrap=True, markup=False, emoji=False).print(text)
 
     @staticmethod
     def warn(text: str) -> None:

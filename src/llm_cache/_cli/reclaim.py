@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
@@ -46,25 +47,37 @@ def reclaim(
     Two commands for every 500 keys of the database. A run that stops prints the cursor with which
     the next one continues.
     """
-    target = Connection.open(stack=stack, namespace=namespace).namespace
+    connection = Connection.open(stack=stack, namespace=namespace)
+    target = connection.namespace
 
     def step(cursor: str, seconds: float) -> Reclaimed:
         return target.reclaim(seconds=seconds, cursor=cursor, dry_run=dry_run)
 
     action = "dry run: would reclaim" if dry_run else "reclaimed"
-    return run_steps(step, Output(json), action, cursor=cursor, seconds=seconds)
+    again = continuation(connection, *(["--dry-run"] if dry_run else []))
+    return run_steps(step, Output(json), action, again, cursor=cursor, seconds=seconds)
+
+
+def continuation(connection: Connection, *options: str) -> str:
+    """Return how a reclaim continues, without the cursor."""
+    command = shlex.join(["llm-cache", "reclaim", *connection.arguments, *options, "--cursor"])
+    return f"continue with: {command}"
 
 
 def run_steps(
     step: Step,
     output: Output,
     action: str,
+    again: str,
     *,
     seconds: float,
     cursor: str = "0",
     fields: dict[str, Any] | None = None,
 ) -> int:
-    """Run the steps of a reclaim, print its result after ``fields``, and return the exit code."""
+    """Run the steps of a reclaim, print its result after ``fields``, and return the exit code.
+
+    ``again`` says how to continue from the cursor that follows it.
+    """
     found, interrupted = scan(
         lambda progress, left: progress.plus(step(progress.sum.cursor, left)),
         Progress(Reclaimed(0, 0, cursor)),
@@ -80,7 +93,7 @@ def run_steps(
         "complete": complete,
         "failure": done.failure and str(done.failure),
     }
-    rest = "" if complete else f"; continue with: llm-cache reclaim --cursor {done.cursor}"
+    rest = "" if complete else f"; {again} {done.cursor}"
     output.show(value, _describe(action, done) + rest)
     if done.failure:
         return failed(done.failure)

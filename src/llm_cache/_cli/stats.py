@@ -12,6 +12,7 @@ from llm_cache._cli.counting import count, select
 from llm_cache._cli.failures import ExitCode, failed
 from llm_cache._cli.output import Output
 from llm_cache._cli.scanning import SECONDS
+from llm_cache._cli.stack_stats import show_stack_stats
 from llm_cache._cli.watch import watch as run_watch
 from llm_cache._entries.keys import DEFAULT_PREFIX
 from llm_cache._errors import InvalidSettings
@@ -26,6 +27,9 @@ Watch = Annotated[
 Interval = Annotated[
     float, typer.Option("--interval", metavar="SECONDS", min=0.1, help="Between two lines.")
 ]
+Hours = Annotated[
+    int, typer.Option("--hours", min=1, help="Of a stack: the last hours of its functions.")
+]
 
 
 def stats(
@@ -35,13 +39,17 @@ def stats(
     tenant: options.Tenant = None,
     watch: Watch = False,
     interval: Interval = 5.0,
+    hours: Hours = 24,
     namespace: options.Namespace = None,
     stack: options.Stack = None,
     seconds: options.Seconds = SECONDS,
     cursor: options.Cursor = "0",
     json: options.Json = False,
 ) -> int:
-    """Show who uses the memory: entries, bytes, ages, time left, the largest, cleared ones.
+    """Show the hit rate, the misses and the savings of a stack; and who uses the memory.
+
+    With --stack: hits, misses by reason and saved tokens of each function, from CloudWatch. Always:
+    entries, bytes, ages, time left, the largest, and what is cleared but not reclaimed.
 
     Bytes are those of the values; Redis adds about 100 for each key. Three commands for every 500
     keys of the database. A run that stops prints the cursor with which the next one continues.
@@ -53,6 +61,8 @@ def stats(
         if cursor != "0":
             raise InvalidSettings("--cursor", cursor, "no --watch beside it")
         return run_watch(connection, output, selection, interval=interval)
+    if connection.stack and cursor == "0":
+        show_stack_stats(connection.stack, output, hours=hours)
     database = connection.run(read_database())
     counted, interrupted = count(connection, selection, cursor, seconds)
     if counted.read.failure and not counted.totals.sum.entries:

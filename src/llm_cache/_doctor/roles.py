@@ -44,29 +44,22 @@ FUNCTIONS = Role(
     ("entry:*", "lease:*", "epoch", "epoch:*"),
     ("mget", "set", "unlink", "pttl", "eval"),
 )
+READING = (
+    *("mget", "getrange", "strlen", "exists", "pttl", "scan", "eval"),
+    *("ping", "time", "info", "dbsize"),
+)
+# A command line with --stack has the token of flush_cache.
 FLUSH = Role(
     "flush",
-    "clear and reclaim",
-    ("entry:*", "epoch", "epoch:*"),
-    ("mget", "getrange", "set", "unlink", "exists", "scan", "eval"),
+    "flush_cache, and every command of llm-cache",
+    ("entry:*", "lease:*", "epoch", "epoch:*"),
+    (*READING, "set", "unlink"),
 )
 READER = Role(
     "viewer",
     "stats, ls, show, why and dry runs",
     ("entry:*", "lease:*", "epoch", "epoch:*"),
-    (
-        "mget",
-        "getrange",
-        "strlen",
-        "exists",
-        "pttl",
-        "scan",
-        "eval",
-        "ping",
-        "time",
-        "info",
-        "dbsize",
-    ),
+    READING,
 )
 ROLES = (FUNCTIONS, FLUSH, READER)
 

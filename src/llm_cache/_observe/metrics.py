@@ -92,5 +92,9 @@ class CacheMetrics:
 
 
 def _by_metric(reasons: Mapping[Reason, int]) -> dict[str, int]:
-    """Return counts by metric name: ``not_tagged`` is ``CacheMissesNotTagged``."""
-    return {f"CacheMisses{why.title().replace('_', '')}": n for why, n in reasons.items()}
+    return {misses_metric(why): n for why, n in reasons.items()}
+
+
+def misses_metric(why: Reason) -> str:
+    """Return the name of the metric of a reason: ``CacheMissesNotTagged`` for ``not_tagged``."""
+    return f"CacheMisses{why.title().replace('_', '')}"

@@ -41,10 +41,10 @@ class DeployedStack:
         """Return the kit's stack of this name; raise CommandFailure with the names of others."""
         stack = cls.find(cloudformation, name)
         if stack is None or stack.status == EMPTY:
-            raise CommandFailure(f"STACK={name} does not exist{cls._known(cloudformation)}")
+            raise CommandFailure(f"the stack {name} does not exist{cls._known(cloudformation)}")
         if not stack.is_kit:
             raise CommandFailure(
-                f"STACK={name} is not a stack of this kit{cls._known(cloudformation)}"
+                f"the stack {name} is not a stack of this kit{cls._known(cloudformation)}"
             )
         return stack
 
@@ -70,7 +70,7 @@ class DeployedStack:
         names = sorted(it.name for it in stacks if it.is_kit and it.status != EMPTY)
         if not names:
             return f"{where}; the kit has no stack there: run make deploy"
-        return f"{where}; the kit has STACK={' and STACK='.join(names)} there"
+        return f"{where}; the kit's stacks there: {', '.join(names)}"
 
     @property
     def is_kit(self) -> bool:
@@ -86,8 +86,8 @@ class DeployedStack:
         """Return an output; raise CommandFailure if the stack has none."""
         if name not in self.outputs:
             raise CommandFailure(
-                f"STACK={self.name} is {self.status} and has no output {name}: run `make deploy`"
-                " with the same variables"
+                f"the stack {self.name} is {self.status} and has no output {name}:"
+                " run `make deploy` with the same variables"
             )
         return self.outputs[name]
 

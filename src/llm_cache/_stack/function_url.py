@@ -1,11 +1,13 @@
 """Sign requests to Function URLs, and find the emulator's address of a Function URL."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from botocore.auth import SigV4Auth
-from botocore.awsrequest import AWSRequest
-from botocore.credentials import Credentials
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials, ReadOnlyCredentials
 
 
 def signed_headers(
@@ -14,10 +16,13 @@ def signed_headers(
     data: bytes,
     headers: Mapping[str, str],
     *,
-    credentials: Credentials,
+    credentials: Credentials | ReadOnlyCredentials,
     region: str,
 ) -> dict[str, str]:
     """Return the headers of a request, with its SigV4 signature."""
+    from botocore.auth import SigV4Auth
+    from botocore.awsrequest import AWSRequest
+
     request = AWSRequest(method, url, headers=dict(headers), data=data)
     SigV4Auth(credentials, "lambda", region).add_auth(request)
     return dict(request.headers.items())

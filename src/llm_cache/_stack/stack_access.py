@@ -28,7 +28,7 @@ class StackAccess:
     def open(cls, name: str) -> Self:
         """Find the stack of this name; raise ``CommandFailure`` with the names of others."""
         session = open_session()
-        from llm_cache._stack.deployed_stack import DeployedStack  # noqa: PLC0415  needs boto3
+        from llm_cache._stack.deployed_stack import DeployedStack
 
         return cls(session, DeployedStack.read(session.client("cloudformation"), name))
 
@@ -54,20 +54,31 @@ class StackAccess:
         return self.session.client(service)
 
 
-def open_session() -> Any:
-    """Return boto3's session in the region of the environment, or of the profile.
+def open_session(region: str | None = None) -> Any:
+    """Return boto3's session in a region; this process and its children use the region too.
 
-    Raises ``InvalidSettings`` without boto3, and ``CommandFailure`` without a valid region.
+    It is by default the region of ``find_region``. Raises ``InvalidSettings`` without boto3, and
+    ``CommandFailure`` without a valid region.
     """
-    try:
-        import boto3  # noqa: PLC0415  of the extra aws
-    except ImportError:
-        needed = "a stack needs boto3: pip install 'lambda-llm-cache[cli,aws]'"
-        raise InvalidSettings("boto3", None, needed) from None
-    session = boto3.Session()
-    region = os.environ.get("AWS_REGION") or session.region_name
+    boto3, region = _boto3(), region or find_region()
     if not region:
         raise CommandFailure(MISSING_REGION)
     if not REGION.fullmatch(region):
         raise CommandFailure(f"AWS_REGION={region} is not a region: use a name such as eu-west-1")
-    return boto3.Session(region_name=region)
+    # boto3 and sam read AWS_DEFAULT_REGION, AWS's newer tools AWS_REGION.
+    os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = region
+    return boto3.Session()
+
+
+def find_region() -> str | None:
+    """Return the region of the environment, else of the profile."""
+    return os.environ.get("AWS_REGION") or _boto3().Session().region_name
+
+
+def _boto3() -> Any:
+    try:
+        import boto3
+    except ImportError:
+        needed = "a stack needs boto3: pip install 'lambda-llm-cache[cli,aws]'"
+        raise InvalidSettings("boto3", None, needed) from None
+    return boto3

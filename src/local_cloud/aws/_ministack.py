@@ -5,6 +5,7 @@ holds only the packages of AWS's Python runtime, so a package missing from a lay
 too. The patches below remove differences from AWS that matter to this project.
 """
 
+import itertools
 import json
 import sys
 from typing import Any
@@ -12,6 +13,8 @@ from typing import Any
 from ministack.app import main  # type: ignore[import-not-found]
 from ministack.services import (  # type: ignore[import-not-found]
     apigateway,
+    cloudwatch,
+    cloudwatch_logs,
     eventbridge,
     lambda_svc,
     scheduler,
@@ -19,6 +22,7 @@ from ministack.services import (  # type: ignore[import-not-found]
 
 _event = lambda_svc._build_function_url_event  # noqa: SLF001
 _invoke_async = lambda_svc.invoke_async_with_retry
+_append = cloudwatch_logs._append_log_events  # noqa: SLF001
 _concurrency = lambda_svc._sqs_esm_concurrency  # noqa: SLF001
 
 
@@ -59,11 +63,40 @@ def dispatch_to_lambda(arn: str, payload: str) -> None:
     invoke_async({**record, "config": {**config, "FunctionArn": arn}}, json.loads(payload))
 
 
+def append_log_events(stream: Any, events: list[dict[str, Any]]) -> None:
+    """Store lines, and the metrics in them: ministack ignores CloudWatch's embedded metric format.
+
+    https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
+    """
+    _append(stream, events)
+    for event in events:
+        if event["message"].startswith('{"_aws"'):
+            _store_metrics(json.loads(event["message"]))
+
+
+def _store_metrics(line: dict[str, Any]) -> None:
+    for directive in line["_aws"]["CloudWatchMetrics"]:
+        for names, metric in itertools.product(directive["Dimensions"], directive["Metrics"]):
+            value = line[metric["Name"]]
+            cloudwatch._store_datum(  # noqa: SLF001
+                directive["Namespace"],
+                metric["Name"],
+                {name: line[name] for name in names},
+                line["_aws"]["Timestamp"] / 1000,
+                metric.get("Unit", "None"),
+                None,
+                value if isinstance(value, list) else [value],
+                None,
+                None,
+            )
+
+
 sys.executable = sys.argv.pop(1)
 scheduler._SCHEDULE_TICK_INTERVAL = 1  # noqa: SLF001 - seconds; its default is 10
 lambda_svc._build_function_url_event = event_with_identity  # noqa: SLF001
 lambda_svc._sqs_esm_concurrency = sqs_esm_concurrency  # noqa: SLF001
 lambda_svc.invoke_async_with_retry = invoke_async
+cloudwatch_logs._append_log_events = append_log_events  # noqa: SLF001
 eventbridge._dispatch_to_lambda = dispatch_to_lambda  # noqa: SLF001
 
 main()

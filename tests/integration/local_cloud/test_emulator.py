@@ -1,10 +1,12 @@
-"""A local run never reaches a real account."""
+"""The emulated AWS: a local run never reaches a real account; metrics are as in CloudWatch."""
 
 import subprocess
 import sys
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from aws_lambda_powertools import Metrics
 
 from local_cloud.aws.emulator import EmulatedAws
 from local_cloud.aws.stack_deployment import start_build
@@ -70,3 +72,26 @@ def test_sam_build_gets_no_account_and_no_make_flags(
     assert not {"AWS_PROFILE", "AWS_ROLE_ARN", "MAKEFLAGS", "SAM_CLI_X"} & environment.keys()
     assert environment["AWS_ACCESS_KEY_ID"] == "test"
     assert environment["PYTHON"] == sys.executable
+
+
+def test_metrics_in_log_lines_reach_cloudwatch(
+    aws: EmulatedAws, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = Metrics(namespace="emulated", service="ask")
+    metrics.add_metric("CacheHits", "Count", 2)
+    metrics.flush_metrics()
+    logs, now = aws.client("logs"), datetime.now(UTC)
+    logs.create_log_group(logGroupName="g")
+    logs.create_log_stream(logGroupName="g", logStreamName="s")
+    line = {"timestamp": int(now.timestamp() * 1000), "message": capsys.readouterr().out}
+    logs.put_log_events(logGroupName="g", logStreamName="s", logEvents=[line, line])
+    found = aws.client("cloudwatch").get_metric_statistics(
+        Namespace="emulated",
+        MetricName="CacheHits",
+        Dimensions=[{"Name": "service", "Value": "ask"}],
+        StartTime=now - timedelta(hours=1),
+        EndTime=now + timedelta(hours=1),
+        Period=7200,
+        Statistics=["Sum"],
+    )
+    assert sum(point["Sum"] for point in found["Datapoints"]) == 4

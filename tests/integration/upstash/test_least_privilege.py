@@ -87,6 +87,7 @@ def flush(store: UpstashStore, redis: Redis) -> None:
     assert removed(namespace.reclaim(seconds=9, dry_run=True)) == 1
     assert removed(namespace.reclaim(seconds=9)) == 1
     namespace.clear()
+    view(store, redis)
 
 
 def view(store: UpstashStore, redis: Redis) -> None:
@@ -133,7 +134,7 @@ EVAL "return redis.call('SET', KEYS[1], '')" 1 other:entry:1
 """
 FORBIDDEN_TO = {
     "ask": "SCAN 0; EXISTS shop:epoch; GETRANGE shop:entry:1 0 9; DBSIZE; INFO",
-    "flush": "SET shop:lease:1 x; DBSIZE; INFO",
+    "flush": "ACL WHOAMI; SET shop:other x; COPY shop:epoch shop:epoch:x; MEMORY USAGE shop:epoch",
     "viewer": "SET shop:entry:1 x; UNLINK shop:entry:1; SET shop:epoch x; DEL shop:lease:1",
 }
 NOT_OVER_REST = "CONFIG GET *; CONFIG SET maxmemory 1; SHUTDOWN"
