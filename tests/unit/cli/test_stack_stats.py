@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 
 import boto3
 import pytest
+from tests.repository.pages import blocks
 from tests.unit.cli.ask_server import AskServer
 from tests.unit.cli.stacks import REGION, deployed
 
@@ -52,27 +53,15 @@ def show(
     return show
 
 
-def test_hits_misses_reasons_and_savings_are_by_function_and_hour(put: Put, show: Show) -> None:
+def test_page_shows_hits_misses_reasons_and_savings_by_function_and_hour(
+    put: Put, show: Show
+) -> None:
     put("ask", hours_ago=3, CacheHits=30, CacheMisses=10, CacheMissesUnknown=10, TokensSaved=900)
     put("ask", CacheHits=1, CacheMisses=3, CacheMissesExpired=2, CacheMissesUnknown=1)
     put("ask", CacheMisses=1, CacheMissesExpired=1, CacheErrors=2)
     put("flush-cache", hours_ago=1, FlushSucceeded=1, EntriesReclaimed=1200)
-    assert show().splitlines() == [
-        "shop, the last 4 hours, one bar an hour; now is on the right (source: CloudWatch)",
-        "",
-        "ask: hit rate 68.9% (31 hits, 14 misses, 2 cache errors)",
-        "  hit rate                           ▆··▂",
-        "  miss: unknown                  11  █··▁",
-        "  miss: expired                   3  ···█",
-        "  saved tokens                  900  █···",
-        "",
-        "summarize: no lookup",
-        "",
-        "flush_cache: full clears 1, entries reclaimed 1,200",
-        "  full clears                        ··█·",
-        "",
-        'For dollars: make deploy PARAMETERS="InputPrice=… OutputPrice=…"',
-    ]
+    shown = [block.text for block in blocks("docs/command-line.md") if block.test]
+    assert [show()] == shown
 
 
 def test_json_has_the_numbers(put: Put, show: Show) -> None:
