@@ -248,7 +248,7 @@ def test_unknown_stack_is_named_with_the_stacks_of_the_region(
 ) -> None:
     found = doctor("--stack", "shpo")
     assert found.failed.keys() == {"stack"}
-    known = "STACK=shpo does not exist in eu-west-1; the kit has STACK=shop there"
+    known = "the stack shpo does not exist in eu-west-1; the kit's stacks there: shop"
     assert found.failed["stack"]["remedy"] == known
 
 

@@ -22,7 +22,7 @@ def stored(ssm: Any) -> str:
 def test_stack_that_does_not_exist_is_named(run: Run) -> None:
     code, out, err = run("rotate", "--stack", "shap")
     assert (code, out) == (3, "")
-    assert "STACK=shap does not exist in eu-west-1" in err
+    assert "the stack shap does not exist in eu-west-1" in err
 
 
 def test_rotate_stores_the_token_of_the_environment_and_prints_no_value(

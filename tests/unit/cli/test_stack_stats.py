@@ -53,9 +53,7 @@ def show(
     return show
 
 
-def test_page_shows_hits_misses_reasons_and_savings_by_function_and_hour(
-    put: Put, show: Show
-) -> None:
+def test_page_shows_hits_misses_and_savings_by_function_and_hour(put: Put, show: Show) -> None:
     put("ask", hours_ago=3, CacheHits=30, CacheMisses=10, CacheMissesUnknown=10, TokensSaved=900)
     put("ask", CacheHits=1, CacheMisses=3, CacheMissesExpired=2, CacheMissesUnknown=1)
     put("ask", CacheMisses=1, CacheMissesExpired=1, CacheErrors=2)
