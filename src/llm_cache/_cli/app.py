@@ -32,6 +32,9 @@ The database is that of --stack NAME, whose secrets are in SSM, or that of these
 UPSTASH_REDIS_REST_URL and UPSTASH_REDIS_REST_TOKEN, or LLM_CACHE_URL_PARAMETER and
 LLM_CACHE_TOKEN_PARAMETER (names of SSM parameters); and LLM_CACHE_NAMESPACE.
 
+The KEY of an answer is in the reply of `ask`, in its header Cache-Status, in the outcomes of a
+report, and in the output of `llm-cache ls`.
+
 Exit codes: {EXIT_CODES}.
 """
 

@@ -47,7 +47,7 @@ def clear(
     stack: options.Stack = None,
     json: options.Json = False,
 ) -> int:
-    """Make answers a miss: of a tag, of a tenant, or all of the namespace.
+    """Clear a tenant, a tag or the whole namespace: their answers become misses.
 
     One command, instant at any size; it works on a full database. It asks before it clears a whole
     namespace or database.

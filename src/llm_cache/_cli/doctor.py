@@ -35,7 +35,7 @@ def doctor(
     stack: options.Stack = None,
     json: options.Json = False,
 ) -> int:
-    """Check everything that the cache needs, and name what to do.
+    """Find what is wrong (token, rights, URL, full database, clock), and name the fix.
 
     One line a check. Exits with 1 if a check failed. It leaves nothing in the database, and takes
     seconds at any size.

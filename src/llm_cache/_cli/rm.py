@@ -25,9 +25,9 @@ def rm(
     stack: options.Stack = None,
     json: options.Json = False,
 ) -> int:
-    """Delete single answers. One command for each; exit code 1 if none of them existed.
+    """Delete one wrong answer, or several, by their keys. Exit code 1 if none of them existed.
 
-    A memory tier in a warm function may serve an answer for some more seconds.
+    One command for each. The memory tier of a warm function serves an answer some seconds longer.
     """
     connection, output = Connection.open(stack=stack, namespace=namespace), Output(json)
     space = connection.config.keyspace

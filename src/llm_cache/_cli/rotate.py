@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-from typing import Annotated
-
-import typer
 
 from llm_cache._cli import options
 from llm_cache._cli.output import Output
@@ -13,16 +10,9 @@ from llm_cache._stack import terminal
 from llm_cache._stack.stack_access import StackAccess
 from llm_cache._stack.stack_secrets import StackSecrets
 
-StackName = Annotated[
-    str,
-    typer.Option(
-        "--stack", "-s", metavar="NAME", envvar="LLM_CACHE_STACK", help="The stack in AWS."
-    ),
-]
 
-
-def rotate(*, stack: StackName, json: options.Json = False) -> int:
-    """Replace the URL and the tokens of Upstash that a stack reads from SSM.
+def rotate(*, stack: options.RequiredStack, json: options.Json = False) -> int:
+    """Rotate the token: replace the URL and the tokens of Upstash that a stack reads from SSM.
 
     A terminal asks for them, hidden. Without one they are read from UPSTASH_REDIS_REST_URL,
     UPSTASH_REDIS_REST_TOKEN and UPSTASH_FLUSH_TOKEN. Nothing is stored unless Upstash accepts
