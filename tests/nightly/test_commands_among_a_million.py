@@ -106,7 +106,7 @@ def test_stats_and_ls_take_no_memory_for_each_entry(
 
 
 def test_interrupted_command_prints_the_cursor_that_continues_it(
-    cache: UpstashRedisCache, upstash: UpstashEndpoint, tmp_path: Path
+    cache: UpstashRedisCache, redis: Redis, upstash: UpstashEndpoint, tmp_path: Path
 ) -> None:
     shell = Shell(upstash, tmp_path)
     stopped = shell.run("stats", "--json", interrupt=True)
@@ -125,5 +125,6 @@ def test_interrupted_command_prints_the_cursor_that_continues_it(
     stopped = shell.run("reclaim", "--json", interrupt=True)
     assert (stopped.code, stopped.value["complete"]) == (130, False)
     rest = shell.run("reclaim", "--json", "--seconds", "600", "--cursor", stopped.value["cursor"])
-    assert stopped.value["removed"] + rest.value["removed"] == MILLION
+    assert MILLION - stopped.value["removed"] >= rest.value["removed"] > 0
+    assert redis.dbsize() == 3  # epochs, and the entry of the other namespace
     assert rest.megabytes < stopped.megabytes + MORE_MEMORY

@@ -6,9 +6,9 @@ import json
 
 import pytest
 from langchain_core.outputs import Generation
+from tests.command_line import Run
 from tests.faults.faulty_proxy import faulty_proxy
 from tests.faults.http_faults import close_without_reply
-from tests.integration.cli.conftest import Run
 from upstash_redis import Redis
 
 from llm_cache import CacheNamespace, CachePolicy, Reclaimed, UpstashRedisCache

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.integration.cli.conftest import Run
+from tests.command_line import Run
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from langchain_core.outputs import Generation
-from tests.integration.cli.conftest import Run
+from tests.command_line import Run
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache

@@ -8,7 +8,7 @@ import sys
 from typing import IO
 
 import pytest
-from tests.integration.cli.conftest import Run
+from tests.command_line import Run
 from upstash_redis import Redis
 
 SERVE = [sys.executable, "-m", "llm_cache", "serve"]

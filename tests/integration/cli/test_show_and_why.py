@@ -4,8 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from tests.command_line import Run
 from tests.integration.cli.answers import SECRET, shell_environment, store
-from tests.integration.cli.conftest import Run
 from tests.integration.entries.protected_cache import NEW, OLD
 from tests.integration.upstash.connection import Connection
 from upstash_redis import Redis

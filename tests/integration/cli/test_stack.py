@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import boto3
 import pytest
 from langchain_core.outputs import Generation
-from tests.unit.cli.stacks import REGION, STACK, deployed
+from tests.deployed_stack import REGION, STACK, deployed
 from upstash_redis import Redis
 
 from llm_cache import UpstashRedisCache

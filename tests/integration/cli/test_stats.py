@@ -5,8 +5,8 @@ import signal
 from typing import Any
 
 import pytest
+from tests.command_line import Run
 from tests.integration.cli.answers import SECRET, shell_environment, store
-from tests.integration.cli.conftest import Run
 from tests.integration.entries.protected_cache import NEW
 from tests.integration.filling import fill
 from tests.integration.upstash.connection import Connection

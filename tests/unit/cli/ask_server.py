@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from tests.unit.cli.http_server import Request, http_server
+from tests.http_server import Request, http_server
 
 KEY = "shop:entry:1"
 HIT = {"status": "hit", "stored": True, "why": None, "age": 12, "ttl": 48, "key": KEY}

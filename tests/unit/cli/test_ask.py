@@ -4,9 +4,9 @@ import json
 from typing import Any
 
 import pytest
+from tests.command_line import Run
+from tests.deployed_stack import deployed
 from tests.unit.cli.ask_server import HIT, KEY, MISS, AskServer, Reply, answered
-from tests.unit.cli.conftest import Run
-from tests.unit.cli.stacks import deployed
 
 
 @pytest.mark.parametrize(

@@ -8,9 +8,9 @@ from typing import Any, TypeAlias
 
 import boto3
 import pytest
+from tests.deployed_stack import REGION, deployed
 from tests.repository.pages import blocks
 from tests.unit.cli.ask_server import AskServer
-from tests.unit.cli.stacks import REGION, deployed
 
 from llm_cache._cli.output import Output
 from llm_cache._cli.stack_stats import show_stack_stats, sparkline

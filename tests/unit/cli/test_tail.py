@@ -7,9 +7,9 @@ from typing import TypeAlias
 
 import boto3
 import pytest
+from tests.command_line import Run
+from tests.deployed_stack import GROUPS, REGION
 from tests.unit.cli.ask_server import AskServer
-from tests.unit.cli.conftest import Run
-from tests.unit.cli.stacks import GROUPS, REGION
 
 from llm_cache._cli import tail
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+from tests.command_line import Run
+from tests.deployed_stack import deployed
 from tests.unit.cli.ask_server import HIT, MISS, AskServer, Reply, answered
-from tests.unit.cli.conftest import Run
-from tests.unit.cli.stacks import deployed
 
 from llm_cache._stack import ask_call
 

@@ -7,7 +7,7 @@ from unittest.mock import patch
 from urllib.parse import parse_qs
 
 from moto import mock_aws
-from tests.unit.cli.http_server import Request, http_server
+from tests.http_server import Request, http_server
 
 from llm_cache._stack.deployed_stack import KIT_PARAMETERS
 
@@ -17,6 +17,7 @@ ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "test",
     "AWS_SECRET_ACCESS_KEY": "test",
     "AWS_REGION": REGION,
+    "AWS_DEFAULT_REGION": REGION,
     "AWS_CONFIG_FILE": os.devnull,
     "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
     "NO_PROXY": "127.0.0.1",
