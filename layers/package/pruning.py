@@ -36,7 +36,16 @@ RULES = (
         ),
         "operators run it, no function does",
     ),
-    Rule("the pytest plugin", ("llm_cache/testing",), "only pytest loads it"),
+    Rule(
+        "code for packages that are not installed",
+        ("anyio/_backends/_trio.py", "httpx/_main.py"),
+        "they import trio and click; anyio loads a backend by name, and httpx does without",
+    ),
+    Rule(
+        "pytest plugins",
+        ("llm_cache/testing", "anyio/pytest_plugin.py"),
+        "only pytest loads them",
+    ),
     Rule("mypy plugins", ("pydantic/mypy.py", "pydantic/v1/mypy.py"), "only mypy imports them"),
     Rule(
         "LangSmith except tracing",

@@ -89,7 +89,7 @@ class MakeVariables:
         if not event:
             raise CommandFailure(
                 "EVENT is missing: use JSON, or a file such as"
-                f" EVENT=tests/functions/events/invoke/{self.function or 'ask'}.json"
+                f" EVENT=functions/{self.function or 'ask'}/event.json"
             )
         try:
             text = event if event[0] in "{[" else Path(event).read_text(encoding="utf-8")

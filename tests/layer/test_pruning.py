@@ -19,6 +19,8 @@ def test_unused_files_are_removed(tmp_path: Path) -> None:
     unused = (
         "bin/httpx",
         "anyio/tests/test_it.py",
+        "anyio/_backends/_trio.py",
+        "httpx/_main.py",
         "jsonpatch-stubs/__init__.pyi",
         "orjson/__init__.pyi",
         "websockets/speedups.c",
@@ -32,6 +34,7 @@ def test_unused_files_are_removed(tmp_path: Path) -> None:
     )
     kept = (
         "anyio/__init__.py",
+        "anyio/_backends/_asyncio.py",
         "langsmith/client.py",
         "botocore/data/ssm/service-2.json",
         "llm_cache/_admin/namespace.py",

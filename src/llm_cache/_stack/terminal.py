@@ -22,4 +22,7 @@ def ask_secret(question: str) -> str:
 def confirm(question: str) -> bool:
     """Ask on stderr, apart from results, and return whether the answer is yes."""
     print(f"{question} [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().lower() in {"y", "yes"}
+    answer = sys.stdin.readline()
+    if not answer:
+        raise EOFError
+    return answer.strip().lower() in {"y", "yes"}

@@ -18,7 +18,7 @@ from local_cloud.checkout.tool_environments import CHECKOUT
         ("STACK", "AWS-cache", "stack", "not with aws or ssm"),
         ("STACK", "a" * 129, "stack", "at most 128"),
         ("CONFIG", "staging", "stack", "CONFIG=staging is not in samconfig.toml"),
-        ("EVENT", "", "event", "such as EVENT=tests/functions/events/invoke/ask.json"),
+        ("EVENT", "", "event", "such as EVENT=functions/ask/event.json"),
         ("EVENT", "nowhere.json", "event", "EVENT is neither JSON nor a file of JSON"),
         ("EVENT", "README.md", "event", "EVENT is neither JSON nor a file of JSON"),
         ("EVENT", '{"a": }', "event", "EVENT is neither JSON nor a file of JSON"),
