@@ -94,9 +94,6 @@ def test_ask_flush_and_logs_work_on_the_served_stack(run: Run) -> None:
     assert not any("What is $5?" in line for line in lines)
 
 
-FUNCTIONS = CHECKOUT / "functions"
-
-
 def test_documented_invocations_print_the_reply_and_the_log(run: Run) -> None:
     (block,) = [it for it in blocks("docs/functions.md") if "make invoke" in it.text]
     for line in block.text.splitlines():
@@ -111,9 +108,8 @@ def test_invoke_fills_in_the_outputs_of_the_stack(run: Run, cloud: LocalCloud) -
     cloud.aws.client("s3").put_object(
         Bucket=cloud.stack.outputs["DocumentsBucket"], Key="documents/report.txt", Body=b"Short."
     )
-    _, output, log = run(
-        "invoke", FUNCTION="summarize", EVENT=str(FUNCTIONS / "summarize/event.json")
-    )
+    event = str(CHECKOUT / "functions/summarize/event.json")
+    _, output, log = run("invoke", FUNCTION="summarize", EVENT=event)
     assert json.loads(output) == {"batchItemFailures": []}
     assert '"message":"message done"' in log
 
