@@ -103,9 +103,9 @@ def _describe_on_span(report: Report) -> None:
         with suppress(Exception):  # a trace is optional
             span = trace.get_current_span()
             if span.is_recording():
-                from llm_cache._engine.span_attributes import attributes  # noqa: PLC0415
+                from llm_cache._engine.span_attributes import describe  # noqa: PLC0415
 
-                span.set_attributes(attributes(report))
+                describe(span, report)
 
 
 def _seconds_of(milliseconds: Callable[[], int]) -> float:

@@ -1,8 +1,8 @@
 """The attributes by which a span of OpenTelemetry describes a policy block.
 
-The GenAI conventions have no attribute for an application's own cache: those under
-``gen_ai.usage.cache_read`` count the tokens of the provider's prompt cache, and the others describe
-a call of the model, which a hit does not make. So all names have the prefix ``llm_cache``, as the
+A block of hits alone used no tokens: the attributes of usage of the GenAI conventions are 0. The
+conventions have no attribute for an application's own cache (``gen_ai.usage.cache_read`` counts the
+tokens of the provider's prompt cache), so the other names have the prefix ``llm_cache``, as the
 naming rules of OpenTelemetry ask of a library.
 """
 
@@ -13,6 +13,15 @@ from typing import Any
 from llm_cache._report import Report, Status
 
 MAX_KEYS = 16  # of one span; a batch may look up thousands
+USAGE = ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens")
+
+
+def describe(span: Any, report: Report) -> None:
+    """Set the attributes of a report on a span; a usage that is set already stays."""
+    span.set_attributes(attributes(report))
+    if report.hits and not (report.misses or report.errors):
+        known = getattr(span, "attributes", None) or {}
+        span.set_attributes({name: 0 for name in USAGE if name not in known})
 
 
 def attributes(report: Report) -> dict[str, Any]:

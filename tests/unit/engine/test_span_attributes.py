@@ -19,6 +19,8 @@ from llm_cache._engine.span_attributes import MAX_KEYS
 from llm_cache._report import Tokens
 
 HIT = Outcome(status=Status.HIT, key="n:entry:1", tokens=Tokens(12, 3), seconds=0.25)
+INPUT = gen_ai_attributes.GEN_AI_USAGE_INPUT_TOKENS
+OUTPUT = gen_ai_attributes.GEN_AI_USAGE_OUTPUT_TOKENS
 MISSES = [
     Outcome(status=Status.MISS, key=f"n:entry:{number}", why=why, seconds=0.5)
     for number, why in enumerate([Reason.UNKNOWN, Reason.CLEARED, Reason.UNKNOWN])
@@ -75,15 +77,31 @@ def test_span_of_many_lookups_has_a_bounded_list_of_keys(
     assert len(attributes(exporter, "batch")["llm_cache.keys"]) == MAX_KEYS
 
 
-def test_no_attribute_takes_a_name_of_the_genai_conventions(
+@pytest.mark.parametrize(
+    ("outcomes", "usage"),
+    [([HIT], (0, 0)), ([HIT, HIT], (0, 0)), ([HIT, MISSES[0]], None), ([MISSES[0]], None)],
+)
+def test_usage_of_the_genai_conventions_is_zero_if_all_lookups_are_hits(
+    exporter: InMemorySpanExporter,
+    tracer: trace.Tracer,
+    outcomes: list[Outcome],
+    usage: tuple[int, int] | None,
+) -> None:
+    with tracer.start_as_current_span("ask"), entered(CachePolicy(), None) as report:
+        report.outcomes += outcomes
+    found = attributes(exporter, "ask")
+    names = {name for name in found if name.startswith("gen_ai")}
+    assert names == ({INPUT, OUTPUT} if usage else set())
+    assert usage is None or (found[INPUT], found[OUTPUT]) == usage
+
+
+def test_usage_that_the_span_has_already_stays(
     exporter: InMemorySpanExporter, tracer: trace.Tracer
 ) -> None:
     with tracer.start_as_current_span("ask") as span, entered(CachePolicy(), None) as report:
-        span.set_attribute(gen_ai_attributes.GEN_AI_USAGE_INPUT_TOKENS, 99)
+        span.set_attribute(INPUT, 99)
         report.add(HIT)
-    names = {name for name in attributes(exporter, "ask") if name.startswith("gen_ai")}
-    assert names == {"gen_ai.usage.input_tokens"}
-    assert attributes(exporter, "ask")["gen_ai.usage.input_tokens"] == 99
+    assert attributes(exporter, "ask")[INPUT] == 99
 
 
 def test_each_span_describes_the_block_inside_it(
