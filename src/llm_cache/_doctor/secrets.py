@@ -39,8 +39,9 @@ def find_secrets(config: CacheConfig, session: Any = None) -> tuple[list[Finding
         if not parameter:
             return Located(variable, value, missing)
         shown = shown_name(parameter)
+        rotate = "" if parameter == keys_parameter else "llm-cache rotate --stack NAME, or "
         remedy = (
-            "store it in SSM: make secrets, or aws ssm put-parameter --type SecureString "
+            f"store it in SSM: {rotate}aws ssm put-parameter --type SecureString "
             f"--overwrite --name {shown} --value …"
         )
         return Located(f"SSM parameter {shown}", values.get(parameter), remedy, in_ssm=True)
