@@ -113,8 +113,7 @@ def test_second_question_by_curl_is_a_hit(printed: str, shell: Mapping[str, str]
 
 
 def test_question_by_make_is_answered(printed: str, shell: Mapping[str, str]) -> None:
-    reply = json.loads(run(printed, shell, "make ask"))
-    assert reply["cache"]["status"] in {"miss", "hit"}
+    assert run(printed, shell, "make ask").splitlines()[-1].startswith(("miss", "hit"))
 
 
 def test_logs_follow_the_functions(printed: str, shell: Mapping[str, str], tmp_path: Path) -> None:
