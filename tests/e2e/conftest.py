@@ -8,7 +8,7 @@ import pytest
 from local_cloud.cloud import LocalCloud
 
 # `make nightly` runs these, because each deploys again.
-NIGHTLY = ["chaos", "deployment", "make", "make_serve", "other_stacks", "parameters"]
+NIGHTLY = ["chaos", "deployment", "live_code", "make", "make_serve", "other_stacks", "parameters"]
 collect_ignore = [f"test_{name}.py" for name in NIGHTLY if os.environ.get("PROFILE") != "nightly"]
 
 
