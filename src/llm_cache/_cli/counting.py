@@ -64,4 +64,5 @@ def _describe(counted: Counted) -> str:
 def describe(totals: Totals) -> str:
     """Return the number of entries and their bytes as text."""
     share = totals.sum
-    return f"{share.entries:,} entries, {size(share.bytes)}"
+    unit = "entry" if share.entries == 1 else "entries"
+    return f"{share.entries:,} {unit}, {size(share.bytes)}"

@@ -40,7 +40,7 @@ class Role(NamedTuple):
 
 FUNCTIONS = Role(
     "ask",
-    "hits, stores and single flight",
+    "serve hits, store, use single flight",
     ("entry:*", "lease:*", "epoch", "epoch:*"),
     ("mget", "set", "unlink", "pttl", "eval"),
 )
@@ -51,13 +51,13 @@ READING = (
 # A command line with --stack has the token of flush_cache.
 FLUSH = Role(
     "flush",
-    "flush_cache, and every command of llm-cache",
+    "run flush_cache and every command of llm-cache",
     ("entry:*", "lease:*", "epoch", "epoch:*"),
     (*READING, "set", "unlink"),
 )
 READER = Role(
     "viewer",
-    "stats, ls, show, why and dry runs",
+    "run stats, ls, show, why and dry runs",
     ("entry:*", "lease:*", "epoch", "epoch:*"),
     READING,
 )

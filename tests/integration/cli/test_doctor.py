@@ -180,7 +180,7 @@ def test_user_that_can_do_no_work_completely_is_told_what_is_missing(
     redis.execute(["ACL", "SETUSER", "part", "on", ">pw", "~shop:*", "+mget", "+set", "+eval"])
     environment.setenv(TOKEN, str(redis.execute(["ACL", "RESTTOKEN", "part", "pw"])))
     failed = doctor().failed["permissions"]
-    assert "hits, stores and single flight: no unlink, pttl" in failed["text"]
+    assert "serve hits, store, use single flight: no unlink, pttl" in failed["text"]
     assert "--acl" in failed["remedy"]
     assert redis.keys("*") == []
 

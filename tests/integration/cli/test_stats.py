@@ -83,7 +83,7 @@ def test_stats_as_text_fit_80_columns_and_show_no_answer(
     store(cache, "p")
     code, out, err = run("stats")
     assert (code, err) == (0, "")
-    assert out.startswith("namespace shell: 1 entries, ")
+    assert out.startswith("namespace shell: 1 entry, ")
     tables = out.partition("largest")[0]
     assert max(map(len, tables.splitlines())) <= 80
     assert SECRET not in out
