@@ -1,8 +1,12 @@
 """`ask` serves no caller another caller's answers, whatever a request contains."""
 
 import json
+import os
+import subprocess
+import sys
 import unicodedata
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -11,6 +15,7 @@ from tests.functions.asking import QUESTION, at_once, call, handle, question
 from tests.functions.bedrock import Bedrock
 from tests.functions.events import function_url, signed_by
 from tests.functions.serving import served
+from tests.repository.pages import blocks
 from upstash_redis import Redis
 
 from llm_cache._entries.keys import tag_hash
@@ -35,6 +40,18 @@ CALLERS += [cognito("one"), cognito("two"), cognito("one", "other pool")]
 
 def status(iam: object) -> str:
     return call(QUESTION, iam=iam).cache
+
+
+def test_page_shows_how_to_clear_the_answers_of_one_caller() -> None:
+    (block,) = [it for it in blocks("docs/ask.md") if "llm-cache clear" in it.text]
+    account = ALICE["accountId"]
+    command = block.text.replace("111122223333", account).replace("AIDAEXAMPLE", "AIDAALICE")
+    assert [status(caller) for caller in (ALICE, BOB)] == ["miss", "miss"]
+    path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+    shell = ["bash", "-c", command]
+    done = subprocess.run(shell, env=os.environ | path, capture_output=True, check=True)
+    assert done.stderr == b""  # no warning: answers of this tenant were stored
+    assert [status(caller) for caller in (ALICE, BOB)] == ["miss", "hit"]
 
 
 def test_callers_share_no_answers_by_default() -> None:
