@@ -51,8 +51,7 @@ class CacheNamespace:
         Raises ``InvalidSettings`` if neither names a namespace.
         """
         config = CacheConfig.from_env(environ, namespace=namespace)
-        store = UpstashStore(lambda: fetch(config, lambda keyring: keyring), max_age=config.max_age)
-        return cls(store, config.keyspace.prefix)
+        return cls(store_of(config), config.keyspace.prefix)
 
     def __repr__(self) -> str:
         """Show the name: no address and no secret."""
@@ -115,6 +114,14 @@ class CacheNamespace:
 
     def _execute(self, command: Command[Any]) -> Any:
         return self._store.execute(command.args, COMMAND_TIMEOUT)
+
+
+def store_of(config: CacheConfig) -> UpstashStore:
+    """Return the database, whose secrets hold the keyring of a protected cache.
+
+    It connects, and reads SSM, on first use.
+    """
+    return UpstashStore(lambda: fetch(config, lambda keyring: keyring), max_age=config.max_age)
 
 
 def time_limit(seconds: float) -> Callable[[], bool]:

@@ -12,7 +12,7 @@ from llm_cache._cli import options
 from llm_cache._cli.connection import Connection
 from llm_cache._cli.failures import ExitCode, failed
 from llm_cache._cli.output import Output
-from llm_cache._cli.reclaim import Step, continuation, run_steps
+from llm_cache._cli.reclaim import Step, continuation, reclaiming, run_steps
 from llm_cache._cli.scanning import SECONDS
 from llm_cache._entries.keys import random_token
 from llm_cache._errors import InvalidPolicy, InvalidSettings
@@ -72,7 +72,7 @@ def clear(
         output.warn(f"no answer was ever stored under {what}; check the name")
     if reclaim:
         action, again = f"cleared {what}; reclaimed", continuation(connection)
-        return run_steps(_reclaim(target), output, action, again, seconds=reclaim, fields=fields)
+        return run_steps(reclaiming(target), output, action, again, seconds=reclaim, fields=fields)
     output.show(fields, f"cleared {what}")
     return 0
 
@@ -91,22 +91,14 @@ def confirm(question: str, *, yes: bool) -> bool:
 
 def _is_known(connection: Connection, tag: str | None, tenant: str | None) -> bool:
     """Return whether an answer was ever stored under the name. One command."""
-    keys = connection.keys if tag or tenant else connection.config.keyspace
-    hashes = keys.tags((tag,) if tag else (), tenant)
-    (epoch,) = connection.run(iter(mget(keys.tag_epoch(hashes[0]) if hashes else keys.epoch)))
+    key = clearing.epoch_of(connection.keys_for(tag, tenant), tag, tenant)
+    (epoch,) = connection.run(iter(mget(key)))
     return epoch is not None
 
 
 def _preview(target: CacheNamespace, tag: str | None, tenant: str | None) -> Step:
     def step(cursor: str, seconds: float) -> Reclaimed:
         return target.preview(tag, tenant=tenant, seconds=seconds, cursor=cursor)
-
-    return step
-
-
-def _reclaim(target: CacheNamespace) -> Step:
-    def step(cursor: str, seconds: float) -> Reclaimed:
-        return target.reclaim(seconds=seconds, cursor=cursor)
 
     return step
 

@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from llm_cache._admin.namespace import COMMAND_TIMEOUT, CacheNamespace
+from llm_cache._admin.namespace import COMMAND_TIMEOUT, CacheNamespace, store_of
 from llm_cache._config.cache_config import CacheConfig
 from llm_cache._entries.keys import Keyspace
 from llm_cache._protocol.drivers import run
 from llm_cache._protocol.effects import Command, Operation
 from llm_cache._stack.stack_access import StackAccess
-from llm_cache._upstash.credentials import fetch
 from llm_cache._upstash.upstash_store import UpstashStore
 
 if TYPE_CHECKING:
@@ -43,8 +42,6 @@ class Connection:
         stack.
         """
         access = StackAccess.open(stack) if stack else None
-        if access:  # the cache reads SSM by boto3, which ignores AWS_REGION
-            os.environ["AWS_DEFAULT_REGION"] = access.session.region_name
         environ: Mapping[str, str] = access.variables if access else os.environ
         found = CacheConfig.from_env(environ, namespace=namespace)
         named = {"--stack": stack, "--namespace": namespace}
@@ -54,8 +51,7 @@ class Connection:
     @cached_property
     def store(self) -> UpstashStore:
         """The database."""
-        config = self.config
-        return UpstashStore(lambda: fetch(config, lambda keyring: keyring), max_age=config.max_age)
+        return store_of(self.config)
 
     @property
     def namespace(self) -> CacheNamespace:
@@ -67,6 +63,10 @@ class Connection:
         """The namespace's keys, whose hashes are keyed if the cache is signed or encrypted."""
         protection = self.store.secrets().protection
         return self.config.keyspace.with_secret(protection.name_secret if protection else None)
+
+    def keys_for(self, *names: str | None) -> Keyspace:
+        """Return keys that can hash the names; without a name, no secret is read."""
+        return self.keys if any(names) else self.config.keyspace
 
     @cached_property
     def protection(self) -> Protection | None:

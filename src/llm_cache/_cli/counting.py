@@ -30,8 +30,7 @@ def select(
     connection: Connection, *, tag: str | None, tenant: str | None, every: bool = False
 ) -> Selection:
     """Return the entries of the namespace, or of every one, with the tag or of the tenant."""
-    named = tag is not None or tenant is not None
-    keys = connection.keys if named else connection.config.keyspace  # hashes take the secret
+    keys = connection.keys_for(tag, tenant)
     return Selection(None if every else keys.prefix, name_hash(keys, tag, tenant))
 
 

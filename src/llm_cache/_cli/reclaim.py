@@ -6,6 +6,7 @@ import shlex
 from collections.abc import Callable
 from typing import Any, NamedTuple, TypeAlias
 
+from llm_cache._admin.namespace import CacheNamespace
 from llm_cache._cli import options
 from llm_cache._cli.connection import Connection
 from llm_cache._cli.failures import ExitCode, failed
@@ -48,14 +49,19 @@ def reclaim(
     the next one continues.
     """
     connection = Connection.open(stack=stack, namespace=namespace)
-    target = connection.namespace
+    step = reclaiming(connection.namespace, dry_run=dry_run)
+    action = "dry run: would reclaim" if dry_run else "reclaimed"
+    again = continuation(connection, *(["--dry-run"] if dry_run else []))
+    return run_steps(step, Output(json), action, again, cursor=cursor, seconds=seconds)
+
+
+def reclaiming(target: CacheNamespace, *, dry_run: bool = False) -> Step:
+    """Return the step of a reclaim."""
 
     def step(cursor: str, seconds: float) -> Reclaimed:
         return target.reclaim(seconds=seconds, cursor=cursor, dry_run=dry_run)
 
-    action = "dry run: would reclaim" if dry_run else "reclaimed"
-    again = continuation(connection, *(["--dry-run"] if dry_run else []))
-    return run_steps(step, Output(json), action, again, cursor=cursor, seconds=seconds)
+    return step
 
 
 def continuation(connection: Connection, *options: str) -> str:

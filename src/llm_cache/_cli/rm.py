@@ -10,7 +10,7 @@ from llm_cache._cli import options
 from llm_cache._cli.connection import Connection
 from llm_cache._cli.failures import ExitCode
 from llm_cache._cli.output import Output
-from llm_cache._protocol.clearing import hash_in
+from llm_cache._protocol.clearing import delete, hash_in
 
 Keys = Annotated[
     list[str],
@@ -31,10 +31,10 @@ def rm(
     """
     connection, output = Connection.open(stack=stack, namespace=namespace), Output(json)
     space = connection.config.keyspace
-    entries = [space.entry(hash_in(space, key)) for key in keys]  # a wrong one deletes nothing
+    hashes = [hash_in(space, key) for key in keys]  # a wrong one deletes nothing
     deleted = 0
-    for entry in entries:
-        existed = connection.namespace.delete(entry)
+    for hashed in hashes:
+        existed, entry = connection.run(delete(space, hashed)), space.entry(hashed)
         deleted += existed
         output.show(
             {"key": entry, "deleted": existed}, f"{'deleted' if existed else 'no entry'} {entry}"

@@ -23,12 +23,12 @@ def clear(
 
     One command. Raises ``InvalidPolicy`` for a name that no answer can have.
     """
-    epoch = _epoch(keys, tag, tenant)
+    epoch = epoch_of(keys, tag, tenant)
     yield from script(CLEAR, (epoch,), cleared_epoch(now, token))
 
 
-def _epoch(keys: Keyspace, tag: str | None, tenant: str | None) -> str:
-    """Return the key of the epoch that the clear replaces."""
+def epoch_of(keys: Keyspace, tag: str | None, tenant: str | None) -> str:
+    """Return the key of the epoch that a clear replaces; raise ``InvalidPolicy``."""
     hashed = name_hash(keys, tag, tenant)
     return keys.tag_epoch(hashed) if hashed else keys.epoch
 
@@ -182,7 +182,7 @@ def preview(
 
     It costs as much as a reclaim.
     """
-    return _each_page(keys, cursor, proceed, "EXISTS", _epoch(keys, tag, tenant))
+    return _each_page(keys, cursor, proceed, "EXISTS", epoch_of(keys, tag, tenant))
 
 
 def _each_page(
